@@ -1,0 +1,159 @@
+//! The first lines: where to point a client, where the data is, how to try.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+
+use broker::config::Config;
+
+use crate::text::Text;
+
+/// Fewer connections than this are worth a hint.
+const FEW: u64 = 10_000;
+
+/// The line on the data directory: its absolute path and what is in it.
+pub(crate) fn data_dir(config: &Config, text: Text) -> String {
+    let dir = &config.node.data_dir;
+    let path = std::path::absolute(dir).unwrap_or_else(|_| dir.clone());
+    let found = match std::fs::read_dir(dir) {
+        Ok(entries) => match entries.count() {
+            0 => text.data_empty(),
+            n => text.data_found(n),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => text.data_missing(),
+        Err(error) => text.data_unreadable(&error),
+    };
+    // Without the "./" that a default brings along.
+    let path: std::path::PathBuf = path.components().collect();
+    text.data(&path.display().to_string(), &found)
+}
+
+/// All lines. `listeners` are ids such as `tcp:default` with the addresses they are bound to;
+/// `connections` is what the system allows.
+pub(crate) fn lines(
+    listeners: &[(String, SocketAddr)],
+    data: &str,
+    connections: Option<u64>,
+    text: Text,
+) -> String {
+    describe(listeners, data, connections, lan_address(), text)
+}
+
+fn describe(
+    listeners: &[(String, SocketAddr)],
+    data: &str,
+    connections: Option<u64>,
+    lan: IpAddr,
+    text: Text,
+) -> String {
+    let mut lines = vec![text.title(env!("CARGO_PKG_VERSION"))];
+    let mut example = None;
+    // Those that can be reached from elsewhere first: that is what people come for.
+    let mut sorted: Vec<_> = listeners.iter().collect();
+    sorted.sort_by_key(|(_, address)| address.ip().is_loopback());
+    for (id, address) in sorted {
+        let ip = if address.ip().is_unspecified() {
+            lan
+        } else {
+            address.ip()
+        };
+        let reached = SocketAddr::new(ip, address.port());
+        let line = if id.starts_with("ws:") {
+            text.websocket(&format!("ws://{reached}/mqtt"))
+        } else {
+            example.get_or_insert(reached);
+            text.mqtt(&format!("mqtt://{reached}"))
+        };
+        // The IPv6 half of a listener on all interfaces adds nothing.
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines.push(data.to_owned());
+    if let Some(limit) = connections {
+        let hint = if limit < FEW {
+            text.few_connections()
+        } else {
+            ""
+        };
+        lines.push(text.connections(limit) + hint);
+    }
+    if let Some(address) = example {
+        let port = match address.port() {
+            1883 => String::new(),
+            port => format!(" -p {port}"),
+        };
+        lines.push(text.try_it(&format!("mosquitto_sub -h {}{port} -t test", address.ip())));
+    }
+    let (title, rest) = lines.split_first().expect("the title is a line");
+    let mut all = format!("{title}\n");
+    for line in rest {
+        all.push_str(&format!("  {line}\n"));
+    }
+    all
+}
+
+/// The address of the interface towards the network. "Connecting" a datagram socket sends nothing:
+/// it only makes the system choose a route (to a block reserved for documentation).
+fn lan_address() -> IpAddr {
+    let local = || {
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+        socket.connect("192.0.2.1:9").ok()?;
+        let ip = socket.local_addr().ok()?.ip();
+        (!ip.is_unspecified()).then_some(ip)
+    };
+    local().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listeners(list: &[(&str, &str)]) -> Vec<(String, SocketAddr)> {
+        list.iter()
+            .map(|(id, addr)| ((*id).to_owned(), addr.parse().unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn lines_for_the_defaults() {
+        let listeners = listeners(&[
+            ("tcp:inside", "127.0.0.1:1999"),
+            ("tcp:default", "0.0.0.0:1883"),
+            ("tcp:default", "[::]:1883"),
+            ("ws:default", "0.0.0.0:8083"),
+        ]);
+        let lan = "192.168.1.5".parse().unwrap();
+        let text = Text::from_env(|_| None);
+        let lines = describe(&listeners, "DATA", Some(1_048_064), lan, text);
+        let version = env!("CARGO_PKG_VERSION");
+        let expected = format!(
+            "TernMQ {version} is running\n  MQTT       mqtt://192.168.1.5:1883\n  \
+             WebSocket  ws://192.168.1.5:8083/mqtt\n  MQTT       mqtt://127.0.0.1:1999\n  DATA\n  \
+             Limit      1048064 connections (open files of this process)\n  \
+             Try        mosquitto_sub -h 192.168.1.5 -t test\n"
+        );
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn other_ports_and_low_limits_are_told() {
+        let listeners = listeners(&[("tcp:default", "[::1]:1999")]);
+        let text = Text::from_env(|_| Some("zh_CN".to_owned()));
+        let lines = describe(&listeners, "", Some(512), lan_address(), text);
+        assert!(lines.contains("mqtt://[::1]:1999") && lines.contains("-h ::1 -p 1999 -t test"));
+        assert!(lines.contains("512（") && lines.contains("ulimit"));
+    }
+
+    #[test]
+    fn data_directory_is_absolute() {
+        let text = Text::from_env(|_| None);
+        let mut config = Config::default();
+        config.node.data_dir = "./no-such-directory".into();
+        let line = data_dir(&config, text);
+        assert!(
+            line.ends_with("no-such-directory (new)") && !line.contains("./"),
+            "{line}"
+        );
+        config.node.data_dir = env!("CARGO_MANIFEST_DIR").into();
+        assert!(data_dir(&config, text).contains(" entries found)"));
+    }
+}

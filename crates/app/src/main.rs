@@ -1,0 +1,117 @@
+//! The `ternmq` program: reads its arguments, starts the broker, says where it is, and waits for a
+//! signal. What a broker does is in the crate of that name.
+
+mod banner;
+mod cli;
+mod files;
+mod holder;
+mod log;
+mod shim;
+mod signals;
+mod text;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use broker::config::{Config, ConfigError, Loaded};
+
+use cli::{Options, Parsed};
+// Becomes `use broker::{Handle, StartError, start}`.
+use shim::{Handle, StartError, start};
+use signals::Signal;
+use text::Text;
+
+#[cfg(all(unix, not(target_env = "msvc")))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+#[cfg(windows)]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let text = Text::from_env(|name| std::env::var(name).ok());
+    let result = match cli::parse(std::env::args_os(), text) {
+        Ok(Parsed::Show(page)) => {
+            // A reader that is gone, as in `ternmq --help | head -1`, is no error.
+            let _ = std::io::stdout().write_all(page.as_bytes());
+            Ok(())
+        }
+        Ok(Parsed::Start(options)) => run(&options, text),
+        Err(line) => Err(line),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(line) => {
+            let _ = writeln!(std::io::stderr(), "ternmq: {line}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// From options to the end of the broker. An error is one line for people.
+fn run(options: &Options, text: Text) -> Result<(), String> {
+    let loaded = load(options).map_err(|error| error.line(text.lang()))?;
+    let mut level = log::start(loaded.config.log.level);
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    let connections = files::raise();
+    // Before the broker, so that a signal during its start is not lost.
+    let mut signals = signals::listen().map_err(|error| text.no_signals(&error))?;
+    // Looked at before the broker puts anything there.
+    let data = banner::data_dir(&loaded.config, text);
+    let handle = start(loaded.config.clone()).map_err(|error| explain(&error, text))?;
+    let lines = banner::lines(&handle.listeners(), &data, connections, text);
+    let _ = std::io::stdout().write_all(lines.as_bytes());
+    for signal in &mut signals {
+        match signal {
+            Signal::Reload => reload(options, &loaded.config, &handle, &mut level, text),
+            Signal::Stop => break,
+        }
+    }
+    signals.stop_is_now_final();
+    tracing::info!("shutting down");
+    handle.shutdown();
+    Ok(())
+}
+
+fn load(options: &Options) -> Result<Loaded, ConfigError> {
+    Config::load(&options.sources(std::env::vars_os()))
+}
+
+/// SIGHUP: a configuration that cannot be used changes nothing.
+fn reload(
+    options: &Options,
+    started: &Config,
+    handle: &Handle,
+    level: &mut log::Level,
+    text: Text,
+) {
+    let loaded = match load(options) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            let line = error.line(text.lang());
+            tracing::error!("{}", text.reload_refused(&line));
+            return;
+        }
+    };
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    let waiting = started.reload(&loaded.config);
+    if !waiting.is_empty() {
+        tracing::warn!("{}", text.restart_needed(&waiting.join(", ")));
+    }
+    level.set(loaded.config.log.level);
+    handle.reload(loaded.config);
+    tracing::info!("{}", text.reloaded());
+}
+
+/// A start that failed, with the process that holds the port where the system tells.
+fn explain(error: &StartError, text: Text) -> String {
+    match error.in_use() {
+        Some(address) => text.port_in_use(address, holder::holder(address).as_deref()),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,234 @@
+//! Every text that people read from this program, in English and Chinese side by side. Log lines
+//! are English only, except where they answer a person's act.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+
+use broker::config::Lang;
+
+/// The texts in one language.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Text(Lang);
+
+impl Text {
+    /// The language that the environment asks for, by POSIX's order of names.
+    pub(crate) fn from_env(var: impl Fn(&str) -> Option<String>) -> Self {
+        let value = ["LC_ALL", "LC_MESSAGES", "LANG"]
+            .into_iter()
+            .find_map(|name| var(name).filter(|value| !value.is_empty()))
+            .unwrap_or_default();
+        Self(if value.starts_with("zh") {
+            Lang::Zh
+        } else {
+            Lang::En
+        })
+    }
+
+    pub(crate) fn lang(self) -> Lang {
+        self.0
+    }
+
+    fn pick<T>(self, en: T, zh: T) -> T {
+        match self.0 {
+            Lang::En => en,
+            Lang::Zh => zh,
+        }
+    }
+
+    // Help.
+
+    pub(crate) fn about(self) -> &'static str {
+        self.pick("An MQTT broker", "MQTT 服务器")
+    }
+    pub(crate) fn help_start(self) -> &'static str {
+        self.pick("Start the broker (the default)", "启动服务器（默认）")
+    }
+    pub(crate) fn help_console(self) -> &'static str {
+        self.pick("The same as start", "与 start 相同")
+    }
+    pub(crate) fn help_config(self) -> &'static str {
+        self.pick(
+            "Configuration file [default: ./ternmq.toml if it exists]",
+            "配置文件 [默认：./ternmq.toml，如果存在]",
+        )
+    }
+    pub(crate) fn help_data_dir(self) -> &'static str {
+        self.pick(
+            "Data directory [default: ./ternmq-data]",
+            "数据目录 [默认：./ternmq-data]",
+        )
+    }
+    pub(crate) fn help_set(self) -> &'static str {
+        self.pick(
+            "One setting, such as mqtt.max_inflight=100; may be repeated",
+            "单个配置项，例如 mqtt.max_inflight=100；可重复使用",
+        )
+    }
+    pub(crate) fn help_log_level(self) -> &'static str {
+        self.pick(
+            "error | warn | info | debug | trace [default: info]",
+            "error | warn | info | debug | trace [默认：info]",
+        )
+    }
+    pub(crate) fn help_help(self) -> &'static str {
+        self.pick("Print help", "显示帮助")
+    }
+    pub(crate) fn help_version(self) -> &'static str {
+        self.pick("Print version", "显示版本")
+    }
+    pub(crate) fn bad_arguments(self, cause: &str) -> String {
+        self.pick(
+            format!("{cause}; see ternmq --help"),
+            format!("{cause}；请看 ternmq --help"),
+        )
+    }
+
+    // Start.
+
+    pub(crate) fn title(self, version: &str) -> String {
+        self.pick(
+            format!("TernMQ {version} is running"),
+            format!("TernMQ {version} 已启动"),
+        )
+    }
+    pub(crate) fn data(self, path: &str, found: &str) -> String {
+        self.pick(
+            format!("Data       {path} ({found})"),
+            format!("数据目录   {path}（{found}）"),
+        )
+    }
+    pub(crate) fn data_missing(self) -> String {
+        self.pick("new".to_owned(), "新目录".to_owned())
+    }
+    pub(crate) fn data_empty(self) -> String {
+        self.pick("empty".to_owned(), "空目录".to_owned())
+    }
+    pub(crate) fn data_found(self, entries: usize) -> String {
+        self.pick(
+            format!(
+                "{entries} {} found",
+                if entries == 1 { "entry" } else { "entries" }
+            ),
+            format!("已有 {entries} 项"),
+        )
+    }
+    pub(crate) fn data_unreadable(self, cause: &dyn Display) -> String {
+        self.pick(
+            format!("cannot be read: {cause}"),
+            format!("无法读取：{cause}"),
+        )
+    }
+    pub(crate) fn mqtt(self, url: &str) -> String {
+        self.pick(format!("MQTT       {url}"), format!("MQTT       {url}"))
+    }
+    pub(crate) fn websocket(self, url: &str) -> String {
+        self.pick(format!("WebSocket  {url}"), format!("WebSocket  {url}"))
+    }
+    pub(crate) fn connections(self, limit: u64) -> String {
+        self.pick(
+            format!("Limit      {limit} connections (open files of this process)"),
+            format!("连接上限   {limit}（由进程可打开的文件数决定）"),
+        )
+    }
+    pub(crate) fn few_connections(self) -> &'static str {
+        self.pick(
+            "; raise it with: ulimit -Hn 1048576",
+            "；可用 ulimit -Hn 1048576 提高",
+        )
+    }
+    pub(crate) fn try_it(self, command: &str) -> String {
+        self.pick(
+            format!("Try        {command}"),
+            format!("试一试     {command}"),
+        )
+    }
+
+    // Errors.
+
+    pub(crate) fn port_in_use(self, address: SocketAddr, holder: Option<&str>) -> String {
+        let port = address.port();
+        self.pick(
+            format!(
+                "port {port} is used by {}; stop it, or listen elsewhere, for example \
+                 --set listeners.tcp.default.bind={}",
+                holder.unwrap_or("another process"),
+                other_port(port)
+            ),
+            format!(
+                "端口 {port} 已被{}占用；请停止它，或换一个端口，例如 \
+                 --set listeners.tcp.default.bind={}",
+                holder.map_or_else(|| "其他进程".to_owned(), |name| format!(" {name} ")),
+                other_port(port)
+            ),
+        )
+    }
+    pub(crate) fn no_signals(self, cause: &dyn Display) -> String {
+        self.pick(
+            format!("the system lets us receive no signals: {cause}"),
+            format!("无法接收系统信号：{cause}"),
+        )
+    }
+
+    // Reload.
+
+    pub(crate) fn reloaded(self) -> &'static str {
+        self.pick("configuration reloaded", "配置已重新加载")
+    }
+    pub(crate) fn reload_refused(self, line: &str) -> String {
+        self.pick(
+            format!("configuration not reloaded, the old one stays: {line}"),
+            format!("配置未重新加载，继续使用旧配置：{line}"),
+        )
+    }
+    pub(crate) fn restart_needed(self, keys: &str) -> String {
+        self.pick(
+            format!("these take effect with the next start: {keys}"),
+            format!("这些配置项重启后生效：{keys}"),
+        )
+    }
+}
+
+fn other_port(port: u16) -> u16 {
+    port.checked_add(1).unwrap_or(1884)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn language_of_the_environment() {
+        let cases: [(&[(&str, &str)], Lang); 6] = [
+            (&[], Lang::En),
+            (&[("LANG", "zh_CN.UTF-8")], Lang::Zh),
+            (&[("LANG", "zh_CN.UTF-8"), ("LC_ALL", "C")], Lang::En),
+            (&[("LANG", "zh_CN.UTF-8"), ("LC_ALL", "")], Lang::Zh),
+            (
+                &[("LANG", "en_US.UTF-8"), ("LC_MESSAGES", "zh_TW")],
+                Lang::Zh,
+            ),
+            (&[("LANG", "de_DE.UTF-8")], Lang::En),
+        ];
+        for (vars, lang) in cases {
+            let var = |name: &str| {
+                vars.iter()
+                    .find(|(n, _)| *n == name)
+                    .map(|(_, value)| (*value).to_owned())
+            };
+            assert_eq!(Text::from_env(var).lang(), lang, "{vars:?}");
+        }
+    }
+
+    #[test]
+    fn port_in_use_names_the_holder_in_one_line() {
+        let address = SocketAddr::from(([0, 0, 0, 0], 1883));
+        let en = Text(Lang::En).port_in_use(address, Some("812 mosquitto"));
+        assert!(
+            en.starts_with("port 1883 is used by 812 mosquitto; stop it"),
+            "{en}"
+        );
+        assert!(!en.contains('\n') && en.ends_with("bind=1884"));
+        let zh = Text(Lang::Zh).port_in_use(address, None);
+        assert!(zh.starts_with("端口 1883 已被其他进程占用；"), "{zh}");
+    }
+}

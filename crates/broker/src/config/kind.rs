@@ -1,0 +1,354 @@
+//! The kinds of value a key can have: how each is read, written back and described. A range is two
+//! texts in the kind's own notation, so that the table in `schema` reads like the documentation.
+
+use std::fmt::Display;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Lang;
+use super::raw::Raw;
+
+/// Smallest and largest value allowed, as they would be written; `None` for any.
+pub(super) type Range = Option<[&'static str; 2]>;
+
+/// A kind of value. Never built: it only names the functions and the Rust type `Out`.
+pub trait Kind {
+    type Out: Clone + PartialEq;
+    /// `None` if `raw` is not of this kind.
+    fn read(raw: &Raw) -> Option<Self::Out>;
+    /// The value in TOML notation; reading it gives the same value.
+    fn show(value: &Self::Out) -> String;
+    /// What may be written, as a noun phrase.
+    fn form(lang: Lang) -> String;
+    /// Whether the value lies in the range, ends included.
+    fn within(_: &Self::Out, _: Range) -> bool {
+        true
+    }
+}
+
+/// Reads a value and checks its range.
+pub(super) fn checked<K: Kind>(raw: &Raw, range: Range) -> Option<K::Out> {
+    K::read(raw).filter(|value| K::within(value, range))
+}
+
+/// The value of a default in the table.
+pub(super) fn built_in<K: Kind>(text: &str, range: Range) -> K::Out {
+    checked::<K>(&Raw::bare(text), range).expect("defaults are tested to be in their ranges")
+}
+
+/// The noun phrase of the kind with the range.
+pub(super) fn allowed<K: Kind>(range: Range, lang: Lang) -> String {
+    let form = K::form(lang);
+    match (range, lang) {
+        (None, _) => form,
+        (Some([min, max]), Lang::En) => format!("{form}, {min} to {max}"),
+        (Some([min, max]), Lang::Zh) => format!("{form}，{min} 到 {max}"),
+    }
+}
+
+fn between<K: Kind<Out: PartialOrd>>(value: &K::Out, range: Range) -> bool {
+    // An end that this machine's integers cannot hold is no bound on it.
+    let end = |text: &str| K::read(&Raw::bare(text));
+    range.is_none_or(|[min, max]| {
+        end(min).is_none_or(|min| *value >= min) && end(max).is_none_or(|max| *value <= max)
+    })
+}
+
+fn say(lang: Lang, en: &str, zh: &str) -> String {
+    match lang {
+        Lang::En => en.to_owned(),
+        Lang::Zh => zh.to_owned(),
+    }
+}
+
+/// A whole number held in `T`.
+pub struct Count<T>(T);
+
+impl<T: TryFrom<i64> + Display + Copy + PartialOrd> Kind for Count<T> {
+    type Out = T;
+    fn read(raw: &Raw) -> Option<T> {
+        let Raw::Int(n) = raw else { return None };
+        T::try_from(*n).ok()
+    }
+    fn show(value: &T) -> String {
+        value.to_string()
+    }
+    fn form(lang: Lang) -> String {
+        say(lang, "a whole number", "整数")
+    }
+    fn within(value: &T, range: Range) -> bool {
+        between::<Self>(value, range)
+    }
+}
+
+/// Bytes, held in `T`: a number, or text with KB, MB or GB (powers of 1024).
+pub struct Bytes<T>(T);
+
+const SIZES: [(&str, u64); 3] = [("GB", 1 << 30), ("MB", 1 << 20), ("KB", 1 << 10)];
+
+impl<T: TryFrom<u64> + TryInto<u64> + Copy + PartialOrd> Kind for Bytes<T> {
+    type Out = T;
+    fn read(raw: &Raw) -> Option<T> {
+        let bytes = match raw {
+            Raw::Int(n) => u64::try_from(*n).ok()?,
+            Raw::Text(text) => {
+                let (number, unit) = split_unit(text.trim());
+                let (_, unit) = SIZES
+                    .iter()
+                    .find(|(name, _)| unit.eq_ignore_ascii_case(name))?;
+                number.parse::<u64>().ok()?.checked_mul(*unit)?
+            }
+            _ => return None,
+        };
+        T::try_from(bytes).ok()
+    }
+    fn show(value: &T) -> String {
+        let bytes: u64 = (*value).try_into().unwrap_or(u64::MAX);
+        match SIZES
+            .iter()
+            .find(|(_, unit)| bytes != 0 && bytes.is_multiple_of(*unit))
+        {
+            Some((name, unit)) => format!("\"{}{name}\"", bytes / unit),
+            None => bytes.to_string(),
+        }
+    }
+    fn form(lang: Lang) -> String {
+        say(
+            lang,
+            "a size such as \"64KB\" or 65536",
+            "大小，例如 \"64KB\" 或 65536",
+        )
+    }
+    fn within(value: &T, range: Range) -> bool {
+        between::<Self>(value, range)
+    }
+}
+
+/// A span of time: numbers with units, such as "1h30m".
+pub struct Time;
+
+const UNITS: [(&str, u64); 5] = [
+    ("d", 86_400_000),
+    ("h", 3_600_000),
+    ("m", 60_000),
+    ("s", 1000),
+    ("ms", 1),
+];
+
+impl Kind for Time {
+    type Out = Duration;
+    fn read(raw: &Raw) -> Option<Duration> {
+        let Raw::Text(text) = raw else { return None };
+        let mut rest = text.trim();
+        let mut millis = 0u64;
+        loop {
+            let (number, tail) = split_unit(rest);
+            let end = tail
+                .find(|c: char| c.is_ascii_digit())
+                .unwrap_or(tail.len());
+            let (_, unit) = UNITS.iter().find(|(name, _)| *name == &tail[..end])?;
+            millis = millis.checked_add(number.parse::<u64>().ok()?.checked_mul(*unit)?)?;
+            rest = &tail[end..];
+            if rest.is_empty() {
+                return Some(Duration::from_millis(millis));
+            }
+        }
+    }
+    fn show(value: &Duration) -> String {
+        let millis = u64::try_from(value.as_millis()).unwrap_or(u64::MAX);
+        // Seconds for zero: "0d" would look odd.
+        let unit = UNITS
+            .iter()
+            .find(|(_, unit)| millis != 0 && millis.is_multiple_of(*unit));
+        let (name, unit) = unit.unwrap_or(&UNITS[3]);
+        format!("\"{}{name}\"", millis / unit)
+    }
+    fn form(lang: Lang) -> String {
+        say(
+            lang,
+            "a time such as \"100ms\", \"30s\", \"5m\", \"7d\"",
+            "时间，例如 \"100ms\"、\"30s\"、\"5m\"、\"7d\"",
+        )
+    }
+    fn within(value: &Duration, range: Range) -> bool {
+        between::<Self>(value, range)
+    }
+}
+
+/// Digits at the start, and what follows them.
+fn split_unit(text: &str) -> (&str, &str) {
+    text.split_at(
+        text.find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len()),
+    )
+}
+
+/// Any of `K`, or "none".
+pub struct Maybe<K>(K);
+
+impl<K: Kind> Kind for Maybe<K> {
+    type Out = Option<K::Out>;
+    fn read(raw: &Raw) -> Option<Self::Out> {
+        match raw {
+            Raw::Text(text) if text == "none" => Some(None),
+            _ => K::read(raw).map(Some),
+        }
+    }
+    fn show(value: &Self::Out) -> String {
+        value
+            .as_ref()
+            .map_or_else(|| "\"none\"".to_owned(), K::show)
+    }
+    fn form(lang: Lang) -> String {
+        let none = say(lang, "\"none\" or ", "\"none\" 或");
+        none + &K::form(lang)
+    }
+    fn within(value: &Self::Out, range: Range) -> bool {
+        value.as_ref().is_none_or(|value| K::within(value, range))
+    }
+}
+
+/// true or false.
+pub struct Switch;
+
+impl Kind for Switch {
+    type Out = bool;
+    fn read(raw: &Raw) -> Option<bool> {
+        if let Raw::Bool(value) = raw {
+            Some(*value)
+        } else {
+            None
+        }
+    }
+    fn show(value: &bool) -> String {
+        value.to_string()
+    }
+    fn form(_: Lang) -> String {
+        "true | false".to_owned()
+    }
+}
+
+/// A number with decimals.
+pub struct Ratio;
+
+impl Kind for Ratio {
+    type Out = f64;
+    fn read(raw: &Raw) -> Option<f64> {
+        match raw {
+            Raw::Float(value) => Some(*value),
+            Raw::Int(value) => i32::try_from(*value).ok().map(f64::from),
+            _ => None,
+        }
+    }
+    fn show(value: &f64) -> String {
+        format!("{value:?}")
+    }
+    fn form(lang: Lang) -> String {
+        say(lang, "a number", "数值")
+    }
+    fn within(value: &f64, range: Range) -> bool {
+        between::<Self>(value, range)
+    }
+}
+
+/// A path in the file system.
+pub struct Place;
+
+impl Kind for Place {
+    type Out = PathBuf;
+    fn read(raw: &Raw) -> Option<PathBuf> {
+        match raw {
+            Raw::Text(text) if !text.is_empty() && !text.contains('\0') => Some(text.into()),
+            _ => None,
+        }
+    }
+    fn show(value: &PathBuf) -> String {
+        quoted(&value.to_string_lossy())
+    }
+    fn form(lang: Lang) -> String {
+        say(lang, "a path", "路径")
+    }
+}
+
+/// Addresses to listen on. A port alone means all interfaces, both address families.
+pub struct Binds;
+
+impl Binds {
+    fn one(raw: &Raw) -> Option<Vec<SocketAddr>> {
+        let text = match raw {
+            Raw::Int(port) => &port.to_string(),
+            Raw::Text(text) => text.trim(),
+            _ => return None,
+        };
+        if let Ok(port) = text.strip_prefix(':').unwrap_or(text).parse::<u16>() {
+            let both: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+            return Some(both.map(|ip| SocketAddr::new(ip, port)).to_vec());
+        }
+        text.parse().ok().map(|addr| vec![addr])
+    }
+}
+
+impl Kind for Binds {
+    type Out = Vec<SocketAddr>;
+    fn read(raw: &Raw) -> Option<Vec<SocketAddr>> {
+        let Raw::List(items) = raw else {
+            return Self::one(raw);
+        };
+        let mut all = Vec::new();
+        for item in items {
+            for addr in Self::one(item)? {
+                if !all.contains(&addr) {
+                    all.push(addr);
+                }
+            }
+        }
+        (!all.is_empty()).then_some(all)
+    }
+    fn show(value: &Vec<SocketAddr>) -> String {
+        let items: Vec<String> = value.iter().map(|addr| format!("\"{addr}\"")).collect();
+        format!("[{}]", items.join(", "))
+    }
+    fn form(lang: Lang) -> String {
+        say(
+            lang,
+            "a port such as 1883, an address such as \"0.0.0.0:1883\" or \"[::]:1883\", or a list of these",
+            "端口（例如 1883）、地址（例如 \"0.0.0.0:1883\" 或 \"[::]:1883\"），或它们的列表",
+        )
+    }
+}
+
+/// One of some words.
+pub struct Choice<T>(T);
+
+/// The words of a [`Choice`], in the order in which they are offered.
+pub trait Words: Copy + PartialEq + 'static {
+    const WORDS: &'static [(&'static str, Self)];
+}
+
+impl<T: Words> Kind for Choice<T> {
+    type Out = T;
+    fn read(raw: &Raw) -> Option<T> {
+        let Raw::Text(text) = raw else { return None };
+        T::WORDS
+            .iter()
+            .find(|(word, _)| word == text)
+            .map(|(_, value)| *value)
+    }
+    fn show(value: &T) -> String {
+        let word = T::WORDS.iter().find(|(_, other)| other == value);
+        format!("\"{}\"", word.map_or("", |(word, _)| word))
+    }
+    fn form(_: Lang) -> String {
+        let words: Vec<String> = T::WORDS
+            .iter()
+            .map(|(word, _)| format!("\"{word}\""))
+            .collect();
+        words.join(" | ")
+    }
+}
+
+/// Text in TOML's quotes.
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}

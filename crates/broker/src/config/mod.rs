@@ -1,0 +1,378 @@
+//! Settings: one table (`schema`) of keys, from which come the typed [`Config`], its defaults, the
+//! texts of errors and the documented file. Files and arguments are read here, never by those who
+//! use a setting.
+
+mod document;
+mod error;
+pub mod kind;
+mod raw;
+mod schema;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+pub use document::document;
+use error::Problem;
+pub use error::{ConfigError, Lang, Origin};
+pub use raw::Raw;
+use raw::leaves;
+pub use schema::{Key, Level, Listener, Log, Mqtt, Node, When};
+use schema::{RESERVED, TABLE, find, is_section, nearest};
+
+/// All settings of a broker.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    pub node: Node,
+    pub log: Log,
+    /// Those that are not enabled, too.
+    pub listeners: BTreeMap<ListenerId, Listener>,
+    pub mqtt: Mqtt,
+}
+
+/// What a listener speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Transport {
+    Tcp,
+    WebSocket,
+}
+
+/// A listener's kind and name; shown as `tcp:default`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ListenerId {
+    pub transport: Transport,
+    pub name: String,
+}
+
+impl Transport {
+    /// As in keys and listener ids.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::WebSocket => "ws",
+        }
+    }
+}
+
+impl fmt::Display for ListenerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.transport.name(), self.name)
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let listener = |transport, port| {
+            // Both, because an IPv6 socket here takes no IPv4: systems differ in whether it could.
+            let bind = vec![
+                SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
+                SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),
+            ];
+            let id = ListenerId {
+                transport,
+                name: "default".to_owned(),
+            };
+            (
+                id,
+                Listener {
+                    bind,
+                    ..Listener::default()
+                },
+            )
+        };
+        Self {
+            node: Node::default(),
+            log: Log::default(),
+            listeners: [
+                listener(Transport::Tcp, 1883),
+                listener(Transport::WebSocket, 8083),
+            ]
+            .into(),
+            mqtt: Mqtt::default(),
+        }
+    }
+}
+
+/// Where settings are taken from; a later one overrules an earlier one.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// Must exist if it is given.
+    pub file: Option<PathBuf>,
+    /// The environment; only names that start with `TERNMQ__` count.
+    pub env: Vec<(String, String)>,
+    /// `section.key=value` each.
+    pub sets: Vec<String>,
+}
+
+/// A configuration, and how it came about.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub config: Config,
+    /// Of each key that was set, by its full name.
+    pub origins: BTreeMap<String, Origin>,
+    /// For the log, one line each.
+    pub warnings: Vec<String>,
+}
+
+/// A setting with its present value, for lists.
+#[derive(Debug)]
+pub struct Entry {
+    /// Full name, such as `listeners.tcp.default.bind`.
+    pub name: String,
+    /// In TOML notation.
+    pub value: String,
+    pub key: &'static Key,
+}
+
+const ENV_PREFIX: &str = "TERNMQ__";
+
+impl Config {
+    /// Reads all sources. The first unknown key or bad value, in the order of [`Sources`], is the
+    /// error.
+    pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
+        let mut loader = Loader {
+            config: Self::default(),
+            origins: BTreeMap::new(),
+            warnings: Vec::new(),
+        };
+        if let Some(path) = &sources.file {
+            let text =
+                std::fs::read_to_string(path).map_err(|e| ConfigError::unreadable(path, &e))?;
+            loader.file(path.clone(), &text)?;
+        }
+        let mut env: Vec<_> = sources
+            .env
+            .iter()
+            .filter(|(name, _)| name.starts_with(ENV_PREFIX))
+            .collect();
+        // The environment has no order; errors should have one.
+        env.sort();
+        for (name, value) in env {
+            let path: Vec<String> = name[ENV_PREFIX.len()..]
+                .split("__")
+                .map(str::to_ascii_lowercase)
+                .collect();
+            loader.bare(&path, value, Origin::Env(name.clone()))?;
+        }
+        for set in &sources.sets {
+            let Some((key, value)) = set.split_once('=') else {
+                return Err(ConfigError::new(
+                    &Origin::Flag,
+                    set,
+                    Problem::NotAnAssignment,
+                ));
+            };
+            let path: Vec<String> = key.trim().split('.').map(str::to_owned).collect();
+            loader.bare(&path, value.trim(), Origin::Flag)?;
+        }
+        loader.finish()
+    }
+
+    /// All settings with their values, in the order of the documentation.
+    pub fn entries(&self) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        for keys in TABLE {
+            for section in keys.first().map_or(&[][..], |key| key.sections) {
+                for place in self.places(section) {
+                    for key in keys {
+                        let path: Vec<String> =
+                            place.iter().cloned().chain([key.name.to_owned()]).collect();
+                        if let Some(value) = (key.show)(self, &path) {
+                            entries.push(Entry {
+                                name: path.join("."),
+                                value,
+                                key,
+                            });
+                        }
+                    }
+                }
+            }
+        }
+        entries
+    }
+
+    /// The keys whose values differ in `new` and that take effect only with a restart. All others
+    /// are meant to be applied at once.
+    pub fn reload(&self, new: &Self) -> Vec<String> {
+        let pending = |config: &Self| -> BTreeMap<String, String> {
+            let entries = config.entries().into_iter();
+            entries
+                .filter(|entry| entry.key.when == When::Restart)
+                .map(|entry| (entry.name, entry.value))
+                .collect()
+        };
+        let (old, new) = (pending(self), pending(new));
+        let mut names: Vec<String> = old.keys().chain(new.keys()).cloned().collect();
+        names.sort();
+        names.dedup();
+        names.retain(|name| old.get(name) != new.get(name));
+        names
+    }
+
+    /// The sections that a pattern of the table stands for.
+    fn places(&self, section: &str) -> Vec<Vec<String>> {
+        let parts: Vec<String> = section
+            .split('.')
+            .filter(|part| !part.is_empty())
+            .map(str::to_owned)
+            .collect();
+        let Some(transport) = parts.get(1) else {
+            return vec![parts];
+        };
+        let ids = self
+            .listeners
+            .keys()
+            .filter(|id| id.transport.name() == transport);
+        ids.map(|id| vec![parts[0].clone(), transport.clone(), id.name.clone()])
+            .collect()
+    }
+
+    // What the table calls to find the section of a path; listeners are made when first named.
+
+    fn node_mut(&mut self, _: &[String]) -> Option<&mut Node> {
+        Some(&mut self.node)
+    }
+    fn node_at(&self, _: &[String]) -> Option<&Node> {
+        Some(&self.node)
+    }
+    fn log_mut(&mut self, _: &[String]) -> Option<&mut Log> {
+        Some(&mut self.log)
+    }
+    fn log_at(&self, _: &[String]) -> Option<&Log> {
+        Some(&self.log)
+    }
+    fn mqtt_mut(&mut self, _: &[String]) -> Option<&mut Mqtt> {
+        Some(&mut self.mqtt)
+    }
+    fn mqtt_at(&self, _: &[String]) -> Option<&Mqtt> {
+        Some(&self.mqtt)
+    }
+    fn listener_mut(&mut self, path: &[String]) -> Option<&mut Listener> {
+        let blank = || Listener {
+            bind: Vec::new(),
+            ..Listener::default()
+        };
+        Some(
+            self.listeners
+                .entry(listener_id(path)?)
+                .or_insert_with(blank),
+        )
+    }
+    fn listener_at(&self, path: &[String]) -> Option<&Listener> {
+        self.listeners.get(&listener_id(path)?)
+    }
+}
+
+/// The listener in `listeners.<transport>.<name>.<key>`.
+fn listener_id(path: &[String]) -> Option<ListenerId> {
+    let transport = match path.get(1)?.as_str() {
+        "tcp" => Transport::Tcp,
+        "ws" => Transport::WebSocket,
+        _ => return None,
+    };
+    Some(ListenerId {
+        transport,
+        name: path.get(2)?.clone(),
+    })
+}
+
+struct Loader {
+    config: Config,
+    origins: BTreeMap<String, Origin>,
+    warnings: Vec<String>,
+}
+
+impl Loader {
+    fn file(&mut self, path: PathBuf, text: &str) -> Result<(), ConfigError> {
+        // Editors on Windows like to put a byte order mark first.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let leaves = leaves(text).map_err(|syntax| {
+            let origin = Origin::File {
+                path: path.clone(),
+                line: syntax.line,
+            };
+            ConfigError::new(&origin, "", Problem::Syntax(syntax.cause))
+        })?;
+        for leaf in leaves {
+            let origin = Origin::File {
+                path: path.clone(),
+                line: leaf.line,
+            };
+            self.set(&leaf.path, &leaf.raw, origin)?;
+        }
+        Ok(())
+    }
+
+    /// A value without quotes: first what it looks like, then, if that does not fit, a text. So
+    /// `data_dir=2024` is a directory.
+    fn bare(&mut self, path: &[String], text: &str, origin: Origin) -> Result<(), ConfigError> {
+        let first = self.set(path, &Raw::bare(text), origin.clone());
+        if first.is_err() && self.set(path, &Raw::Text(text.to_owned()), origin).is_ok() {
+            return Ok(());
+        }
+        first
+    }
+
+    fn set(&mut self, path: &[String], raw: &Raw, origin: Origin) -> Result<(), ConfigError> {
+        let name = path.join(".");
+        let refuse = |problem| Err(ConfigError::new(&origin, &name, problem));
+        if let Some((_, warning)) = RESERVED.iter().find(|(section, _)| {
+            path.len() >= section.len() && path.iter().zip(*section).all(|(a, b)| a == b)
+        }) {
+            let section = &path[..if path[0] == "listeners" { 2 } else { 1 }].join(".");
+            let line = format!("{section}: {warning}");
+            if !self.warnings.contains(&line) {
+                self.warnings.push(line);
+            }
+            return Ok(());
+        }
+        let Some(key) = find(path) else {
+            return match (is_section(path), raw) {
+                (true, Raw::Empty) => Ok(()),
+                (true, _) => refuse(Problem::Shape),
+                (false, _) => refuse(Problem::Unknown(nearest(path))),
+            };
+        };
+        if path.len() == 4 && !is_name(&path[2]) {
+            return refuse(Problem::ListenerName);
+        }
+        if !(key.set)(&mut self.config, path, raw) {
+            return refuse(Problem::Value {
+                given: raw.to_string(),
+                key,
+            });
+        }
+        self.origins.insert(name, origin);
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Loaded, ConfigError> {
+        for (id, listener) in &self.config.listeners {
+            if listener.bind.is_empty() {
+                let section = format!("listeners.{}.{}.", id.transport.name(), id.name);
+                let mut origins = self.origins.range(section.clone()..);
+                let origin = origins
+                    .next()
+                    .map_or(&Origin::Default, |(_, origin)| origin);
+                let key = section + "bind";
+                return Err(ConfigError::new(origin, &key, Problem::ListenerWithoutBind));
+            }
+        }
+        Ok(Loaded {
+            config: self.config,
+            origins: self.origins,
+            warnings: self.warnings,
+        })
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,379 @@
+//! The one table of settings. A line gives a key its kind, default, range, whether a reload applies
+//! it, and its documentation in English and Chinese; the typed structs, the defaults, the error
+//! texts, `ternmq.toml` and the lists of the tools are all made from it. To add a setting, add a
+//! line here and run the tests with `TERNMQ_BLESS=1`.
+
+use engine::{QueueFull, Strategy};
+
+use super::kind::{
+    Binds, Bytes, Choice, Count, Kind, Maybe, Place, Range, Ratio, Switch, Time, Words, allowed,
+    built_in, checked,
+};
+use super::raw::Raw;
+use super::{Config, Lang};
+
+/// When a changed value takes effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// With a reload.
+    Reload,
+    /// When the broker is started again.
+    Restart,
+}
+
+/// One line of the table.
+#[derive(Debug)]
+pub struct Key {
+    /// Where it stands; `*` is a name of the user's choice. Several for a key that several sections
+    /// have.
+    pub sections: &'static [&'static str],
+    pub name: &'static str,
+    pub when: When,
+    /// One sentence for people: English, Chinese.
+    pub doc: [&'static str; 2],
+    /// What may be written.
+    pub allowed: fn(Lang) -> String,
+    /// Sets the value at this path (which matches a section); false if it is not allowed.
+    pub(super) set: fn(&mut Config, &[String], &Raw) -> bool,
+    /// The value at this path in TOML notation, if the path exists.
+    pub(super) show: fn(&Config, &[String]) -> Option<String>,
+}
+
+/// Makes the struct of a section, its defaults and its part of the table.
+macro_rules! section {
+    (
+        $(#[$meta:meta])*
+        $Section:ident, $sections:expr, $KEYS:ident, $place:path, $look:path;
+        $(
+            $name:ident: $kind:ty = $default:literal $([$min:literal, $max:literal])? $when:ident
+            $en:literal $zh:literal;
+        )*
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct $Section {
+            $( #[doc = $en] pub $name: <$kind as Kind>::Out, )*
+        }
+
+        impl Default for $Section {
+            fn default() -> Self {
+                Self { $( $name: built_in::<$kind>($default, range!($($min, $max)?)), )* }
+            }
+        }
+
+        const $KEYS: &[Key] = &[ $(
+            Key {
+                sections: $sections,
+                name: stringify!($name),
+                when: When::$when,
+                doc: [$en, $zh],
+                allowed: |lang| allowed::<$kind>(range!($($min, $max)?), lang),
+                set: |config, path, raw| {
+                    let value = checked::<$kind>(raw, range!($($min, $max)?));
+                    let Some((section, value)) = $place(config, path).zip(value) else {
+                        return false;
+                    };
+                    section.$name = value;
+                    true
+                },
+                show: |config, path| {
+                    $look(config, path).map(|section| <$kind as Kind>::show(&section.$name))
+                },
+            },
+        )* ];
+    };
+}
+
+macro_rules! range {
+    () => {
+        Range::None
+    };
+    ($min:literal, $max:literal) => {
+        Range::Some([$min, $max])
+    };
+}
+
+section! {
+    /// Keys of no section.
+    Node, &[""], NODE, Config::node_mut, Config::node_at;
+    data_dir: Place = "./ternmq-data" Restart
+        "Directory of everything that is kept; relative to where the broker is started."
+        "保存全部数据的目录；相对路径以启动时的目录为准。";
+    shards: Count<u16> = "0" ["0", "32"] Restart
+        "Threads that serve connections; 0 means one per core."
+        "处理连接的线程数；0 表示每个 CPU 核一个。";
+}
+
+section! {
+    /// `[log]`
+    Log, &["log"], LOG, Config::log_mut, Config::log_at;
+    level: Choice<Level> = "info" Reload
+        "The least important messages that are logged."
+        "日志级别。";
+}
+
+section! {
+    /// `[listeners.tcp.<name>]`, `[listeners.ws.<name>]`
+    Listener, &["listeners.tcp.*", "listeners.ws.*"], LISTENER, Config::listener_mut, Config::listener_at;
+    bind: Binds = "0" Restart
+        "Where to listen."
+        "监听地址。";
+    enabled: Switch = "true" Restart
+        "Whether it listens at all."
+        "是否启用。";
+    max_connections: Maybe<Count<u32>> = "none" ["1", "100000000"] Restart
+        "Connections at one time; further ones are closed at once."
+        "最大同时连接数，超出的连接立即关闭。";
+}
+
+section! {
+    /// `[mqtt]`
+    Mqtt, &["mqtt"], MQTT, Config::mqtt_mut, Config::mqtt_at;
+    max_packet_size: Bytes<u32> = "1MB" ["64", "256MB"] Reload
+        "Largest packet accepted."
+        "允许的最大报文。";
+    max_connect_size: Bytes<u32> = "256KB" ["64", "256MB"] Reload
+        "Largest CONNECT packet accepted, from peers not yet known."
+        "允许的最大 CONNECT 报文（此时客户端身份未知）。";
+    max_payload_size: Maybe<Bytes<u32>> = "none" ["1", "256MB"] Reload
+        "Largest payload of a PUBLISH; none leaves it to max_packet_size."
+        "PUBLISH 负载的最大长度；none 表示只受 max_packet_size 限制。";
+    max_clientid_len: Count<u16> = "1024" ["23", "65535"] Reload
+        "Longest client id, in bytes."
+        "客户端 ID 的最大字节数。";
+    max_topic_levels: Count<u16> = "128" ["1", "65535"] Reload
+        "Most levels of a topic or filter."
+        "主题与主题过滤器的最大层数。";
+    max_topic_alias: Count<u16> = "32" ["0", "65535"] Reload
+        "Topic aliases a client may use; 0 for none."
+        "客户端可用的主题别名数；0 表示不允许。";
+    max_qos_allowed: Count<u8> = "2" ["0", "2"] Reload
+        "Highest QoS that clients may publish with."
+        "允许发布的最高 QoS。";
+    retain_available: Switch = "true" Reload
+        "Whether retained messages are kept."
+        "是否支持保留消息。";
+    wildcard_subscriptions: Switch = "true" Reload
+        "Whether filters may have + and #."
+        "是否允许通配符订阅。";
+    shared_subscriptions: Switch = "true" Reload
+        "Whether $share/<group>/... and $queue/... are served."
+        "是否支持共享订阅（$share/<组>/... 和 $queue/...）。";
+    shared_strategy: Choice<Strategy> = "round_robin" Reload
+        "Which member of a shared subscription gets a message."
+        "共享订阅中由哪个成员接收消息。";
+    max_inflight: Count<u16> = "1024" ["1", "65535"] Reload
+        "QoS 1 and 2 messages under way to or from a client at one time."
+        "每个客户端每个方向同时在途的 QoS 1 和 2 消息数。";
+    max_awaiting_rel: Count<u16> = "1024" ["1", "65535"] Reload
+        "QoS 2 messages of a client that wait for its PUBREL."
+        "等待客户端 PUBREL 的 QoS 2 消息数。";
+    await_rel_timeout: Time = "300s" ["1s", "7d"] Reload
+        "How long one waits for its PUBREL."
+        "等待 PUBREL 的最长时间。";
+    upgrade_qos: Switch = "false" Reload
+        "Deliver with the subscription's QoS even where the message was published with a lower one."
+        "消息 QoS 低于订阅 QoS 时，按订阅的 QoS 投递。";
+    max_keepalive: Count<u16> = "65535" ["1", "65535"] Reload
+        "Longest keep-alive in seconds that a client may choose."
+        "客户端可选的最长 keepalive（秒）。";
+    server_keepalive: Maybe<Count<u16>> = "none" ["1", "65535"] Reload
+        "A keep-alive in seconds for everybody; none lets clients choose."
+        "统一规定的 keepalive（秒）；none 表示由客户端决定。";
+    keepalive_multiplier: Ratio = "1.5" ["1.0", "10.0"] Reload
+        "Silence of this many keep-alives ends a connection."
+        "静默超过 keepalive 的多少倍即断开。";
+    connect_timeout: Time = "5s" ["100ms", "5m"] Reload
+        "Time from the start of a connection to its CONNECT."
+        "建立连接后必须在此时间内发来 CONNECT。";
+    max_pending: Count<usize> = "10000" ["16", "10000000"] Reload
+        "Connections that have not sent CONNECT, at one time."
+        "尚未发来 CONNECT 的连接总数上限。";
+    max_pending_bytes: Bytes<usize> = "32MB" ["256KB", "64GB"] Reload
+        "Memory for what such connections have sent, all together."
+        "这些连接已发来的数据占用的内存总上限。";
+    max_sessions: Count<usize> = "1000000" ["1", "100000000"] Reload
+        "Sessions, connected or not."
+        "会话总数上限（包括离线）。";
+    max_subscriptions: Count<usize> = "10000" ["1", "10000000"] Reload
+        "Subscriptions of one session."
+        "每个会话的订阅数上限。";
+    session_expiry: Time = "7d" ["0s", "49710d"] Reload
+        "How long a session of a 3.1 or 3.1.1 client with clean session off is kept."
+        "MQTT 3.1 与 3.1.1 持久会话（clean session 为 0）的保留时间。";
+    max_session_expiry: Time = "7d" ["0s", "49710d"] Reload
+        "The longest session expiry that a 5.0 client may ask for."
+        "MQTT 5.0 客户端可要求的最长会话过期时间。";
+    max_queue: Count<usize> = "1000" ["0", "10000000"] Reload
+        "QoS 1 and 2 messages that wait for one slow client."
+        "每个慢客户端的排队消息数上限（QoS 1 和 2）。";
+    max_queue_bytes: Bytes<usize> = "16MB" ["0", "64GB"] Reload
+        "Bytes that wait for one slow client."
+        "每个慢客户端的排队字节数上限。";
+    queue_full: Choice<QueueFull> = "drop_oldest" Reload
+        "What happens when that queue is full."
+        "队列满时的处理：丢弃最旧的消息，或断开连接。";
+    max_out_buffer: Bytes<usize> = "1MB" ["4KB", "1GB"] Reload
+        "Bytes on their way into one socket before messages queue."
+        "单个连接的发送缓冲区上限，超出后消息进入队列。";
+    slow_grace: Time = "100ms" ["0s", "10s"] Reload
+        "How long, in any 10 s, a client that falls behind may hold back those who publish to it."
+        "每 10 秒内，慢客户端最多可让发布者等待多久。";
+    max_user_properties: Count<u16> = "64" ["0", "65535"] Reload
+        "User properties of one packet."
+        "每个报文的用户属性数上限。";
+    max_user_property_bytes: Bytes<u32> = "8KB" ["0", "256MB"] Reload
+        "Bytes of the user properties of one packet, together."
+        "每个报文的用户属性总字节数上限。";
+    max_retained: Count<usize> = "1000000" ["0", "1000000000"] Reload
+        "Retained messages; when there are as many, no topic is added."
+        "保留消息总数上限，达到后不再增加新主题。";
+    max_retained_bytes: Bytes<usize> = "512MB" ["0", "1024GB"] Reload
+        "Bytes of all retained messages."
+        "保留消息的总字节数上限。";
+    max_retained_size: Maybe<Bytes<u32>> = "none" ["1", "256MB"] Reload
+        "Largest payload that may be retained."
+        "单条保留消息的最大负载。";
+    sys_interval: Time = "10s" ["0s", "1h"] Reload
+        "Time between two publications of $SYS topics; 0s for none."
+        "发布 $SYS 主题的间隔；0s 表示不发布。";
+}
+
+/// All keys, in the order in which they are documented. A static, so that a key is one place.
+pub(super) static TABLE: [&[Key]; 4] = [NODE, LOG, LISTENER, MQTT];
+
+/// Sections of later versions: taken without a look inside, with one warning each.
+pub(super) const RESERVED: [(&[&str], &str); 3] = [
+    (
+        &["listeners", "ssl"],
+        "TLS listeners are not built in yet: nothing listens for this section",
+    ),
+    (
+        &["listeners", "wss"],
+        "TLS listeners are not built in yet: nothing listens for this section",
+    ),
+    (
+        &["dashboard"],
+        "the dashboard is not built in yet: nothing listens for this section",
+    ),
+];
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl Words for Level {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("error", Self::Error),
+        ("warn", Self::Warn),
+        ("info", Self::Info),
+        ("debug", Self::Debug),
+        ("trace", Self::Trace),
+    ];
+}
+
+impl Words for QueueFull {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("drop_oldest", Self::DropOldest),
+        ("disconnect", Self::Disconnect),
+    ];
+}
+
+impl Words for Strategy {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("round_robin", Self::RoundRobin),
+        ("random", Self::Random),
+        ("sticky", Self::Sticky),
+        ("local", Self::Local),
+        ("hash_clientid", Self::HashClientId),
+        ("hash_topic", Self::HashTopic),
+    ];
+}
+
+impl Key {
+    /// Whether a path names this key.
+    fn is_at(&self, path: &[String]) -> bool {
+        path.last().is_some_and(|name| name == self.name)
+            && self.sections.iter().any(|section| {
+                let parts = parts(section);
+                parts.len() + 1 == path.len()
+                    && parts
+                        .iter()
+                        .zip(path)
+                        .all(|(part, name)| *part == "*" || part == name)
+            })
+    }
+}
+
+/// The key that a path names.
+pub(super) fn find(path: &[String]) -> Option<&'static Key> {
+    TABLE.into_iter().flatten().find(|key| key.is_at(path))
+}
+
+/// Whether a path names a section, or the way to one.
+pub(super) fn is_section(path: &[String]) -> bool {
+    TABLE
+        .into_iter()
+        .flatten()
+        .flat_map(|key| key.sections)
+        .any(|section| {
+            let parts = parts(section);
+            path.len() <= parts.len()
+                && parts
+                    .iter()
+                    .zip(path)
+                    .all(|(part, name)| *part == "*" || part == name)
+        })
+}
+
+/// The key whose name is nearest to one that does not exist, if it is near enough to be meant. The
+/// names of listeners are taken from the path.
+pub(super) fn nearest(path: &[String]) -> Option<String> {
+    let wrong = path.join(".");
+    let last = path.last().map(String::as_str).unwrap_or_default();
+    let mut best: Option<(usize, String)> = None;
+    for key in TABLE.into_iter().flatten() {
+        for section in key.sections {
+            let mut parts = parts(section);
+            if parts.last() == Some(&"*") {
+                parts.pop();
+                parts.push(if path.len() > 3 { &path[2] } else { "default" });
+            }
+            parts.push(key.name);
+            let name = parts.join(".");
+            // The right word in the wrong section is as near as can be.
+            let far = distance(&wrong, &name).min(if last == key.name { 1 } else { usize::MAX });
+            if best.as_ref().is_none_or(|(least, _)| far < *least) {
+                best = Some((far, name));
+            }
+        }
+    }
+    best.filter(|(far, _)| *far <= 1 + last.len() / 3)
+        .map(|(_, name)| name)
+}
+
+fn parts(section: &'static str) -> Vec<&'static str> {
+    section.split('.').filter(|part| !part.is_empty()).collect()
+}
+
+/// Levenshtein's distance in bytes. Names in a file may be long: only their start is compared.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b) = (&a.as_bytes()[..a.len().min(100)], b.as_bytes());
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut diagonal = i;
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}

@@ -1,0 +1,3 @@
+//! Stub.
+pub mod config;
+pub mod transport;

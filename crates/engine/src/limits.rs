@@ -1,0 +1,126 @@
+//! Every bound and choice of the protocol engine, named once. Values come from the configuration.
+
+use protocol::{Limits, QoS};
+
+/// What to do when a session's queue is full.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum QueueFull {
+    /// The oldest queued message makes room, counted.
+    DropOldest,
+    /// The client is disconnected with 0x97 Quota exceeded.
+    Disconnect,
+}
+
+/// How a shared subscription picks the member that receives a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Strategy {
+    RoundRobin,
+    Random,
+    /// The same member until it stalls or leaves.
+    Sticky,
+    /// A member on the publisher's shard if there is one, else round robin.
+    Local,
+    /// By the publisher's client id.
+    HashClientId,
+    /// By the topic.
+    HashTopic,
+}
+
+/// Settings of `mqtt.*` as the engine uses them. Sizes are bytes.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub limits: Limits,
+    pub payload_bytes_max: u32,
+    pub client_id_bytes_max: usize,
+    pub topic_alias_max: u16,
+    pub qos_max: QoS,
+    pub retain_available: bool,
+    pub wildcard_available: bool,
+    pub shared_available: bool,
+    /// In-flight messages per direction, announced as Receive Maximum.
+    pub inflight_max: u16,
+    /// Longest Keep Alive a client may ask for; above it Server Keep Alive says so.
+    pub keep_alive_secs_max: u16,
+    /// A fixed Server Keep Alive for everybody, if set.
+    pub server_keep_alive_secs: Option<u16>,
+    /// Tenths of the Keep Alive after which a silent client is gone (15 = one and a half).
+    pub keep_alive_tenths: u32,
+    pub subscriptions_max: usize,
+    /// Per shard.
+    pub sessions_max: usize,
+    pub queue_max: usize,
+    pub queue_bytes_max: usize,
+    pub queue_full: QueueFull,
+    /// Session Expiry Interval of a 3.x client with Clean Session 0.
+    pub session_expiry_secs: u32,
+    pub session_expiry_secs_max: u32,
+    pub await_rel_millis: u64,
+    pub upgrade_qos: bool,
+    /// How long one slow receiver may hold back its publishers in any ten seconds.
+    pub slow_grace_millis: u64,
+    pub shared_strategy: Strategy,
+    pub retained_max: usize,
+    pub retained_bytes_max: usize,
+    /// Largest payload that may be retained.
+    pub retained_payload_max: usize,
+    /// Bytes that may wait for one slow socket before messages queue.
+    pub out_bytes_max: usize,
+    /// Sent as Response Information to those who ask [MQTT-3.1.2-28].
+    pub response_information: Option<Box<str>>,
+}
+
+/// One hold of a publisher for a slow receiver.
+pub const HOLD_MILLIS: u64 = 5;
+/// The window in which `slow_grace_millis` is counted.
+pub const GRACE_WINDOW_MILLIS: u64 = 10_000;
+/// Filters changed lately that a cached route is tested against before it is walked again.
+pub const CHANGES_MAX: usize = 64;
+/// Cached routes per shard (direct-mapped).
+pub const ROUTES_MAX: usize = 8192;
+/// Bytes of one run of equal-topic QoS 0 packets.
+pub const RUN_BYTES_MAX: usize = 64 * 1024;
+/// Retained messages looked at in one slice of a scan.
+pub const SCAN_SLICE: usize = 1000;
+/// How often retained messages are looked through for expired ones, in milliseconds.
+pub const SWEEP_MILLIS: u64 = 60_000;
+/// Messages asked for in one read of the log.
+pub const READ_MAX: usize = 256;
+/// Shards of one process: an interest mask has this many bits.
+pub const SHARDS_MAX: u16 = 32;
+/// Ids kept in the in-flight ring before an unacknowledged oldest is set aside.
+pub const RING_MAX: usize = 4096;
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            payload_bytes_max: u32::MAX,
+            client_id_bytes_max: 1024,
+            topic_alias_max: 32,
+            qos_max: QoS::ExactlyOnce,
+            retain_available: true,
+            wildcard_available: true,
+            shared_available: true,
+            inflight_max: 1024,
+            keep_alive_secs_max: u16::MAX,
+            server_keep_alive_secs: None,
+            keep_alive_tenths: 15,
+            subscriptions_max: 10_000,
+            sessions_max: 1_000_000,
+            queue_max: 1000,
+            queue_bytes_max: 16 << 20,
+            queue_full: QueueFull::DropOldest,
+            session_expiry_secs: 7 * 86_400,
+            session_expiry_secs_max: 7 * 86_400,
+            await_rel_millis: 300_000,
+            upgrade_qos: false,
+            slow_grace_millis: 100,
+            shared_strategy: Strategy::RoundRobin,
+            retained_max: 1_000_000,
+            retained_bytes_max: 512 << 20,
+            retained_payload_max: usize::MAX,
+            out_bytes_max: 1 << 20,
+            response_information: None,
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! An application message as it is shared: between receivers, shards, the log and the retained store.
+
+use protocol::{QoS, Topic, Version, packet::publish};
+
+use crate::Time;
+
+/// Which session, on which shard. The generation tells a slot's later owner from an earlier one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub struct SessionRef {
+    pub shard: u16,
+    pub generation: u16,
+    pub slot: u32,
+}
+
+impl SessionRef {
+    /// The publisher of what the broker itself publishes.
+    pub const BROKER: Self = Self { shard: u16::MAX, generation: 0, slot: u32::MAX };
+}
+
+/// Borrowed view of a message being published.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    pub publisher: SessionRef,
+    pub topic: Topic<'a>,
+    pub qos: QoS,
+    pub retain: bool,
+    /// When it expires [MQTT-3.3.2-5].
+    pub expires: Option<Time>,
+    /// Properties forwarded unaltered [MQTT-3.3.2-17], encoded.
+    pub forwarded: &'a [u8],
+    pub payload: &'a [u8],
+}
+
+/// An owned message: one block for topic, properties and payload.
+#[derive(Debug)]
+pub struct Message {
+    pub publisher: SessionRef,
+    pub qos: QoS,
+    pub retain: bool,
+    pub expires: Option<Time>,
+    topic_bytes: u16,
+    forwarded_bytes: u32,
+    block: Box<[u8]>,
+}
+
+impl Message {
+    #[must_use]
+    pub fn new(view: &View<'_>) -> Self {
+        let topic = view.topic.as_str().as_bytes();
+        let mut block =
+            Vec::with_capacity(topic.len() + view.forwarded.len() + view.payload.len());
+        block.extend_from_slice(topic);
+        block.extend_from_slice(view.forwarded);
+        block.extend_from_slice(view.payload);
+        Self {
+            publisher: view.publisher,
+            qos: view.qos,
+            retain: view.retain,
+            expires: view.expires,
+            topic_bytes: u16::try_from(topic.len()).expect("a topic is at most 65,535 bytes"),
+            forwarded_bytes: u32::try_from(view.forwarded.len())
+                .expect("bounded by the packet size"),
+            block: block.into_boxed_slice(),
+        }
+    }
+
+    #[must_use]
+    pub fn topic(&self) -> Topic<'_> {
+        let topic = std::str::from_utf8(&self.block[..usize::from(self.topic_bytes)])
+            .expect("copied from a Topic");
+        Topic::trusted(topic)
+    }
+
+    #[must_use]
+    pub fn forwarded(&self) -> &[u8] {
+        let from = usize::from(self.topic_bytes);
+        &self.block[from..from + self.forwarded_bytes as usize]
+    }
+
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        &self.block[usize::from(self.topic_bytes) + self.forwarded_bytes as usize..]
+    }
+
+    #[must_use]
+    pub fn view(&self) -> View<'_> {
+        View {
+            publisher: self.publisher,
+            topic: self.topic(),
+            qos: self.qos,
+            retain: self.retain,
+            expires: self.expires,
+            forwarded: self.forwarded(),
+            payload: self.payload(),
+        }
+    }
+
+    /// Bytes it occupies, for the bounds of queues and stores.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.block.len() + size_of::<Self>() + 16
+    }
+}
+
+impl<'a> View<'a> {
+    /// Seconds left until it expires, rounded up; `None` if it never does [MQTT-3.3.2-6].
+    #[must_use]
+    pub fn expiry_secs(&self, now: Time) -> Option<u32> {
+        self.expires.map(|at| u32::try_from(at.since(now).div_ceil(1000)).unwrap_or(u32::MAX))
+    }
+
+    #[must_use]
+    pub fn is_expired(&self, now: Time) -> bool {
+        self.expires.is_some_and(|at| at <= now)
+    }
+
+    /// The packet as one receiver gets it.
+    #[inline]
+    pub(crate) fn packet<'b>(
+        &'b self,
+        now: Time,
+        version: Version,
+        qos: QoS,
+        retain: bool,
+        ids: &'b [u32],
+    ) -> publish::Out<'b> {
+        publish::Out {
+            dup: false,
+            qos,
+            retain,
+            topic: self.topic.as_str(),
+            id: None,
+            alias: None,
+            expiry_secs: if version.is_v5() { self.expiry_secs(now) } else { None },
+            subscription_ids: ids,
+            forwarded: self.forwarded,
+            payload: self.payload,
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Counters of one shard: plain adds on its own thread, copied out once a pass.
+
+/// What is counted. The order is the index.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Counter {
+    PublishReceived,
+    PublishReceivedQos0,
+    PublishReceivedQos1,
+    PublishReceivedQos2,
+    PublishSent,
+    PublishSentQos0,
+    PublishSentQos1,
+    PublishSentQos2,
+    /// Messages that matched no subscription. Not a fault.
+    NoSubscriber,
+    PacketsReceived,
+    PacketsSent,
+    BytesReceived,
+    BytesSent,
+    Connected,
+    Disconnected,
+    ConnectRefused,
+    SessionCreated,
+    SessionResumed,
+    SessionTakenOver,
+    SessionEnded,
+    ProtocolErrors,
+    PublishDenied,
+    WillPublished,
+    RetainedRefused,
+    Redelivered,
+    Panics,
+}
+
+impl Counter {
+    pub const COUNT: usize = Self::Panics as usize + 1;
+}
+
+/// Why a message for a client was not delivered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Drop {
+    /// The client's queue was full; the oldest went.
+    QueueFull,
+    /// Larger than the client's Maximum Packet Size [MQTT-3.1.2-25].
+    TooLarge,
+    /// Its expiry passed while it waited.
+    Expired,
+    /// QoS 0 for a session whose client is away.
+    Offline,
+    /// The connection ended with messages still queued or unacknowledged, and no session to keep them.
+    ConnectionLost,
+    /// The shared log was trimmed past what this session had read.
+    Trimmed,
+    /// A shared subscription had no member that could take it.
+    NoMember,
+}
+
+impl Drop {
+    pub const COUNT: usize = Self::NoMember as usize + 1;
+    pub const ALL: [(Self, &'static str); Self::COUNT] = [
+        (Self::QueueFull, "queue_full"),
+        (Self::TooLarge, "too_large"),
+        (Self::Expired, "expired"),
+        (Self::Offline, "offline"),
+        (Self::ConnectionLost, "connection_lost"),
+        (Self::Trimmed, "trimmed"),
+        (Self::NoMember, "no_member"),
+    ];
+}
+
+/// All counters and gauges of one shard.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    counters: [u64; Counter::COUNT],
+    drops: [u64; Drop::COUNT],
+    /// Sessions, connected or not.
+    pub sessions: u64,
+    pub connections: u64,
+    pub subscriptions: u64,
+    pub shared_subscriptions: u64,
+    pub retained: u64,
+    pub retained_bytes: u64,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            counters: [0; Counter::COUNT],
+            drops: [0; Drop::COUNT],
+            sessions: 0,
+            connections: 0,
+            subscriptions: 0,
+            shared_subscriptions: 0,
+            retained: 0,
+            retained_bytes: 0,
+        }
+    }
+}
+
+impl Metrics {
+    #[inline]
+    pub fn add(&mut self, what: Counter, n: u64) {
+        self.counters[what as usize] += n;
+    }
+
+    #[inline]
+    pub fn drop(&mut self, why: Drop, n: u64) {
+        self.drops[why as usize] += n;
+    }
+
+    #[must_use]
+    pub fn get(&self, what: Counter) -> u64 {
+        self.counters[what as usize]
+    }
+
+    #[must_use]
+    pub fn dropped(&self, why: Drop) -> u64 {
+        self.drops[why as usize]
+    }
+
+    #[must_use]
+    pub fn dropped_all(&self) -> u64 {
+        self.drops.iter().sum()
+    }
+
+    /// Adds another shard's figures to these.
+    pub fn merge(&mut self, other: &Self) {
+        for (a, b) in self.counters.iter_mut().zip(other.counters) {
+            *a += b;
+        }
+        for (a, b) in self.drops.iter_mut().zip(other.drops) {
+            *a += b;
+        }
+        self.sessions += other.sessions;
+        self.connections += other.connections;
+        self.subscriptions += other.subscriptions;
+        self.shared_subscriptions += other.shared_subscriptions;
+        self.retained += other.retained;
+        self.retained_bytes += other.retained_bytes;
+    }
+
+    pub(crate) fn received(&mut self, qos: protocol::QoS, n: u64) {
+        use protocol::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
+        self.add(Counter::PublishReceived, n);
+        self.add(
+            match qos {
+                AtMostOnce => Counter::PublishReceivedQos0,
+                AtLeastOnce => Counter::PublishReceivedQos1,
+                ExactlyOnce => Counter::PublishReceivedQos2,
+            },
+            n,
+        );
+    }
+
+    #[inline]
+    pub(crate) fn sent(&mut self, qos: protocol::QoS, n: u64) {
+        use protocol::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
+        self.add(Counter::PublishSent, n);
+        self.add(
+            match qos {
+                AtMostOnce => Counter::PublishSentQos0,
+                AtLeastOnce => Counter::PublishSentQos1,
+                ExactlyOnce => Counter::PublishSentQos2,
+            },
+            n,
+        );
+    }
+}

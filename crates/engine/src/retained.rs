@@ -1,0 +1,151 @@
+//! Retained messages of the topics this shard owns: one per topic, in topic order, so that a filter
+//! with a literal beginning only looks at its own range.
+
+use std::{borrow::Borrow, cmp::Ordering, collections::BTreeSet, ops::Bound, sync::Arc};
+
+use protocol::{Filter, Topic};
+
+use crate::{Message, Time};
+
+#[derive(Debug, Default)]
+pub struct Retained {
+    by_topic: BTreeSet<ByTopic>,
+    bytes: usize,
+}
+
+/// A message ordered by its topic: 8 bytes an entry, the topic is not kept twice.
+#[derive(Debug)]
+struct ByTopic(Arc<Message>);
+
+impl Borrow<str> for ByTopic {
+    fn borrow(&self) -> &str {
+        self.0.topic().as_str()
+    }
+}
+
+impl PartialEq for ByTopic {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for ByTopic {}
+
+impl PartialOrd for ByTopic {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ByTopic {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.topic().as_str().cmp(other.0.topic().as_str())
+    }
+}
+
+/// Where a scan goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cursor {
+    Start,
+    After(Box<str>),
+}
+
+impl Retained {
+    /// Stores the message, or removes what is there if the payload is empty
+    /// [MQTT-3.3.1-6], [MQTT-3.3.1-7]. False if a bound refused it.
+    pub fn set(&mut self, message: &Arc<Message>, count_max: usize, bytes_max: usize) -> bool {
+        let old = self.by_topic.take(message.topic().as_str());
+        let freed = old.as_ref().map_or(0, |o| o.0.bytes());
+        self.bytes -= freed;
+        if message.payload().is_empty() {
+            return true;
+        }
+        let fits = self.by_topic.len() < count_max && self.bytes + message.bytes() <= bytes_max;
+        if fits {
+            self.bytes += message.bytes();
+            self.by_topic.insert(ByTopic(message.clone()));
+        } else if let Some(old) = old {
+            self.bytes += freed;
+            self.by_topic.insert(old);
+        }
+        fits
+    }
+
+    #[must_use]
+    pub fn get(&self, topic: &str, now: Time) -> Option<&Arc<Message>> {
+        self.by_topic.get(topic).map(|m| &m.0).filter(|m| !m.view().is_expired(now))
+    }
+
+    /// Looks at no more than `slice` messages from `cursor` on and collects those that match and have
+    /// not expired. Gives the place to go on from, or `None` at the end.
+    pub fn scan(
+        &self,
+        filter: Filter<'_>,
+        cursor: &Cursor,
+        slice: usize,
+        now: Time,
+        found: &mut Vec<Arc<Message>>,
+    ) -> Option<Cursor> {
+        if !filter.is_wildcard() {
+            found.extend(self.get(filter.as_str(), now).cloned());
+            return None;
+        }
+        let prefix = literal_prefix(filter.as_str());
+        let from = match cursor {
+            Cursor::Start => Bound::Included(prefix),
+            Cursor::After(topic) => Bound::Excluded(&**topic),
+        };
+        let mut left = slice;
+        for entry in self.by_topic.range::<str, _>((from, Bound::Unbounded)) {
+            let topic: Topic<'_> = entry.0.topic();
+            if !topic.as_str().starts_with(prefix) {
+                return None;
+            }
+            if filter.matches(topic) && !entry.0.view().is_expired(now) {
+                found.push(entry.0.clone());
+            }
+            left -= 1;
+            if left == 0 {
+                return Some(Cursor::After(topic.as_str().into()));
+            }
+        }
+        None
+    }
+
+    /// Drops what expired. Called now and then; reads never show it meanwhile.
+    pub fn sweep(&mut self, now: Time) -> usize {
+        let before = self.by_topic.len();
+        let mut freed = 0;
+        self.by_topic.retain(|m| {
+            let gone = m.0.view().is_expired(now);
+            if gone {
+                freed += m.0.bytes();
+            }
+            !gone
+        });
+        self.bytes -= freed;
+        before - self.by_topic.len()
+    }
+
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_topic.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_topic.is_empty()
+    }
+
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+/// What every match begins with: the text before the first wildcard, without its separator, since
+/// `a/#` also matches `a`.
+fn literal_prefix(filter: &str) -> &str {
+    let end = filter.find(['+', '#']).unwrap_or(filter.len());
+    filter[..end].strip_suffix('/').unwrap_or(&filter[..end])
+}

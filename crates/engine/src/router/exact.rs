@@ -1,0 +1,130 @@
+//! Filters without wildcards: one hash table over a chunked slab.
+
+use std::hash::BuildHasher;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+
+use super::{Interest, Wants, subs::Subs};
+use crate::slab::Slab;
+
+#[derive(Debug)]
+pub(crate) struct Exact {
+    hasher: FixedState,
+    table: HashTable<u32>,
+    nodes: Slab<Node>,
+    /// Other shards' interest, by hash.
+    remote: HashTable<(u64, Interest)>,
+}
+
+#[derive(Debug)]
+struct Node {
+    filter: Box<str>,
+    subs: Subs,
+}
+
+impl Exact {
+    pub(crate) fn new(hasher: FixedState) -> Self {
+        Self { hasher, table: HashTable::new(), nodes: Slab::default(), remote: HashTable::new() }
+    }
+
+    #[inline]
+    pub(crate) fn hash(&self, filter: &str) -> u64 {
+        self.hasher.hash_one(filter)
+    }
+
+    pub(crate) fn find(&self, filter: &str) -> Option<u32> {
+        self.table
+            .find(self.hash(filter), |n| self.nodes.get(*n).is_some_and(|n| &*n.filter == filter))
+            .copied()
+    }
+
+    pub(crate) fn insert(&mut self, filter: &str) -> u32 {
+        if let Some(node) = self.find(filter) {
+            return node;
+        }
+        let node = self.nodes.insert(Node { filter: filter.into(), subs: Subs::None });
+        let (hasher, nodes) = (&self.hasher, &self.nodes);
+        self.table.insert_unique(hasher.hash_one(filter), node, |n| {
+            hasher.hash_one(&*nodes.get(*n).expect("the table holds live nodes").filter)
+        });
+        node
+    }
+
+    pub(crate) fn remove(&mut self, node: u32) {
+        let Some(gone) = self.nodes.remove(node) else { return };
+        let hash = self.hash(&gone.filter);
+        if let Ok(entry) = self.table.find_entry(hash, |n| *n == node) {
+            entry.remove();
+        }
+        if self.table.is_empty() {
+            self.table = HashTable::new();
+        }
+    }
+
+    pub(crate) fn filter(&self, node: u32) -> &str {
+        &self.nodes.get(node).expect("a node id is live while a subscription holds it").filter
+    }
+
+    pub(crate) fn subs(&self, node: u32) -> &Subs {
+        &self.nodes.get(node).expect("a node id is live while a subscription holds it").subs
+    }
+
+    pub(crate) fn subs_mut(&mut self, node: u32) -> &mut Subs {
+        &mut self.nodes.get_mut(node).expect("a node id is live while a subscription holds it").subs
+    }
+
+    #[inline]
+    pub(crate) fn subs_of(&self, hash: u64, topic: &str) -> Option<&Subs> {
+        let node = self
+            .table
+            .find(hash, |n| self.nodes.get(*n).is_some_and(|node| &*node.filter == topic))?;
+        Some(&self.nodes.get(*node)?.subs)
+    }
+
+    /// The union over all filters with this one's hash: the others know us by hash only.
+    pub(crate) fn wants(&self, node: u32) -> Wants {
+        let hash = self.hash(self.filter(node));
+        let mut wants = Wants::default();
+        for n in self.table.iter_hash(hash) {
+            let Some(other) = self.nodes.get(*n) else { continue };
+            // `iter_hash` compares only part of the hash.
+            if self.hash(&other.filter) == hash {
+                let more = other.subs.wants();
+                wants.live |= more.live;
+                wants.durable |= more.durable;
+            }
+        }
+        wants
+    }
+
+    #[inline]
+    pub(crate) fn remote(&self, hash: u64) -> Interest {
+        self.remote.find(hash, |(h, _)| *h == hash).map_or_else(Interest::default, |(_, i)| *i)
+    }
+
+    pub(crate) fn set_remote(&mut self, hash: u64, from: u16, wants: Wants) {
+        match self.remote.find_entry(hash, |(h, _)| *h == hash) {
+            Ok(mut entry) => {
+                entry.get_mut().1.set(from, wants);
+                if entry.get().1.is_empty() {
+                    entry.remove();
+                }
+                if self.remote.is_empty() {
+                    self.remote = HashTable::new();
+                }
+            }
+            Err(_) => {
+                let mut interest = Interest::default();
+                interest.set(from, wants);
+                if !interest.is_empty() {
+                    self.remote.insert_unique(hash, (hash, interest), |(h, _)| *h);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+}

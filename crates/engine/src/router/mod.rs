@@ -1,0 +1,310 @@
+//! Filters -> subscribers, as a plain value: `subscribe`, `unsubscribe`, `matches`.
+//!
+//! Filters without wildcards stand in one hash table, those with wildcards in a trie. A node knows
+//! this shard's subscribers in full, and of other shards only that they are interested (one bit), so
+//! a copy per shard costs little. Filters changed lately are kept in a short ring, so that a cached
+//! route is walked again only if one of them matches its topic.
+
+mod exact;
+mod route;
+mod subs;
+mod trie;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+
+use foldhash::fast::FixedState;
+use protocol::{Filter, QoS, Topic};
+
+pub(crate) use route::{Route, Routes, Target};
+pub use subs::Sub;
+pub(crate) use subs::Flags;
+
+use crate::limits::CHANGES_MAX;
+use exact::Exact;
+use trie::Trie;
+
+/// A filter's place in the router; wildcards have the top bit.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct NodeId(u32);
+
+const TRIE: u32 = 1 << 31;
+
+/// Which other shards want what matches a filter.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Interest {
+    /// Shards with a receiver that is served at once.
+    pub live: u32,
+    /// Shards with a session that reads the log.
+    pub durable: u32,
+}
+
+impl Interest {
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.live == 0 && self.durable == 0
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.live |= other.live;
+        self.durable |= other.durable;
+    }
+
+    fn set(&mut self, shard: u16, wants: Wants) {
+        let bit = 1u32 << shard;
+        self.live = if wants.live { self.live | bit } else { self.live & !bit };
+        self.durable = if wants.durable { self.durable | bit } else { self.durable & !bit };
+    }
+}
+
+/// What one shard wants of a filter.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Wants {
+    pub live: bool,
+    pub durable: bool,
+}
+
+/// A change of interest that the other shards must learn.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Change {
+    pub key: Key,
+    pub wants: Wants,
+}
+
+/// An exact filter travels as its hash only: false matches cost a wasted hop, never a wrong delivery.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Key {
+    Exact(u64),
+    Wildcard(Box<str>),
+}
+
+/// The routing table of one shard.
+#[derive(Debug)]
+pub struct Router {
+    exact: Exact,
+    trie: Trie,
+    /// Counts every change; a route is current if it saw them all.
+    changes: u64,
+    ring: VecDeque<Changed>,
+}
+
+#[derive(Debug)]
+enum Changed {
+    Filter(Box<str>),
+    Hash(u64),
+}
+
+impl Router {
+    /// All shards of a process use one seed, so that hashes agree.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        let hasher = FixedState::with_seed(seed);
+        Self { exact: Exact::new(hasher), trie: Trie::new(hasher), changes: 0, ring: VecDeque::new() }
+    }
+
+    /// Adds or replaces a session's subscription. Gives the node, whether the subscription is new, and
+    /// what the other shards must be told.
+    pub fn subscribe(&mut self, filter: Filter<'_>, sub: Sub) -> (NodeId, bool, Option<Change>) {
+        let (node, before) = self.node(filter);
+        let new = self.subs_mut(node).insert(sub);
+        self.changed(filter);
+        (node, new, self.difference(node, before))
+    }
+
+    /// Takes a session's subscription away; `None` if there was none.
+    pub fn unsubscribe(&mut self, node: NodeId, session: u32) -> Option<Option<Change>> {
+        let before = self.wants(node);
+        if !self.subs_mut(node).remove(session) {
+            return None;
+        }
+        Some(self.settle(node, before))
+    }
+
+    /// Lets a shared group receive what matches the filter.
+    pub(crate) fn join(&mut self, filter: Filter<'_>, group: u32) -> (NodeId, Option<Change>) {
+        let (node, before) = self.node(filter);
+        self.subs_mut(node).insert_group(group);
+        self.changed(filter);
+        (node, self.difference(node, before))
+    }
+
+    pub(crate) fn leave(&mut self, node: NodeId, group: u32) -> Option<Change> {
+        let before = self.wants(node);
+        self.subs_mut(node).remove_group(group);
+        self.settle(node, before)
+    }
+
+    /// The node of a filter that is already there.
+    #[must_use]
+    pub fn find(&self, filter: Filter<'_>) -> Option<NodeId> {
+        if filter.is_wildcard() {
+            self.trie.find(filter).map(|n| NodeId(n | TRIE))
+        } else {
+            self.exact.find(filter.as_str()).map(NodeId)
+        }
+    }
+
+    /// A session's subscription at a node.
+    #[must_use]
+    pub fn sub(&self, node: NodeId, session: u32) -> Option<Sub> {
+        self.subs(node).get(session)
+    }
+
+    /// The text of a node's filter.
+    #[must_use]
+    pub fn filter(&self, node: NodeId) -> String {
+        if node.0 & TRIE == 0 {
+            self.exact.filter(node.0).to_owned()
+        } else {
+            self.trie.filter(node.0 & !TRIE)
+        }
+    }
+
+    /// Applies what another shard said.
+    pub fn apply(&mut self, from: u16, change: &Change) {
+        match &change.key {
+            Key::Exact(hash) => {
+                self.exact.set_remote(*hash, from, change.wants);
+                self.remember(Changed::Hash(*hash));
+            }
+            Key::Wildcard(text) => {
+                let filter = Filter::trusted(text);
+                self.trie.set_remote(filter, from, change.wants);
+                self.remember(Changed::Filter(text.clone()));
+            }
+        }
+    }
+
+    /// Fills `route` with all that matches its topic, each session once.
+    pub(crate) fn walk(&mut self, topic: Topic<'_>, route: &mut Route) {
+        route.clear(topic, self.changes);
+        let hash = self.exact.hash(topic.as_str());
+        route.interest = self.exact.remote(hash);
+        if let Some(subs) = self.exact.subs_of(hash, topic.as_str()) {
+            route.collect(subs);
+        }
+        self.trie.walk(topic, route);
+        route.merge();
+    }
+
+    /// Whether the route still holds; brings it up to date cheaply where no changed filter matches.
+    #[inline]
+    pub(crate) fn is_current(&self, route: &mut Route) -> bool {
+        if route.seen == self.changes {
+            return true;
+        }
+        let missed = self.changes - route.seen;
+        if missed > self.ring.len() as u64 {
+            return false;
+        }
+        let missed = usize::try_from(missed).expect("at most the ring's length");
+        let topic = Topic::trusted(&route.topic);
+        let hit = self.ring.iter().rev().take(missed).any(|changed| match changed {
+            Changed::Filter(text) => Filter::trusted(text).matches(topic),
+            Changed::Hash(hash) => *hash == self.exact.hash(topic.as_str()),
+        });
+        if !hit {
+            route.seen = self.changes;
+        }
+        !hit
+    }
+
+    /// Subscription nodes in use, for tests and statistics.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.exact.len() + self.trie.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Every receiver of a topic on this shard, for tests and inspection.
+    #[must_use]
+    pub fn matches(&mut self, topic: Topic<'_>) -> Vec<(u32, QoS)> {
+        let mut route = Route::default();
+        self.walk(topic, &mut route);
+        route.targets.iter().map(|t| (t.session, t.flags.qos())).collect()
+    }
+
+    /// Shards interested in a topic.
+    #[must_use]
+    pub fn interest(&mut self, topic: Topic<'_>) -> Interest {
+        let mut route = Route::default();
+        self.walk(topic, &mut route);
+        route.interest
+    }
+
+    fn node(&mut self, filter: Filter<'_>) -> (NodeId, Wants) {
+        let node = if filter.is_wildcard() {
+            NodeId(self.trie.insert(filter) | TRIE)
+        } else {
+            NodeId(self.exact.insert(filter.as_str()))
+        };
+        (node, self.wants(node))
+    }
+
+    fn subs(&self, node: NodeId) -> &subs::Subs {
+        if node.0 & TRIE == 0 { self.exact.subs(node.0) } else { self.trie.subs(node.0 & !TRIE) }
+    }
+
+    fn subs_mut(&mut self, node: NodeId) -> &mut subs::Subs {
+        if node.0 & TRIE == 0 {
+            self.exact.subs_mut(node.0)
+        } else {
+            self.trie.subs_mut(node.0 & !TRIE)
+        }
+    }
+
+    /// What this shard wants at a node. Filters with one hash are one to the others.
+    fn wants(&self, node: NodeId) -> Wants {
+        if node.0 & TRIE == 0 {
+            self.exact.wants(node.0)
+        } else {
+            self.trie.subs(node.0 & !TRIE).wants()
+        }
+    }
+
+    fn difference(&self, node: NodeId, before: Wants) -> Option<Change> {
+        let wants = self.wants(node);
+        (wants != before).then(|| Change { key: self.key(node), wants })
+    }
+
+    fn key(&self, node: NodeId) -> Key {
+        if node.0 & TRIE == 0 {
+            Key::Exact(self.exact.hash(self.exact.filter(node.0)))
+        } else {
+            Key::Wildcard(self.trie.filter(node.0 & !TRIE).into_boxed_str())
+        }
+    }
+
+    /// After a removal: notes the change and frees the node if nobody is left.
+    fn settle(&mut self, node: NodeId, before: Wants) -> Option<Change> {
+        let text = self.filter(node);
+        let change = self.difference(node, before);
+        self.remember(Changed::Filter(text.into_boxed_str()));
+        if self.subs(node).is_empty() {
+            if node.0 & TRIE == 0 {
+                self.exact.remove(node.0);
+            } else {
+                self.trie.prune(node.0 & !TRIE);
+            }
+        }
+        change
+    }
+
+    fn changed(&mut self, filter: Filter<'_>) {
+        self.remember(Changed::Filter(filter.as_str().into()));
+    }
+
+    fn remember(&mut self, changed: Changed) {
+        self.changes += 1;
+        if self.ring.len() == CHANGES_MAX {
+            self.ring.pop_front();
+        }
+        self.ring.push_back(changed);
+    }
+}

@@ -1,0 +1,132 @@
+//! What matches one topic, remembered: per shard a direct-mapped table, with no allocation once warm.
+
+use std::hash::BuildHasher;
+
+use foldhash::fast::FixedState;
+use protocol::Topic;
+
+use super::{Flags, Interest, Router, subs::Subs};
+use crate::limits::ROUTES_MAX;
+
+/// One receiving session of this shard.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) session: u32,
+    pub(crate) flags: Flags,
+    /// Identifiers of all its matching subscriptions [MQTT-3.3.4-3].
+    pub(crate) ids: Vec<u32>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Route {
+    pub(crate) topic: String,
+    /// The router's change count when this was filled or last found current.
+    pub(crate) seen: u64,
+    pub(crate) targets: Vec<Target>,
+    pub(crate) groups: Vec<u32>,
+    pub(crate) interest: Interest,
+    /// A session of this shard that reads the log is among the targets.
+    pub(crate) durable: bool,
+    /// Some session stands in `targets` more than once.
+    overlaps: bool,
+}
+
+impl Route {
+    pub(super) fn clear(&mut self, topic: Topic<'_>, seen: u64) {
+        self.topic.clear();
+        self.topic.push_str(topic.as_str());
+        self.seen = seen;
+        self.targets.clear();
+        self.groups.clear();
+        self.interest = Interest::default();
+        self.durable = false;
+        self.overlaps = false;
+    }
+
+    pub(super) fn collect(&mut self, subs: &Subs) {
+        let found = subs.slice();
+        self.overlaps |= !found.is_empty() && !self.targets.is_empty();
+        self.targets.extend(found.iter().map(|s| Target {
+            session: s.session,
+            flags: s.flags,
+            ids: if s.id == 0 { Vec::new() } else { vec![s.id] },
+        }));
+        self.groups.extend_from_slice(subs.groups());
+    }
+
+    /// Overlapping subscriptions of one session become one delivery [MQTT-3.3.4-2].
+    pub(super) fn merge(&mut self) {
+        if self.overlaps {
+            self.targets.sort_by_key(|t| t.session);
+            self.targets.dedup_by(|b, a| {
+                if a.session != b.session {
+                    return false;
+                }
+                a.flags = a.flags.overlap(b.flags);
+                a.ids.append(&mut b.ids);
+                true
+            });
+        }
+        self.durable = self
+            .targets
+            .iter()
+            .any(|t| t.flags.durable() && t.flags.qos() > protocol::QoS::AtMostOnce);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.targets.is_empty() && self.groups.is_empty() && self.interest.is_empty()
+    }
+}
+
+/// The cache. A route is taken out while it is used and put back, so deliveries may borrow the shard.
+#[derive(Debug)]
+pub(crate) struct Routes {
+    hasher: FixedState,
+    slots: Vec<Option<Box<Route>>>,
+}
+
+impl Routes {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { hasher: FixedState::with_seed(seed), slots: Vec::new() }
+    }
+
+    /// The current route of a topic, and the slot to put it back to. `hint` is the slot that this
+    /// publisher used last.
+    #[inline]
+    pub(crate) fn take(
+        &mut self,
+        router: &mut Router,
+        topic: Topic<'_>,
+        hint: u32,
+    ) -> (u32, Box<Route>) {
+        if let Some(place) = self.slots.get_mut(hint as usize)
+            && place.as_ref().is_some_and(|r| r.topic == topic.as_str())
+            && let Some(mut route) = place.take()
+        {
+            if !router.is_current(&mut route) {
+                router.walk(topic, &mut route);
+            }
+            return (hint, route);
+        }
+        self.take_by_hash(router, topic)
+    }
+
+    fn take_by_hash(&mut self, router: &mut Router, topic: Topic<'_>) -> (u32, Box<Route>) {
+        if self.slots.is_empty() {
+            self.slots.resize_with(ROUTES_MAX, || None);
+        }
+        let mask = ROUTES_MAX as u64 - 1;
+        let slot = u32::try_from(self.hasher.hash_one(topic.as_str()) & mask)
+            .expect("smaller than ROUTES_MAX");
+        let mut route = self.slots[slot as usize].take().unwrap_or_default();
+        if route.topic != topic.as_str() || !router.is_current(&mut route) {
+            router.walk(topic, &mut route);
+        }
+        (slot, route)
+    }
+
+    #[inline]
+    pub(crate) fn put(&mut self, slot: u32, route: Box<Route>) {
+        self.slots[slot as usize] = Some(route);
+    }
+}

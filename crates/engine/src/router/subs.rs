@@ -1,0 +1,218 @@
+//! The subscribers at one filter: none, one inline, or a sorted list.
+
+use protocol::QoS;
+
+use super::Wants;
+
+/// Subscription options in one byte.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Flags(u8);
+
+impl Flags {
+    const QOS: u8 = 0b11;
+    const NO_LOCAL: u8 = 4;
+    const AS_PUBLISHED: u8 = 8;
+    const DURABLE: u8 = 16;
+
+    pub(crate) fn new(qos: QoS, no_local: bool, as_published: bool, durable: bool) -> Self {
+        let mut bits = qos.bits();
+        if no_local {
+            bits |= Self::NO_LOCAL;
+        }
+        if as_published {
+            bits |= Self::AS_PUBLISHED;
+        }
+        if durable {
+            bits |= Self::DURABLE;
+        }
+        Self(bits)
+    }
+
+    #[inline]
+    pub(crate) fn qos(self) -> QoS {
+        QoS::from_bits(self.0 & Self::QOS).expect("made of a QoS")
+    }
+
+    #[inline]
+    pub(crate) fn no_local(self) -> bool {
+        self.0 & Self::NO_LOCAL != 0
+    }
+
+    #[inline]
+    pub(crate) fn as_published(self) -> bool {
+        self.0 & Self::AS_PUBLISHED != 0
+    }
+
+    /// The session outlives its connection and so reads QoS 1 and 2 from the log.
+    #[inline]
+    pub(crate) fn durable(self) -> bool {
+        self.0 & Self::DURABLE != 0
+    }
+
+    pub(crate) fn with_durable(self, durable: bool) -> Self {
+        Self(if durable { self.0 | Self::DURABLE } else { self.0 & !Self::DURABLE })
+    }
+
+    /// Two overlapping subscriptions of one session: the higher QoS [MQTT-3.3.4-2]; No Local holds only
+    /// if both say so; Retain As Published if either does.
+    pub(crate) fn overlap(self, other: Self) -> Self {
+        Self::new(
+            self.qos().max(other.qos()),
+            self.no_local() && other.no_local(),
+            self.as_published() || other.as_published(),
+            self.durable() || other.durable(),
+        )
+    }
+}
+
+/// One session's subscription at one filter.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sub {
+    pub session: u32,
+    pub flags: Flags,
+    /// Subscription Identifier, 0 for none (3.8.2.1.2).
+    pub id: u32,
+}
+
+#[derive(Debug, Default)]
+pub(crate) enum Subs {
+    #[default]
+    None,
+    One(Sub),
+    Many(Box<Many>),
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Many {
+    /// By session; new sessions mostly have the highest slot, so insertion is mostly a push.
+    pub(crate) subs: Vec<Sub>,
+    /// Shared groups that have their home on this shard.
+    pub(crate) groups: Vec<u32>,
+}
+
+impl Subs {
+    /// True if the session had none here before.
+    pub(crate) fn insert(&mut self, sub: Sub) -> bool {
+        match self {
+            Self::None => {
+                *self = Self::One(sub);
+                true
+            }
+            Self::One(one) if one.session == sub.session => {
+                *one = sub;
+                false
+            }
+            Self::One(_) => {
+                self.many().insert(sub);
+                true
+            }
+            Self::Many(many) => many.insert(sub),
+        }
+    }
+
+    pub(crate) fn remove(&mut self, session: u32) -> bool {
+        match self {
+            Self::One(one) if one.session == session => {
+                *self = Self::None;
+                true
+            }
+            Self::Many(many) => {
+                let Ok(at) = many.subs.binary_search_by_key(&session, |s| s.session) else {
+                    return false;
+                };
+                many.subs.remove(at);
+                self.slim();
+                true
+            }
+            _ => false,
+        }
+    }
+
+    pub(crate) fn insert_group(&mut self, group: u32) {
+        let many = self.many();
+        if !many.groups.contains(&group) {
+            many.groups.push(group);
+        }
+    }
+
+    pub(crate) fn remove_group(&mut self, group: u32) {
+        if let Self::Many(many) = self {
+            many.groups.retain(|g| *g != group);
+            self.slim();
+        }
+    }
+
+    pub(crate) fn get(&self, session: u32) -> Option<Sub> {
+        self.slice().iter().find(|s| s.session == session).copied()
+    }
+
+    #[inline]
+    pub(crate) fn slice(&self) -> &[Sub] {
+        match self {
+            Self::None => &[],
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Many(many) => &many.subs,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn groups(&self) -> &[u32] {
+        match self {
+            Self::Many(many) => &many.groups,
+            _ => &[],
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self, Self::None)
+    }
+
+    /// Live means: somebody here is served at once, also a durable session at QoS 0.
+    pub(crate) fn wants(&self) -> Wants {
+        Wants {
+            live: !self.slice().is_empty() || !self.groups().is_empty(),
+            durable: self
+                .slice()
+                .iter()
+                .any(|s| s.flags.durable() && s.flags.qos() > QoS::AtMostOnce),
+        }
+    }
+
+    fn many(&mut self) -> &mut Many {
+        if !matches!(self, Self::Many(_)) {
+            let subs = self.slice().to_vec();
+            *self = Self::Many(Box::new(Many { subs, groups: Vec::new() }));
+        }
+        match self {
+            Self::Many(many) => many,
+            _ => unreachable!("made a line above"),
+        }
+    }
+
+    fn slim(&mut self) {
+        if let Self::Many(many) = self
+            && many.groups.is_empty()
+        {
+            match many.subs.as_slice() {
+                [] => *self = Self::None,
+                [one] => *self = Self::One(*one),
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Many {
+    fn insert(&mut self, sub: Sub) -> bool {
+        match self.subs.binary_search_by_key(&sub.session, |s| s.session) {
+            Ok(at) => {
+                self.subs[at] = sub;
+                false
+            }
+            Err(at) => {
+                self.subs.insert(at, sub);
+                true
+            }
+        }
+    }
+}

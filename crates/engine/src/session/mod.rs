@@ -1,0 +1,209 @@
+//! One client's state: what must outlive a packet, and for some sessions the connection.
+//!
+//! Rare state is boxed, so that an idle session with one subscription costs little over 100 bytes.
+
+mod alias;
+mod inflow;
+mod outflow;
+mod queue;
+mod scanning;
+mod will;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use protocol::{QoS, Version};
+
+pub(crate) use alias::{InboundAliases, OutboundAliases};
+pub(crate) use inflow::{Inflow, Pending};
+pub(crate) use outflow::{Held, Outflow, State};
+pub(crate) use queue::{Queue, Queued};
+pub(crate) use scanning::{Scan, Scanning};
+pub(crate) use will::Will;
+
+use crate::{Time, acl::Principal, router::NodeId, shard::{ConnId, Membership}};
+
+/// A Session Expiry Interval that never ends [MQTT-3.1.2-23].
+pub(crate) const NEVER: u32 = u32::MAX;
+
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) client_id: Box<str>,
+    /// Who owns the session: it belongs to a principal, not to a client id.
+    pub(crate) owner: Arc<Principal>,
+    pub(crate) subs: Nodes,
+    pub(crate) out: Option<Box<Outflow>>,
+    pub(crate) inflow: Option<Box<Inflow>>,
+    pub(crate) will: Option<Box<Will>>,
+    pub(crate) aliases: Option<Box<Aliases>>,
+    pub(crate) durable: Option<Box<Durable>>,
+    pub(crate) queue: Option<Box<Queue>>,
+    pub(crate) scanning: Option<Box<Scanning>>,
+    #[expect(clippy::box_collection, reason = "8 bytes in each session instead of 24")]
+    pub(crate) shared: Option<Box<Vec<Membership>>>,
+    /// [`ConnId::NONE`] while the client is away.
+    pub(crate) conn: ConnId,
+    /// Tenths of a second on the reading clock when the last packet came.
+    pub(crate) seen: u32,
+    /// Tenths of a second without a packet after which the client is gone; 0 = never.
+    pub(crate) keep_alive: u32,
+    pub(crate) expiry_secs: u32,
+    /// When the session ends, while the client is away.
+    pub(crate) ends: u32,
+    /// Largest packet the client takes [MQTT-3.1.2-24].
+    pub(crate) packet_max: u32,
+    /// The cached route this client used last.
+    pub(crate) hint: u32,
+    pub(crate) generation: u16,
+    /// In-flight messages the client takes [MQTT-3.3.4-9].
+    pub(crate) receive_max: u16,
+    pub(crate) version: Version,
+    pub(crate) bits: Bits,
+}
+
+/// Yes-or-no facts of a session.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Bits {
+    /// The client wants reason strings and user properties on refusals [MQTT-3.1.2-29].
+    pub(crate) problem_information: bool,
+    /// A keep-alive entry stands in the timers.
+    pub(crate) watched: bool,
+    /// Waits for its socket to drain before more is sent.
+    pub(crate) blocked: bool,
+}
+
+/// Topic aliases of both directions; they end with the connection [MQTT-3.3.2-7].
+#[derive(Debug, Default)]
+pub(crate) struct Aliases {
+    pub(crate) inbound: InboundAliases,
+    pub(crate) outbound: OutboundAliases,
+}
+
+/// What a session that outlives its connection keeps: its place in the shared log.
+#[derive(Debug, Default)]
+pub(crate) struct Durable {
+    /// Everything up to here was handed to the in-flight window.
+    pub(crate) cursor: u64,
+    pub(crate) reading: Reading,
+}
+
+/// How a durable session follows the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Reading {
+    /// At the tail: takes each batch as it comes.
+    #[default]
+    Live,
+    /// Behind; no read is under way.
+    Behind,
+    /// Behind; an answer of the log is awaited.
+    Asked,
+}
+
+/// Router nodes of a session's subscriptions: one inline, more in a list.
+#[derive(Debug, Default)]
+pub(crate) enum Nodes {
+    #[default]
+    None,
+    One(NodeId),
+    #[expect(clippy::box_collection, reason = "8 bytes in each session instead of 24")]
+    Many(Box<Vec<NodeId>>),
+}
+
+impl Nodes {
+    pub(crate) fn slice(&self) -> &[NodeId] {
+        match self {
+            Self::None => &[],
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Many(many) => many,
+        }
+    }
+
+    pub(crate) fn push(&mut self, node: NodeId) {
+        match self {
+            Self::None => *self = Self::One(node),
+            Self::One(one) => *self = Self::Many(Box::new(vec![*one, node])),
+            Self::Many(many) => many.push(node),
+        }
+    }
+
+    pub(crate) fn remove(&mut self, node: NodeId) {
+        match self {
+            Self::One(one) if *one == node => *self = Self::None,
+            Self::Many(many) => {
+                if let Some(at) = many.iter().position(|n| *n == node) {
+                    many.swap_remove(at);
+                }
+                if many.is_empty() {
+                    *self = Self::None;
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Session {
+    pub(crate) fn new(client_id: &str, owner: Arc<Principal>, version: Version) -> Self {
+        Self {
+            client_id: client_id.into(),
+            owner,
+            subs: Nodes::None,
+            out: None,
+            inflow: None,
+            will: None,
+            aliases: None,
+            durable: None,
+            queue: None,
+            scanning: None,
+            shared: None,
+            conn: ConnId::NONE,
+            seen: 0,
+            keep_alive: 0,
+            expiry_secs: 0,
+            ends: 0,
+            packet_max: u32::MAX,
+            hint: u32::MAX,
+            generation: 0,
+            receive_max: u16::MAX,
+            version,
+            bits: Bits::default(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_online(&self) -> bool {
+        self.conn != ConnId::NONE
+    }
+
+    /// Messages in flight to the client.
+    #[inline]
+    pub(crate) fn in_flight(&self) -> usize {
+        self.out.as_ref().map_or(0, |o| o.in_flight())
+    }
+
+    /// Whether one more message of this QoS may be sent now, as far as the window goes.
+    #[inline]
+    pub(crate) fn has_window(&self, qos: QoS) -> bool {
+        qos == QoS::AtMostOnce || self.in_flight() < usize::from(self.receive_max)
+    }
+
+    pub(crate) fn window_left(&self) -> usize {
+        usize::from(self.receive_max).saturating_sub(self.in_flight())
+    }
+
+    /// Ends everything that belongs to the connection alone.
+    pub(crate) fn detach(&mut self) {
+        self.conn = ConnId::NONE;
+        self.aliases = None;
+        self.hint = u32::MAX;
+        self.bits.blocked = false;
+    }
+
+    /// The end of keep-alive, if it runs.
+    pub(crate) fn silent_at(&self) -> Option<Time> {
+        (self.keep_alive > 0 && self.is_online())
+            .then(|| Time((u64::from(self.seen) + u64::from(self.keep_alive)) * 100))
+    }
+}

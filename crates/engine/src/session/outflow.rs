@@ -1,0 +1,136 @@
+//! QoS 1 and 2 messages going out: packet ids in use, each with where it stands.
+//!
+//! A ring from the oldest: ids are given in sequence, so an acknowledgement finds its entry by
+//! subtraction. An oldest that is never acknowledged is set aside and does not block the others.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use protocol::{PacketId, QoS};
+
+use crate::{Message, limits::RING_MAX};
+
+/// What the client still owes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum State {
+    /// Nothing: acknowledged, or an id that was skipped.
+    Free,
+    PubAck,
+    PubRec,
+    PubComp,
+}
+
+/// Where the message is, should it have to be sent again.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Held {
+    /// Nowhere: the session ends with its connection, so nothing is ever sent again.
+    #[default]
+    Nothing,
+    /// For redelivery to this client [MQTT-4.4.0-1].
+    Message { message: Arc<Message>, retain: bool, ids: Box<[u32]> },
+    /// For another member of the shared group if this one leaves.
+    Shared { home: u16, group: u32, message: Arc<Message> },
+}
+
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) id: PacketId,
+    pub(crate) state: State,
+    pub(crate) held: Held,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Outflow {
+    ring: VecDeque<Entry>,
+    aside: Vec<Entry>,
+    last: u16,
+    in_flight: usize,
+}
+
+impl Outflow {
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Gives a new message an id that is not in use [MQTT-2.2.1-4]. `None` if all are.
+    pub(crate) fn start(&mut self, qos: QoS, held: Held) -> Option<PacketId> {
+        if self.in_flight >= usize::from(u16::MAX) {
+            return None;
+        }
+        if self.ring.len() >= RING_MAX {
+            self.set_aside();
+        }
+        let state = if qos == QoS::ExactlyOnce { State::PubRec } else { State::PubAck };
+        loop {
+            let id = following(self.last);
+            self.last = id.get();
+            if self.aside.iter().any(|e| e.id == id) {
+                // The ring's arithmetic needs every id in sequence.
+                self.ring.push_back(Entry { id, state: State::Free, held: Held::Nothing });
+                continue;
+            }
+            self.ring.push_back(Entry { id, state, held });
+            self.in_flight += 1;
+            return Some(id);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn find(&mut self, id: PacketId) -> Option<&mut Entry> {
+        let front = self.ring.front()?.id.get();
+        // Ids run 1..=65535, so the distance is taken modulo 65,535.
+        let at = if id.get() >= front {
+            usize::from(id.get() - front)
+        } else {
+            usize::from(u16::MAX - (front - id.get()))
+        };
+        if at < self.ring.len() {
+            return self.ring.get_mut(at).filter(|e| e.state != State::Free);
+        }
+        self.aside.iter_mut().find(|e| e.id == id)
+    }
+
+    /// Takes a finished message out; its id is free again.
+    #[inline]
+    pub(crate) fn finish(&mut self, id: PacketId) -> Option<Held> {
+        if let Some(at) = self.aside.iter().position(|e| e.id == id) {
+            self.in_flight -= 1;
+            return Some(self.aside.swap_remove(at).held);
+        }
+        let entry = self.find(id)?;
+        entry.state = State::Free;
+        let held = std::mem::take(&mut entry.held);
+        self.in_flight -= 1;
+        while self.ring.front().is_some_and(|e| e.state == State::Free) {
+            self.ring.pop_front();
+        }
+        Some(held)
+    }
+
+    /// All unfinished, oldest first.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.aside.iter().chain(&self.ring).filter(|e| e.state != State::Free)
+    }
+
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Entry> {
+        self.in_flight = 0;
+        let aside = std::mem::take(&mut self.aside);
+        let ring = std::mem::take(&mut self.ring);
+        aside.into_iter().chain(ring).filter(|e| e.state != State::Free)
+    }
+
+    fn set_aside(&mut self) {
+        while let Some(front) = self.ring.pop_front() {
+            if front.state != State::Free {
+                self.aside.push(front);
+                break;
+            }
+        }
+        while self.ring.front().is_some_and(|e| e.state == State::Free) {
+            self.ring.pop_front();
+        }
+    }
+}
+
+fn following(last: u16) -> PacketId {
+    PacketId::new(if last == u16::MAX { 1 } else { last + 1 }).expect("never 0: it wraps to 1")
+}

@@ -1,0 +1,243 @@
+//! How a connection ends, what becomes of its will, and how a session ends.
+
+use std::hash::BuildHasher;
+
+use protocol::{Property, Reason, packet::disconnect};
+
+use super::{Close, ConnId, Mail, SessionId, Shard, Sink, Verdict, connect::ends_at, protocol_error};
+use crate::{
+    Counter, Drop, Time,
+    session::{Held, NEVER, Reading, State},
+};
+
+/// How the client left, as far as its will cares.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Parting {
+    /// DISCONNECT with Normal disconnection: the will is forgotten [MQTT-3.1.2-10].
+    Orderly,
+    Otherwise,
+}
+
+impl Shard {
+    pub(super) fn on_disconnect(
+        &mut self,
+        slot: u32,
+        packet: &disconnect::Disconnect<'_>,
+        sink: &mut impl Sink,
+    ) -> Verdict<()> {
+        if let Some(secs) = packet.session_expiry_secs {
+            let max = self.settings.session_expiry_secs_max;
+            let s = self.session_mut(slot);
+            if s.expiry_secs == 0 && secs != 0 {
+                // (3.14.2.2.2, non-normative)
+                return Err(protocol_error("DISCONNECT sets a Session Expiry that CONNECT left at 0"));
+            }
+            s.expiry_secs = secs.min(max);
+        }
+        let orderly = packet.reason == Reason::NORMAL_DISCONNECTION;
+        let conn = self.session(slot).conn;
+        sink.close(conn, Close { reason: packet.reason, cause: "the client disconnected" });
+        self.part(slot, if orderly { Parting::Orderly } else { Parting::Otherwise }, sink);
+        Ok(())
+    }
+
+    /// The connection is gone without a DISCONNECT.
+    pub fn gone(&mut self, now: Time, session: SessionId, conn: ConnId, sink: &mut impl Sink) {
+        self.now = now;
+        if self.sessions.get(session.0).is_some_and(|s| s.conn == conn) {
+            self.part(session.0, Parting::Otherwise, sink);
+        }
+    }
+
+    /// Ends a connection from our side; MQTT 5 is told why [MQTT-3.14.2-1].
+    pub fn kick(&mut self, now: Time, session: SessionId, close: Close, sink: &mut impl Sink) {
+        self.now = now;
+        if self.sessions.get(session.0).is_some_and(|s| s.is_online()) {
+            self.expel(session.0, close, sink);
+        }
+    }
+
+    /// Every connection ends with 0x8B Server shutting down; wills go out as the book says.
+    pub fn shut_down(&mut self, now: Time, sink: &mut impl Sink) {
+        self.now = now;
+        let online: Vec<u32> = self.sessions.keys().collect();
+        for slot in online {
+            if self.sessions.get(slot).is_some_and(|s| s.is_online()) {
+                let cause = "the broker is shutting down";
+                let close = Close { reason: Reason::SERVER_SHUTTING_DOWN, cause };
+                self.expel(slot, close, sink);
+            }
+        }
+    }
+
+    pub(super) fn expel(&mut self, slot: u32, close: Close, sink: &mut impl Sink) {
+        let s = self.session(slot);
+        if !s.is_online() {
+            return;
+        }
+        let (conn, version) = (s.conn, s.version);
+        if version.is_v5() {
+            let mut properties = Vec::new();
+            Property::ReasonString(close.cause).put(&mut properties);
+            // Left out where the packet would be too large for the client [MQTT-3.14.2-3].
+            if properties.len() + 8 > s.packet_max as usize {
+                properties.clear();
+            }
+            disconnect::encode(sink.out(conn), version, close.reason, &properties);
+            self.metrics.add(Counter::PacketsSent, 1);
+        }
+        if !matches!(close.reason, Reason::SESSION_TAKEN_OVER | Reason::SERVER_SHUTTING_DOWN) {
+            self.metrics.add(Counter::ProtocolErrors, 1);
+        }
+        sink.close(conn, close);
+        self.part(slot, Parting::Otherwise, sink);
+    }
+
+    /// Detaches the connection; the session ends or waits, the will goes, waits or is forgotten.
+    fn part(&mut self, slot: u32, parting: Parting, sink: &mut impl Sink) {
+        self.metrics.add(Counter::Disconnected, 1);
+        self.metrics.connections -= 1;
+        let (now, tail) = (self.now, self.tail_seen);
+        let s = self.session_mut(slot);
+        s.detach();
+        s.scanning = None;
+        if let Some(inflow) = &mut s.inflow {
+            inflow.pending.clear(); // what waited is answered when the client sends it again
+        }
+        if let Some(d) = &mut s.durable
+            && d.reading == Reading::Live
+        {
+            d.cursor = d.cursor.max(tail);
+        }
+        if let Some(d) = &mut s.durable {
+            d.reading = Reading::Behind;
+        }
+        let expiry_secs = s.expiry_secs;
+        if parting == Parting::Orderly {
+            s.will = None;
+        } else if let Some(will) = &mut s.will {
+            // The delay never outlasts the session [MQTT-3.1.3-9].
+            let delay_secs = if expiry_secs == 0 { 0 } else { will.delay_secs };
+            will.due = Some(now.plus_secs(delay_secs));
+            if delay_secs == 0 {
+                self.publish_will(slot, sink); // [MQTT-3.1.2-8]
+            } else {
+                self.due.add(now.plus_secs(delay_secs), slot);
+            }
+        }
+        self.step_aside(slot);
+        if expiry_secs == 0 {
+            self.end(slot, sink);
+        } else if let Some(at) = ends_at(now, expiry_secs) {
+            let s = self.session_mut(slot);
+            s.ends = u32::try_from(at.0.div_ceil(100)).unwrap_or(NEVER);
+            self.due.add(at, slot);
+        }
+    }
+
+    /// Gives shared messages back and tells the groups.
+    fn step_aside(&mut self, slot: u32) {
+        let durable = self.session(slot).durable.is_some();
+        let mut lost = 0;
+        let mut back = Vec::new();
+        let s = self.session_mut(slot);
+        if let Some(mut queue) = s.queue.take() {
+            while let Some(queued) = queue.pop() {
+                match queued.held {
+                    held @ Held::Shared { .. } => back.push(held),
+                    _ => lost += 1,
+                }
+            }
+        }
+        if let Some(out) = &mut s.out {
+            if durable {
+                let shared: Vec<_> = out
+                    .entries()
+                    .filter(|e| matches!(e.held, Held::Shared { .. }))
+                    .map(|e| (e.id, e.state))
+                    .collect();
+                for (id, state) in shared {
+                    if state == State::PubAck {
+                        back.extend(out.finish(id));
+                    } else if let Some(entry) = out.find(id)
+                        && let Held::Shared { message, .. } = std::mem::take(&mut entry.held)
+                    {
+                        // QoS 2 is finished with this client when it returns [MQTT-4.8.2-4].
+                        entry.held = Held::Message { message, retain: false, ids: Box::default() };
+                    }
+                }
+            } else {
+                for entry in out.drain() {
+                    match entry.held {
+                        // Never to another: it may have been received [MQTT-4.8.2-5].
+                        held @ Held::Shared { .. } if entry.state == State::PubAck => back.push(held),
+                        _ => lost += 1,
+                    }
+                }
+                s.out = None;
+            }
+        }
+        let why = if durable { Drop::Offline } else { Drop::ConnectionLost };
+        self.metrics.drop(why, lost);
+        for held in back {
+            self.give_up(slot, held);
+        }
+        let member = self.reference(slot);
+        let names: Vec<_> = self.session(slot).shared.iter().flat_map(|l| l.iter()).cloned().collect();
+        for membership in names {
+            let (group, filter) = membership.into_names();
+            let home = self.group_home(&group, &filter);
+            self.mail(home, Mail::Away { group, filter, member });
+        }
+    }
+
+    /// Ends a session that has no connection: everything of it is deleted [MQTT-4.1.0-2].
+    pub(super) fn end(&mut self, slot: u32, sink: &mut impl Sink) {
+        debug_assert!(!self.session(slot).is_online(), "part comes before end");
+        // The session ends: a delayed will goes out now [MQTT-3.1.2-8].
+        if self.session(slot).will.as_ref().is_some_and(|w| w.due.is_some()) {
+            self.publish_will(slot, sink);
+        }
+        for node in self.session(slot).subs.slice().to_vec() {
+            self.drop_sub(slot, node);
+        }
+        if let Some(list) = self.session_mut(slot).shared.take() {
+            for membership in *list {
+                self.metrics.subscriptions -= 1;
+                self.metrics.shared_subscriptions -= 1;
+                let (group, filter) = membership.into_names();
+                self.send_leave(slot, group, filter);
+            }
+        }
+        let Some(session) = self.sessions.remove(slot) else { return };
+        let left = session.out.as_ref().map_or(0, |o| o.in_flight());
+        self.count_lost(left);
+        let hash = self.hasher.hash_one(&*session.client_id);
+        if let Ok(entry) = self.names.find_entry(hash, |n| *n == slot) {
+            entry.remove();
+        }
+        if self.names.is_empty() {
+            self.names = hashbrown::HashTable::new();
+        }
+        self.metrics.add(Counter::SessionEnded, 1);
+    }
+
+    pub(super) fn cancel_will(&mut self, slot: u32) {
+        let s = self.session_mut(slot);
+        if s.will.as_ref().is_some_and(|w| w.due.is_some()) {
+            s.will = None;
+        }
+    }
+
+    /// Publishes the will once and forgets it [MQTT-3.1.2-10], with the rights its owner has now.
+    pub(super) fn publish_will(&mut self, slot: u32, sink: &mut impl Sink) {
+        let Some(will) = self.session_mut(slot).will.take() else { return };
+        let mut view = will.message.view();
+        view.expires = will.expiry_secs.map(|secs| self.now.plus_secs(secs));
+        let owner = self.session(slot).owner.clone();
+        if let Some(allowed) = self.acl.publish(&owner, view) {
+            self.metrics.add(Counter::WillPublished, 1);
+            self.publish(allowed, u32::MAX, sink);
+        }
+    }
+}

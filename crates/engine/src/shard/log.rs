@@ -1,0 +1,222 @@
+//! Sessions that outlive their connection read QoS 1 and 2 from the shared log, each from its own
+//! cursor; a message is written once, whatever the number of its readers.
+
+use std::sync::Arc;
+
+use protocol::{Filter, QoS, Reason};
+
+use super::{Close, Shard, Sink};
+use crate::{
+    Drop, Message, SessionRef, Time,
+    limits::READ_MAX,
+    router::Target,
+    session::Reading,
+};
+
+/// What a shard asks of the log.
+#[derive(Debug)]
+pub enum Request {
+    /// Write the message; [`Shard::appended`] answers.
+    Append { token: u64, message: Arc<Message> },
+    /// Messages after a position that match one of the filters; [`Shard::found_in_log`] answers.
+    Read { session: SessionRef, after: u64, filters: Vec<String>, max: usize },
+}
+
+/// A message at its place in the log.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub position: u64,
+    pub message: Arc<Message>,
+}
+
+impl Shard {
+    /// The log has (or has not) what was appended: acknowledgements that waited may go.
+    pub fn appended(&mut self, now: Time, token: u64, kept: bool, sink: &mut impl Sink) {
+        self.now = now;
+        let Some(at) = self.appends.iter().position(|(t, ..)| *t == token) else { return };
+        let Some((_, slot, generation)) = self.appends.remove(at) else { return };
+        let Some(s) = self.sessions.get_mut(slot) else { return };
+        if s.generation != generation {
+            return;
+        }
+        let v5 = s.version.is_v5();
+        let Some(inflow) = &mut s.inflow else { return };
+        let Some(pending) = inflow.pending.iter_mut().find(|p| p.token == Some(token)) else {
+            return;
+        };
+        pending.token = None;
+        if !kept {
+            pending.reason = Reason::QUOTA_EXCEEDED;
+            let id = pending.id;
+            inflow.forget(id, now);
+            if !v5 {
+                // 3.x cannot be told; without an answer the client sends it again.
+                let cause = "the log could not take the message";
+                let close = Close { reason: Reason::QUOTA_EXCEEDED, cause };
+                return self.expel(slot, close, sink);
+            }
+        }
+        while let Some(ready) = self.session_mut(slot).inflow.as_mut().and_then(|i| i.next_ready()) {
+            self.send_ack(slot, ready.kind, ready.id, ready.reason, sink);
+        }
+    }
+
+    /// A batch of the log's tail, in log order.
+    pub fn tail(&mut self, now: Time, entries: &[Entry], sink: &mut impl Sink) {
+        self.now = now;
+        for entry in entries {
+            let topic = entry.message.topic();
+            let (at, route) = self.routes.take(&mut self.router, topic, u32::MAX);
+            if route.durable {
+                for target in &route.targets {
+                    self.follow(target, entry, sink);
+                }
+            }
+            self.routes.put(at, route);
+            self.tail_seen = entry.position;
+        }
+    }
+
+    /// One live reader takes one entry, or falls behind.
+    fn follow(&mut self, target: &Target, entry: &Entry, sink: &mut impl Sink) {
+        let slot = target.session;
+        let Some(s) = self.sessions.get(slot) else { return };
+        let Some(d) = &s.durable else { return };
+        let qos = self.effective_qos(entry.message.qos, target.flags.qos());
+        if qos == QoS::AtMostOnce || d.reading != Reading::Live || entry.position <= d.cursor {
+            return;
+        }
+        if target.flags.no_local() && self.is_publisher(entry.message.publisher, slot) {
+            return; // [MQTT-3.8.3-3]
+        }
+        let full = sink.out(s.conn).len() > self.settings.out_bytes_max;
+        let room = s.is_online() && !full && !s.bits.blocked && s.has_window(qos);
+        let tail = self.tail_seen;
+        let s = self.session_mut(slot);
+        s.bits.blocked |= full;
+        let Some(d) = &mut s.durable else { return };
+        if !room {
+            d.reading = Reading::Behind;
+            d.cursor = d.cursor.max(tail);
+            return;
+        }
+        d.cursor = entry.position;
+        let as_published = target.flags.as_published();
+        self.send_logged(slot, &entry.message, qos, as_published, &target.ids, sink);
+    }
+
+    /// A session that is behind reads on, as far as its window goes.
+    pub(super) fn read_on(&mut self, slot: u32) {
+        let session = self.reference(slot);
+        let s = self.session(slot);
+        let max = s.window_left().min(READ_MAX);
+        let Some(d) = &s.durable else { return };
+        if d.reading != Reading::Behind || max == 0 || s.bits.blocked {
+            return;
+        }
+        let after = d.cursor;
+        let filters: Vec<String> = s
+            .subs
+            .slice()
+            .iter()
+            .filter(|n| self.router.sub(**n, slot).is_some_and(|s| s.flags.qos() > QoS::AtMostOnce))
+            .map(|n| self.router.filter(*n))
+            .collect();
+        let tail = self.tail_seen;
+        let Some(d) = &mut self.session_mut(slot).durable else { return };
+        if filters.is_empty() {
+            d.cursor = d.cursor.max(tail);
+            d.reading = Reading::Live;
+            return;
+        }
+        d.reading = Reading::Asked;
+        self.requests.push(Request::Read { session, after, filters, max });
+    }
+
+    /// The log's answer: entries in order; everything up to `upto` was looked at. `lost` were trimmed
+    /// before this session had read them.
+    pub fn found_in_log(
+        &mut self,
+        now: Time,
+        session: SessionRef,
+        entries: &[Entry],
+        upto: u64,
+        lost: u64,
+        sink: &mut impl Sink,
+    ) {
+        self.now = now;
+        self.metrics.drop(Drop::Trimmed, lost);
+        let Some(slot) = self.resolve(session) else { return };
+        let tail = self.tail_seen;
+        let Some(d) = &mut self.session_mut(slot).durable else { return };
+        if d.reading != Reading::Asked {
+            return; // The client went away meanwhile.
+        }
+        d.reading = Reading::Behind;
+        for entry in entries {
+            let s = self.session(slot);
+            if s.window_left() == 0 {
+                return; // The next acknowledgement reads on from the cursor.
+            }
+            if sink.out(s.conn).len() > self.settings.out_bytes_max {
+                self.session_mut(slot).bits.blocked = true;
+                return;
+            }
+            if let Some(d) = &mut self.session_mut(slot).durable {
+                d.cursor = entry.position;
+            }
+            if let Some(target) = self.terms_of(slot, &entry.message) {
+                let qos = self.effective_qos(entry.message.qos, target.flags.qos());
+                let as_published = target.flags.as_published();
+                self.send_logged(slot, &entry.message, qos, as_published, &target.ids, sink);
+            }
+        }
+        if let Some(d) = &mut self.session_mut(slot).durable {
+            d.cursor = d.cursor.max(upto);
+            if upto >= tail {
+                d.reading = Reading::Live;
+                return;
+            }
+        }
+        self.read_on(slot);
+    }
+
+    /// How a session wants a logged message now: its matching subscriptions, merged.
+    fn terms_of(&self, slot: u32, message: &Message) -> Option<Target> {
+        let topic = message.topic();
+        let mut merged: Option<Target> = None;
+        for node in self.session(slot).subs.slice() {
+            let text = self.router.filter(*node);
+            if !Filter::trusted(&text).matches(topic) {
+                continue;
+            }
+            let Some(sub) = self.router.sub(*node, slot) else { continue };
+            let target = merged.get_or_insert_with(|| Target {
+                session: slot,
+                flags: sub.flags,
+                ids: Vec::new(),
+            });
+            target.flags = target.flags.overlap(sub.flags);
+            if sub.id != 0 {
+                target.ids.push(sub.id);
+            }
+        }
+        let target = merged?;
+        let own = target.flags.no_local() && self.is_publisher(message.publisher, slot);
+        let qos = self.effective_qos(message.qos, target.flags.qos());
+        (!own && qos > QoS::AtMostOnce).then_some(target)
+    }
+
+    /// The lowest position that some session of this shard may still read after.
+    #[must_use]
+    pub fn floor(&self) -> u64 {
+        self.sessions
+            .keys()
+            .filter_map(|slot| self.sessions.get(slot)?.durable.as_ref())
+            .filter(|d| d.reading != Reading::Live)
+            .map(|d| d.cursor)
+            .min()
+            .unwrap_or(self.tail_seen)
+            .min(self.tail_seen)
+    }
+}

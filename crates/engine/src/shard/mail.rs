@@ -1,0 +1,108 @@
+//! What shards say to each other, and what each does with it. One batch per target and pass.
+
+use std::sync::Arc;
+
+use protocol::{Filter, QoS, Version};
+
+use super::{Shard, Sink};
+use crate::{
+    Message, SessionRef, Time,
+    retained::Cursor,
+    router::Change,
+    session::Held,
+};
+
+/// A letter from one shard to another. Letters between two shards keep their order.
+#[derive(Debug)]
+pub enum Mail {
+    /// QoS 0 PUBLISH packets with one topic, as they came.
+    Run(Box<Run>),
+    /// A message for receivers that are served at once.
+    Publish(Arc<Message>),
+    Interest { number: u64, change: Change },
+    /// All announcements up to this number are in force here.
+    Followed { number: u64 },
+    /// Store or clear a retained message of a topic that the receiving shard owns.
+    Retain(Arc<Message>),
+    /// Look through retained messages for a subscriber.
+    Scan { session: SessionRef, filter: Box<str>, cursor: Cursor },
+    Found { session: SessionRef, messages: Vec<Arc<Message>>, next: Option<Cursor> },
+    /// A member joins (or returns to, or changes its options in) a shared group.
+    Join(Box<Join>),
+    /// The group's home has made the member's subscription visible.
+    Joined { session: SessionRef, ticket: u64 },
+    Leave { group: Box<str>, filter: Box<str>, member: SessionRef },
+    /// The member's client is away; its session stays.
+    Away { group: Box<str>, filter: Box<str>, member: SessionRef },
+    /// A message for one member.
+    Hand { group: u32, member: SessionRef, qos: QoS, as_published: bool, id: u32, message: Arc<Message> },
+    /// The member could not take it.
+    Back { group: u32, member: SessionRef, message: Arc<Message> },
+    /// The member finished with so many.
+    Settled { group: u32, member: SessionRef },
+}
+
+/// Consecutive QoS 0 packets, byte for byte.
+#[derive(Debug)]
+pub struct Run {
+    pub(crate) publisher: SessionRef,
+    pub(crate) version: Version,
+    pub(crate) bytes: Box<[u8]>,
+}
+
+/// A request to be a member of a shared group.
+#[derive(Debug)]
+pub struct Join {
+    pub(crate) group: Box<str>,
+    pub(crate) filter: Box<str>,
+    pub(crate) member: SessionRef,
+    pub(crate) qos: QoS,
+    pub(crate) as_published: bool,
+    pub(crate) id: u32,
+    pub(crate) window: u16,
+    pub(crate) client_hash: u64,
+    pub(crate) ticket: u64,
+}
+
+impl Shard {
+    /// Mail from another shard (or this one).
+    pub fn inbox(&mut self, now: Time, from: u16, letters: Vec<Mail>, sink: &mut impl Sink) {
+        self.now = now;
+        let mut followed = None;
+        for letter in letters {
+            match letter {
+                Mail::Run(run) => self.on_remote_run(&run, sink),
+                Mail::Publish(message) => self.deliver_here(&message, sink),
+                Mail::Interest { number, change } => {
+                    self.router.apply(from, &change);
+                    followed = Some(number);
+                }
+                Mail::Followed { number } => self.on_followed(from, number, sink),
+                Mail::Retain(message) => self.store_retained(&message),
+                Mail::Scan { session, filter, cursor } => {
+                    self.on_scan(session, Filter::trusted(&filter), &cursor);
+                }
+                Mail::Found { session, messages, next } => {
+                    self.on_found(session, messages, next, sink);
+                }
+                Mail::Join(join) => self.on_join(*join, sink),
+                Mail::Joined { session, ticket } => self.on_joined(session, ticket, sink),
+                Mail::Leave { group, filter, member } => {
+                    self.on_leave(&group, &filter, member, sink);
+                }
+                Mail::Away { group, filter, member } => self.on_away(&group, &filter, member, sink),
+                Mail::Hand { group, member, qos, as_published, id, message } => {
+                    let held = Held::Shared { home: from, group, message: message.clone() };
+                    self.on_hand(member, qos, as_published, id, message, held, sink);
+                }
+                Mail::Back { group, member, message } => {
+                    self.on_back(group, member, message, sink);
+                }
+                Mail::Settled { group, member } => self.on_settled(group, member, sink),
+            }
+        }
+        if let Some(number) = followed {
+            self.mail(from, Mail::Followed { number });
+        }
+    }
+}

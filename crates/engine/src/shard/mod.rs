@@ -1,0 +1,359 @@
+//! A shard as a value: sessions, router copy, inbox, outbox. It owns the sessions whose client ids hash
+//! to it and everything that happens to them; other shards are reached by mail only.
+//!
+//! Bytes come in with [`Shard::open`] and [`Shard::receive`], bytes go out through the [`Sink`].
+
+mod ack;
+mod connect;
+mod deliver;
+mod group;
+mod leave;
+mod log;
+mod mail;
+mod publish;
+mod run;
+mod scan;
+mod subscribe;
+mod timer;
+
+use std::{collections::VecDeque, hash::BuildHasher, sync::Arc};
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use protocol::{DecodeError, Frame, QoS, Reason, Version, frame, kind};
+
+pub use log::{Entry, Request};
+pub use mail::Mail;
+pub(crate) use mail::Run;
+pub(crate) use subscribe::Membership;
+
+use crate::{
+    Counter, Metrics, Settings, SessionRef, Time,
+    acl::{Acl, Principal},
+    retained::Retained,
+    router::{Router, Routes},
+    session::Session,
+    shared::Groups,
+    slab::Slab,
+    timers::Timers,
+};
+
+/// A connection as the caller numbers them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ConnId(pub u32);
+
+impl ConnId {
+    pub const NONE: Self = Self(u32::MAX);
+}
+
+/// A session of this shard.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct SessionId(pub u32);
+
+/// Why a connection ends, as we say it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Close {
+    pub reason: Reason,
+    /// For the log, in plain words.
+    pub cause: &'static str,
+}
+
+/// Where bytes for connections go.
+pub trait Sink {
+    /// The bytes that wait to be written to a connection; whole packets are appended.
+    fn out(&mut self, conn: ConnId) -> &mut Vec<u8>;
+    /// Closes the connection once what waits has been written, as far as the socket takes it.
+    fn close(&mut self, conn: ConnId, why: Close);
+}
+
+/// What became of a connection's first bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Opened {
+    /// The CONNECT is not complete.
+    NeedMore,
+    /// The session's home is another shard: hand the connection and its bytes to it.
+    Elsewhere(u16),
+    /// Connected; so many bytes were consumed.
+    Session(SessionId, usize),
+    /// Refused; the answer stands in the sink and the connection is being closed.
+    Refused,
+}
+
+/// What became of bytes of a connected client.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Received {
+    /// So many bytes were consumed; the rest is an incomplete packet.
+    Consumed(usize),
+    /// As above, but read no further before this time: a receiver is behind.
+    Hold(usize, Time),
+    /// The connection is being closed.
+    Closed,
+}
+
+/// Ends a connection: which reason code, and why.
+pub(crate) type Verdict<T> = Result<T, Close>;
+
+#[derive(Debug)]
+pub struct Shard {
+    id: u16,
+    count: u16,
+    now: Time,
+    /// Tenths of a second during which this shard was able to read; keep-alive runs on it.
+    reading: u32,
+    reading_rest: u64,
+    ticked: Time,
+    settings: Arc<Settings>,
+    acl: Acl,
+    anonymous: Arc<Principal>,
+    hasher: FixedState,
+    random: u64,
+    sessions: Slab<Session>,
+    /// Client id -> session.
+    names: HashTable<u32>,
+    generation: u16,
+    router: Router,
+    routes: Routes,
+    retained: Retained,
+    groups: Groups,
+    /// Ends of keep-alive, on the reading clock.
+    silence: Timers,
+    /// Session ends and delayed wills, on the real clock.
+    due: Timers,
+    swept: Time,
+    outbox: Vec<Vec<Mail>>,
+    requests: Vec<Request>,
+    next_token: u64,
+    appends: VecDeque<(u64, u32, u16)>,
+    /// The last log position this shard was handed.
+    tail_seen: u64,
+    announced: u64,
+    /// Up to which announcement each shard has followed.
+    followed: Vec<u64>,
+    visible: VecDeque<subscribe::Waiting>,
+    hold: Option<Time>,
+    /// Encoded once for equal receivers of one message.
+    layouts: deliver::Layouts,
+    scratch: Vec<u8>,
+    pub metrics: Metrics,
+}
+
+impl Shard {
+    /// Shard `id` of `count`. All shards of a process share `seed`.
+    #[must_use]
+    pub fn new(id: u16, count: u16, settings: Arc<Settings>, seed: u64) -> Self {
+        assert!(count <= crate::limits::SHARDS_MAX && id < count, "shard {id} of {count}");
+        Self {
+            id,
+            count,
+            now: Time(0),
+            reading: 0,
+            reading_rest: 0,
+            ticked: Time(0),
+            settings,
+            acl: Acl,
+            anonymous: Arc::new(Principal::Anonymous),
+            hasher: FixedState::with_seed(seed),
+            random: seed ^ (u64::from(id) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            sessions: Slab::default(),
+            names: HashTable::new(),
+            generation: 0,
+            router: Router::new(seed),
+            routes: Routes::new(seed.rotate_left(17)),
+            retained: Retained::default(),
+            groups: Groups::default(),
+            silence: Timers::default(),
+            due: Timers::default(),
+            swept: Time(0),
+            outbox: (0..count).map(|_| Vec::new()).collect(),
+            requests: Vec::new(),
+            next_token: 0,
+            appends: VecDeque::new(),
+            tail_seen: 0,
+            announced: 0,
+            followed: vec![0; usize::from(count)],
+            visible: VecDeque::new(),
+            hold: None,
+            layouts: deliver::Layouts::default(),
+            scratch: Vec::new(),
+            metrics: Metrics::default(),
+        }
+    }
+
+    /// The shard on which a client's session lives.
+    #[must_use]
+    pub fn home(&self, client_id: &str) -> u16 {
+        self.place(client_id)
+    }
+
+    /// Bytes of a connected client: as many whole packets as there are, in one go.
+    pub fn receive(
+        &mut self,
+        now: Time,
+        session: SessionId,
+        bytes: &[u8],
+        sink: &mut impl Sink,
+    ) -> Received {
+        self.now = now;
+        self.hold = None;
+        let slot = session.0;
+        let Some(s) = self.sessions.get_mut(slot) else { return Received::Closed };
+        s.seen = self.reading;
+        self.metrics.add(Counter::BytesReceived, bytes.len() as u64);
+        let mut at = 0;
+        while at < bytes.len() {
+            match self.packet(slot, &bytes[at..], sink) {
+                Ok(0) => break,
+                Ok(n) => at += n,
+                Err(close) => {
+                    self.expel(slot, close, sink);
+                    return Received::Closed;
+                }
+            }
+            if self.sessions.get(slot).is_none_or(|s| !s.is_online()) {
+                return Received::Closed;
+            }
+            if let Some(until) = self.hold.take() {
+                return Received::Hold(at, until);
+            }
+        }
+        Received::Consumed(at)
+    }
+
+    /// One packet, or one run of QoS 0 PUBLISHes. Gives the bytes consumed; 0 = incomplete.
+    #[inline]
+    fn packet(&mut self, slot: u32, bytes: &[u8], sink: &mut impl Sink) -> Verdict<usize> {
+        let limits = self.settings.limits;
+        let Some(f) = frame(bytes, limits.packet_bytes_max).map_err(refuse)? else {
+            return Ok(0);
+        };
+        if f.kind() == kind::PUBLISH {
+            return self.on_publish(slot, &f, bytes, sink);
+        }
+        self.metrics.add(Counter::PacketsReceived, 1);
+        let version = self.session(slot).version;
+        match f.kind() {
+            kind::PUBACK | kind::PUBREC | kind::PUBREL | kind::PUBCOMP => {
+                self.on_ack(slot, &f, version, sink)?;
+            }
+            kind::SUBSCRIBE => self.on_subscribe(slot, &f, version, sink)?,
+            kind::UNSUBSCRIBE => self.on_unsubscribe(slot, &f, version, sink)?,
+            _ => self.on_other(slot, &f, version, sink)?,
+        }
+        Ok(f.len)
+    }
+
+    fn on_other(
+        &mut self,
+        slot: u32,
+        f: &Frame<'_>,
+        version: Version,
+        sink: &mut impl Sink,
+    ) -> Verdict<()> {
+        use protocol::Packet;
+        match protocol::decode(f, version, &self.settings.limits).map_err(refuse)? {
+            Packet::PingReq => {
+                // [MQTT-3.12.4-1]
+                let conn = self.session(slot).conn;
+                protocol::pingresp(sink.out(conn));
+                self.metrics.add(Counter::PacketsSent, 1);
+                Ok(())
+            }
+            Packet::Disconnect(packet) => self.on_disconnect(slot, &packet, sink),
+            Packet::Connect(_) => {
+                // [MQTT-3.1.0-2]
+                Err(protocol_error("a second CONNECT on one connection"))
+            }
+            Packet::Auth(_) => Err(protocol_error("AUTH without an authentication method")),
+            _ => Err(protocol_error("a packet that only servers send")),
+        }
+    }
+
+    /// Mail for the other shards (and for this one, at its own index), gathered since the last call.
+    pub fn outbox(&mut self) -> &mut [Vec<Mail>] {
+        &mut self.outbox
+    }
+
+    /// What this shard asks of the log, gathered since the last call.
+    pub fn requests(&mut self) -> &mut Vec<Request> {
+        &mut self.requests
+    }
+
+    /// Current figures; gauges are brought up to date.
+    pub fn metrics(&mut self) -> &Metrics {
+        self.metrics.sessions = self.sessions.len() as u64;
+        self.metrics.retained = self.retained.len() as u64;
+        self.metrics.retained_bytes = self.retained.bytes() as u64;
+        &self.metrics
+    }
+
+    /// New settings, for what comes from now on.
+    pub fn configure(&mut self, settings: Arc<Settings>) {
+        self.settings = settings;
+    }
+
+    /// The client id of a session.
+    #[must_use]
+    pub fn client_id(&self, session: SessionId) -> Option<&str> {
+        self.sessions.get(session.0).map(|s| &*s.client_id)
+    }
+
+    /// Whether a session waits for its socket to drain.
+    #[must_use]
+    pub fn is_blocked(&self, session: SessionId) -> bool {
+        self.sessions.get(session.0).is_some_and(|s| s.bits.blocked)
+    }
+
+    fn session(&self, slot: u32) -> &Session {
+        self.sessions.get(slot).expect("the caller holds a live session's slot")
+    }
+
+    fn session_mut(&mut self, slot: u32) -> &mut Session {
+        self.sessions.get_mut(slot).expect("the caller holds a live session's slot")
+    }
+
+    fn reference(&self, slot: u32) -> SessionRef {
+        SessionRef { shard: self.id, generation: self.session(slot).generation, slot }
+    }
+
+    /// The slot that a reference means, unless another session has it by now.
+    fn resolve(&self, session: SessionRef) -> Option<u32> {
+        let s = self.sessions.get(session.slot)?;
+        (session.shard == self.id && s.generation == session.generation).then_some(session.slot)
+    }
+
+    /// The shard responsible for a name: a client id, a retained topic, a shared group.
+    fn place(&self, name: &str) -> u16 {
+        // Other bits of the hash than the tables use.
+        let hash = self.hasher.hash_one(name).rotate_left(32) % u64::from(self.count);
+        u16::try_from(hash).expect("smaller than the number of shards")
+    }
+
+    fn mail(&mut self, to: u16, mail: Mail) {
+        self.outbox[usize::from(to)].push(mail);
+    }
+
+    /// xorshift64*: spreads load and makes ids; nothing secret hangs on it.
+    fn next_random(&mut self) -> u64 {
+        self.random ^= self.random >> 12;
+        self.random ^= self.random << 25;
+        self.random ^= self.random >> 27;
+        self.random.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    fn effective_qos(&self, published: QoS, subscribed: QoS) -> QoS {
+        if self.settings.upgrade_qos {
+            published.max(subscribed)
+        } else {
+            published.min(subscribed) // [MQTT-3.8.4-8]
+        }
+    }
+}
+
+/// A malformed or illegal packet: the connection ends with its reason [MQTT-4.13.1-1].
+fn refuse(error: DecodeError) -> Close {
+    Close { reason: error.reason(), cause: error.cause() }
+}
+
+fn protocol_error(cause: &'static str) -> Close {
+    Close { reason: Reason::PROTOCOL_ERROR, cause }
+}

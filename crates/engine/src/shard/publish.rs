@@ -1,0 +1,329 @@
+//! PUBLISH from a client, and the one meeting place through which every message goes.
+
+use std::sync::Arc;
+
+use protocol::{
+    Frame, PacketId, QoS, Reason, Topic,
+    packet::{ack::AckKind, publish},
+};
+
+use super::{Close, Mail, Request, Shard, Sink, Verdict, deliver::Shot, protocol_error, refuse};
+use crate::{
+    Counter, Message,
+    acl::{Authorized, Principal},
+    message::View,
+    session::{Aliases, Inflow, Pending},
+};
+
+/// What routing found.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Routed {
+    pub(super) receivers: bool,
+    /// The append that an acknowledgement has to wait for.
+    pub(super) append: Option<u64>,
+}
+
+impl Shard {
+    /// One PUBLISH, or a run of QoS 0 ones. Gives the bytes consumed.
+    #[inline]
+    pub(super) fn on_publish(
+        &mut self,
+        slot: u32,
+        f: &Frame<'_>,
+        bytes: &[u8],
+        sink: &mut impl Sink,
+    ) -> Verdict<usize> {
+        let limits = self.settings.limits;
+        let version = self.session(slot).version;
+        let packet = publish::decode(f.first, f.body, version, &limits).map_err(refuse)?;
+        if f.first == publish::PLAIN && packet.alias.is_none() && packet.properties.is_empty() {
+            return self.on_run(slot, &packet, f.len, bytes, sink);
+        }
+        self.metrics.add(Counter::PacketsReceived, 1);
+        self.metrics.received(packet.qos, 1);
+        self.receive_publish(slot, &packet, sink)?;
+        Ok(f.len)
+    }
+
+    /// The order of checks is the design; it is tested as a table.
+    fn receive_publish(
+        &mut self,
+        slot: u32,
+        packet: &publish::Publish<'_>,
+        sink: &mut impl Sink,
+    ) -> Verdict<()> {
+        self.check_quota(slot, packet)?; // [MQTT-3.3.4-7], [MQTT-3.3.4-8]
+        let mut aliased = std::mem::take(&mut self.scratch);
+        let resolved = self.resolve_alias(slot, packet, &mut aliased); // [MQTT-3.3.2-12]
+        let result = resolved.and_then(|from_alias| {
+            let topic = if from_alias {
+                std::str::from_utf8(&aliased).expect("stored from a valid topic")
+            } else {
+                packet.topic
+            };
+            self.accept(slot, packet, Topic::trusted(topic), sink)
+        });
+        aliased.clear();
+        self.scratch = aliased;
+        result
+    }
+
+    fn accept(
+        &mut self,
+        slot: u32,
+        packet: &publish::Publish<'_>,
+        topic: Topic<'_>,
+        sink: &mut impl Sink,
+    ) -> Verdict<()> {
+        self.check_allowed(packet)?;
+        if let Some(id) = packet.id
+            && packet.qos == QoS::ExactlyOnce
+            && self.session(slot).inflow.as_ref().is_some_and(|i| i.knows(id))
+        {
+            // Known and not yet released: acknowledged again, not delivered again [MQTT-4.3.3-10].
+            self.acknowledge(slot, AckKind::PubRec, id, Reason::SUCCESS, None, sink);
+            return Ok(());
+        }
+        let mut forwarded = Vec::new();
+        packet.properties.put_forwarded(&mut forwarded);
+        let view = View {
+            publisher: self.reference(slot),
+            topic,
+            qos: packet.qos,
+            retain: packet.retain,
+            expires: packet.expiry_secs.map(|secs| self.now.plus_secs(secs)),
+            forwarded: &forwarded,
+            payload: packet.payload,
+        };
+        let Some(allowed) = self.acl.publish(&self.sessions.get(slot).expect("live").owner, view)
+        else {
+            self.metrics.add(Counter::PublishDenied, 1);
+            self.conclude(slot, packet.qos, packet.id, Reason::NOT_AUTHORIZED, None, sink);
+            return Ok(());
+        };
+        let hint = self.session(slot).hint;
+        let (hint, routed) = self.publish(allowed, hint, sink);
+        if let Some(s) = self.sessions.get_mut(slot) {
+            s.hint = hint;
+        }
+        let reason =
+            if routed.receivers { Reason::SUCCESS } else { Reason::NO_MATCHING_SUBSCRIBERS };
+        self.conclude(slot, packet.qos, packet.id, reason, routed.append, sink);
+        Ok(())
+    }
+
+    /// Remembers a QoS 2 id and owes the acknowledgement: after the message was accepted, not before.
+    fn conclude(
+        &mut self,
+        slot: u32,
+        qos: QoS,
+        id: Option<PacketId>,
+        reason: Reason,
+        append: Option<u64>,
+        sink: &mut impl Sink,
+    ) {
+        // A client that publishes into its own subscription may have been closed meanwhile.
+        let (Some(id), true) = (id, self.sessions.get(slot).is_some()) else { return };
+        let kind = if qos == QoS::ExactlyOnce { AckKind::PubRec } else { AckKind::PubAck };
+        let now = self.now;
+        let s = self.session_mut(slot);
+        // An error in PUBREC ends the exchange, so its id is free at once [MQTT-4.3.3-9]. 3.x cannot
+        // say so: the exchange goes on to its PUBREL.
+        if kind == AckKind::PubRec && (!reason.is_error() || !s.version.is_v5()) {
+            s.inflow.get_or_insert_default().learn(id, now);
+        }
+        self.acknowledge(slot, kind, id, reason, append, sink);
+    }
+
+    /// Sends an acknowledgement, or queues it behind one that waits [MQTT-4.6.0-2].
+    pub(super) fn acknowledge(
+        &mut self,
+        slot: u32,
+        kind: AckKind,
+        id: PacketId,
+        reason: Reason,
+        token: Option<u64>,
+        sink: &mut impl Sink,
+    ) {
+        let s = self.session_mut(slot);
+        let waits = s.inflow.as_ref().is_some_and(|i| !i.pending.is_empty());
+        if token.is_some() || waits {
+            let pending = Pending { id, kind, reason, token };
+            s.inflow.get_or_insert_default().pending.push_back(pending);
+            if let Some(token) = token {
+                let generation = s.generation;
+                self.appends.push_back((token, slot, generation));
+            }
+            return;
+        }
+        self.send_ack(slot, kind, id, reason, sink);
+    }
+
+    /// Everything that is published comes through here: clients, wills, the broker.
+    pub(super) fn publish(
+        &mut self,
+        what: Authorized<View<'_>>,
+        hint: u32,
+        sink: &mut impl Sink,
+    ) -> (u32, Routed) {
+        let view = what.into_inner();
+        let mut shot = Shot::new(view);
+        if view.retain && self.settings.retain_available {
+            // Set before it is routed, so that a later subscriber never sees an older one.
+            self.retain(&mut shot);
+        }
+        let (at, route) = self.routes.take(&mut self.router, view.topic, hint);
+        let receivers = !route.is_empty();
+        if !receivers {
+            self.metrics.add(Counter::NoSubscriber, 1);
+        }
+        let logged = self.settings.upgrade_qos || view.qos > QoS::AtMostOnce;
+        let append = (logged && (route.durable || route.interest.durable != 0)).then(|| {
+            self.next_token += 1;
+            let token = self.next_token;
+            self.requests.push(Request::Append { token, message: shot.arc() });
+            token
+        });
+        for target in &route.targets {
+            self.deliver(target, &mut shot, route.targets.len() > 1, sink);
+        }
+        for group in &route.groups {
+            self.dispatch(*group, &shot.arc(), sink);
+        }
+        let mut live = route.interest.live;
+        while live != 0 {
+            let to = u16::try_from(live.trailing_zeros()).expect("at most 32");
+            live &= live - 1;
+            self.mail(to, Mail::Publish(shot.arc()));
+        }
+        self.routes.put(at, route);
+        (at, Routed { receivers, append })
+    }
+
+    /// The live part of a message that another shard routed here.
+    pub(super) fn deliver_here(&mut self, message: &Arc<Message>, sink: &mut impl Sink) {
+        let mut shot = Shot::shared(message);
+        let (at, route) = self.routes.take(&mut self.router, message.topic(), u32::MAX);
+        for target in &route.targets {
+            self.deliver(target, &mut shot, route.targets.len() > 1, sink);
+        }
+        for group in &route.groups {
+            self.dispatch(*group, message, sink);
+        }
+        self.routes.put(at, route);
+    }
+
+    /// Publishes for the broker itself: `$SYS` and the like.
+    pub fn publish_internal(
+        &mut self,
+        now: crate::Time,
+        topic: &str,
+        payload: &[u8],
+        retain: bool,
+        sink: &mut impl Sink,
+    ) {
+        self.now = now;
+        let Ok(topic) = Topic::parse(topic, u16::MAX) else { return };
+        let view = View {
+            publisher: crate::SessionRef::BROKER,
+            topic,
+            qos: QoS::AtMostOnce,
+            retain,
+            expires: None,
+            forwarded: &[],
+            payload,
+        };
+        if let Some(allowed) = self.acl.publish(&Principal::Broker, view) {
+            self.publish(allowed, u32::MAX, sink);
+        }
+    }
+
+    fn check_quota(&self, slot: u32, packet: &publish::Publish<'_>) -> Verdict<()> {
+        let s = self.session(slot);
+        let (Some(id), Some(inflow)) = (packet.id, &s.inflow) else { return Ok(()) };
+        // A duplicate does not count twice. 3.x knows no Receive Maximum; its ids are the bound.
+        let max = if s.version.is_v5() { usize::from(self.settings.inflight_max) } else { 65_535 };
+        if inflow.outstanding() >= max && !inflow.knows(id) {
+            let cause = "more unacknowledged PUBLISHes than the announced Receive Maximum";
+            return Err(Close { reason: Reason::RECEIVE_MAXIMUM_EXCEEDED, cause });
+        }
+        Ok(())
+    }
+
+    /// Sets or looks up a topic alias. True if the topic stands in `found`.
+    fn resolve_alias(
+        &mut self,
+        slot: u32,
+        packet: &publish::Publish<'_>,
+        found: &mut Vec<u8>,
+    ) -> Verdict<bool> {
+        let Some(alias) = packet.alias else {
+            // An empty topic without an alias was refused by the decoder.
+            return Ok(false);
+        };
+        if alias > self.settings.topic_alias_max {
+            // [MQTT-3.3.2-9]
+            let cause = "a topic alias above the announced Topic Alias Maximum";
+            return Err(Close { reason: Reason::TOPIC_ALIAS_INVALID, cause });
+        }
+        let s = self.session_mut(slot);
+        if !packet.topic.is_empty() {
+            let aliases = s.aliases.get_or_insert_with(|| Box::new(Aliases::default()));
+            aliases.inbound.set(alias, packet.topic);
+            return Ok(false);
+        }
+        match s.aliases.as_ref().and_then(|a| a.inbound.get(alias)) {
+            Some(topic) => {
+                found.extend_from_slice(topic.as_bytes());
+                Ok(true)
+            }
+            // (3.3.4, non-normative)
+            None => Err(protocol_error("a topic alias that was not set on this connection")),
+        }
+    }
+
+    fn check_allowed(&self, packet: &publish::Publish<'_>) -> Verdict<()> {
+        if packet.qos > self.settings.qos_max {
+            // [MQTT-3.2.2-11]
+            let cause = "a PUBLISH with a QoS above mqtt.max_qos_allowed";
+            return Err(Close { reason: Reason::QOS_NOT_SUPPORTED, cause });
+        }
+        if packet.retain && !self.settings.retain_available {
+            // [MQTT-3.2.2-14]
+            let cause = "a retained PUBLISH although mqtt.retain_available is off";
+            return Err(Close { reason: Reason::RETAIN_NOT_SUPPORTED, cause });
+        }
+        if packet.payload.len() > self.settings.payload_bytes_max as usize {
+            let cause = "a payload larger than mqtt.max_payload_size";
+            return Err(Close { reason: Reason::PACKET_TOO_LARGE, cause });
+        }
+        Ok(())
+    }
+
+    /// Hands a message to the shard that owns its topic's retained message.
+    fn retain(&mut self, shot: &mut Shot<'_>) {
+        let owner = self.place(shot.view.topic.as_str());
+        let message = shot.arc();
+        if owner == self.id {
+            self.store_retained(&message);
+        } else {
+            self.mail(owner, Mail::Retain(message));
+        }
+    }
+
+    pub(super) fn store_retained(&mut self, message: &Arc<Message>) {
+        let settings = &self.settings;
+        let fits = message.payload().len() <= settings.retained_payload_max
+            && self.retained.set(message, settings.retained_max, settings.retained_bytes_max);
+        if !fits {
+            self.metrics.add(Counter::RetainedRefused, 1);
+        }
+    }
+}
+
+impl Inflow {
+    /// Acknowledgements at the front that wait no more.
+    pub(super) fn next_ready(&mut self) -> Option<Pending> {
+        self.pending.front()?.token.is_none().then(|| self.pending.pop_front()).flatten()
+    }
+}

@@ -1,0 +1,385 @@
+//! SUBSCRIBE and UNSUBSCRIBE. A SUBACK leaves when every shard routes by the change.
+
+use protocol::{
+    Filter, Frame, QoS, Reason, SharedFilter, Version,
+    packet::{
+        suback,
+        subscribe::{self, RetainHandling},
+        unsuback, unsubscribe,
+    },
+};
+
+use super::{Mail, Shard, Sink, Verdict, connect::marked, mail::Join, refuse};
+use crate::{
+    Counter, SessionRef,
+    retained::Cursor,
+    router::{Change, Sub},
+    session::{Scan, Scanning},
+};
+
+/// Something that is said once all shards follow.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    /// Announcements up to this one must be in force everywhere.
+    number: u64,
+    /// Shared groups that have not yet answered.
+    joins: u32,
+    ticket: u64,
+    session: SessionRef,
+    then: Then,
+}
+
+#[derive(Debug)]
+enum Then {
+    SubAck { packet: Vec<u8>, scans: Vec<Scan> },
+    Joined { to: u16, ticket: u64 },
+}
+
+/// One SUBSCRIBE while its filters are gone through.
+struct Round {
+    codes: Vec<Reason>,
+    scans: Vec<Scan>,
+    joins: u32,
+    ticket: u64,
+    id: u32,
+}
+
+impl Shard {
+    pub(super) fn on_subscribe(
+        &mut self,
+        slot: u32,
+        f: &Frame<'_>,
+        version: Version,
+        sink: &mut impl Sink,
+    ) -> Verdict<()> {
+        let packet =
+            subscribe::decode(f.first, f.body, version, &self.settings.limits).map_err(refuse)?;
+        self.next_token += 1;
+        let mut round = Round {
+            codes: Vec::new(),
+            scans: Vec::new(),
+            joins: 0,
+            ticket: self.next_token,
+            id: packet.subscription_id.unwrap_or(0),
+        };
+        for request in packet.requests() {
+            let code = match self.subscribe_one(slot, &request, &mut round) {
+                Ok(granted) => granted,
+                Err(refused) => refused,
+            };
+            round.codes.push(code); // one code for each filter, in order [MQTT-3.8.4-6]
+        }
+        let mut answer = Vec::new();
+        suback::encode(&mut answer, version, packet.id, &round.codes, &[]); // [MQTT-3.8.4-2]
+        let waiting = Waiting {
+            number: self.announced,
+            joins: round.joins,
+            ticket: round.ticket,
+            session: self.reference(slot),
+            then: Then::SubAck { packet: answer, scans: round.scans },
+        };
+        self.wait(waiting, sink);
+        Ok(())
+    }
+
+    /// One filter; a bad one is answered for itself alone.
+    fn subscribe_one(
+        &mut self,
+        slot: u32,
+        request: &subscribe::Request<'_>,
+        round: &mut Round,
+    ) -> Result<Reason, Reason> {
+        let settings = self.settings.clone();
+        let shared = SharedFilter::parse(request.filter, settings.limits.topic_levels_max)
+            .map_err(|_| Reason::TOPIC_FILTER_INVALID)?;
+        if shared.filter.is_wildcard() && !settings.wildcard_available {
+            return Err(Reason::WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED);
+        }
+        if shared.group.is_some() && !settings.shared_available {
+            return Err(Reason::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED);
+        }
+        let allowed = self
+            .acl
+            .subscribe(&self.session(slot).owner, shared.filter)
+            .ok_or(Reason::NOT_AUTHORIZED)?;
+        let filter = allowed.into_inner().0;
+        let s = self.session(slot);
+        let held = s.subs.slice().len() + s.shared.as_ref().map_or(0, |m| m.len());
+        let qos = request.options.qos.min(settings.qos_max);
+        if let Some(group) = shared.group {
+            if held >= settings.subscriptions_max {
+                return Err(Reason::QUOTA_EXCEEDED);
+            }
+            self.join_group(slot, group, filter, qos, &request.options, round);
+        } else {
+            let known = self.router.find(filter).is_some_and(|n| self.router.sub(n, slot).is_some());
+            if held >= settings.subscriptions_max && !known {
+                return Err(Reason::QUOTA_EXCEEDED);
+            }
+            self.subscribe_plain(slot, filter, qos, &request.options, round);
+        }
+        Ok(Reason(qos.bits())) // the granted QoS is its own reason code
+    }
+
+    fn subscribe_plain(
+        &mut self,
+        slot: u32,
+        filter: Filter<'_>,
+        qos: QoS,
+        options: &subscribe::Options,
+        round: &mut Round,
+    ) {
+        let s = self.session(slot);
+        let flags = marked(qos, options.no_local, options.retain_as_published, s);
+        let sub = Sub { session: slot, flags, id: round.id };
+        // An existing subscription is replaced without a gap [MQTT-3.8.4-3].
+        let (node, new, change) = self.router.subscribe(filter, sub);
+        self.announce(change);
+        if new {
+            self.session_mut(slot).subs.push(node);
+            self.metrics.subscriptions += 1;
+        }
+        let send = match options.retain_handling {
+            RetainHandling::SendAlways => true, // [MQTT-3.3.1-9]
+            RetainHandling::SendIfNew => new,   // [MQTT-3.3.1-10]
+            RetainHandling::DoNotSend => false, // [MQTT-3.3.1-11]
+        };
+        if send && self.settings.retain_available {
+            let text = filter.as_str();
+            let shards = if filter.is_wildcard() {
+                0..self.count
+            } else {
+                let owner = self.place(text);
+                owner..owner + 1
+            };
+            let cursor = Cursor::Start;
+            round.scans.push(Scan { filter: text.into(), flags, id: round.id, shards, cursor });
+        }
+    }
+
+    fn join_group(
+        &mut self,
+        slot: u32,
+        group: &str,
+        filter: Filter<'_>,
+        qos: QoS,
+        options: &subscribe::Options,
+        round: &mut Round,
+    ) {
+        let membership = Membership {
+            group: group.into(),
+            filter: filter.as_str().into(),
+            qos,
+            as_published: options.retain_as_published,
+            id: round.id,
+        };
+        let join = self.join_letter(slot, &membership, round.ticket);
+        let list = self.session_mut(slot).shared.get_or_insert_default();
+        match list.iter_mut().find(|m| m.group == membership.group && m.filter == membership.filter)
+        {
+            Some(old) => *old = membership,
+            None => {
+                list.push(membership);
+                self.metrics.subscriptions += 1;
+                self.metrics.shared_subscriptions += 1;
+            }
+        }
+        let home = self.group_home(&join.group, &join.filter);
+        round.joins += 1;
+        self.mail(home, Mail::Join(Box::new(join)));
+    }
+
+    fn join_letter(&self, slot: u32, m: &Membership, ticket: u64) -> Join {
+        let s = self.session(slot);
+        Join {
+            group: m.group.clone(),
+            filter: m.filter.clone(),
+            member: self.reference(slot),
+            qos: m.qos,
+            as_published: m.as_published,
+            id: m.id,
+            window: s.receive_max,
+            client_hash: std::hash::BuildHasher::hash_one(&self.hasher, &*s.client_id),
+            ticket,
+        }
+    }
+
+    /// The shared subscriptions of a session, with the letter that joins each again.
+    pub(super) fn memberships(&self, slot: u32) -> Vec<(Box<str>, Box<str>, Join)> {
+        let Some(list) = &self.session(slot).shared else { return Vec::new() };
+        list.iter()
+            .map(|m| (m.group.clone(), m.filter.clone(), self.join_letter(slot, m, 0)))
+            .collect()
+    }
+
+    pub(super) fn on_unsubscribe(
+        &mut self,
+        slot: u32,
+        f: &Frame<'_>,
+        version: Version,
+        sink: &mut impl Sink,
+    ) -> Verdict<()> {
+        let packet =
+            unsubscribe::decode(f.first, f.body, version, &self.settings.limits).map_err(refuse)?;
+        let codes: Vec<Reason> =
+            packet.filters().map(|filter| self.unsubscribe_one(slot, filter)).collect();
+        let conn = self.session(slot).conn;
+        // One answer for all, also where nothing was deleted [MQTT-3.10.4-4], [MQTT-3.10.4-5].
+        unsuback::encode(sink.out(conn), version, packet.id, &codes, &[]);
+        self.metrics.add(Counter::PacketsSent, 1);
+        Ok(())
+    }
+
+    fn unsubscribe_one(&mut self, slot: u32, text: &str) -> Reason {
+        let levels_max = self.settings.limits.topic_levels_max;
+        let Ok(shared) = SharedFilter::parse(text, levels_max) else {
+            return Reason::TOPIC_FILTER_INVALID;
+        };
+        let done = match shared.group {
+            Some(group) => self.leave_group(slot, group, shared.filter),
+            None => self.router.find(shared.filter).is_some_and(|node| self.drop_sub(slot, node)),
+        };
+        if done { Reason::SUCCESS } else { Reason::NO_SUBSCRIPTION_EXISTED }
+    }
+
+    /// Compared character by character [MQTT-3.10.4-1]; deleted now [MQTT-3.10.4-2].
+    pub(super) fn drop_sub(&mut self, slot: u32, node: crate::router::NodeId) -> bool {
+        let Some(change) = self.router.unsubscribe(node, slot) else { return false };
+        self.session_mut(slot).subs.remove(node);
+        self.metrics.subscriptions -= 1;
+        self.announce(change);
+        true
+    }
+
+    fn leave_group(&mut self, slot: u32, group: &str, filter: Filter<'_>) -> bool {
+        let Some(list) = &mut self.session_mut(slot).shared else { return false };
+        let before = list.len();
+        list.retain(|m| *m.group != *group || *m.filter != *filter.as_str());
+        if list.len() == before {
+            return false;
+        }
+        self.metrics.subscriptions -= 1;
+        self.metrics.shared_subscriptions -= 1;
+        self.send_leave(slot, group.into(), filter.as_str().into());
+        true
+    }
+
+    pub(super) fn send_leave(&mut self, slot: u32, group: Box<str>, filter: Box<str>) {
+        let member = self.reference(slot);
+        let home = self.group_home(&group, &filter);
+        self.mail(home, Mail::Leave { group, filter, member });
+    }
+
+    /// Tells the other shards what this one wants now.
+    pub(super) fn announce(&mut self, change: Option<Change>) {
+        let Some(change) = change else { return };
+        if self.count == 1 {
+            return;
+        }
+        self.announced += 1;
+        for to in (0..self.count).filter(|to| *to != self.id) {
+            let letter = Mail::Interest { number: self.announced, change: change.clone() };
+            self.outbox[usize::from(to)].push(letter);
+        }
+    }
+
+    pub(super) fn on_followed(&mut self, from: u16, number: u64, sink: &mut impl Sink) {
+        self.followed[usize::from(from)] = number;
+        self.release(sink);
+    }
+
+    pub(super) fn on_joined(&mut self, session: SessionRef, ticket: u64, sink: &mut impl Sink) {
+        for w in &mut self.visible {
+            if w.session == session && w.ticket == ticket {
+                w.joins = w.joins.saturating_sub(1);
+            }
+        }
+        self.release(sink);
+    }
+
+    /// A group's home answers once the group is routed to from everywhere.
+    pub(super) fn wait_joined(
+        &mut self,
+        to: u16,
+        session: SessionRef,
+        ticket: u64,
+        sink: &mut impl Sink,
+    ) {
+        let then = Then::Joined { to, ticket };
+        self.wait(Waiting { number: self.announced, joins: 0, ticket: 0, session, then }, sink);
+    }
+
+    fn wait(&mut self, waiting: Waiting, sink: &mut impl Sink) {
+        self.visible.push_back(waiting);
+        self.release(sink);
+    }
+
+    /// In order, so that the SUBACKs of one client leave as it asked.
+    fn release(&mut self, sink: &mut impl Sink) {
+        let mine = usize::from(self.id);
+        let followed = self
+            .followed
+            .iter()
+            .enumerate()
+            .filter(|(shard, _)| *shard != mine)
+            .map(|(_, n)| *n)
+            .min()
+            .unwrap_or(u64::MAX);
+        let mut kept = std::collections::VecDeque::new();
+        let mut stuck: Vec<SessionRef> = Vec::new();
+        while let Some(waiting) = self.visible.pop_front() {
+            let free = waiting.number <= followed || waiting.number == 0;
+            if !free || waiting.joins > 0 || stuck.contains(&waiting.session) {
+                stuck.push(waiting.session);
+                kept.push_back(waiting);
+                continue;
+            }
+            self.say(waiting, sink);
+        }
+        self.visible = kept;
+    }
+
+    fn say(&mut self, waiting: Waiting, sink: &mut impl Sink) {
+        match waiting.then {
+            Then::Joined { to, ticket } => {
+                if ticket != 0 {
+                    self.mail(to, Mail::Joined { session: waiting.session, ticket });
+                }
+            }
+            Then::SubAck { packet, scans } => {
+                let Some(slot) = self.resolve(waiting.session) else { return };
+                let s = self.session_mut(slot);
+                if !s.is_online() {
+                    return;
+                }
+                sink.out(s.conn).extend_from_slice(&packet);
+                if !scans.is_empty() {
+                    let scanning = s.scanning.get_or_insert_with(|| Box::new(Scanning::default()));
+                    scanning.scans.extend(scans);
+                }
+                self.metrics.add(Counter::PacketsSent, 1);
+                self.scan_on(slot);
+            }
+        }
+    }
+}
+
+/// A shared subscription of a session.
+#[derive(Clone, Debug)]
+pub(crate) struct Membership {
+    group: Box<str>,
+    filter: Box<str>,
+    qos: QoS,
+    as_published: bool,
+    id: u32,
+}
+
+impl Membership {
+    pub(super) fn into_names(self) -> (Box<str>, Box<str>) {
+        (self.group, self.filter)
+    }
+
+    pub(super) fn names(&self) -> (&str, &str) {
+        (&self.group, &self.filter)
+    }
+}

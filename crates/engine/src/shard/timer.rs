@@ -1,0 +1,90 @@
+//! What time brings: silent clients, session ends, delayed wills, stalled groups, retained expiry.
+
+use protocol::Reason;
+
+use super::{Close, Shard, Sink};
+use crate::{Time, limits::SWEEP_MILLIS};
+
+/// A pass that comes later than this after the last one was not able to read meanwhile.
+const GAP_MILLIS: u64 = 1000;
+
+impl Shard {
+    /// Called each pass, after reading, and at least once a second.
+    pub fn tick(&mut self, now: Time, sink: &mut impl Sink) {
+        self.now = now;
+        self.count_reading(now);
+        self.check_silence(sink);
+        self.check_due(sink);
+        self.retry_groups(sink);
+        if now.since(self.swept) >= SWEEP_MILLIS {
+            self.swept = now;
+            self.retained.sweep(now);
+        }
+    }
+
+    /// When [`Shard::tick`] has something to do next, as far as it is known.
+    #[must_use]
+    pub fn next_tick(&self) -> Option<Time> {
+        let silence = self.silence.next().map(|t| {
+            let reading_now = u64::from(self.reading) * 100;
+            self.ticked.plus_millis(t.0.saturating_sub(reading_now))
+        });
+        [silence, self.due.next(), self.groups.next_retry()].into_iter().flatten().min()
+    }
+
+    /// Advances the clock that keep-alive runs on. It stands still while this shard does not read: after
+    /// a suspend nobody is expelled before being read once.
+    fn count_reading(&mut self, now: Time) {
+        let passed = now.since(self.ticked).min(GAP_MILLIS) + self.reading_rest;
+        self.ticked = now;
+        self.reading = self.reading.saturating_add(u32::try_from(passed / 100).unwrap_or(u32::MAX));
+        self.reading_rest = passed % 100;
+    }
+
+    /// [MQTT-3.1.2-22]
+    fn check_silence(&mut self, sink: &mut impl Sink) {
+        let clock = Time(u64::from(self.reading) * 100);
+        while let Some(slot) = self.silence.pop_due(clock) {
+            let Some(s) = self.sessions.get_mut(slot) else { continue };
+            match s.silent_at() {
+                None => s.bits.watched = false,
+                Some(at) if at > clock => self.silence.add(at, slot),
+                Some(_) => {
+                    s.bits.watched = false;
+                    let cause = "nothing was heard for one and a half times the Keep Alive";
+                    self.expel(slot, Close { reason: Reason::KEEP_ALIVE_TIMEOUT, cause }, sink);
+                }
+            }
+        }
+    }
+
+    fn check_due(&mut self, sink: &mut impl Sink) {
+        let now = self.now;
+        while let Some(slot) = self.due.pop_due(now) {
+            let Some(s) = self.sessions.get(slot) else { continue };
+            if s.is_online() {
+                continue;
+            }
+            if s.will.as_ref().and_then(|w| w.due).is_some_and(|due| due <= now) {
+                self.publish_will(slot, sink);
+            }
+            let s = self.session_mut(slot);
+            if s.ends != 0 && u64::from(s.ends) * 100 <= now.0 {
+                self.end(slot, sink);
+            } else {
+                self.forget_unreleased(slot);
+            }
+        }
+    }
+
+    /// QoS 2 ids that were never released are dropped after `mqtt.await_rel_timeout`.
+    fn forget_unreleased(&mut self, slot: u32) {
+        let (now, limit) = (self.now, self.settings.await_rel_millis);
+        let s = self.session_mut(slot);
+        if let Some(inflow) = &mut s.inflow
+            && now.since(inflow.touched) >= limit
+        {
+            inflow.clear();
+        }
+    }
+}

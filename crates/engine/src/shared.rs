@@ -1,0 +1,169 @@
+//! Shared subscriptions: who is in a group, who takes the next message, what waits.
+//!
+//! A group lives on one shard. It counts what each member has not yet finished, skips members that are
+//! away, full or stalled, and takes back what they could not deliver.
+
+use std::{collections::VecDeque, hash::BuildHasher, sync::Arc};
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use protocol::QoS;
+
+use crate::{Message, SessionRef, Strategy, Time, router::NodeId, slab::Slab};
+
+/// How long a member that gave a message back is left alone, unless it finishes something first.
+const STALL_MILLIS: u64 = 100;
+
+#[derive(Debug, Default)]
+pub(crate) struct Groups {
+    groups: Slab<Group>,
+    names: HashMap<(Box<str>, Box<str>), u32, FixedState>,
+    /// Groups with messages that nobody could take.
+    waiting: Vec<u32>,
+    retry_at: Option<Time>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) name: (Box<str>, Box<str>),
+    pub(crate) node: Option<NodeId>,
+    pub(crate) members: Vec<Member>,
+    next: usize,
+    sticky: Option<SessionRef>,
+    pub(crate) queue: VecDeque<Arc<Message>>,
+    pub(crate) queue_bytes: usize,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    pub(crate) session: SessionRef,
+    pub(crate) qos: QoS,
+    pub(crate) as_published: bool,
+    /// Subscription Identifier, 0 for none.
+    pub(crate) id: u32,
+    pub(crate) window: u32,
+    /// Handed out and not finished.
+    pub(crate) open: u32,
+    pub(crate) online: bool,
+    pub(crate) stalled_until: Time,
+    pub(crate) client_hash: u64,
+}
+
+impl Member {
+    fn can_take(&self, qos: QoS, now: Time) -> bool {
+        self.online
+            && self.stalled_until <= now
+            && (qos.min(self.qos) == QoS::AtMostOnce || self.open < self.window)
+    }
+}
+
+impl Groups {
+    pub(crate) fn find(&self, group: &str, filter: &str) -> Option<u32> {
+        // Rare operation: a lookup by borrowed pair is not worth a second table.
+        self.names.get(&(group.into(), filter.into())).copied()
+    }
+
+    pub(crate) fn insert(&mut self, group: Box<str>, filter: Box<str>) -> u32 {
+        let name = (group, filter);
+        let key = self.groups.insert(Group {
+            name: name.clone(),
+            node: None,
+            members: Vec::new(),
+            next: 0,
+            sticky: None,
+            queue: VecDeque::new(),
+            queue_bytes: 0,
+        });
+        self.names.insert(name, key);
+        key
+    }
+
+    pub(crate) fn get_mut(&mut self, key: u32) -> Option<&mut Group> {
+        self.groups.get_mut(key)
+    }
+
+    pub(crate) fn remove(&mut self, key: u32) -> Option<Group> {
+        let group = self.groups.remove(key)?;
+        self.names.remove(&group.name);
+        self.waiting.retain(|g| *g != key);
+        Some(group)
+    }
+
+    /// Notes that a group has messages waiting.
+    pub(crate) fn wait(&mut self, key: u32, now: Time) {
+        if !self.waiting.contains(&key) {
+            self.waiting.push(key);
+        }
+        self.retry_at.get_or_insert(now.plus_millis(STALL_MILLIS));
+    }
+
+    /// Groups to try again, once their time has come.
+    pub(crate) fn take_waiting(&mut self, now: Time) -> Vec<u32> {
+        if self.retry_at.is_none_or(|at| at > now) {
+            return Vec::new();
+        }
+        self.retry_at = None;
+        std::mem::take(&mut self.waiting)
+    }
+
+    pub(crate) fn next_retry(&self) -> Option<Time> {
+        self.retry_at
+    }
+}
+
+impl Group {
+    pub(crate) fn member_mut(&mut self, session: SessionRef) -> Option<&mut Member> {
+        self.members.iter_mut().find(|m| m.session == session)
+    }
+
+    /// Picks the member that takes a message, and counts it as open there.
+    pub(crate) fn pick(
+        &mut self,
+        message: &Message,
+        strategy: Strategy,
+        draw: u64,
+        hasher: &FixedState,
+        now: Time,
+    ) -> Option<Member> {
+        let n = self.members.len();
+        if n == 0 {
+            return None;
+        }
+        let start = match strategy {
+            Strategy::RoundRobin | Strategy::Local => self.next % n,
+            Strategy::Random => index(draw, n),
+            Strategy::Sticky => self
+                .sticky
+                .and_then(|s| self.members.iter().position(|m| m.session == s))
+                .unwrap_or(self.next % n),
+            Strategy::HashClientId => index(hasher.hash_one(message.publisher), n),
+            Strategy::HashTopic => index(hasher.hash_one(message.topic().as_str()), n),
+        };
+        let around = (0..n).map(|i| (start + i) % n);
+        let able = |at: &usize| self.members[*at].can_take(message.qos, now);
+        let local = |at: &usize| self.members[*at].session.shard == message.publisher.shard;
+        let at = if strategy == Strategy::Local {
+            around.clone().filter(local).find(able).or_else(|| around.clone().find(able))
+        } else {
+            around.clone().find(able)
+        }?;
+        self.next = at + 1;
+        let member = &mut self.members[at];
+        self.sticky = Some(member.session);
+        if message.qos.min(member.qos) > QoS::AtMostOnce {
+            member.open += 1;
+        }
+        Some(member.clone())
+    }
+
+    /// The member is left alone for a while.
+    pub(crate) fn stall(&mut self, session: SessionRef, now: Time) {
+        if let Some(member) = self.member_mut(session) {
+            member.stalled_until = now.plus_millis(STALL_MILLIS);
+        }
+    }
+}
+
+fn index(hash: u64, n: usize) -> usize {
+    usize::try_from(hash % n as u64).expect("smaller than the number of members")
+}

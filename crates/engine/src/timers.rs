@@ -1,0 +1,62 @@
+//! Deadlines of sessions: one small heap entry each, checked lazily.
+//!
+//! An entry only says "look at this slot then". Whoever is found there decides what is due and is
+//! put back with its next deadline, so activity never touches the heap and a stale entry is harmless.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use crate::Time;
+
+/// Tenths of a second: 32 bits of them last thirteen years.
+const TICK_MILLIS: u64 = 100;
+
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    heap: BinaryHeap<Reverse<(u32, u32)>>,
+}
+
+impl Timers {
+    pub(crate) fn add(&mut self, at: Time, slot: u32) {
+        self.heap.push(Reverse((ticks_up(at), slot)));
+    }
+
+    /// The next slot to look at, if its time has come.
+    pub(crate) fn pop_due(&mut self, now: Time) -> Option<u32> {
+        let Reverse((at, slot)) = *self.heap.peek()?;
+        if u64::from(at) * TICK_MILLIS > now.0 {
+            return None;
+        }
+        self.heap.pop();
+        if self.heap.is_empty() {
+            self.heap.shrink_to(0);
+        }
+        Some(slot)
+    }
+
+    pub(crate) fn next(&self) -> Option<Time> {
+        self.heap.peek().map(|Reverse((at, _))| Time(u64::from(*at) * TICK_MILLIS))
+    }
+}
+
+/// Rounded up, so that nothing is looked at before its time.
+fn ticks_up(at: Time) -> u32 {
+    u32::try_from(at.0.div_ceil(TICK_MILLIS)).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn due_in_order_and_never_early() {
+        let mut t = Timers::default();
+        t.add(Time(1001), 1);
+        t.add(Time(500), 2);
+        assert_eq!(t.next(), Some(Time(500)));
+        assert_eq!(t.pop_due(Time(499)), None);
+        assert_eq!(t.pop_due(Time(1050)), Some(2));
+        assert_eq!(t.pop_due(Time(1050)), None);
+        assert_eq!(t.pop_due(Time(1100)), Some(1));
+    }
+}

@@ -1,0 +1,284 @@
+//! Shared subscriptions (4.8.2): `$share/<group>/<filter>` and EMQX's `$queue/<filter>`.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use crate::wire::{
+    BOTH, Broker, Conn, Connect, Kind, Outcome, Publish, V5, V311, ack, prop, reply, subscribe,
+    subscribe_with,
+};
+
+const EMPTY_WAIT: Duration = Duration::from_millis(50);
+
+/// Reads what is there for each of the members, answers it, and counts by member; over when
+/// `total` messages have come.
+#[track_caller]
+fn share_out(members: &mut [Conn], total: usize) -> (Vec<usize>, HashMap<String, usize>) {
+    let mut counts = vec![0; members.len()];
+    let mut texts = HashMap::new();
+    let deadline = Instant::now() + Duration::from_secs(8);
+    while counts.iter().sum::<usize>() < total {
+        assert!(Instant::now() < deadline, "only {counts:?} of {total}");
+        for (n, member) in members.iter_mut().enumerate() {
+            while let Outcome::Packet(packet) = member.read_by(Instant::now() + EMPTY_WAIT) {
+                let got = packet.publish.expect("only messages come");
+                if got.qos == 1 {
+                    member.send(&ack(0x40, got.id));
+                }
+                counts[n] += 1;
+                *texts.entry(got.text().to_owned()).or_insert(0) += 1;
+            }
+        }
+    }
+    (counts, texts)
+}
+
+fn members(broker: &Broker, filter: &str, count: usize) -> Vec<Conn> {
+    (0..count)
+        .map(|n| {
+            let version = if n % 2 == 0 { V5 } else { V311 };
+            let mut conn = broker.client(version, &format!("member-{n}"));
+            conn.subscribe(filter, 1);
+            conn
+        })
+        .collect()
+}
+
+/// Three workers share a stream: each message goes to exactly one of them, everybody gets a
+/// share, and an ordinary listener still hears all. (4.8.2)
+#[test]
+fn each_message_to_one_member() {
+    let broker = Broker::start();
+    for filter in ["$share/g/work/+", "$queue/work/+"] {
+        let mut workers = members(&broker, filter, 3);
+        let mut all = broker.v5("all");
+        all.subscribe("work/#", 1);
+        let mut speaker = broker.v5("speaker");
+        for n in 0..60 {
+            speaker.publish(&Publish::new("work/x", n.to_string()).qos1(1));
+        }
+        for n in 0..60 {
+            all.receive_this("work/x", &n.to_string());
+        }
+        let (counts, texts) = share_out(&mut workers, 60);
+        assert!(texts.len() == 60 && texts.values().all(|n| *n == 1), "{texts:?}");
+        assert!(counts.iter().all(|n| *n > 0), "{filter}: {counts:?}");
+        for worker in &mut workers {
+            worker.nothing_from(&mut speaker, 1);
+        }
+    }
+}
+
+/// Two groups on one filter each get everything. (4.8.2)
+#[test]
+fn groups_are_independent() {
+    let broker = Broker::start();
+    let mut one = broker.v5("one");
+    one.subscribe("$share/one/x", 0);
+    let mut two = broker.v5("two");
+    two.subscribe("$share/two/x", 0);
+    let mut speaker = broker.v5("speaker");
+    for n in 0..10 {
+        speaker.publish(&Publish::new("x", n.to_string()));
+        one.receive_this("x", &n.to_string());
+        two.receive_this("x", &n.to_string());
+    }
+}
+
+/// Round robin, asked for by name, deals evenly. (4.8.2, non-normative)
+#[test]
+fn round_robin() {
+    let broker = Broker::with(&["mqtt.shared_strategy=round_robin"]);
+    let mut workers = members(&broker, "$share/g/rr", 3);
+    let mut speaker = broker.v5("speaker");
+    for n in 0..30 {
+        speaker.publish(&Publish::new("rr", n.to_string()).qos1(1));
+    }
+    assert_eq!(share_out(&mut workers, 30).0, [10, 10, 10]);
+}
+
+/// Sticky keeps to one member while it is there. (4.8.2, non-normative)
+#[test]
+fn sticky() {
+    let broker = Broker::with(&["mqtt.shared_strategy=sticky"]);
+    let mut workers = members(&broker, "$share/g/sticky", 3);
+    let mut speaker = broker.v5("speaker");
+    for n in 0..30 {
+        speaker.publish(&Publish::new("sticky", n.to_string()).qos1(1));
+    }
+    let mut counts = share_out(&mut workers, 30).0;
+    counts.sort_unstable();
+    assert_eq!(counts, [0, 0, 30]);
+}
+
+/// By the publisher's client id: one publisher, one member. (4.8.2, non-normative)
+#[test]
+fn by_client_id() {
+    let broker = Broker::with(&["mqtt.shared_strategy=hash_clientid"]);
+    let mut workers = members(&broker, "$share/g/hash", 3);
+    for name in ["p1", "p2", "p3", "p4"] {
+        let mut speaker = broker.v5(name);
+        for n in 0..10 {
+            speaker.publish(&Publish::new("hash", n.to_string()).qos1(1));
+        }
+        let mut counts = share_out(&mut workers, 10).0;
+        counts.sort_unstable();
+        assert_eq!(counts, [0, 0, 10], "{name}");
+    }
+}
+
+/// A group's name may hold no wildcard and no nothing, and a filter must follow; such a
+/// subscription is answered with a failure of its own. [MQTT-4.8.2-1] [MQTT-4.8.2-2]
+#[test]
+fn malformed_share() {
+    let broker = Broker::start();
+    let bad = ["$share/g", "$share/g/", "$share//x", "$share/", "$share/+/x", "$share/#/x",
+        "$share/a+b/x", "$queue/"];
+    for version in BOTH {
+        let mut conn = broker.client(version, "malformed");
+        let filters: Vec<(&str, u8)> = bad.iter().map(|f| (*f, 0)).collect();
+        conn.send(&subscribe(version, 1, &filters));
+        let failure = if version == V5 { 0x8F } else { 0x80 };
+        assert_eq!(conn.read_kind(Kind::SubAck).codes, [failure; 8]);
+    }
+}
+
+/// No Local has no meaning in a group; asking for it is a protocol error. [MQTT-3.8.3-4]
+#[test]
+fn no_local_with_share() {
+    let broker = Broker::start();
+    let mut conn = broker.v5("nolocal");
+    conn.send(&subscribe(V5, 1, &[("$share/g/x", 0x04)]));
+    conn.expect_closed_for(0x82);
+}
+
+/// A shared subscription is told nothing that is retained. (4.8.2) [MQTT-3.3.1-9]
+#[test]
+fn nothing_retained_for_a_group() {
+    let broker = Broker::start();
+    let mut speaker = broker.v5("speaker");
+    speaker.publish(&Publish::new("kept", "x").qos1(1).retained());
+    let mut worker = broker.v5("worker");
+    worker.subscribe("$share/g/kept", 1);
+    worker.nothing_from(&mut speaker, 1);
+}
+
+/// Each member gets the message at the QoS it was granted, with its own identifier.
+/// [MQTT-4.8.2-3] [MQTT-3.3.4-3]
+#[test]
+fn granted_qos_and_identifier() {
+    let broker = Broker::start();
+    let mut speaker = broker.v5("speaker");
+    for qos in 0..=2u8 {
+        let mut worker = broker.v5("worker");
+        let id = prop::variable(prop::SUBSCRIPTION_ID, 40 + u32::from(qos));
+        worker.send(&subscribe_with(V5, 1, &[id], &[("$share/g/granted", qos)]));
+        worker.read_kind(Kind::SubAck);
+        speaker.publish(&Publish::new("granted", "x").qos2(1));
+        let got = worker.receive_this("granted", "x");
+        assert_eq!(got.qos, qos);
+        assert_eq!(got.props.subscription_ids(), [40 + u32::from(qos)]);
+        worker.bye();
+    }
+}
+
+/// A worker is gone for good: what it had not answered goes to another, QoS 1 at least; what is
+/// sent from then on goes to those who are left. (4.8.2) [MQTT-4.8.2-5]
+#[test]
+fn member_gone() {
+    let broker = Broker::start();
+    let mut gone = broker.v5("gone");
+    gone.subscribe("$share/g/gone", 1);
+    let mut speaker = broker.v5("speaker");
+    for n in 0..5 {
+        speaker.publish(&Publish::new("gone", n.to_string()).qos1(1));
+        gone.read_publish();
+    }
+    let mut heir = broker.v5("heir");
+    heir.subscribe("$share/g/gone", 1);
+    gone.cut();
+    for n in 0..5 {
+        heir.receive_this("gone", &n.to_string());
+    }
+    for n in 5..10 {
+        speaker.publish(&Publish::new("gone", n.to_string()).qos1(1));
+        heir.receive_this("gone", &n.to_string());
+    }
+}
+
+/// A worker left the group by UNSUBSCRIBE; the rest carry on without it.
+/// [MQTT-3.10.4-2]
+#[test]
+fn member_leaves() {
+    let broker = Broker::start();
+    let mut workers = members(&broker, "$share/g/leave", 2);
+    workers[0].unsubscribe("$share/g/leave");
+    let mut speaker = broker.v5("speaker");
+    for n in 0..10 {
+        speaker.publish(&Publish::new("leave", n.to_string()).qos1(1));
+    }
+    assert_eq!(share_out(&mut workers, 10).0, [0, 10]);
+}
+
+/// A worker takes one message at a time and sleeps on it: the others get the rest (X19 in
+/// short). (4.8.2, non-normative)
+#[test]
+fn stalled_member_is_passed_over() {
+    let broker = Broker::start();
+    let narrow = Connect::new(V5, "stalled").prop(prop::two(prop::RECEIVE_MAXIMUM, 1));
+    let mut stalled = broker.connect(&narrow);
+    stalled.subscribe("$share/g/stall", 1);
+    let mut speaker = broker.v5("speaker");
+    speaker.publish(&Publish::new("stall", "first").qos1(1));
+    stalled.read_publish();
+    let mut awake = vec![broker.v5("awake")];
+    awake[0].subscribe("$share/g/stall", 1);
+    for n in 0..20 {
+        speaker.publish(&Publish::new("stall", n.to_string()).qos1(1));
+    }
+    assert_eq!(share_out(&mut awake, 20).0, [20]);
+    stalled.nothing_from(&mut speaker, 0);
+}
+
+/// A worker says no to a message: it is dropped, not handed to the next. [MQTT-4.8.2-6]
+#[test]
+fn refused_by_a_member() {
+    let broker = Broker::start();
+    let mut refuser = broker.v5("refuser");
+    refuser.subscribe("$share/g/no", 2);
+    let mut speaker = broker.v5("speaker");
+    speaker.publish(&Publish::new("no", "x").qos1(1));
+    speaker.publish(&Publish::new("no", "y").qos2(2));
+    let (one, two) = (refuser.read_publish(), refuser.read_publish());
+    let mut other = broker.v5("other");
+    other.subscribe("$share/g/no", 2);
+    refuser.send(&reply(0x40, one.id, 0x83));
+    refuser.send(&reply(0x50, two.id, 0x83));
+    refuser.ping();
+    other.nothing_from(&mut speaker, 2);
+    refuser.cut();
+    other.nothing_from(&mut speaker, 2);
+}
+
+/// A QoS 2 message begun with a worker whose session is kept is finished with that worker, when
+/// it comes back, and with nobody else. [MQTT-4.8.2-4] [MQTT-4.8.2-5]
+#[test]
+fn qos_2_stays_with_its_member() {
+    let broker = Broker::start();
+    let connect = Connect::new(V5, "keeper").persistent(60);
+    let mut keeper = broker.connect(&connect);
+    keeper.subscribe("$share/g/two", 2);
+    let mut speaker = broker.v5("speaker");
+    speaker.publish(&Publish::new("two", "x").qos2(1));
+    let got = keeper.read_publish();
+    keeper.send(&ack(0x50, got.id));
+    keeper.read_kind(Kind::PubRel);
+    let mut other = broker.v5("other");
+    other.subscribe("$share/g/two", 2);
+    keeper.cut();
+    other.nothing_from(&mut speaker, 2);
+    let mut keeper = broker.connect(&connect);
+    assert_eq!(keeper.read_kind(Kind::PubRel).id, got.id);
+    keeper.send(&ack(0x70, got.id));
+    keeper.ping();
+}

@@ -1,0 +1,245 @@
+//! A broker process of a test's own: started on ports the system picks, with a data folder of its
+//! own, and gone when the value is.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::bytes::Connect;
+use super::conn::Conn;
+use super::packet::Packet;
+use super::{V5, Version};
+
+const START: Duration = Duration::from_secs(20);
+
+/// Every listener on a port of the system's choice, so that brokers of parallel tests and of the
+/// person at this machine never meet.
+const PORTS: [&str; 2] =
+    ["listeners.tcp.default.bind=127.0.0.1:0", "listeners.ws.default.bind=127.0.0.1:0"];
+
+pub(crate) struct Broker {
+    child: Child,
+    dir: PathBuf,
+    settings: Vec<String>,
+    pub(crate) tcp: SocketAddr,
+    pub(crate) ws: SocketAddr,
+    lines: Receiver<String>,
+}
+
+impl Broker {
+    /// A broker with its defaults.
+    #[track_caller]
+    pub(crate) fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// A broker with these settings, each as `section.key=value`.
+    #[track_caller]
+    pub(crate) fn with(settings: &[&str]) -> Self {
+        let dir = fresh_dir();
+        let settings: Vec<String> = settings.iter().map(|s| (*s).to_owned()).collect();
+        let (child, lines, tcp, ws) = launch(&dir, &settings);
+        Self { child, dir, settings, tcp, ws, lines }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// SIGKILL, then a new process on the same data; the ports change.
+    #[track_caller]
+    pub(crate) fn kill_and_restart(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let (child, lines, tcp, ws) = launch(&self.dir, &self.settings);
+        (self.child, self.lines, self.tcp, self.ws) = (child, lines, tcp, ws);
+    }
+
+    /// Sends a signal by name (`TERM`, `INT`).
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.pid().to_string();
+        let done = Command::new("kill").args(["-s", name, &pid]).status().unwrap();
+        assert!(done.success());
+    }
+
+    /// Waits for the process to end.
+    #[track_caller]
+    pub(crate) fn wait(&mut self, patience: Duration) -> ExitStatus {
+        finish(&mut self.child, patience)
+    }
+
+    /// A TCP connection on which nothing was said yet.
+    pub(crate) fn open(&self, version: Version) -> Conn {
+        Conn::open(self.tcp, version)
+    }
+
+    /// A connection after an accepted CONNECT.
+    #[track_caller]
+    pub(crate) fn connect(&self, connect: &Connect) -> Conn {
+        self.connect_told(connect).0
+    }
+
+    /// The same, with the CONNACK.
+    #[track_caller]
+    pub(crate) fn connect_told(&self, connect: &Connect) -> (Conn, Packet) {
+        let mut conn = self.open(connect.version);
+        let connack = conn.connect(connect);
+        (conn, connack)
+    }
+
+    /// A clean session under this client id.
+    #[track_caller]
+    pub(crate) fn client(&self, version: Version, client_id: &str) -> Conn {
+        self.connect(&Connect::new(version, client_id))
+    }
+
+    /// A clean session of version 5 under this client id.
+    #[track_caller]
+    pub(crate) fn v5(&self, client_id: &str) -> Conn {
+        self.client(V5, client_id)
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let died = self.child.try_wait().ok().flatten();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.dir);
+        // A broker that ended by a panic explains a failing test better than its own message.
+        if let Some(status) = died.filter(|s| !s.success()) {
+            let said: Vec<String> = self.lines.try_iter().collect();
+            if thread::panicking() {
+                let last = said.len().saturating_sub(20);
+                let text = said[last..].join("\n");
+                let _ = std::io::Write::write_all(
+                    &mut std::io::stderr(),
+                    format!("the broker had ended with {status}:\n{text}\n").as_bytes(),
+                );
+            } else {
+                panic!("the broker had ended with {status}: {said:?}");
+            }
+        }
+    }
+}
+
+/// Runs the binary once with these arguments and gives its exit code and all it said. For starts
+/// that must fail; one that does not is stopped, and the test fails.
+#[track_caller]
+pub(crate) fn run_once(args: &[&str]) -> (i32, String) {
+    let dir = fresh_dir();
+    let mut child = Command::new(binary())
+        .arg("start")
+        .arg("--data-dir")
+        .arg(&dir)
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let status = finish(&mut child, Duration::from_secs(10));
+    let mut said = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    let _ = std::fs::remove_dir_all(&dir);
+    (status.code().unwrap_or(-1), said)
+}
+
+/// Waits for a process; one that does not end in time is killed, and the test fails.
+#[track_caller]
+pub(crate) fn finish(child: &mut Child, patience: Duration) -> ExitStatus {
+    let deadline = Instant::now() + patience;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if Instant::now() >= deadline {
+            let _ = child.kill();
+            let _ = child.wait();
+            panic!("still running after {patience:?}");
+        }
+        // A child's end cannot be waited for with a deadline in std; 5 ms is the grain.
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn binary() -> PathBuf {
+    std::env::var_os("TERNMQ_BIN")
+        .map(PathBuf::from)
+        .or_else(|| option_env!("CARGO_BIN_EXE_ternmq").map(PathBuf::from))
+        .expect("TERNMQ_BIN names the broker")
+}
+
+fn fresh_dir() -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let n = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("blackbox-{}-{n}", std::process::id());
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+/// Starts a process and waits until both listeners told their address.
+#[track_caller]
+fn launch(
+    dir: &Path,
+    settings: &[String],
+) -> (Child, Receiver<String>, SocketAddr, SocketAddr) {
+    let mut command = Command::new(binary());
+    command.arg("start").arg("--data-dir").arg(dir);
+    for setting in PORTS.iter().copied().chain(settings.iter().map(String::as_str)) {
+        command.arg("--set").arg(setting);
+    }
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the broker's binary runs");
+    let (to, lines) = channel();
+    let pipes: [Box<dyn Read + Send>; 2] =
+        [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
+    for pipe in pipes {
+        let to = to.clone();
+        thread::spawn(move || {
+            // Read to the end even if nobody listens: a full pipe would stall the broker.
+            for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+                let _ = to.send(line);
+            }
+        });
+    }
+    let deadline = Instant::now() + START;
+    let (mut tcp, mut ws) = (None, None);
+    let mut said = Vec::new();
+    while tcp.is_none() || ws.is_none() {
+        match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(line) => {
+                tcp = tcp.or_else(|| address(&line, "listening tcp:default "));
+                ws = ws.or_else(|| address(&line, "listening ws:default "));
+                said.push(line);
+            }
+            Err(why) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                let what = match why {
+                    RecvTimeoutError::Timeout => "did not get ready",
+                    RecvTimeoutError::Disconnected => "ended at its start",
+                };
+                panic!("the broker {what}:\n{}", said.join("\n"));
+            }
+        }
+    }
+    (child, lines, tcp.unwrap(), ws.unwrap())
+}
+
+fn address(line: &str, prefix: &str) -> Option<SocketAddr> {
+    line.strip_prefix(prefix)?.trim().parse().ok()
+}

@@ -1,0 +1,34 @@
+//! Speaks MQTT to a running broker by hand: writes and reads bytes without the `protocol` crate,
+//! so that a fault there cannot cancel itself out. Every packet read is judged against the
+//! specification before a test sees it.
+
+mod broker;
+mod bytes;
+mod conn;
+mod packet;
+pub(crate) mod prop;
+mod websocket;
+
+pub(crate) use broker::{Broker, finish, run_once};
+pub(crate) use bytes::{
+    Connect, Publish, Will, ack, disconnect, packet, pingreq, raw_publish, reply, string,
+    subscribe, subscribe_with, unsubscribe, varint,
+};
+pub(crate) use conn::{Conn, Outcome};
+pub(crate) use packet::{Kind, Packet, Received};
+pub(crate) use websocket::{Frame, handshake, http};
+
+/// The three protocol versions a client may speak, by the level byte of CONNECT.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Version {
+    V31 = 3,
+    V311 = 4,
+    V5 = 5,
+}
+
+pub(crate) use Version::{V5, V31, V311};
+
+/// All versions, for stories that are the same in each.
+pub(crate) const ALL: [Version; 3] = [V31, V311, V5];
+/// The two versions that most clients speak.
+pub(crate) const BOTH: [Version; 2] = [V311, V5];

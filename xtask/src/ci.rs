@@ -1,0 +1,64 @@
+//! `cargo xtask ci`: the steps that must pass before a change lands, cheapest first.
+
+use crate::tree::Tree;
+use crate::{spec, tidy};
+use anyhow::{Context as _, Result, ensure};
+use std::time::Instant;
+
+/// The binary that the client matrix talks to. The development profile: what is built for the tests
+/// is used again, and its overflow checks and assertions are on.
+const BINARY: &str = "target/debug/ternmq";
+
+type Step = (&'static str, fn(&Tree) -> Result<()>);
+
+const STEPS: [Step; 7] = [
+    ("fmt", |tree| {
+        tree.run("cargo", &["fmt", "--all", "--check"])
+    }),
+    ("tidy", tidy::run),
+    ("spec", spec::check),
+    ("clippy", |tree| {
+        tree.run(
+            "cargo",
+            &[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--locked",
+                "--",
+                "-D",
+                "warnings",
+            ],
+        )
+    }),
+    ("test", |tree| {
+        tree.run("cargo", &["test", "--workspace", "--locked", "--quiet"])
+    }),
+    ("build", |tree| {
+        tree.run(
+            "cargo",
+            &["build", "--package", "app", "--locked", "--quiet"],
+        )
+    }),
+    ("clients", clients),
+];
+
+pub(crate) fn run(tree: &Tree) -> Result<()> {
+    let start = Instant::now();
+    for (at, (name, step)) in STEPS.iter().enumerate() {
+        println!("== {}/{} {name}", at + 1, STEPS.len());
+        let begun = Instant::now();
+        step(tree).with_context(|| format!("step {name}"))?;
+        println!("== {name} passed in {} s", begun.elapsed().as_secs());
+    }
+    println!("== ci passed in {} s", start.elapsed().as_secs());
+    Ok(())
+}
+
+/// Other people's clients against our binary; the script fetches the clients it lacks.
+fn clients(tree: &Tree) -> Result<()> {
+    let script = "tests/clients/matrix.py";
+    ensure!(tree.exists(script), "{script} is missing");
+    let binary = tree.join(BINARY);
+    tree.run("python3", &[script, "--bin", &binary.to_string_lossy()])
+}
