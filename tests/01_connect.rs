@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
+use crate::wire::Broker;
 use crate::wire::{
     ALL, BOTH, Connect, Kind, Publish, V5, V31, V311, Will, ack, packet, pingreq, prop, string,
     subscribe, varint,
 };
-use crate::wire::Broker;
 
 /// A client of each version introduces itself in the shortest way, and the answer is, to the
 /// byte, "accepted, no session". [MQTT-3.1.4-5] [MQTT-3.2.2-1] [MQTT-3.2.0-1]
@@ -71,7 +71,10 @@ fn unknown_protocol_name_is_closed() {
             let mut conn = broker.open(version);
             conn.send(&Connect::new(version, "x").name(name).bytes());
             let said = conn.read_to_end();
-            assert!(said.iter().all(|p| p.kind == Kind::ConnAck && p.code != 0), "{said:?}");
+            assert!(
+                said.iter().all(|p| p.kind == Kind::ConnAck && p.code != 0),
+                "{said:?}"
+            );
         }
     }
 }
@@ -87,16 +90,22 @@ fn unknown_protocol_level_is_refused() {
         conn.send(&Connect::new(V311, "x").level(level).bytes());
         // 0x84 belongs to version 5, 1 to the ones before it; either is a clear word.
         let said = conn.read_raw_to_end();
-        assert!(said == [0x20, 2, 0, 1] || said == [0x20, 3, 0, 0x84, 0], "{said:02x?}");
+        assert!(
+            said == [0x20, 2, 0, 1] || said == [0x20, 3, 0, 0x84, 0],
+            "{said:02x?}"
+        );
     }
     let mut conn = broker.open(V311);
     conn.send(&Connect::new(V311, "x").level(3).bytes());
     let said = conn.read_to_end();
-    assert!(said.iter().all(|p| p.code != 0), "MQTT with level 3 is nobody's version: {said:?}");
+    assert!(
+        said.iter().all(|p| p.code != 0),
+        "MQTT with level 3 is nobody's version: {said:?}"
+    );
 }
 
 /// The lowest bit of the connect flags belongs to nobody; who sets it is closed.
-/// [MQTT-3.1.2-3] [3.1.1 MQTT-3.1.2-3] [MQTT-3.1.4-1] [3.1.1 MQTT-3.1.4-1]
+/// [3.1.1 MQTT-3.2.2-6] [MQTT-3.1.2-3] [3.1.1 MQTT-3.1.2-3] [MQTT-3.1.4-1] [3.1.1 MQTT-3.1.4-1]
 #[test]
 fn reserved_connect_flag_is_malformed() {
     let broker = Broker::start();
@@ -132,7 +141,7 @@ fn will_flags_at_odds_are_malformed() {
 }
 
 /// The will flag is set but the packet ends where the will should stand.
-/// [MQTT-3.1.2-9] [3.1.1 MQTT-3.1.2-9] [MQTT-3.1.3-1]
+/// [MQTT-3.1.2-9] [3.1.1 MQTT-3.1.2-9] [MQTT-3.1.3-1] [3.1.1 MQTT-3.1.3-1]
 #[test]
 fn will_flag_without_will_is_malformed() {
     let broker = Broker::start();
@@ -142,6 +151,32 @@ fn will_flag_without_will_is_malformed() {
         let said = conn.read_to_end();
         assert!(said.iter().all(|p| p.code >= 0x80), "{said:?}");
     }
+}
+
+/// The packet ends before the client id, which must be there and comes first. [MQTT-3.1.3-3]
+/// [3.1.1 MQTT-3.1.3-3]
+#[test]
+fn client_id_is_missing() {
+    let broker = Broker::start();
+    for version in BOTH {
+        let mut conn = broker.open(version);
+        let none: &[u8] = if version == V5 { &[0] } else { &[] };
+        conn.send(&packet(
+            0x10,
+            &[&string("MQTT"), &[version as u8, 2, 0, 60], none],
+        ));
+        let said = conn.read_to_end();
+        assert!(said.iter().all(|p| p.code >= 0x80), "{said:?}");
+    }
+}
+
+/// AUTH with flags that are not 0. [MQTT-3.15.1-1] [MQTT-2.1.3-1]
+#[test]
+fn flags_of_auth() {
+    let broker = Broker::start();
+    let mut conn = broker.v5("auth");
+    conn.send(&packet(0xF1, &[&[0x18, 0]]));
+    conn.expect_closed_for(0x81);
 }
 
 /// User name and password stand in the packet exactly when the flags say so: missing ones and
@@ -156,15 +191,20 @@ fn credentials_are_where_the_flags_say() {
         let mut unannounced = plain.bytes();
         unannounced.extend(string("user"));
         unannounced[1] += 6;
-        let bad = [plain.clone().flag(0x80).bytes(), plain.clone().user("u").flag(0x40).bytes(),
-            unannounced];
+        let bad = [
+            plain.clone().flag(0x80).bytes(),
+            plain.clone().user("u").flag(0x40).bytes(),
+            unannounced,
+        ];
         for bytes in bad {
             let mut conn = broker.open(version);
             conn.send(&bytes);
             let said = conn.read_to_end();
             assert!(said.iter().all(|p| p.code >= 0x80), "{said:?}");
         }
-        broker.connect(&plain.clone().user("u").password(b"p")).ping();
+        broker
+            .connect(&plain.clone().user("u").password(b"p"))
+            .ping();
         broker.connect(&plain.user("u")).ping();
     }
 }
@@ -177,11 +217,13 @@ fn password_alone() {
     let mut conn = broker.open(V311);
     conn.send(&Connect::new(V311, "pw").password(b"p").bytes());
     conn.expect_closed();
-    broker.connect(&Connect::new(V5, "pw").password(b"token")).ping();
+    broker
+        .connect(&Connect::new(V5, "pw").password(b"token"))
+        .ping();
 }
 
 /// Ids of 1 to 23 letters and digits are everybody's right; longer ones and other characters
-/// are let in too. [MQTT-3.1.3-5] [3.1.1 MQTT-3.1.3-5] [MQTT-3.1.3-3] [MQTT-3.1.3-4]
+/// are let in too. [MQTT-3.1.3-5] [3.1.1 MQTT-3.1.3-5] [MQTT-3.1.3-4]
 #[test]
 fn client_ids_of_all_legal_kinds() {
     let broker = Broker::start();
@@ -209,7 +251,11 @@ fn empty_client_id_is_assigned() {
     let mut conns = Vec::new();
     for _ in 0..8 {
         let (conn, connack) = broker.connect_told(&Connect::new(V5, ""));
-        let id = connack.props.text(prop::ASSIGNED_CLIENT_ID).expect("an id").to_owned();
+        let id = connack
+            .props
+            .text(prop::ASSIGNED_CLIENT_ID)
+            .expect("an id")
+            .to_owned();
         assert!(!id.is_empty());
         assert!(seen.insert(id), "an id given twice");
         conns.push(conn);
@@ -218,11 +264,19 @@ fn empty_client_id_is_assigned() {
         conn.ping();
     }
     let (conn, connack) = broker.connect_told(&Connect::new(V5, "").persistent(100));
-    let id = connack.props.text(prop::ASSIGNED_CLIENT_ID).expect("an id").to_owned();
+    let id = connack
+        .props
+        .text(prop::ASSIGNED_CLIENT_ID)
+        .expect("an id")
+        .to_owned();
     conn.bye();
     let (_, connack) = broker.connect_told(&Connect::new(V5, &id).persistent(100));
     assert!(connack.session_present);
-    assert_eq!(connack.props.text(prop::ASSIGNED_CLIENT_ID), None, "it brought its own");
+    assert_eq!(
+        connack.props.text(prop::ASSIGNED_CLIENT_ID),
+        None,
+        "it brought its own"
+    );
 }
 
 /// Old clients without an id are welcome if they keep nothing; one that wants its session kept
@@ -276,8 +330,16 @@ fn limits_are_announced() {
     assert_eq!(props.number(prop::RECEIVE_MAXIMUM), Some(1024));
     assert_eq!(props.number(prop::TOPIC_ALIAS_MAXIMUM), Some(32));
     assert_eq!(props.number(prop::MAXIMUM_PACKET_SIZE), Some(1_048_576));
-    assert_eq!(props.number(prop::MAXIMUM_QOS), None, "QoS 2 is the default");
-    assert_eq!(props.number(prop::SERVER_KEEP_ALIVE), None, "60 s were granted");
+    assert_eq!(
+        props.number(prop::MAXIMUM_QOS),
+        None,
+        "QoS 2 is the default"
+    );
+    assert_eq!(
+        props.number(prop::SERVER_KEEP_ALIVE),
+        None,
+        "60 s were granted"
+    );
     assert_eq!(props.number(prop::SESSION_EXPIRY), None, "as asked");
     assert_eq!(props.text(prop::ASSIGNED_CLIENT_ID), None);
     assert_ne!(props.number(prop::RETAIN_AVAILABLE), Some(0));
@@ -294,7 +356,11 @@ fn session_expiry_is_capped_and_told() {
     for (asked, told) in [(100, None), (604_800, None), (u32::MAX, Some(604_800))] {
         let connect = Connect::new(V5, "expiry").persistent(asked);
         let (_, connack) = broker.connect_told(&connect);
-        assert_eq!(connack.props.number(prop::SESSION_EXPIRY), told, "asked {asked}");
+        assert_eq!(
+            connack.props.number(prop::SESSION_EXPIRY),
+            told,
+            "asked {asked}"
+        );
     }
 }
 
@@ -324,12 +390,15 @@ fn illegal_connect_properties() {
         let mut conn = broker.open(V5);
         conn.send(&connect.bytes());
         let said = conn.read_to_end();
-        assert!(said.iter().all(|p| matches!(p.code, 0x81 | 0x82)), "{list:?}: {said:?}");
+        assert!(
+            said.iter().all(|p| matches!(p.code, 0x81 | 0x82)),
+            "{list:?}: {said:?}"
+        );
     }
 }
 
 /// A client wants to prove itself by a method nobody here knows: 0x8C, closed, and no AUTH is
-/// ever sent to one who did not ask. [MQTT-4.12.0-1] [MQTT-4.12.0-6] [MQTT-3.2.2-7]
+/// ever sent to one who did not ask. [MQTT-4.12.0-1] [MQTT-3.2.2-6] [MQTT-4.12.0-7] [MQTT-4.12.0-6] [MQTT-3.2.2-7]
 /// [MQTT-3.2.2-8] [MQTT-4.13.2-1]
 #[test]
 fn unknown_authentication_method() {
@@ -416,11 +485,15 @@ fn one_connack_only() {
 /// shorter one stays the client's. [MQTT-3.2.2-22]
 #[test]
 fn server_keep_alive_only_when_lowered() {
-    let broker = Broker::with(&["mqtt.max_keepalive=30s"]);
+    let broker = Broker::with(&["mqtt.max_keepalive=30"]);
     for (asked, told) in [(10, None), (30, None), (31, Some(30)), (65535, Some(30))] {
         let connect = Connect::new(V5, "keepalive").keep_alive(asked);
         let (_, connack) = broker.connect_told(&connect);
-        assert_eq!(connack.props.number(prop::SERVER_KEEP_ALIVE), told, "asked {asked}");
+        assert_eq!(
+            connack.props.number(prop::SERVER_KEEP_ALIVE),
+            told,
+            "asked {asked}"
+        );
     }
 }
 
@@ -441,7 +514,12 @@ fn ping_is_answered() {
 #[test]
 fn padded_property_length_is_malformed() {
     let broker = Broker::start();
-    let body = [&string("MQTT")[..], &[5, 2, 0, 60, 0x80, 0x00], &string("padded")].concat();
+    let body = [
+        &string("MQTT")[..],
+        &[5, 2, 0, 60, 0x80, 0x00],
+        &string("padded"),
+    ]
+    .concat();
     let mut conn = broker.open(V5);
     conn.send(&[vec![0x10], varint(body.len() as u32), body].concat());
     let said = conn.read_to_end();

@@ -60,7 +60,11 @@ fn qos_2_repeated_before_release() {
         listener.subscribe("twice", 2);
         let mut speaker = broker.client(version, "speaker");
         let publish = Publish::new("twice", "once").qos2(7);
-        for again in [publish.clone(), publish.clone().dup(), publish.clone().dup()] {
+        for again in [
+            publish.clone(),
+            publish.clone().dup(),
+            publish.clone().dup(),
+        ] {
             speaker.send(&again.bytes(version));
             let rec = speaker.read_kind(Kind::PubRec);
             assert_eq!((rec.id, rec.code), (7, 0));
@@ -72,6 +76,22 @@ fn qos_2_repeated_before_release() {
         speaker.publish(&Publish::new("twice", "new").qos2(7));
         listener.receive_this("twice", "new");
     }
+}
+
+/// A message of QoS 2 was refused; its id is free at once, and the next PUBLISH with it is a new
+/// message, although it looks like a repetition. [MQTT-4.3.3-9]
+#[test]
+fn id_is_free_after_a_refusal() {
+    let broker = Broker::start();
+    let mut listener = broker.v5("listener");
+    listener.subscribe("fine", 2);
+    let mut speaker = broker.v5("speaker");
+    assert_eq!(speaker.publish(&Publish::new("$SYS/x", "no").qos2(3)), 0x87);
+    assert_eq!(
+        speaker.publish(&Publish::new("fine", "yes").qos2(3).dup()),
+        0
+    );
+    listener.receive_this("fine", "yes");
 }
 
 /// After PUBACK a QoS 1 id is free: the next PUBLISH with it is a new message, DUP or not.
@@ -100,7 +120,10 @@ fn release_of_the_unknown() {
         let mut conn = broker.client(version, "unknown");
         conn.send(&ack(REL, 77));
         let comp = conn.read_kind(Kind::PubComp);
-        assert_eq!((comp.id, comp.code), (77, if version == V5 { 0x92 } else { 0 }));
+        assert_eq!(
+            (comp.id, comp.code),
+            (77, if version == V5 { 0x92 } else { 0 })
+        );
         conn.publish(&Publish::new("u", "x").qos2(77));
         conn.send(&ack(REL, 77));
         assert_eq!(conn.read_kind(Kind::PubComp).id, 77);
@@ -144,7 +167,10 @@ fn packet_id_zero_from_a_client() {
             let mut conn = broker.client(version, "zero");
             conn.send(&bytes);
             let said = conn.read_to_end();
-            assert!(said.iter().all(|p| matches!(p.code, 0x81 | 0x82)), "{said:?}");
+            assert!(
+                said.iter().all(|p| matches!(p.code, 0x81 | 0x82)),
+                "{said:?}"
+            );
         }
     }
 }
@@ -233,7 +259,11 @@ fn refusal_counts_as_answer() {
         let got = refuser.receive_this("refuse", "yes");
         assert!(got.dup);
         refuser.nothing_from(&mut speaker, 1);
-        refuser.send(&crate::wire::disconnect(V5, 0, &[prop::four(prop::SESSION_EXPIRY, 0)]));
+        refuser.send(&crate::wire::disconnect(
+            V5,
+            0,
+            &[prop::four(prop::SESSION_EXPIRY, 0)],
+        ));
         refuser.expect_closed();
     }
 }
@@ -264,13 +294,25 @@ fn answers_in_order() {
         let mut conn = broker.client(version, "asker");
         let mut all = Vec::new();
         for id in 1..=60 {
-            let topic = if id % 3 == 0 { "answers/kept" } else { "answers/none" };
-            all.extend(Publish::new(topic, "x").qos(1 + (id % 2) as u8, id).bytes(version));
+            let topic = if id % 3 == 0 {
+                "answers/kept"
+            } else {
+                "answers/none"
+            };
+            all.extend(
+                Publish::new(topic, "x")
+                    .qos(1 + (id % 2) as u8, id)
+                    .bytes(version),
+            );
         }
         conn.send(&all);
         for id in 1..=60 {
             let answer = conn.read_packet();
-            let due = if id % 2 == 0 { Kind::PubAck } else { Kind::PubRec };
+            let due = if id % 2 == 0 {
+                Kind::PubAck
+            } else {
+                Kind::PubRec
+            };
             assert_eq!((answer.kind, answer.id), (due, id));
         }
     }
@@ -295,9 +337,11 @@ fn resume_qos_1() {
         listener.cut();
         speaker.publish(&Publish::new("resume", "3").qos1(1));
         let mut listener = broker.connect(&kept(version, "resume"));
-        for (due, dup, id) in [("1", true, Some(first.id)), ("2", true, Some(second.id)),
-            ("3", false, None)]
-        {
+        for (due, dup, id) in [
+            ("1", true, Some(first.id)),
+            ("2", true, Some(second.id)),
+            ("3", false, None),
+        ] {
             let got = listener.receive_this("resume", due);
             assert_eq!(got.dup, dup, "{due}");
             assert!(id.is_none_or(|id| id == got.id), "the original id");
@@ -468,7 +512,10 @@ fn acknowledged_survives_a_kill() {
 #[track_caller]
 fn reconnect(broker: &Broker, version: Version, id: &str) -> Conn {
     let (conn, connack) = broker.connect_told(&kept(version, id));
-    assert!(version == Version::V31 || connack.session_present, "the session is gone");
+    assert!(
+        version == Version::V31 || connack.session_present,
+        "the session is gone"
+    );
     conn
 }
 

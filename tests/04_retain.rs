@@ -12,7 +12,7 @@ const NEVER: u8 = 0x20;
 
 /// The thermometer spoke before anybody listened; each later listener hears its last word once,
 /// marked as retained. [MQTT-3.3.1-5] [MQTT-3.3.1-9] [3.1.1 MQTT-3.3.1-5]
-/// [3.1.1 MQTT-3.3.1-6] [3.1.1 MQTT-3.3.1-8]
+/// [3.1.1 MQTT-3.3.1-6] [3.1.1 MQTT-3.3.1-7] [3.1.1 MQTT-3.3.1-8]
 #[test]
 fn last_word_for_the_late() {
     let broker = Broker::start();
@@ -126,14 +126,20 @@ fn retain_handling() {
     let broker = Broker::start();
     let mut speaker = broker.v5("speaker");
     speaker.publish(&Publish::new("handling", "x").qos1(1).retained());
-    for (options, first, again) in [(0, true, true), (IF_NEW, true, false), (NEVER, false, false)]
-    {
+    for (options, first, again) in [
+        (0, true, true),
+        (IF_NEW, true, false),
+        (NEVER, false, false),
+    ] {
         let mut conn = broker.v5("handler");
         for round in ["new", "repeated", "back"] {
             let due = if round == "repeated" { again } else { first };
             conn.subscribe("handling", options | 1);
             if due {
-                assert!(conn.receive_this("handling", "x").retain, "{options:#x} {round}");
+                assert!(
+                    conn.receive_this("handling", "x").retain,
+                    "{options:#x} {round}"
+                );
             }
             conn.nothing_from(&mut speaker, 1);
             if round == "repeated" {
@@ -213,8 +219,18 @@ fn retained_expires() {
     let broker = Broker::start();
     let mut speaker = broker.v5("speaker");
     let lasts = |secs| prop::four(prop::MESSAGE_EXPIRY, secs);
-    speaker.publish(&Publish::new("expire", "short").retained().prop(lasts(1)).qos1(1));
-    speaker.publish(&Publish::new("lasting", "long").retained().prop(lasts(100)).qos1(2));
+    speaker.publish(
+        &Publish::new("expire", "short")
+            .retained()
+            .prop(lasts(1))
+            .qos1(1),
+    );
+    speaker.publish(
+        &Publish::new("lasting", "long")
+            .retained()
+            .prop(lasts(100))
+            .qos1(2),
+    );
     let mut early = broker.v5("early");
     early.subscribe("expire", 0);
     early.receive_this("expire", "short");
@@ -224,7 +240,10 @@ fn retained_expires() {
     late.subscribe("expire", 0);
     late.nothing_from(&mut speaker, 0);
     late.subscribe("lasting", 0);
-    let left = late.receive_this("lasting", "long").props.number(prop::MESSAGE_EXPIRY);
+    let left = late
+        .receive_this("lasting", "long")
+        .props
+        .number(prop::MESSAGE_EXPIRY);
     assert!(left.is_some_and(|s| (95..=98).contains(&s)), "{left:?}");
 }
 

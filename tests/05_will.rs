@@ -29,7 +29,9 @@ fn lost_client_is_mourned() {
         for qos in 0..=2 {
             let mut witness = witness(&broker, version);
             let will = Will::new("will/lost", "gone").qos(qos);
-            broker.connect(&Connect::new(version, "lost").will(will)).cut();
+            broker
+                .connect(&Connect::new(version, "lost").will(will))
+                .cut();
             let got = witness.receive_this("will/lost", "gone");
             assert_eq!((got.qos, got.retain), (qos, false));
             let mut late = broker.client(version, "late");
@@ -48,7 +50,9 @@ fn retained_will() {
     for version in BOTH {
         let mut witness = witness(&broker, version);
         let will = Will::new("will/kept", "gone").qos(1).retained();
-        broker.connect(&Connect::new(version, "lost").will(will)).cut();
+        broker
+            .connect(&Connect::new(version, "lost").will(will))
+            .cut();
         witness.receive_this("will/kept", "gone");
         let mut late = broker.client(version, "late");
         late.subscribe("will/kept", 1);
@@ -64,7 +68,9 @@ fn goodbye_removes_the_will() {
     for version in ALL {
         let mut witness = witness(&broker, version);
         let will = Will::new("will/bye", "no").qos(1);
-        broker.connect(&Connect::new(version, "polite").will(will)).bye();
+        broker
+            .connect(&Connect::new(version, "polite").will(will))
+            .bye();
         witness.nothing_from_itself();
     }
 }
@@ -113,8 +119,24 @@ fn silent_client_is_mourned() {
         let mut silent = broker.connect(&connect);
         silent.expect_closed_for(0x8D);
         let took = started.elapsed();
-        assert!(took > Duration::from_millis(1400) && took < Duration::from_secs(4), "{took:?}");
+        assert!(
+            took > Duration::from_millis(1400) && took < Duration::from_secs(4),
+            "{took:?}"
+        );
         witness.receive_this("will/silent", "yes");
+    }
+}
+
+/// Somebody without a will is lost; nothing is published for him. [3.1.1 MQTT-3.1.2-12]
+#[test]
+fn no_will() {
+    let broker = Broker::start();
+    for version in BOTH {
+        let mut all = broker.client(version, "all");
+        all.subscribe("#", 1);
+        broker.client(version, "lost").cut();
+        all.unsubscribe("#");
+        all.nothing_from_itself();
     }
 }
 
@@ -124,7 +146,9 @@ fn empty_will() {
     let broker = Broker::start();
     for version in BOTH {
         let mut witness = witness(&broker, version);
-        broker.connect(&Connect::new(version, "lost").will(Will::new("will/empty", ""))).cut();
+        broker
+            .connect(&Connect::new(version, "lost").will(Will::new("will/empty", "")))
+            .cut();
         witness.receive_this("will/empty", "");
     }
 }
@@ -152,7 +176,11 @@ fn will_properties() {
     assert_eq!(props.data(prop::CORRELATION_DATA), Some(&b"id"[..]));
     assert_eq!(props.users(), [("b", "1"), ("a", "2"), ("b", "1")]);
     assert_eq!(props.number(prop::WILL_DELAY), None);
-    assert!(props.number(prop::MESSAGE_EXPIRY).is_some_and(|s| (95..=100).contains(&s)));
+    assert!(
+        props
+            .number(prop::MESSAGE_EXPIRY)
+            .is_some_and(|s| (95..=100).contains(&s))
+    );
 }
 
 /// A will to a topic that is none, or to the broker's own, is refused with the CONNECT.
@@ -256,9 +284,12 @@ fn will_delay() {
 #[test]
 fn takeover_and_will() {
     let broker = Broker::start();
-    for (wait, clean, comes) in
-        [(0, false, true), (0, true, true), (60, false, false), (60, true, true)]
-    {
+    for (wait, clean, comes) in [
+        (0, false, true),
+        (0, true, true),
+        (60, false, false),
+        (60, true, true),
+    ] {
         let mut witness = witness(&broker, V5);
         let will = Will::new("will/taken", "will").qos(1).prop(delay(wait));
         let first = Connect::new(V5, "taken").keep().prop(expiry(60)).will(will);
@@ -293,7 +324,9 @@ fn will_expires() {
     let short = will("short").prop(prop::four(prop::MESSAGE_EXPIRY, 1));
     broker.connect(&Connect::new(V5, "lost").will(short)).cut();
     std::thread::sleep(Duration::from_millis(2100));
-    broker.connect(&Connect::new(V5, "lost").will(will("long"))).cut();
+    broker
+        .connect(&Connect::new(V5, "lost").will(will("long")))
+        .cut();
     let mut conn = broker.connect(&sleeper);
     conn.receive_this("will/expire", "long");
 }

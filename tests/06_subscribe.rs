@@ -12,8 +12,17 @@ const NO_LOCAL: u8 = 0x04;
 #[test]
 fn filters_and_topics() {
     let topics = [
-        "sport", "sport/", "/sport", "sport/tennis/player1", "sport/tennis/player1/ranking",
-        "sport/tennis/player1/score/wimbledon", "/finance", "/", "//", "a//b", "finance",
+        "sport",
+        "sport/",
+        "/sport",
+        "sport/tennis/player1",
+        "sport/tennis/player1/ranking",
+        "sport/tennis/player1/score/wimbledon",
+        "/finance",
+        "/",
+        "//",
+        "a//b",
+        "finance",
     ];
     let table: [(&str, &[usize]); 12] = [
         ("#", &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]),
@@ -79,7 +88,9 @@ fn wildcards_do_not_reach_dollar() {
 #[test]
 fn bad_filters_fail_alone() {
     let broker = Broker::start();
-    let bad = ["a/#/b", "#/a", "a#", "a/b#", "+a", "a+", "a/+b/c", "##", "++", ""];
+    let bad = [
+        "a/#/b", "#/a", "a#", "a/b#", "+a", "a+", "a/+b/c", "##", "++", "",
+    ];
     for version in BOTH {
         let mut conn = broker.client(version, "bad");
         let mut filters = vec![("good/first", 0)];
@@ -100,7 +111,7 @@ fn bad_filters_fail_alone() {
 /// The packet itself is wrong: no filter at all, reserved bits, QoS 3, retain handling 3, wrong
 /// flags, id 0, a length that lies, text that is none. [MQTT-3.8.1-1] [MQTT-3.8.3-1]
 /// [MQTT-3.8.3-2] [MQTT-3.8.3-5] [3.1.1 MQTT-3.8.1-1] [3.1.1 MQTT-3.8.3-1]
-/// [3.1.1 MQTT-3.8.3-3] [3.1.1 MQTT-3-8.3-4] [MQTT-2.2.1-3]
+/// [3.1.1 MQTT-3.8.3-3] [3.1.1 MQTT-3.8.3-4] [MQTT-2.2.1-3]
 #[test]
 fn malformed_subscribe() {
     let broker = Broker::start();
@@ -134,7 +145,10 @@ fn malformed_subscribe() {
             let said = conn.read_to_end();
             let last = if version == V5 { 1 } else { 0 };
             assert_eq!(said.len(), last, "{bytes:02x?}: {said:?}");
-            assert!(said.iter().all(|p| matches!(p.code, 0x81 | 0x82 | 0x8F)), "{said:?}");
+            assert!(
+                said.iter().all(|p| matches!(p.code, 0x81 | 0x82 | 0x8F)),
+                "{said:?}"
+            );
         }
     }
 }
@@ -145,7 +159,11 @@ fn malformed_subscribe() {
 fn suback_to_the_byte() {
     let broker = Broker::start();
     let mut conn = broker.client(V311, "bytes");
-    conn.send(&subscribe(V311, 0xABCD, &[("a", 0), ("b/+", 1), ("c/#", 2)]));
+    conn.send(&subscribe(
+        V311,
+        0xABCD,
+        &[("a", 0), ("b/+", 1), ("c/#", 2)],
+    ));
     conn.expect(&[0x90, 5, 0xAB, 0xCD, 0, 1, 2]);
     conn.send(&unsubscribe(V311, 0xFFFF, &["a", "nothing"]));
     conn.expect(&[0xB0, 2, 0xFF, 0xFF]);
@@ -166,7 +184,11 @@ fn overlapping_subscriptions() {
         assert_eq!(new.read_kind(Kind::SubAck).codes, [qos]);
     }
     let mut old = broker.client(V311, "old");
-    old.send(&subscribe(V311, 1, &[("over/+", 1), ("over/#", 2), ("over/x", 0)]));
+    old.send(&subscribe(
+        V311,
+        1,
+        &[("over/+", 1), ("over/#", 2), ("over/x", 0)],
+    ));
     old.read_kind(Kind::SubAck);
     speaker.publish(&Publish::new("over/x", "x").qos2(1));
     let got = new.receive_this("over/x", "x");
@@ -193,11 +215,17 @@ fn subscription_identifier_follows() {
         let kept = conn.receive_this("ids", "kept");
         assert_eq!(kept.props.subscription_ids(), [n]);
         conn.publish(&Publish::new("ids", "live"));
-        assert_eq!(conn.receive_this("ids", "live").props.subscription_ids(), [n]);
+        assert_eq!(
+            conn.receive_this("ids", "live").props.subscription_ids(),
+            [n]
+        );
     }
     conn.subscribe("ids", 0x20);
     conn.publish(&Publish::new("ids", "live"));
-    assert_eq!(conn.receive_this("ids", "live").props.subscription_ids(), [0; 0]);
+    assert_eq!(
+        conn.receive_this("ids", "live").props.subscription_ids(),
+        [0; 0]
+    );
 }
 
 /// The same filter again replaces the subscription: one message comes once, at the new QoS, and
@@ -258,10 +286,7 @@ fn no_local() {
     // Another subscription without the option still brings them.
     conn.subscribe("local/+", 1);
     conn.publish(&Publish::new("local/1", "mine").qos1(2));
-    let first = conn.read_packet();
-    let second = conn.read_packet();
-    let kinds = [first.kind, second.kind];
-    assert!(kinds.contains(&Kind::Publish), "{kinds:?}");
+    conn.receive_this("local/1", "mine");
 }
 
 /// UNSUBSCRIBE compares letters, not meanings; what was not subscribed is answered so, in order,
@@ -275,9 +300,17 @@ fn unsubscribe_by_letter() {
     for version in BOTH {
         let mut speaker = broker.client(version, "speaker");
         let mut conn = broker.client(version, "letters");
-        conn.send(&subscribe(version, 1, &[("un/+", 1), ("un/#", 0), ("other", 1)]));
+        conn.send(&subscribe(
+            version,
+            1,
+            &[("un/+", 1), ("un/#", 0), ("other", 1)],
+        ));
         conn.read_kind(Kind::SubAck);
-        conn.send(&unsubscribe(version, 5, &["un/x", "un/+", "un", "un/#", "UN/+"]));
+        conn.send(&unsubscribe(
+            version,
+            5,
+            &["un/x", "un/+", "un", "un/#", "UN/+"],
+        ));
         let unsuback = conn.read_kind(Kind::UnsubAck);
         assert_eq!(unsuback.id, 5);
         if version == V5 {
@@ -337,7 +370,10 @@ fn malformed_unsubscribe() {
             let mut conn = broker.client(version, "malformed");
             conn.send(&bytes);
             let said = conn.read_to_end();
-            assert!(said.iter().all(|p| matches!(p.code, 0x81 | 0x82 | 0x8F)), "{said:?}");
+            assert!(
+                said.iter().all(|p| matches!(p.code, 0x81 | 0x82 | 0x8F)),
+                "{said:?}"
+            );
         }
     }
 }
@@ -349,8 +385,11 @@ fn many_filters_in_one_packet() {
     let broker = Broker::start();
     for version in ALL {
         let names: Vec<String> = (0..100).map(|n| format!("many/{n}")).collect();
-        let filters: Vec<(&str, u8)> =
-            names.iter().enumerate().map(|(n, f)| (f.as_str(), (n % 3) as u8)).collect();
+        let filters: Vec<(&str, u8)> = names
+            .iter()
+            .enumerate()
+            .map(|(n, f)| (f.as_str(), (n % 3) as u8))
+            .collect();
         let mut conn = broker.client(version, "many");
         conn.send(&subscribe(version, 1, &filters));
         let due: Vec<u8> = filters.iter().map(|(_, q)| *q).collect();

@@ -49,19 +49,22 @@ fn members(broker: &Broker, filter: &str, count: usize) -> Vec<Conn> {
 #[test]
 fn each_message_to_one_member() {
     let broker = Broker::start();
-    for filter in ["$share/g/work/+", "$queue/work/+"] {
+    for filter in ["$share/g/task/+", "$queue/task/+"] {
         let mut workers = members(&broker, filter, 3);
         let mut all = broker.v5("all");
-        all.subscribe("work/#", 1);
+        all.subscribe("task/#", 1);
         let mut speaker = broker.v5("speaker");
         for n in 0..60 {
-            speaker.publish(&Publish::new("work/x", n.to_string()).qos1(1));
+            speaker.publish(&Publish::new("task/x", n.to_string()).qos1(1));
         }
         for n in 0..60 {
-            all.receive_this("work/x", &n.to_string());
+            all.receive_this("task/x", &n.to_string());
         }
         let (counts, texts) = share_out(&mut workers, 60);
-        assert!(texts.len() == 60 && texts.values().all(|n| *n == 1), "{texts:?}");
+        assert!(
+            texts.len() == 60 && texts.values().all(|n| *n == 1),
+            "{texts:?}"
+        );
         assert!(counts.iter().all(|n| *n > 0), "{filter}: {counts:?}");
         for worker in &mut workers {
             worker.nothing_from(&mut speaker, 1);
@@ -132,8 +135,16 @@ fn by_client_id() {
 #[test]
 fn malformed_share() {
     let broker = Broker::start();
-    let bad = ["$share/g", "$share/g/", "$share//x", "$share/", "$share/+/x", "$share/#/x",
-        "$share/a+b/x", "$queue/"];
+    let bad = [
+        "$share/g",
+        "$share/g/",
+        "$share//x",
+        "$share/",
+        "$share/+/x",
+        "$share/#/x",
+        "$share/a+b/x",
+        "$queue/",
+    ];
     for version in BOTH {
         let mut conn = broker.client(version, "malformed");
         let filters: Vec<(&str, u8)> = bad.iter().map(|f| (*f, 0)).collect();

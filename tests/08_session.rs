@@ -56,7 +56,10 @@ fn clean_start_discards() {
         conn.nothing_from(&mut speaker, 1);
         conn.bye();
         let (conn, connack) = broker.connect_told(&connect);
-        assert!(!connack.session_present, "a clean session of {version:?} left nothing");
+        assert!(
+            !connack.session_present,
+            "a clean session of {version:?} left nothing"
+        );
         conn.bye();
     }
 }
@@ -66,7 +69,10 @@ fn clean_start_discards() {
 #[test]
 fn expiry_zero_ends_with_the_connection() {
     let broker = Broker::start();
-    for connect in [Connect::new(V5, "zero").keep(), Connect::new(V5, "zero").persistent(0)] {
+    for connect in [
+        Connect::new(V5, "zero").keep(),
+        Connect::new(V5, "zero").persistent(0),
+    ] {
         let mut conn = broker.connect(&connect);
         conn.subscribe("zero", 1);
         conn.cut();
@@ -143,7 +149,9 @@ fn expiry_changed_at_disconnect() {
 #[test]
 fn last_connect_counts() {
     let broker = Broker::start();
-    broker.connect(&Connect::new(V5, "last").persistent(60)).bye();
+    broker
+        .connect(&Connect::new(V5, "last").persistent(60))
+        .bye();
     let (conn, connack) = broker.connect_told(&Connect::new(V5, "last").persistent(0));
     assert!(connack.session_present);
     conn.bye();
@@ -196,8 +204,10 @@ fn takeover_storm() {
 #[test]
 fn ids_are_not_normalised() {
     let broker = Broker::start();
-    let mut conns: Vec<_> =
-        ["id", "ID", "id ", " id", "i/d", "+"].iter().map(|id| broker.v5(id)).collect();
+    let mut conns: Vec<_> = ["id", "ID", "id ", " id", "i/d", "+"]
+        .iter()
+        .map(|id| broker.v5(id))
+        .collect();
     for conn in &mut conns {
         conn.ping();
     }
@@ -282,6 +292,9 @@ fn malformed_disconnect() {
         let said = conn.read_to_end();
         assert_eq!(said.len(), 1, "{bytes:02x?}");
         assert_eq!(said[0].kind, Kind::Disconnect);
-        assert!(matches!(said[0].code, 0x81 | 0x82), "{bytes:02x?}: {said:?}");
+        assert!(
+            matches!(said[0].code, 0x81 | 0x82),
+            "{bytes:02x?}: {said:?}"
+        );
     }
 }

@@ -49,16 +49,22 @@ fn passed_on_unaltered() {
 }
 
 /// A message without properties comes with none: the property length is a zero, and nothing is
-/// made up. [MQTT-2.2.2-1]
+/// made up. [MQTT-2.2.2-1] [MQTT-2.2.1-2] [3.1.1 MQTT-2.3.1-5]
 #[test]
 fn nothing_made_up() {
     let broker = Broker::start();
     let mut listener = broker.v5("listener");
     listener.subscribe("bare", 0);
-    broker.client(V311, "speaker").publish(&Publish::new("bare", "x"));
+    broker
+        .client(V311, "speaker")
+        .publish(&Publish::new("bare", "x"));
     listener.expect(&packet(0x30, &[&string("bare"), &[0], b"x"]));
     listener.publish(&Publish::new("bare", "y"));
     listener.expect(&packet(0x30, &[&string("bare"), &[0], b"y"]));
+    let mut old = broker.client(V311, "old");
+    old.subscribe("bare", 0);
+    listener.publish(&Publish::new("bare", "z"));
+    old.expect(&packet(0x30, &[&string("bare"), b"z"]));
 }
 
 /// A publisher gives its topic a number and uses only that from then on; all 32 numbers that
@@ -77,7 +83,11 @@ fn alias_from_the_client() {
     for n in (1..=32).rev() {
         speaker.publish(&Publish::new("", "use").prop(alias(n)));
         let got = listener.receive_this(&format!("alias/{n}"), "use");
-        assert_eq!(got.props.number(prop::TOPIC_ALIAS), None, "the publisher's own affair");
+        assert_eq!(
+            got.props.number(prop::TOPIC_ALIAS),
+            None,
+            "the publisher's own affair"
+        );
     }
     speaker.publish(&Publish::new("alias/new", "set").prop(alias(1)));
     speaker.publish(&Publish::new("", "use").prop(alias(1)).qos1(1));
@@ -86,7 +96,7 @@ fn alias_from_the_client() {
 }
 
 /// An alias of 0, one beyond the announced 32, and one nobody defined end the connection.
-/// [MQTT-3.3.2-8] [MQTT-4.13.1-1] (3.3.2.3.4)
+/// [MQTT-3.3.2-8] [MQTT-4.13.1-1] [MQTT-3.3.2-9] [MQTT-3.2.2-17] (3.3.2.3.4)
 #[test]
 fn bad_aliases() {
     let broker = Broker::start();
@@ -102,7 +112,10 @@ fn bad_aliases() {
         conn.send(&publish.bytes(V5));
         let said = conn.read_to_end();
         assert_eq!(said.len(), 1, "case {n}");
-        assert!(said[0].code == reason || said[0].code == 0x82, "case {n}: {said:?}");
+        assert!(
+            said[0].code == reason || said[0].code == 0x82,
+            "case {n}: {said:?}"
+        );
     }
 }
 
@@ -141,7 +154,10 @@ fn alias_to_the_client() {
             let got = listener.receive();
             let number = got.props.number(prop::TOPIC_ALIAS);
             if let Some(number) = number {
-                assert!(number <= u32::from(max.unwrap_or(0)), "alias {number} of {max:?}");
+                assert!(
+                    number <= u32::from(max.unwrap_or(0)),
+                    "alias {number} of {max:?}"
+                );
                 if !got.topic.is_empty() {
                     known.insert(number, got.topic.clone());
                 }
@@ -150,7 +166,10 @@ fn alias_to_the_client() {
                 Some(number) => known.get(&number).expect("an alias nobody defined"),
                 None => &got.topic,
             };
-            assert_eq!((meant.as_str(), got.text()), (topic.as_str(), n.to_string().as_str()));
+            assert_eq!(
+                (meant.as_str(), got.text()),
+                (topic.as_str(), n.to_string().as_str())
+            );
         }
     }
 }
@@ -238,15 +257,43 @@ fn small_connack() {
     for max in [20, 30, 100] {
         let size = prop::four(prop::MAXIMUM_PACKET_SIZE, max);
         let mut conn = broker.open(V5);
-        conn.send(&Connect::new(V5, "tiny").prop(size).prop(method.clone()).bytes());
+        conn.send(
+            &Connect::new(V5, "tiny")
+                .prop(size)
+                .prop(method.clone())
+                .bytes(),
+        );
         for packet in conn.read_to_end() {
             assert!(packet.len <= max as usize, "{packet:?}");
         }
     }
 }
 
+/// Answers that are refusals, to a client that can take very little: each fits.
+/// [MQTT-3.4.2-2] [MQTT-3.4.2-3] [MQTT-3.5.2-2] [MQTT-3.5.2-3] [MQTT-3.6.2-2] [MQTT-3.6.2-3]
+/// [MQTT-3.7.2-2] [MQTT-3.7.2-3] [MQTT-3.9.2-1] [MQTT-3.9.2-2] [MQTT-3.11.2-1]
+/// [MQTT-3.11.2-2] [MQTT-3.14.2-3] [MQTT-3.14.2-4]
+#[test]
+fn small_answers() {
+    let broker = Broker::start();
+    let size = prop::four(prop::MAXIMUM_PACKET_SIZE, 20);
+    let mut conn = broker.connect(&Connect::new(V5, "tiny").prop(size));
+    conn.send(&Publish::new("$SYS/x", "x").qos1(1).bytes(V5));
+    conn.send(&Publish::new("$SYS/x", "x").qos2(2).bytes(V5));
+    conn.send(&crate::wire::ack(0x62, 3));
+    conn.send(&crate::wire::ack(0x50, 4));
+    conn.send(&subscribe(V5, 5, &[("a/#/b", 0)]));
+    conn.send(&unsubscribe(V5, 6, &["nothing"]));
+    conn.send(&[0x36, 0]);
+    let said = conn.read_to_end();
+    assert_eq!(said.len(), 7, "{said:?}");
+    for packet in said {
+        assert!(packet.len <= 20, "{packet:?}");
+    }
+}
+
 /// A packet beyond the announced megabyte: refused as soon as its header tells, 0x95; the
-/// largest allowed passes. (3.2.2.3.6) [MQTT-4.13.1-1]
+/// largest allowed passes. [MQTT-3.2.2-15] [MQTT-4.13.1-1]
 #[test]
 fn maximum_packet_size_of_the_broker() {
     let broker = Broker::start();
@@ -267,8 +314,7 @@ fn maximum_packet_size_of_the_broker() {
 #[test]
 fn no_problem_information() {
     let broker = Broker::start();
-    let connect =
-        Connect::new(V5, "terse").prop(prop::byte(prop::REQUEST_PROBLEM_INFORMATION, 0));
+    let connect = Connect::new(V5, "terse").prop(prop::byte(prop::REQUEST_PROBLEM_INFORMATION, 0));
     let mut conn = broker.connect(&connect);
     conn.send(&Publish::new("$SYS/x", "x").qos1(1).bytes(V5));
     conn.send(&Publish::new("$SYS/x", "x").qos2(2).bytes(V5));
@@ -311,11 +357,15 @@ fn request_and_response() {
     let asked = server.receive_this("questions", "6*7");
     let topic = asked.props.text(prop::RESPONSE_TOPIC).unwrap();
     let mark = asked.props.data(prop::CORRELATION_DATA).unwrap();
-    let answer =
-        Publish::new(topic, "42").qos1(1).prop(prop::data(prop::CORRELATION_DATA, mark));
+    let answer = Publish::new(topic, "42")
+        .qos1(1)
+        .prop(prop::data(prop::CORRELATION_DATA, mark));
     server.publish(&answer);
     let answered = asker.receive_this("answers/asker", "42");
-    assert_eq!(answered.props.data(prop::CORRELATION_DATA), Some(&b"#1"[..]));
+    assert_eq!(
+        answered.props.data(prop::CORRELATION_DATA),
+        Some(&b"#1"[..])
+    );
 }
 
 /// Acknowledgements of a client in all their lengths are understood: without reason, with it,
@@ -338,7 +388,11 @@ fn forms_of_acknowledgements() {
         let mut conn = broker.v5("forms");
         conn.send(&packet(0x40, &[&[0, 1], tail]));
         let said = conn.read_to_end();
-        assert_eq!(said.last().map(|p| p.kind), Some(Kind::Disconnect), "{tail:02x?}");
+        assert_eq!(
+            said.last().map(|p| p.kind),
+            Some(Kind::Disconnect),
+            "{tail:02x?}"
+        );
         assert!(matches!(said[0].code, 0x81 | 0x82), "{tail:02x?}: {said:?}");
     }
 }

@@ -35,7 +35,10 @@ fn throw(broker: &Broker, version: Version, bytes: &[u8]) {
 fn specimens(version: Version) -> Vec<Vec<u8>> {
     let v5 = version == V5;
     let will = Will::new("will/t", "w").qos(1);
-    let mut connect = Connect::new(version, "specimen").will(will).user("u").password(b"p");
+    let mut connect = Connect::new(version, "specimen")
+        .will(will)
+        .user("u")
+        .password(b"p");
     let mut publish = Publish::new("t/1", "payload").qos1(7);
     if v5 {
         connect = connect
@@ -75,7 +78,12 @@ fn p01_any_first_packet() {
             assert!(started.elapsed() < Duration::from_secs(1));
         }
     }
-    for line in ["GET / HTTP/1.0\r\n\r\n", "SSH-2.0-x\r\n", "\x16\x03\x01\x02\0\x01\0", "\0\0\0"] {
+    for line in [
+        "GET / HTTP/1.0\r\n\r\n",
+        "SSH-2.0-x\r\n",
+        "\x16\x03\x01\x02\0\x01\0",
+        "\0\0\0",
+    ] {
         throw(&broker, V311, line.as_bytes());
     }
     still_calm(&mut calm);
@@ -133,8 +141,15 @@ fn p04_too_short_for_itself() {
                 let mut conn = broker.client(version, "short");
                 conn.send(&[&[first, length][..], &[0, 0][..usize::from(length)]].concat());
                 let said = conn.read_to_end();
-                assert!(said.iter().all(|p| matches!(p.code, 0x81 | 0x82)), "{said:?}");
-                assert_eq!(said.len(), usize::from(version == V5), "{first:#x} {length}");
+                assert!(
+                    said.iter().all(|p| matches!(p.code, 0x81 | 0x82)),
+                    "{said:?}"
+                );
+                assert_eq!(
+                    said.len(),
+                    usize::from(version == V5),
+                    "{first:#x} {length}"
+                );
             }
         }
     }
@@ -162,7 +177,13 @@ fn p05_cut_and_bent() {
             }
             for at in 0..specimen.len() {
                 let was = specimen[at];
-                for value in [0, 0xFF, was.wrapping_add(1), was.wrapping_sub(1), was ^ 0x80] {
+                for value in [
+                    0,
+                    0xFF,
+                    was.wrapping_add(1),
+                    was.wrapping_sub(1),
+                    was ^ 0x80,
+                ] {
                     let mut bent = specimen.clone();
                     bent[at] = value;
                     throw(&broker, version, &[before, &bent].concat());
@@ -197,7 +218,10 @@ fn p06_server_packets() {
             conn.send(bytes);
             let said = conn.read_to_end();
             assert_eq!(said.len(), usize::from(version == V5));
-            assert!(said.iter().all(|p| matches!(p.code, 0x81 | 0x82)), "{said:?}");
+            assert!(
+                said.iter().all(|p| matches!(p.code, 0x81 | 0x82)),
+                "{said:?}"
+            );
         }
     }
     still_calm(&mut calm);
@@ -243,7 +267,14 @@ fn p08_strict_text() {
     let broker = Broker::start();
     let mut calm = bystander(&broker);
     for version in BOTH {
-        for bad in ["a\u{1}", "a\u{1F}", "a\u{7F}", "a\u{9F}", "a\u{FFFF}", "a\u{FDD0}"] {
+        for bad in [
+            "a\u{1}",
+            "a\u{1F}",
+            "a\u{7F}",
+            "a\u{9F}",
+            "a\u{FFFF}",
+            "a\u{FDD0}",
+        ] {
             let mut conn = broker.client(version, "text");
             conn.send(&Publish::new(bad, "x").bytes(version));
             conn.read_to_end();
@@ -259,9 +290,18 @@ fn p09_no_way_inside() {
     let broker = Broker::start();
     let mut calm = bystander(&broker);
     calm.subscribe("x", 0);
-    for topic in ["$share/g/x", "$queue/x", "$SYS/brokers", "$CONTROL/dynamic-security/v1", "$"] {
+    for topic in [
+        "$share/g/x",
+        "$queue/x",
+        "$SYS/brokers",
+        "$CONTROL/dynamic-security/v1",
+        "$",
+    ] {
         let mut conn = broker.v5("inside");
-        assert_eq!(conn.publish(&Publish::new(topic, "x").qos1(1).retained()), 0x87);
+        assert_eq!(
+            conn.publish(&Publish::new(topic, "x").qos1(1).retained()),
+            0x87
+        );
         assert_eq!(conn.publish(&Publish::new(topic, "x").qos2(2)), 0x87);
         calm.nothing_from(&mut conn, 1);
     }
@@ -281,7 +321,11 @@ fn p11_flood_of_user_properties() {
     let mut conn = broker.v5("flood");
     conn.send(&Publish::new("a", "x").prop(flood.clone()).bytes(V5));
     let said = conn.read_to_end();
-    assert!(said.iter().all(|p| p.kind == Kind::Disconnect && p.code >= 0x80), "{said:?}");
+    assert!(
+        said.iter()
+            .all(|p| p.kind == Kind::Disconnect && p.code >= 0x80),
+        "{said:?}"
+    );
     let mut conn = broker.v5("flood");
     conn.send(&crate::wire::subscribe_with(V5, 1, &[flood], &[("a", 0)]));
     conn.read_to_end();
@@ -310,19 +354,27 @@ fn p12_properties_out_of_place() {
     ];
     for (first, legal) in allowed {
         for id in (0..=43u8).filter(|id| !legal.contains(id)) {
-            let property = [vec![id], match id {
-                1 | 23 | 25 | 36 | 37 | 40 | 41 | 42 | 11 => vec![1],
-                19 | 33 | 34 | 35 => vec![0, 1],
-                2 | 17 | 24 | 39 => vec![0, 0, 0, 1],
-                38 => vec![0, 1, b'a', 0, 1, b'b'],
-                _ => vec![0, 1, b'a'],
-            }]
+            let property = [
+                vec![id],
+                match id {
+                    1 | 23 | 25 | 36 | 37 | 40 | 41 | 42 | 11 => vec![1],
+                    19 | 33 | 34 | 35 => vec![0, 1],
+                    2 | 17 | 24 | 39 => vec![0, 0, 0, 1],
+                    38 => vec![0, 1, b'a', 0, 1, b'b'],
+                    _ => vec![0, 1, b'a'],
+                },
+            ]
             .concat();
             let props = [vec![property.len() as u8], property].concat();
             refuse(&broker, first, &props);
         }
         // One byte more, one byte less than there is, and an id without a value.
-        for props in [&[7, 38, 0, 1, b'a', 0, 1][..], &[3, 38, 0, 1, b'a'], &[1, 38], &[0x80, 0]] {
+        for props in [
+            &[7, 38, 0, 1, b'a', 0, 1][..],
+            &[3, 38, 0, 1, b'a'],
+            &[1, 38],
+            &[0x80, 0],
+        ] {
             refuse(&broker, first, props);
         }
     }
@@ -369,13 +421,19 @@ fn p13_random_runs() {
         let version = [V311, V5][roll(2)];
         let name = ["one", "two", "three"][roll(3)];
         let mut conn = broker.open(version);
-        conn.send(&Connect::new(version, name).persistent([0, 1, 60][roll(3)]).bytes());
+        conn.send(
+            &Connect::new(version, name)
+                .persistent([0, 1, 60][roll(3)])
+                .bytes(),
+        );
         for _ in 0..200 {
             let id = roll(6) as u16;
             let topic = ["r/1", "r/2", "r/3/4", "$SYS/x"][roll(4)];
             let filter = ["r/+", "r/#", "$share/g/r/1", "#", "r/#/x", "$share/h/r/+"][roll(6)];
             conn.send(&match roll(12) {
-                0..4 => Publish::new(topic, "x").qos(roll(3) as u8, id.max(1)).bytes(version),
+                0..4 => Publish::new(topic, "x")
+                    .qos(roll(3) as u8, id.max(1))
+                    .bytes(version),
                 4 => Publish::new(topic, "").retained().bytes(version),
                 5 => subscribe(version, id.max(1), &[(filter, roll(3) as u8)]),
                 6 => unsubscribe(version, id.max(1), &[filter]),
@@ -421,7 +479,11 @@ fn connect_deadline() {
     for conn in [&mut silent, &mut half, &mut dripping] {
         assert_eq!(conn.read_raw_to_end(), [0; 0]);
     }
-    assert!(started.elapsed() < Duration::from_millis(3500), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_millis(3500),
+        "{:?}",
+        started.elapsed()
+    );
     broker.client(V311, "fine").ping();
 }
 
@@ -443,9 +505,9 @@ fn keep_alive() {
                 Outcome::Late
             ));
         }
-        silent.expect_closed_for(0x8D);
         busy.ping();
         forever.ping();
+        silent.expect_closed_for(0x8D);
     }
 }
 

@@ -2,35 +2,44 @@
 //! nothing of its crates: bytes go in through sockets, bytes come out. The doc comment of a test
 //! tells its story and names the statements that it would find broken.
 
-#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a test fails by panic")]
-#![allow(dead_code, reason = "the wire room keeps whole sets of names, used or not yet")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    reason = "a test fails by panic"
+)]
+#![allow(
+    dead_code,
+    reason = "the wire room keeps whole sets of names, used or not yet"
+)]
 
 #[path = "01_connect.rs"]
 mod connect;
+#[path = "10_hostile.rs"]
+mod hostile;
+#[path = "15_limits.rs"]
+mod limits;
+#[path = "14_pressure.rs"]
+mod pressure;
+#[path = "09_property.rs"]
+mod property;
 #[path = "02_publish.rs"]
 mod publish;
 #[path = "03_qos.rs"]
 mod qos;
 #[path = "04_retain.rs"]
 mod retain;
-#[path = "05_will.rs"]
-mod will;
-#[path = "06_subscribe.rs"]
-mod subscribe;
-#[path = "07_shared.rs"]
-mod shared;
 #[path = "08_session.rs"]
 mod session;
-#[path = "09_property.rs"]
-mod property;
-#[path = "10_hostile.rs"]
-mod hostile;
-#[path = "11_websocket.rs"]
-mod websocket;
-#[path = "12_sys.rs"]
-mod sys;
+#[path = "07_shared.rs"]
+mod shared;
 #[path = "13_shutdown.rs"]
 mod shutdown;
-#[path = "14_pressure.rs"]
-mod pressure;
+#[path = "06_subscribe.rs"]
+mod subscribe;
+#[path = "12_sys.rs"]
+mod sys;
+#[path = "11_websocket.rs"]
+mod websocket;
+#[path = "05_will.rs"]
+mod will;
 mod wire;

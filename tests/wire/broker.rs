@@ -19,8 +19,10 @@ const START: Duration = Duration::from_secs(20);
 
 /// Every listener on a port of the system's choice, so that brokers of parallel tests and of the
 /// person at this machine never meet.
-const PORTS: [&str; 2] =
-    ["listeners.tcp.default.bind=127.0.0.1:0", "listeners.ws.default.bind=127.0.0.1:0"];
+const PORTS: [&str; 2] = [
+    "listeners.tcp.default.bind=127.0.0.1:0",
+    "listeners.ws.default.bind=127.0.0.1:0",
+];
 
 pub(crate) struct Broker {
     child: Child,
@@ -44,7 +46,14 @@ impl Broker {
         let dir = fresh_dir();
         let settings: Vec<String> = settings.iter().map(|s| (*s).to_owned()).collect();
         let (child, lines, tcp, ws) = launch(&dir, &settings);
-        Self { child, dir, settings, tcp, ws, lines }
+        Self {
+            child,
+            dir,
+            settings,
+            tcp,
+            ws,
+            lines,
+        }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -67,7 +76,10 @@ impl Broker {
     /// Sends a signal by name (`TERM`, `INT`).
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.pid().to_string();
-        let done = Command::new("kill").args(["-s", name, &pid]).status().unwrap();
+        let done = Command::new("kill")
+            .args(["-s", name, &pid])
+            .status()
+            .unwrap();
         assert!(done.success());
     }
 
@@ -132,15 +144,23 @@ impl Drop for Broker {
     }
 }
 
-/// Runs the binary once with these arguments and gives its exit code and all it said. For starts
-/// that must fail; one that does not is stopped, and the test fails.
+/// Runs the binary once on fresh data with these arguments; gives its exit code and all it said.
+/// For starts that must fail; one that does not is stopped, and the test fails.
 #[track_caller]
 pub(crate) fn run_once(args: &[&str]) -> (i32, String) {
     let dir = fresh_dir();
+    let outcome = run_once_on(&dir, args);
+    let _ = std::fs::remove_dir_all(&dir);
+    outcome
+}
+
+/// The same on given data.
+#[track_caller]
+pub(crate) fn run_once_on(dir: &Path, args: &[&str]) -> (i32, String) {
     let mut child = Command::new(binary())
         .arg("start")
         .arg("--data-dir")
-        .arg(&dir)
+        .arg(dir)
         .args(args)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -149,15 +169,24 @@ pub(crate) fn run_once(args: &[&str]) -> (i32, String) {
         .unwrap();
     let status = finish(&mut child, Duration::from_secs(10));
     let mut said = String::new();
-    child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
-    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-    let _ = std::fs::remove_dir_all(&dir);
+    child
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut said)
+        .unwrap();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut said)
+        .unwrap();
     (status.code().unwrap_or(-1), said)
 }
 
 /// Waits for a process; one that does not end in time is killed, and the test fails.
 #[track_caller]
-pub(crate) fn finish(child: &mut Child, patience: Duration) -> ExitStatus {
+fn finish(child: &mut Child, patience: Duration) -> ExitStatus {
     let deadline = Instant::now() + patience;
     loop {
         if let Some(status) = child.try_wait().unwrap() {
@@ -189,13 +218,14 @@ fn fresh_dir() -> PathBuf {
 
 /// Starts a process and waits until both listeners told their address.
 #[track_caller]
-fn launch(
-    dir: &Path,
-    settings: &[String],
-) -> (Child, Receiver<String>, SocketAddr, SocketAddr) {
+fn launch(dir: &Path, settings: &[String]) -> (Child, Receiver<String>, SocketAddr, SocketAddr) {
     let mut command = Command::new(binary());
     command.arg("start").arg("--data-dir").arg(dir);
-    for setting in PORTS.iter().copied().chain(settings.iter().map(String::as_str)) {
+    for setting in PORTS
+        .iter()
+        .copied()
+        .chain(settings.iter().map(String::as_str))
+    {
         command.arg("--set").arg(setting);
     }
     let mut child = command
@@ -205,8 +235,10 @@ fn launch(
         .spawn()
         .expect("the broker's binary runs");
     let (to, lines) = channel();
-    let pipes: [Box<dyn Read + Send>; 2] =
-        [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
+    let pipes: [Box<dyn Read + Send>; 2] = [
+        Box::new(child.stdout.take().unwrap()),
+        Box::new(child.stderr.take().unwrap()),
+    ];
     for pipe in pipes {
         let to = to.clone();
         thread::spawn(move || {

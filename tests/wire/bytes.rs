@@ -100,7 +100,11 @@ pub(crate) struct Connect {
 
 impl Connect {
     pub(crate) fn new(version: Version, client_id: &str) -> Self {
-        let name = if version == Version::V31 { "MQIsdp" } else { "MQTT" };
+        let name = if version == Version::V31 {
+            "MQIsdp"
+        } else {
+            "MQTT"
+        };
         Self {
             version,
             name: name.into(),
@@ -123,7 +127,8 @@ impl Connect {
 
     /// A session that outlives the connection, in every version: version 5 asks for `secs`.
     pub(crate) fn persistent(self, secs: u32) -> Self {
-        self.keep().prop(super::prop::four(super::prop::SESSION_EXPIRY, secs))
+        self.keep()
+            .prop(super::prop::four(super::prop::SESSION_EXPIRY, secs))
     }
 
     pub(crate) fn keep_alive(mut self, secs: u16) -> Self {
@@ -270,8 +275,7 @@ impl Publish {
     }
 
     pub(crate) fn bytes(&self, version: Version) -> Vec<u8> {
-        let first =
-            0x30 | (u8::from(self.dup) << 3) | (self.qos << 1) | u8::from(self.retain);
+        let first = 0x30 | (u8::from(self.dup) << 3) | (self.qos << 1) | u8::from(self.retain);
         let id = self.id.to_be_bytes();
         packet(
             first,
@@ -311,9 +315,14 @@ pub(crate) fn subscribe_with(
     props: &[Vec<u8>],
     filters: &[(&str, u8)],
 ) -> Vec<u8> {
-    let list: Vec<u8> =
-        filters.iter().flat_map(|(f, o)| [string(f), vec![*o]].concat()).collect();
-    packet(0x82, &[&id.to_be_bytes(), &properties(version, props), &list])
+    let list: Vec<u8> = filters
+        .iter()
+        .flat_map(|(f, o)| [string(f), vec![*o]].concat())
+        .collect();
+    packet(
+        0x82,
+        &[&id.to_be_bytes(), &properties(version, props), &list],
+    )
 }
 
 /// An UNSUBSCRIBE (3.10).

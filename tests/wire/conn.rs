@@ -1,6 +1,7 @@
 //! One connection to the broker, over TCP or WebSocket. Every read has a deadline; a test fails
 //! at the line that waited.
 
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -21,6 +22,8 @@ pub(crate) struct Conn {
     web: bool,
     raw: Vec<u8>,
     inbox: Vec<u8>,
+    /// Messages that came while an answer was waited for: which comes first is the broker's.
+    early: VecDeque<Packet>,
 }
 
 /// What a read came to.
@@ -36,20 +39,36 @@ impl Conn {
     pub(crate) fn open(address: SocketAddr, version: Version) -> Self {
         let stream = TcpStream::connect(address).expect("the listener accepts");
         stream.set_nodelay(true).unwrap();
-        Self { stream, version, web: false, raw: Vec::new(), inbox: Vec::new() }
+        Self {
+            stream,
+            version,
+            web: false,
+            raw: Vec::new(),
+            inbox: Vec::new(),
+            early: VecDeque::new(),
+        }
     }
 
     /// A WebSocket connection after its handshake, with sub-protocol `mqtt`.
     pub(crate) fn open_web(address: SocketAddr, version: Version) -> Self {
         let (stream, head, rest) = handshake(address, "/mqtt", "mqtt");
         assert!(head.starts_with("HTTP/1.1 101 "), "no upgrade: {head}");
-        Self { stream, version, web: true, raw: rest, inbox: Vec::new() }
+        Self {
+            stream,
+            version,
+            web: true,
+            raw: rest,
+            inbox: Vec::new(),
+            early: VecDeque::new(),
+        }
     }
 
     /// Sends bytes; a peer that already closed is found out by the next read.
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         if self.web {
-            let _ = self.stream.write_all(&Frame::client(true, Frame::BINARY, bytes));
+            let _ = self
+                .stream
+                .write_all(&Frame::client(true, Frame::BINARY, bytes));
         } else {
             let _ = self.stream.write_all(bytes);
         }
@@ -84,7 +103,11 @@ impl Conn {
             match self.stream.read(&mut chunk) {
                 Ok(0) => return Ok(false),
                 Ok(n) => {
-                    let to = if self.web { &mut self.raw } else { &mut self.inbox };
+                    let to = if self.web {
+                        &mut self.raw
+                    } else {
+                        &mut self.inbox
+                    };
                     to.extend_from_slice(&chunk[..n]);
                     return Ok(true);
                 }
@@ -114,6 +137,14 @@ impl Conn {
     /// The next packet.
     #[track_caller]
     pub(crate) fn read_packet(&mut self) -> Packet {
+        if let Some(packet) = self.early.pop_front() {
+            return packet;
+        }
+        self.read_fresh()
+    }
+
+    #[track_caller]
+    fn read_fresh(&mut self) -> Packet {
         match self.read_by(Instant::now() + PATIENCE) {
             Outcome::Packet(packet) => packet,
             Outcome::Closed => panic!("closed where a packet was due"),
@@ -121,18 +152,35 @@ impl Conn {
         }
     }
 
-    /// The next packet, which must be of this kind.
+    /// The next packet, which must be of this kind. Where an answer is waited for, messages that
+    /// come before it are put aside for the next who reads.
     #[track_caller]
     pub(crate) fn read_kind(&mut self, kind: Kind) -> Packet {
-        let packet = self.read_packet();
-        assert_eq!(packet.kind, kind, "{packet:?}");
-        packet
+        if kind == Kind::Publish {
+            let packet = self.read_packet();
+            assert_eq!(packet.kind, kind, "{packet:?}");
+            return packet;
+        }
+        loop {
+            let packet = self.read_fresh();
+            if packet.kind == kind {
+                return packet;
+            }
+            assert_eq!(
+                packet.kind,
+                Kind::Publish,
+                "waiting for {kind:?}: {packet:?}"
+            );
+            self.early.push_back(packet);
+        }
     }
 
     /// The next PUBLISH; nothing is answered.
     #[track_caller]
     pub(crate) fn read_publish(&mut self) -> Received {
-        self.read_kind(Kind::Publish).publish.expect("a PUBLISH has it")
+        self.read_kind(Kind::Publish)
+            .publish
+            .expect("a PUBLISH has it")
     }
 
     /// Exactly these bytes come next.
@@ -153,6 +201,7 @@ impl Conn {
     /// The broker closes, and says nothing before.
     #[track_caller]
     pub(crate) fn expect_closed(&mut self) {
+        assert!(self.early.is_empty(), "unread: {:?}", self.early);
         match self.read_by(Instant::now() + PATIENCE) {
             Outcome::Closed => {}
             other => panic!("not closed: {other:?}"),
@@ -164,7 +213,11 @@ impl Conn {
     pub(crate) fn expect_closed_for(&mut self, reason: u8) {
         if self.version == Version::V5 {
             let packet = self.read_kind(Kind::Disconnect);
-            assert_eq!(packet.code, reason, "reason {:#04x}, {packet:?}", packet.code);
+            assert_eq!(
+                packet.code, reason,
+                "reason {:#04x}, {packet:?}",
+                packet.code
+            );
         }
         self.expect_closed();
     }
@@ -173,7 +226,7 @@ impl Conn {
     /// caller's to measure.
     #[track_caller]
     pub(crate) fn read_to_end(&mut self) -> Vec<Packet> {
-        let mut packets = Vec::new();
+        let mut packets: Vec<Packet> = self.early.drain(..).collect();
         loop {
             match self.read_by(Instant::now() + PATIENCE) {
                 Outcome::Packet(packet) => packets.push(packet),
@@ -234,7 +287,11 @@ impl Conn {
         if publish.qos == 0 {
             return 0;
         }
-        let kind = if publish.qos == 1 { Kind::PubAck } else { Kind::PubRec };
+        let kind = if publish.qos == 1 {
+            Kind::PubAck
+        } else {
+            Kind::PubRec
+        };
         let answer = self.read_kind(kind);
         assert_eq!(answer.id, publish.id, "[MQTT-2.2.1-5]");
         if publish.qos == 2 && answer.code < 0x80 {
@@ -273,6 +330,7 @@ impl Conn {
     /// PINGREQ is answered, and nothing comes before the answer.
     #[track_caller]
     pub(crate) fn ping(&mut self) {
+        assert!(self.early.is_empty(), "unread: {:?}", self.early);
         self.send(&[0xC0, 0]);
         self.expect(&[0xD0, 0]);
     }

@@ -9,13 +9,13 @@ mod packet;
 pub(crate) mod prop;
 mod websocket;
 
-pub(crate) use broker::{Broker, finish, run_once};
+pub(crate) use broker::{Broker, run_once, run_once_on};
 pub(crate) use bytes::{
     Connect, Publish, Will, ack, disconnect, packet, pingreq, raw_publish, reply, string,
     subscribe, subscribe_with, unsubscribe, varint,
 };
 pub(crate) use conn::{Conn, Outcome};
-pub(crate) use packet::{Kind, Packet, Received};
+pub(crate) use packet::Kind;
 pub(crate) use websocket::{Frame, handshake, http};
 
 /// The three protocol versions a client may speak, by the level byte of CONNECT.

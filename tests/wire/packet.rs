@@ -69,7 +69,10 @@ fn remaining_length(bytes: &[u8]) -> Option<(usize, usize)> {
     for (i, b) in bytes.iter().take(4).enumerate() {
         value |= usize::from(b & 0x7F) << (7 * i);
         if b & 0x80 == 0 {
-            assert!(i == 0 || *b != 0, "over-long variable byte integer [MQTT-1.5.5-1]");
+            assert!(
+                i == 0 || *b != 0,
+                "over-long variable byte integer [MQTT-1.5.5-1]"
+            );
             return Some((value, i + 1));
         }
     }
@@ -96,7 +99,10 @@ fn judge(whole: &[u8], header: usize, version: Version) -> Packet {
         let due = if kind == Kind::PubRel { 2 } else { 0 };
         assert_eq!(flags, due, "reserved flags [MQTT-2.1.3-1] in {whole:02x?}");
     }
-    let mut body = Body { bytes: &whole[header..], kind: whole[0] >> 4 };
+    let mut body = Body {
+        bytes: &whole[header..],
+        kind: whole[0] >> 4,
+    };
     let v5 = version == Version::V5;
     let mut packet = Packet {
         kind,
@@ -114,7 +120,10 @@ fn judge(whole: &[u8], header: usize, version: Version) -> Packet {
             assert!(ack_flags <= 1, "CONNACK flags {ack_flags} [MQTT-3.2.2-1]");
             packet.session_present = ack_flags == 1;
             packet.code = body.byte();
-            assert!(packet.code == 0 || ack_flags == 0, "session present in a refusal");
+            assert!(
+                packet.code == 0 || ack_flags == 0,
+                "session present in a refusal"
+            );
             if v5 {
                 packet.props = body.properties();
             }
@@ -151,7 +160,10 @@ fn judge(whole: &[u8], header: usize, version: Version) -> Packet {
     assert!(body.bytes.is_empty(), "bytes left over in {whole:02x?}");
     let legal = legal_codes(kind, v5);
     for code in packet.codes.iter().chain([&packet.code]) {
-        assert!(legal.contains(code), "code {code:#04x} in {kind:?} [MQTT-3.9.3-2 and others]");
+        assert!(
+            legal.contains(code),
+            "code {code:#04x} in {kind:?} [MQTT-3.9.3-2 and others]"
+        );
     }
     packet
 }
@@ -164,14 +176,12 @@ fn legal_codes(kind: Kind, v5: bool) -> &'static [u8] {
             0, 0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8A, 0x8C, 0x90, 0x95,
             0x97, 0x99, 0x9A, 0x9B, 0x9C, 0x9D, 0x9F,
         ],
-        (Kind::PubAck | Kind::PubRec, true) => {
-            &[0, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99]
-        }
+        (Kind::PubAck | Kind::PubRec, true) => &[0, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99],
         (Kind::PubRel | Kind::PubComp, true) => &[0, 0x92],
         (Kind::SubAck, false) => &[0, 1, 2, 0x80],
-        (Kind::SubAck, true) => {
-            &[0, 1, 2, 0x80, 0x83, 0x87, 0x8F, 0x91, 0x97, 0x9E, 0xA1, 0xA2]
-        }
+        (Kind::SubAck, true) => &[
+            0, 1, 2, 0x80, 0x83, 0x87, 0x8F, 0x91, 0x97, 0x9E, 0xA1, 0xA2,
+        ],
         (Kind::UnsubAck, true) => &[0, 0x11, 0x80, 0x83, 0x87, 0x8F, 0x91],
         (Kind::Disconnect, true) => &[
             0, 0x80, 0x81, 0x82, 0x83, 0x87, 0x89, 0x8B, 0x8D, 0x8E, 0x8F, 0x90, 0x93, 0x94, 0x95,
@@ -188,7 +198,10 @@ struct Body<'a> {
 
 impl<'a> Body<'a> {
     fn take(&mut self, n: usize) -> &'a [u8] {
-        assert!(n <= self.bytes.len(), "a length runs past the end of the packet");
+        assert!(
+            n <= self.bytes.len(),
+            "a length runs past the end of the packet"
+        );
         let (head, tail) = self.bytes.split_at(n);
         self.bytes = tail;
         head
@@ -227,7 +240,10 @@ impl<'a> Body<'a> {
         assert_ne!(qos, 3, "QoS 3 [MQTT-3.3.1-4]");
         assert!(!(dup && qos == 0), "DUP on QoS 0 [MQTT-3.3.1-2]");
         let topic = self.text();
-        assert!(!topic.contains(['+', '#']), "wildcard in {topic:?} [MQTT-3.3.2-2]");
+        assert!(
+            !topic.contains(['+', '#']),
+            "wildcard in {topic:?} [MQTT-3.3.2-2]"
+        );
         if qos > 0 {
             packet.id = self.id();
         }
@@ -236,7 +252,10 @@ impl<'a> Body<'a> {
         }
         let aliased = packet.props.number(prop::TOPIC_ALIAS);
         assert_ne!(aliased, Some(0), "topic alias 0 [MQTT-3.3.2-8]");
-        assert!(!topic.is_empty() || aliased.is_some(), "no topic and no alias");
+        assert!(
+            !topic.is_empty() || aliased.is_some(),
+            "no topic and no alias"
+        );
         packet.publish = Some(Received {
             dup,
             qos,
@@ -250,11 +269,18 @@ impl<'a> Body<'a> {
 
     fn properties(&mut self) -> Props {
         let n = self.varint() as usize;
-        let mut block = Body { bytes: self.take(n), kind: self.kind };
+        let mut block = Body {
+            bytes: self.take(n),
+            kind: self.kind,
+        };
         let mut props = Props::default();
         while !block.bytes.is_empty() {
             let id = block.byte();
-            assert!(prop::allowed(self.kind).contains(&id), "property {id} in kind {}", self.kind);
+            assert!(
+                prop::allowed(self.kind).contains(&id),
+                "property {id} in kind {}",
+                self.kind
+            );
             let twice = props.0.iter().any(|(i, _)| *i == id);
             let may_repeat = matches!(id, prop::USER_PROPERTY | prop::SUBSCRIPTION_ID);
             assert!(!twice || may_repeat, "property {id} twice");
@@ -271,9 +297,7 @@ impl<'a> Body<'a> {
                 Value::Number(u32::from(value))
             }
             19 | 33 | 34 | 35 => Value::Number(u32::from(self.two())),
-            2 | 17 | 24 | 39 => {
-                Value::Number(u32::from_be_bytes(self.take(4).try_into().unwrap()))
-            }
+            2 | 17 | 24 | 39 => Value::Number(u32::from_be_bytes(self.take(4).try_into().unwrap())),
             11 => Value::Number(self.varint()),
             9 | 22 => {
                 let n = usize::from(self.two());

@@ -163,7 +163,12 @@ pub(crate) fn allowed(kind: u8) -> &'static [u8] {
         ],
         4..=7 | 9 | 11 => &[REASON_STRING, USER_PROPERTY],
         14 => &[SERVER_REFERENCE, REASON_STRING, USER_PROPERTY],
-        15 => &[AUTHENTICATION_METHOD, AUTHENTICATION_DATA, REASON_STRING, USER_PROPERTY],
+        15 => &[
+            AUTHENTICATION_METHOD,
+            AUTHENTICATION_DATA,
+            REASON_STRING,
+            USER_PROPERTY,
+        ],
         _ => &[],
     }
 }

@@ -44,10 +44,20 @@ impl Frame {
     pub(crate) fn take(buffer: &mut Vec<u8>) -> Option<Self> {
         let (first, second) = (*buffer.first()?, *buffer.get(1)?);
         assert_eq!(second & 0x80, 0, "a server never masks (RFC 6455 5.1)");
-        assert_eq!(first & 0x70, 0, "reserved bits without an extension (RFC 6455 5.2)");
+        assert_eq!(
+            first & 0x70,
+            0,
+            "reserved bits without an extension (RFC 6455 5.2)"
+        );
         let (start, len) = match second {
-            126 => (4, usize::from(u16::from_be_bytes(buffer.get(2..4)?.try_into().unwrap()))),
-            127 => (10, u64::from_be_bytes(buffer.get(2..10)?.try_into().unwrap()) as usize),
+            126 => (
+                4,
+                usize::from(u16::from_be_bytes(buffer.get(2..4)?.try_into().unwrap())),
+            ),
+            127 => (
+                10,
+                u64::from_be_bytes(buffer.get(2..10)?.try_into().unwrap()) as usize,
+            ),
             n => (2, usize::from(n)),
         };
         if buffer.len() < start + len {
@@ -55,7 +65,11 @@ impl Frame {
         }
         let payload = buffer[start..start + len].to_vec();
         buffer.drain(..start + len);
-        Some(Self { fin: first & 0x80 != 0, opcode: first & 0x0F, payload })
+        Some(Self {
+            fin: first & 0x80 != 0,
+            opcode: first & 0x0F,
+            payload,
+        })
     }
 }
 
@@ -84,7 +98,9 @@ pub(crate) fn handshake(
 /// Sends a request and reads the head of the answer (empty if the peer closed without one).
 pub(crate) fn http(address: SocketAddr, request: &str) -> (TcpStream, String, Vec<u8>) {
     let mut stream = TcpStream::connect(address).expect("the listener accepts");
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
     stream.set_nodelay(true).unwrap();
     // The peer may close before it read everything; what it answered is still there to read.
     let _ = stream.write_all(request.as_bytes());
@@ -97,7 +113,13 @@ pub(crate) fn http(address: SocketAddr, request: &str) -> (TcpStream, String, Ve
         }
         match stream.read(&mut chunk) {
             Ok(n) if n > 0 => got.extend_from_slice(&chunk[..n]),
-            _ => return (stream, String::from_utf8_lossy(&got).into_owned(), Vec::new()),
+            _ => {
+                return (
+                    stream,
+                    String::from_utf8_lossy(&got).into_owned(),
+                    Vec::new(),
+                );
+            }
         }
     }
 }

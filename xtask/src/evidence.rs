@@ -1,7 +1,7 @@
 //! Where the tree cites the standards: lines of code that obey, tests that prove.
 
 use crate::cite::{Cite, cites};
-use crate::rust::Source;
+use crate::rust::{Function, Source};
 use crate::tree::Tree;
 use anyhow::Result;
 use std::collections::{BTreeMap, BTreeSet};
@@ -92,18 +92,56 @@ const KEYWORDS: [&str; 11] = [
 ];
 
 fn proofs(source: &Source, evidence: &mut Evidence) {
-    for function in source.functions.iter().filter(|function| function.test) {
+    let mut add = |cite: Cite, function: &Function| {
+        let place = Place {
+            path: source.path.clone(),
+            name: function.name.clone(),
+            line: function.signature,
+        };
+        evidence.tests.entry(cite).or_default().insert(place);
+    };
+    let tests = || source.functions.iter().filter(|function| function.test);
+    for function in tests() {
         for line in function.first..=function.last {
             for cite in cites(source.line(line)).into_iter().flatten() {
-                let place = Place {
-                    path: source.path.clone(),
-                    name: function.name.clone(),
-                    line: function.signature,
-                };
-                evidence.tests.entry(cite).or_default().insert(place);
+                add(cite, function);
             }
         }
     }
+    // A row of a table beside the tests is proven by those that name the table.
+    for line in (0..source.lines()).filter(|line| source.function(*line).is_none()) {
+        let Some(table) = table(source, line) else {
+            continue;
+        };
+        for cite in cites(source.line(line)).into_iter().flatten() {
+            for function in tests().filter(|function| names(source, function, table)) {
+                add(cite.clone(), function);
+            }
+        }
+    }
+}
+
+/// Name of the constant among whose lines a line of tests stands.
+fn table(source: &Source, line: usize) -> Option<&str> {
+    if !source.is_test(line) {
+        return None;
+    }
+    (0..=line).rev().find_map(|line| {
+        let code = source.code(line).trim_start();
+        let rest = code
+            .strip_prefix("const ")
+            .or_else(|| code.strip_prefix("static "))?;
+        rest.split(':').next()
+    })
+}
+
+fn names(source: &Source, function: &Function, table: &str) -> bool {
+    (function.signature..=function.last).any(|line| {
+        source
+            .code(line)
+            .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .any(|w| w == table)
+    })
 }
 
 /// Python and JavaScript tests: an id belongs to the function it stands in or directly above.
@@ -145,6 +183,24 @@ fn defined(line: &str) -> Option<&str> {
 mod tests {
     use super::*;
     use crate::cite::Standard;
+
+    #[test]
+    fn a_row_of_a_table_is_proven_by_who_names_the_table() {
+        let open = '[';
+        let text = format!(
+            "const ROWS: [u8; 1] = [\n    1, // {open}MQTT-1.1.1-1]\n];\n#[test]\nfn reads() {{\n    \
+             for row in ROWS {{}}\n}}\n#[test]\nfn other() {{}}\n"
+        );
+        let mut evidence = Evidence::default();
+        proofs(&Source::new("crates/a/tests/b.rs", text), &mut evidence);
+        let names: Vec<&str> = evidence
+            .tests
+            .values()
+            .flatten()
+            .map(|place| place.name.as_str())
+            .collect();
+        assert_eq!(names, ["reads"]);
+    }
 
     #[test]
     fn tells_code_from_tests() {

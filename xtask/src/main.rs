@@ -31,7 +31,7 @@ cargo xtask <command>
   ci                        everything that must pass before a change lands
   tidy                      the shape of the tree: imports, sizes, names, map, spec ids
   spec [--check]            write docs/conformance.md, or fail if it is stale
-  mutate [--seed N] [--rows N] [--id ID]...
+  mutate [--seed N] [--rows N] [--id ID]... [--package P]
                             disable lines that obey the standard, see the named tests fail
   show ISSUE [LINE]         run the must-show lines of an issue
   windows                   check that the Windows target compiles

@@ -11,18 +11,20 @@ use crate::spec::{Statement, Who, statements};
 use crate::tree::Tree;
 use anyhow::{Context as _, Result, bail, ensure};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A test that does not end in this time was disabled into a standstill, which counts as a failure.
-const TEST_SECS_MAX: u64 = 180;
+const TEST_SECS_MAX: u64 = 120;
 
 struct Options {
     seed: u64,
     rows: usize,
     /// Only these ids, for work on a single row.
     ids: Vec<String>,
+    /// Only rows whose code and tests stand in one crate, which then is all that must pass.
+    package: Option<String>,
 }
 
 enum Outcome {
@@ -34,7 +36,17 @@ enum Outcome {
 
 pub(crate) fn run(tree: &Tree, args: &[String]) -> Result<()> {
     let options = parse(args)?;
-    let evidence = collect(tree)?;
+    let mut evidence = collect(tree)?;
+    if let Some(name) = &options.package {
+        let folder = format!("crates/{name}/");
+        for places in evidence
+            .code
+            .values_mut()
+            .chain(evidence.tests.values_mut())
+        {
+            places.retain(|place| place.path.starts_with(&folder));
+        }
+    }
     let statements = statements(tree)?;
     let mut rows: Vec<&Statement> = statements
         .iter()
@@ -46,7 +58,7 @@ pub(crate) fn run(tree: &Tree, args: &[String]) -> Result<()> {
         "no row has both a line of code and a Rust test of its own"
     );
     shuffle(&mut rows, options.seed);
-    let bench = Bench::prepare(tree)?;
+    let bench = Bench::prepare(tree, options.package.as_deref())?;
     println!(
         "mutate: {} rows to draw from, seed {}",
         rows.len(),
@@ -91,6 +103,7 @@ fn parse(args: &[String]) -> Result<Options> {
         seed: 1,
         rows: 20,
         ids: Vec::new(),
+        package: None,
     };
     for pair in args.chunks(2) {
         let [name, value] = pair else {
@@ -99,6 +112,7 @@ fn parse(args: &[String]) -> Result<Options> {
         match name.as_str() {
             "--seed" => options.seed = value.parse()?,
             "--rows" => options.rows = value.parse()?,
+            "--package" => options.package = Some(value.clone()),
             "--id" => options.ids.push(value.clone()),
             other => bail!("no option {other}"),
         }
@@ -107,7 +121,10 @@ fn parse(args: &[String]) -> Result<Options> {
 }
 
 fn has_own_proof(row: &Statement, evidence: &Evidence) -> bool {
-    evidence.code.contains_key(&row.cite)
+    evidence
+        .code
+        .get(&row.cite)
+        .is_some_and(|places| !places.is_empty())
         && evidence
             .tests
             .get(&row.cite)
@@ -140,7 +157,7 @@ struct Bench {
 
 impl Bench {
     /// Copies what changed since the last run and makes sure that the tests pass as they are.
-    fn prepare(tree: &Tree) -> Result<Self> {
+    fn prepare(tree: &Tree, package: Option<&str>) -> Result<Self> {
         let folder = tree.join("target/mutate");
         let copy = Tree::at(&folder.join("tree"));
         let files = tree.files()?;
@@ -169,11 +186,19 @@ impl Bench {
             black_box,
         };
         println!("mutate: the tests as they are");
-        let mut command = bench.cargo(&["test", "--workspace", "--exclude", "xtask", "--quiet"]);
-        ensure!(
-            command.stdout(Stdio::null()).status()?.success(),
-            "the tests must pass first"
-        );
+        let mut command = bench.cargo(&["test", "--quiet"]);
+        match package {
+            Some(name) => command.args(["--package", name]),
+            None => command.args(["--workspace", "--exclude", "xtask"]),
+        };
+        let out = command.output()?;
+        if !out.status.success() {
+            print!("{}", String::from_utf8_lossy(&out.stdout));
+            bail!(
+                "the tests must pass first: {}",
+                String::from_utf8_lossy(&out.stderr)
+            );
+        }
         Ok(bench)
     }
 
@@ -268,8 +293,11 @@ impl Bench {
 
     /// The target that a file of the root's `tests/` is part of: its own, or the one of `main.rs`.
     fn black_box_target(&self, path: &str) -> Option<&str> {
-        let main = path.starts_with("tests/").then(|| self.black_box.get("tests/main.rs"));
-        self.black_box.get(path).or(main.flatten()).map(String::as_str)
+        let main = path
+            .starts_with("tests/")
+            .then(|| self.black_box.get("tests/main.rs"));
+        let own = self.black_box.get(path);
+        own.or_else(|| main.flatten()).map(String::as_str)
     }
 
     /// The first of the named tests that fails, does not compile or does not end.
@@ -289,18 +317,38 @@ impl Bench {
             );
             args.push("--");
             args.extend(names.iter().map(String::as_str));
-            if let Some(how) = run_limited(self.cargo(&args))? {
-                let names: Vec<&str> = names.iter().map(String::as_str).collect();
-                return Ok(Some(format!("{} {how}", names.join(" "))));
+            let log = self.target.join("tests.log");
+            match run_limited(self.cargo(&args), &log)? {
+                Run::Passed => {}
+                Run::Endless => return Ok(Some("never ends".to_owned())),
+                Run::Failed => {
+                    let text = String::from_utf8_lossy(&std::fs::read(&log)?).into_owned();
+                    let failed = failed_tests(&text);
+                    // A name given to cargo also selects longer names; those do not count. A run
+                    // that names no test broke down as a whole.
+                    if failed.is_empty() {
+                        return Ok(Some("the test run breaks down".to_owned()));
+                    }
+                    if let Some(name) = failed.iter().find(|name| names.contains(**name)) {
+                        return Ok(Some(format!("{name} fails")));
+                    }
+                }
             }
         }
         Ok(None)
     }
 }
 
-/// Runs a command to its end or its time limit; says how it failed.
-fn run_limited(mut command: Command) -> Result<Option<&'static str>> {
-    command.stdout(Stdio::null()).stderr(Stdio::null());
+enum Run {
+    Passed,
+    Failed,
+    Endless,
+}
+
+/// Runs a command to its end or its time limit; what it prints goes to a file.
+fn run_limited(mut command: Command, log: &Path) -> Result<Run> {
+    let file = std::fs::File::create(log)?;
+    command.stdout(file.try_clone()?).stderr(file);
     // A group of its own, so that a test that hangs can be ended with all that it started.
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
@@ -308,17 +356,28 @@ fn run_limited(mut command: Command) -> Result<Option<&'static str>> {
     let deadline = Instant::now() + Duration::from_secs(TEST_SECS_MAX);
     loop {
         if let Some(status) = child.try_wait()? {
-            return Ok((!status.success()).then_some("fails"));
+            return Ok(if status.success() {
+                Run::Passed
+            } else {
+                Run::Failed
+            });
         }
         if Instant::now() > deadline {
             let group = format!("-{}", child.id());
             let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
-            child.kill()?;
             child.wait()?;
-            return Ok(Some("never ends"));
+            return Ok(Run::Endless);
         }
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// Last parts of the names of failed tests, as the test harness lists them.
+fn failed_tests(text: &str) -> Vec<&str> {
+    text.lines()
+        .filter_map(|line| line.strip_prefix("---- ")?.strip_suffix(" stdout ----"))
+        .map(|path| path.rsplit("::").next().unwrap_or(path))
+        .collect()
 }
 
 /// Lines to disable: those inside bodies, or, where there are none, the items whose doc has the id.

@@ -93,6 +93,10 @@ impl Editor<'_> {
         let mask = &self.source.mask;
         let Some(open) = body(mask, from) else { return };
         let answer = mask[from..open].split("->").nth(1).map_or("", str::trim);
+        if answer.starts_with("Result<") && !answer.starts_with("Result<()") {
+            self.checks_off(open, found);
+            return;
+        }
         let values: &[&str] = if answer.is_empty() {
             &["return"]
         } else if answer.starts_with("Result<()") {
@@ -109,6 +113,54 @@ impl Editor<'_> {
             let with = format!("{{ if true {{ {value}; }}");
             self.put(open, open + 1, &with, value, found);
         }
+    }
+
+    /// A function that refuses or gives a value refuses nothing any more: its guards never hold, and
+    /// its calls that only check are gone.
+    fn checks_off(&self, open: usize, found: &mut Vec<Mutation>) {
+        let Source { text, mask, .. } = self.source;
+        let Some(close) = closing(mask, open) else {
+            return;
+        };
+        let mut edits: Vec<(usize, usize, &str)> = Vec::new();
+        let last = self.source.line_at(close);
+        for line in self.source.line_at(open) + 1..last {
+            let code = self.source.code(line);
+            let from = self.source.start(line) + indent(code);
+            let code = code.trim_start();
+            if code.starts_with("if ")
+                && let Some(block) = body(mask, from)
+                && let Some(end) = closing(mask, block)
+                && mask[block..end].contains("Err(")
+            {
+                let chain = keyword(&mask[from..block], "let").is_some();
+                edits.push((
+                    from + 2,
+                    from + 2,
+                    if chain { " false &&" } else { " false && (" },
+                ));
+                edits.push((block, block, if chain { "" } else { ")" }));
+            } else if code.ends_with(")?;") && is_word(code.as_bytes()[0]) {
+                let lead = ["let ", "return ", "Ok("]
+                    .iter()
+                    .any(|word| code.starts_with(word));
+                if !lead && assignment(code).is_none() {
+                    edits.push((from, from + code.len(), ""));
+                }
+            }
+        }
+        if edits.is_empty() {
+            return;
+        }
+        let mut changed = text.clone();
+        for (from, to, with) in edits.into_iter().rev() {
+            changed.replace_range(from..to, with);
+        }
+        let what = format!("{}:{} checks off", self.source.path, self.line + 1);
+        found.push(Mutation {
+            what,
+            text: changed,
+        });
     }
 
     /// `pattern => ...` becomes `pattern if false => ...`.
@@ -371,6 +423,10 @@ mod tests {
         check(
             "/// HERE\n// HERE\npub fn g(&self) -> bool {\n x\n}",
             "/// HERE\n// HERE\npub fn g(&self) -> bool { if true { return true; }\n x\n}",
+        );
+        check(
+            "/// HERE\npub fn g() -> Result<A, B> {\nc()?;\nif d {\nreturn Err(e);\n}\nOk(a)\n}",
+            "/// HERE\npub fn g() -> Result<A, B> {\n\nif false && ( d ){\nreturn Err(e);\n}\nOk(a)\n}",
         );
     }
 }

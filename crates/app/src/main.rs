@@ -6,7 +6,6 @@ mod cli;
 mod files;
 mod holder;
 mod log;
-mod shim;
 mod signals;
 mod text;
 
@@ -14,10 +13,9 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use broker::config::{Config, ConfigError, Loaded};
+use broker::{Handle, StartError, start};
 
 use cli::{Options, Parsed};
-// Becomes `use broker::{Handle, StartError, start}`.
-use shim::{Handle, StartError, start};
 use signals::Signal;
 use text::Text;
 
@@ -110,8 +108,10 @@ fn reload(
 
 /// A start that failed, with the process that holds the port where the system tells.
 fn explain(error: &StartError, text: Text) -> String {
-    match error.in_use() {
-        Some(address) => text.port_in_use(address, holder::holder(address).as_deref()),
-        None => error.to_string(),
+    match error {
+        StartError::Listen { key, address, .. } if error.in_use().is_some() => {
+            text.port_in_use(*address, holder::holder(*address).as_deref(), key)
+        }
+        _ => error.to_string(),
     }
 }

@@ -145,18 +145,24 @@ impl Text {
 
     // Errors.
 
-    pub(crate) fn port_in_use(self, address: SocketAddr, holder: Option<&str>) -> String {
+    /// `key` is the listener's, such as `tcp.default`.
+    pub(crate) fn port_in_use(
+        self,
+        address: SocketAddr,
+        holder: Option<&str>,
+        key: &str,
+    ) -> String {
         let port = address.port();
         self.pick(
             format!(
                 "port {port} is used by {}; stop it, or listen elsewhere, for example \
-                 --set listeners.tcp.default.bind={}",
+                 --set listeners.{key}.bind={}",
                 holder.unwrap_or("another process"),
                 other_port(port)
             ),
             format!(
                 "端口 {port} 已被{}占用；请停止它，或换一个端口，例如 \
-                 --set listeners.tcp.default.bind={}",
+                 --set listeners.{key}.bind={}",
                 holder.map_or_else(|| "其他进程".to_owned(), |name| format!(" {name} ")),
                 other_port(port)
             ),
@@ -222,13 +228,13 @@ mod tests {
     #[test]
     fn port_in_use_names_the_holder_in_one_line() {
         let address = SocketAddr::from(([0, 0, 0, 0], 1883));
-        let en = Text(Lang::En).port_in_use(address, Some("812 mosquitto"));
+        let en = Text(Lang::En).port_in_use(address, Some("812 mosquitto"), "tcp.default");
         assert!(
             en.starts_with("port 1883 is used by 812 mosquitto; stop it"),
             "{en}"
         );
         assert!(!en.contains('\n') && en.ends_with("bind=1884"));
-        let zh = Text(Lang::Zh).port_in_use(address, None);
+        let zh = Text(Lang::Zh).port_in_use(address, None, "ws.web");
         assert!(zh.starts_with("端口 1883 已被其他进程占用；"), "{zh}");
     }
 }

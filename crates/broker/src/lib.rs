@@ -1,3 +1,143 @@
-//! Stub.
+//! Where I/O lives: sockets, threads, clocks. What MQTT means is in `engine`; this crate moves bytes,
+//! time and batches between sockets, shards and the log.
+
 pub mod config;
+mod control;
+mod settings;
+mod shard;
 pub mod transport;
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use config::Config;
+use control::{listeners, log, sys};
+use shard::{Letter, Post, Worker};
+
+/// How long connections get to take their last bytes at the end.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(4);
+
+/// A running broker.
+pub struct Handle {
+    listeners: Vec<(String, SocketAddr)>,
+    post: Arc<Post>,
+    workers: Vec<JoinHandle<()>>,
+    sys: sys::Publisher,
+}
+
+/// Why a broker did not start: one line with cause and remedy.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    #[error(
+        "cannot listen on {address} for {listener}: {source}; free the port, or choose another with \
+         --set listeners.{key}.bind=..."
+    )]
+    Listen { listener: String, key: String, address: SocketAddr, source: io::Error },
+    #[error("no listener is enabled; set listeners.tcp.default.enabled=true")]
+    NoListener,
+    #[error("the system refused what a shard needs ({what}): {source}")]
+    System { what: &'static str, source: io::Error },
+}
+
+impl StartError {
+    /// The address that somebody else listens on, if that is why.
+    #[must_use]
+    pub fn in_use(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Listen { address, source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
+                Some(*address)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Starts all listeners and shards, or nothing.
+///
+/// # Errors
+/// If an address cannot be listened on or the system refuses a thread or a poll.
+pub fn start(config: Config) -> Result<Handle, StartError> {
+    let count = settings::shards(&config);
+    let engine = Arc::new(settings::engine(&config, count));
+    let bound = listeners::open(&config)?;
+    let addresses = bound.iter().map(|l| (l.id.to_string(), l.address)).collect();
+    let ports = listeners::ports(&bound);
+    let limits = Arc::new(settings::Limits::new(&config));
+    let (post, polls) = Post::new(count)
+        .map_err(|source| StartError::System { what: "event queue", source })?;
+    let post = Arc::new(post);
+    let log = log::memory(&post);
+    let epoch = Instant::now();
+    let seed = seed();
+    let mut bound = Some(bound);
+    let mut workers = Vec::new();
+    for (id, poll) in (0..count).zip(polls) {
+        let parts = shard::Parts {
+            id,
+            count,
+            seed,
+            epoch,
+            engine: engine.clone(),
+            limits: limits.clone(),
+            ports,
+            post: post.clone(),
+            log: log.clone(),
+            poll,
+            // Shard 0 accepts and reads up to CONNECT; then the socket moves to its session's home.
+            listeners: bound.take().unwrap_or_default(),
+        };
+        let worker = Worker::new(parts)
+            .map_err(|source| StartError::System { what: "listener registration", source })?;
+        let thread = std::thread::Builder::new().name(format!("shard-{id}"));
+        let spawned = thread.spawn(move || worker.run());
+        workers.push(spawned.map_err(|source| StartError::System { what: "thread", source })?);
+    }
+    let sys = sys::Publisher::start(&post, config.mqtt.sys_interval, epoch)
+        .map_err(|source| StartError::System { what: "thread", source })?;
+    Ok(Handle { listeners: addresses, post, workers, sys })
+}
+
+impl Handle {
+    /// Listener ids (`tcp:default`) and the addresses they are bound to.
+    #[must_use]
+    pub fn listeners(&self) -> Vec<(String, SocketAddr)> {
+        self.listeners.clone()
+    }
+
+    /// Applies what can change without a restart.
+    pub fn reload(&self, config: Config) {
+        let count = self.post.count();
+        let engine = Arc::new(settings::engine(&config, count));
+        let limits = Arc::new(settings::Limits::new(&config));
+        for shard in 0..count {
+            self.post.send(shard, Letter::Configure(engine.clone(), limits.clone()));
+        }
+        self.sys.set_interval(config.mqtt.sys_interval);
+    }
+
+    /// Ends by the book: no new connections, DISCONNECT 0x8B to MQTT 5 clients, wills, what is written
+    /// is flushed. Takes at most five seconds.
+    pub fn shutdown(self) {
+        self.sys.stop();
+        let until = Instant::now() + SHUTDOWN_MAX;
+        for shard in 0..self.post.count() {
+            self.post.send(shard, Letter::ShutDown(until));
+        }
+        for worker in self.workers {
+            // A worker that panicked has reported it; the others still end in order.
+            let _ = worker.join();
+        }
+    }
+}
+
+/// Client ids are chosen by strangers, so hashes are keyed by what they cannot know.
+fn seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(std::process::id()) | 1
+}

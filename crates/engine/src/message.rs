@@ -95,6 +95,50 @@ impl Message {
         }
     }
 
+    /// Appends its stored form; [`Message::decode`] reads it.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let expires = self.expires.map_or(0, |t| t.0);
+        out.push(self.qos.bits() | u8::from(self.retain) << 2);
+        out.extend_from_slice(&self.publisher.shard.to_be_bytes());
+        out.extend_from_slice(&self.publisher.generation.to_be_bytes());
+        out.extend_from_slice(&self.publisher.slot.to_be_bytes());
+        out.extend_from_slice(&expires.to_be_bytes());
+        out.extend_from_slice(&self.topic_bytes.to_be_bytes());
+        out.extend_from_slice(&self.forwarded_bytes.to_be_bytes());
+        out.extend_from_slice(&self.block);
+    }
+
+    /// Reads what [`Message::encode`] wrote; `None` for anything else.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let (&bits, bytes) = bytes.split_first()?;
+        let (shard, bytes) = bytes.split_first_chunk::<2>()?;
+        let (generation, bytes) = bytes.split_first_chunk::<2>()?;
+        let (slot, bytes) = bytes.split_first_chunk::<4>()?;
+        let (expires, bytes) = bytes.split_first_chunk::<8>()?;
+        let (topic, bytes) = bytes.split_first_chunk::<2>()?;
+        let (forwarded, block) = bytes.split_first_chunk::<4>()?;
+        let (topic_bytes, forwarded_bytes) =
+            (u16::from_be_bytes(*topic), u32::from_be_bytes(*forwarded));
+        let name = std::str::from_utf8(block.get(..usize::from(topic_bytes))?).ok()?;
+        Topic::parse(name, u16::MAX).ok()?;
+        block.get(..usize::from(topic_bytes) + usize::try_from(forwarded_bytes).ok()?)?;
+        let expires = u64::from_be_bytes(*expires);
+        Some(Self {
+            publisher: SessionRef {
+                shard: u16::from_be_bytes(*shard),
+                generation: u16::from_be_bytes(*generation),
+                slot: u32::from_be_bytes(*slot),
+            },
+            qos: QoS::from_bits(bits & 3)?,
+            retain: bits & 4 != 0,
+            expires: (expires != 0).then_some(Time(expires)),
+            topic_bytes,
+            forwarded_bytes,
+            block: block.into(),
+        })
+    }
+
     /// Bytes it occupies, for the bounds of queues and stores.
     #[must_use]
     pub fn bytes(&self) -> usize {

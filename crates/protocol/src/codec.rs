@@ -146,10 +146,7 @@ pub fn varint_len(value: u32) -> usize {
 /// [MQTT-1.5.4-2], and for U+0001..U+001F, U+007F..U+009F and non-characters (1.5.4).
 #[inline]
 pub fn utf8(bytes: &[u8]) -> Result<&str, DecodeError> {
-    // No early exit: without branches the compiler checks many bytes at once.
-    let printable = bytes
-        .iter()
-        .fold(true, |all, byte| all & is_printable(*byte));
+    let printable = scan(bytes).printable;
     let text = text(bytes)?;
     if !printable {
         unicode(text)?;
@@ -157,10 +154,55 @@ pub fn utf8(bytes: &[u8]) -> Result<&str, DecodeError> {
     Ok(text)
 }
 
-/// Whether a byte is a printable ASCII character: nothing that 1.5.4 could refuse.
+/// What one pass over text, a topic name or filter tells.
+#[derive(Clone, Copy)]
+pub(crate) struct Scan {
+    /// Printable ASCII only: nothing that 1.5.4 could refuse.
+    pub(crate) printable: bool,
+    /// Has `+` or `#`.
+    pub(crate) wildcard: bool,
+    pub(crate) slashes: usize,
+}
+
+/// Looks at eight bytes at once, as one number, without branches. Hot: each PUBLISH has its topic
+/// here, and byte by byte this took five times as long.
 #[inline]
-pub(crate) fn is_printable(byte: u8) -> bool {
-    byte.wrapping_sub(0x20) < 0x5F
+pub(crate) fn scan(bytes: &[u8]) -> Scan {
+    let (mut odd, mut wildcard, mut slashes) = (0, 0, 0_u32);
+    let mut look = |word: u64| {
+        // Above 0x7F, below 0x20, or 0x7F.
+        odd |= word & each(0x80) | zeros(word & each(0x60)) | zeros(word ^ each(0x7F));
+        // `+` and `#` differ in one bit.
+        wildcard |= zeros((word | each(0x08)) ^ each(b'+'));
+        slashes = slashes.wrapping_add(zeros(word ^ each(b'/')).count_ones());
+    };
+    let (words, rest) = bytes.as_chunks();
+    for word in words {
+        look(u64::from_le_bytes(*word));
+    }
+    // Spaces fill the last word up; they count as nothing.
+    let last = rest
+        .iter()
+        .fold(each(b' '), |word, byte| word << 8 | u64::from(*byte));
+    look(last);
+    Scan {
+        printable: odd == 0,
+        wildcard: wildcard != 0,
+        slashes: size(slashes),
+    }
+}
+
+/// The byte in each place of a word.
+#[inline]
+const fn each(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; 8])
+}
+
+/// The highest bit of each byte that is zero; no other bit. Carries stay within their bytes.
+#[inline]
+const fn zeros(word: u64) -> u64 {
+    let low = each(0x7F);
+    !((word & low).wrapping_add(low) | word | low)
 }
 
 /// Well-formed UTF-8 [MQTT-1.5.4-1]; a byte order mark stays [MQTT-1.5.4-3].
@@ -360,6 +402,33 @@ mod tests {
                 "{bytes:02x?}"
             );
         }
+    }
+
+    /// Each byte in each place of a word, and past its end.
+    #[test]
+    fn scans() {
+        for byte in 0..=255_u8 {
+            for len in 1..20 {
+                for at in 0..len {
+                    let mut bytes = vec![b'a'; len];
+                    bytes[at] = byte;
+                    let got = scan(&bytes);
+                    assert_eq!(
+                        got.printable,
+                        (0x20..0x7F).contains(&byte),
+                        "{byte} {at}/{len}"
+                    );
+                    assert_eq!(
+                        got.wildcard,
+                        byte == b'+' || byte == b'#',
+                        "{byte} {at}/{len}"
+                    );
+                    assert_eq!(got.slashes, usize::from(byte == b'/'), "{byte} {at}/{len}");
+                }
+            }
+        }
+        assert_eq!(scan(b"").slashes, 0);
+        assert_eq!(scan(&[b'/'; 65_535]).slashes, 65_535);
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub use frame::{Frame, frame, kind};
 pub use packet::{
     Ack, AckKind, Auth, ConnAck, Connect, Disconnect, Options, Packet, Publish, Request,
     RetainHandling, SubAck, Subscribe, UnsubAck, Unsubscribe, Will, ack, auth, connack, connect,
-    decode, decode_from_server, disconnect, pingreq, pingresp, publish, suback, subscribe,
+    decode, decode_from_server, disconnect, pingreq, pingresp, publish, run, suback, subscribe,
     unsuback, unsubscribe,
 };
 pub use property::{Properties, Property};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use protocol::{
     Frame, PacketId, QoS, Reason, Topic,
-    packet::{ack::AckKind, publish},
+    packet::{ack::AckKind, publish, run},
 };
 
 use super::{Close, Mail, Request, Shard, Sink, Verdict, deliver::Shot, protocol_error, refuse};
@@ -36,7 +36,7 @@ impl Shard {
         let limits = self.settings.limits;
         let version = self.session(slot).version;
         let packet = publish::decode(f.first, f.body, version, &limits).map_err(refuse)?;
-        if f.first == publish::PLAIN && packet.alias.is_none() && packet.properties.is_empty() {
+        if f.first == run::PLAIN && packet.alias.is_none() && packet.properties.is_empty() {
             return self.on_run(slot, &packet, f.len, bytes, sink);
         }
         self.metrics.add(Counter::PacketsReceived, 1);

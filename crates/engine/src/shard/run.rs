@@ -3,7 +3,7 @@
 //! What a run may skip is only what is the same for each of its packets: topic, flags, rights. In bulk
 //! this is worth a factor of 1.6 over one packet at a time.
 
-use protocol::{QoS, Topic, Version, packet::publish};
+use protocol::{QoS, Topic, Version, packet::publish, run as frames};
 
 use super::{Mail, Run, Shard, Sink, Verdict, deliver::Shot};
 use crate::{
@@ -42,7 +42,7 @@ impl Shard {
         let topic = Topic::trusted(packet.topic);
         let max = self.settings.limits.packet_bytes_max as usize;
         let payload_max = self.settings.payload_bytes_max as usize;
-        let mut run = Packets {
+        let mut packets = Packets {
             publisher: self.reference(slot),
             version,
             topic,
@@ -52,18 +52,19 @@ impl Shard {
         };
         let mut end = len;
         while end < RUN_BYTES_MAX {
-            let Some((next, payload)) = publish::same_topic(&bytes[end..], packet.topic, version)
+            let Some((next, payload)) = frames::same_topic(&bytes[end..], packet.topic, version)
             else {
                 break;
             };
             if next > max || payload > payload_max {
                 break;
             }
-            run.longest = run.longest.max(next);
-            run.count += 1;
+            packets.longest = packets.longest.max(next);
+            packets.count += 1;
             end += next;
         }
-        run.bytes = &bytes[..end];
+        packets.bytes = &bytes[..end];
+        let run = packets;
         self.metrics.add(Counter::PacketsReceived, run.count);
         self.metrics.received(QoS::AtMostOnce, run.count);
         let view = view(&run, packet.payload);
@@ -103,13 +104,13 @@ impl Shard {
     fn deliver_run(&mut self, run: &Packets<'_>, route: &Route, sink: &mut impl Sink) {
         for target in &route.targets {
             if !self.copy_run(run, target, sink) {
-                for payload in publish::payloads(run.bytes, run.version) {
+                for payload in frames::payloads(run.bytes, run.version) {
                     self.deliver(target, &mut Shot::new(view(run, payload)), false, sink);
                 }
             }
         }
         if !route.groups.is_empty() {
-            for payload in publish::payloads(run.bytes, run.version) {
+            for payload in frames::payloads(run.bytes, run.version) {
                 let message = Shot::new(view(run, payload)).arc();
                 for group in &route.groups {
                     self.dispatch(*group, &message, sink);
@@ -140,8 +141,8 @@ impl Shard {
     }
 
     pub(super) fn on_remote_run(&mut self, run: &Run, sink: &mut impl Sink) {
-        let mut whole = publish::payloads(&run.bytes, run.version);
-        let Some((topic, _)) = whole.topic() else { return };
+        let mut whole = frames::payloads(&run.bytes, run.version);
+        let Some(topic) = whole.topic() else { return };
         let packets = Packets {
             publisher: run.publisher,
             version: run.version,
@@ -161,7 +162,7 @@ impl Shard {
     }
 
     fn one_by_one(&mut self, run: &Packets<'_>, mut hint: u32, sink: &mut impl Sink) -> u32 {
-        for payload in publish::payloads(run.bytes, run.version) {
+        for payload in frames::payloads(run.bytes, run.version) {
             let view = view(run, payload);
             if let Some(allowed) = self.acl.publish(&crate::acl::Principal::Broker, view) {
                 (hint, _) = self.publish(allowed, hint, sink);

@@ -7,6 +7,7 @@ pub mod connack;
 pub mod connect;
 pub mod disconnect;
 pub mod publish;
+pub mod run;
 pub mod suback;
 pub mod subscribe;
 pub mod unsuback;

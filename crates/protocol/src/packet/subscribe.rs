@@ -58,7 +58,7 @@ impl Options {
     /// The options byte of a version.
     ///
     /// # Errors
-    /// `Malformed` for reserved bits [MQTT-3.8.3-5] [3.1.1 MQTT-3-8.3-4], `Protocol` for
+    /// `Malformed` for reserved bits [MQTT-3.8.3-5] [3.1.1 MQTT-3.8.3-4], `Protocol` for
     /// version 5's QoS 3 and retain handling 3 (3.8.3.1).
     pub fn from_bits(bits: u8, version: Version) -> Result<Self, DecodeError> {
         let reserved = if version.is_v5() { 0xC0 } else { 0xFC };

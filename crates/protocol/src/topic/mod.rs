@@ -3,7 +3,7 @@
 
 use std::str::Split;
 
-use crate::codec::{is_printable, text, unicode};
+use crate::codec::{Scan, scan, text, unicode};
 use crate::error::DecodeError;
 
 /// A topic name: not empty, no wildcards, no U+0000, at most 65,535 bytes.
@@ -11,6 +11,13 @@ use crate::error::DecodeError;
 pub struct Topic<'a>(&'a str);
 
 impl<'a> Topic<'a> {
+    /// A name that was checked before, for instance when it was stored.
+    #[inline]
+    pub fn trusted(name: &'a str) -> Self {
+        debug_assert!(Self::parse(name, u16::MAX).is_ok(), "not a topic name: {name:?}");
+        Self(name)
+    }
+
     /// Checks a topic name. `levels_max` bounds its levels, which are one more than its slashes.
     ///
     /// # Errors
@@ -18,7 +25,11 @@ impl<'a> Topic<'a> {
     /// 65,535 bytes [MQTT-4.7.3-3], has a wildcard [MQTT-3.3.2-2] or too many levels.
     #[inline]
     pub fn parse(name: &'a str, levels_max: u16) -> Result<Self, DecodeError> {
-        scan(name.as_bytes()).check_topic(name.len(), levels_max)?;
+        let scan = scan(name.as_bytes());
+        check_topic(&scan, name.len(), levels_max)?;
+        if !scan.printable && name.contains('\0') {
+            return Err(DecodeError::TopicInvalid(NUL));
+        }
         Ok(Self(name))
     }
 
@@ -30,7 +41,7 @@ impl<'a> Topic<'a> {
         if !scan.printable {
             unicode(name)?;
         }
-        scan.check_topic(bytes.len(), levels_max)?;
+        check_topic(&scan, bytes.len(), levels_max)?;
         Ok(Self(name))
     }
 
@@ -57,6 +68,13 @@ impl<'a> Topic<'a> {
 pub struct Filter<'a>(&'a str);
 
 impl<'a> Filter<'a> {
+    /// A filter that was checked before, for instance when it was stored.
+    #[inline]
+    pub fn trusted(filter: &'a str) -> Self {
+        debug_assert!(Self::parse(filter, u16::MAX).is_ok(), "not a filter: {filter:?}");
+        Self(filter)
+    }
+
     /// Checks a topic filter; `$share/` means nothing here, see [`SharedFilter`].
     ///
     /// # Errors
@@ -75,7 +93,7 @@ impl<'a> Filter<'a> {
         if scan.slashes >= usize::from(levels_max) {
             return fault(DEEP);
         }
-        if scan.nul {
+        if !scan.printable && filter.contains('\0') {
             return fault(NUL);
         }
         if scan.wildcard {
@@ -164,55 +182,25 @@ const LONG: &str = "longer than 65,535 bytes";
 const DEEP: &str = "too many levels";
 const NUL: &str = "has U+0000";
 
-/// What one pass over a name or filter tells.
-struct Scan {
-    printable: bool,
-    nul: bool,
-    wildcard: bool,
-    slashes: usize,
-}
-
-/// One pass without branches, so that the compiler can look at many bytes at once.
 #[inline]
-fn scan(bytes: &[u8]) -> Scan {
-    let mut scan = Scan {
-        printable: true,
-        nul: false,
-        wildcard: false,
-        slashes: 0,
-    };
-    for &byte in bytes {
-        scan.printable &= is_printable(byte);
-        scan.nul |= byte == 0;
-        scan.wildcard |= (byte == b'+') | (byte == b'#');
-        scan.slashes += usize::from(byte == b'/');
+fn check_topic(scan: &Scan, len: usize, levels_max: u16) -> Result<(), DecodeError> {
+    let deep = scan.slashes >= usize::from(levels_max);
+    if len == 0 || len > usize::from(u16::MAX) || deep || scan.wildcard {
+        return Err(DecodeError::TopicInvalid(topic_fault(scan, len, deep)));
     }
-    scan
+    Ok(())
 }
 
-impl Scan {
-    #[inline]
-    fn check_topic(&self, len: usize, levels_max: u16) -> Result<(), DecodeError> {
-        let deep = self.slashes >= usize::from(levels_max);
-        if len == 0 || len > usize::from(u16::MAX) || deep || self.wildcard || self.nul {
-            return Err(DecodeError::TopicInvalid(self.topic_fault(len, deep)));
-        }
-        Ok(())
-    }
-
-    #[cold]
-    fn topic_fault(&self, len: usize, deep: bool) -> &'static str {
-        if len == 0 {
-            EMPTY
-        } else if self.wildcard {
-            "has a wildcard"
-        } else if self.nul {
-            NUL
-        } else if deep {
-            DEEP
-        } else {
-            LONG
-        }
+#[cold]
+fn topic_fault(scan: &Scan, len: usize, deep: bool) -> &'static str {
+    if len == 0 {
+        EMPTY
+    } else if scan.wildcard {
+        "has a wildcard"
+    } else if deep {
+        DEEP
+    } else {
+        LONG
     }
 }
 

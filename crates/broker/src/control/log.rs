@@ -1,0 +1,129 @@
+//! The shared log as shards see it: they hand over requests, answers come back by mailbox.
+
+use std::sync::Arc;
+
+use backbone::{Backend, Error, Guard, NodeId, Record, memory};
+use engine::{Message, Request, SessionRef};
+
+use crate::shard::{Letter, Post};
+
+/// The one shard of the log, for now. Sessions keep one cursor.
+const SHARD: u16 = 0;
+/// The memory backend's bound; beyond it the oldest messages go, counted for whoever missed them.
+const BYTES_MAX: u64 = 256 << 20;
+
+/// An engine message as the backbone stores it.
+#[derive(Debug)]
+pub(crate) struct Stored(pub(crate) Arc<Message>);
+
+impl backbone::Message for Stored {
+    fn topic(&self) -> &str {
+        self.0.topic().as_str()
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.bytes()
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.0.encode(out);
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        Message::decode(bytes).map(|m| Self(Arc::new(m)))
+    }
+}
+
+/// A handle to the log, cloned for each shard.
+#[derive(Clone)]
+pub(crate) struct Log {
+    backend: Backend<Stored>,
+    post: Arc<Post>,
+    _tail: Arc<Guard>,
+}
+
+/// The log in memory: nothing outlives the process.
+pub(crate) fn memory(post: &Arc<Post>) -> Log {
+    let options =
+        memory::Options { log_bytes_max: BYTES_MAX, log_shards: 1, ..memory::Options::default() };
+    let backend = memory::Hub::new(&options).node(NodeId::from("local"));
+    let to = post.clone();
+    let sink = move |batch: Arc<[backbone::Entry<Stored>]>| {
+        let entries: Arc<[engine::Entry]> = batch
+            .iter()
+            .map(|e| engine::Entry { position: e.pos.seq, message: e.msg.0.clone() })
+            .collect();
+        for shard in 0..to.count() {
+            to.send(shard, Letter::Tail(entries.clone()));
+        }
+    };
+    let tail = backend.log.tail(SHARD, 0, Box::new(sink));
+    Log { backend, post: post.clone(), _tail: Arc::new(tail) }
+}
+
+impl Log {
+    /// Carries out what a shard asked for in one pass; appends go as one batch.
+    pub(crate) fn carry_out(&self, shard: u16, requests: &mut Vec<Request>) {
+        let mut tokens = Vec::new();
+        let mut records = Vec::new();
+        for request in requests.drain(..) {
+            match request {
+                Request::Append { token, message } => {
+                    tokens.push(token);
+                    records.push(Record::new(Arc::new(Stored(message))));
+                }
+                Request::Read { session, after, filters, max } => {
+                    self.read(shard, session, after, filters, max);
+                }
+            }
+        }
+        if records.is_empty() {
+            return;
+        }
+        let post = self.post.clone();
+        let done = move |result: Result<Vec<backbone::Pos>, Error>| {
+            if let Err(error) = &result {
+                tracing::error!("the log could not take {} messages: {error}", tokens.len());
+            }
+            post.send(shard, Letter::Appended(tokens, result.is_ok()));
+        };
+        self.backend.log.append(SHARD, records, Box::new(done));
+    }
+
+    /// Lets go of what every session has read.
+    pub(crate) fn trim(&self, below: u64) {
+        self.backend.log.trim(SHARD, below, Box::new(|_| {}));
+    }
+
+    fn read(
+        &self,
+        shard: u16,
+        session: SessionRef,
+        after: u64,
+        filters: Vec<String>,
+        max: usize,
+    ) {
+        let post = self.post.clone();
+        let log = self.backend.log.clone();
+        let bounds = move |bounds: Result<backbone::Bounds, Error>| {
+            // What was trimmed before this session had read it; other sessions' messages among it.
+            let lost = bounds.map_or(0, |b| b.first.saturating_sub(after + 1));
+            let answer = move |found: Result<backbone::Replay<Stored>, Error>| {
+                let (entries, upto) = match found {
+                    Ok(replay) => (replay.entries, replay.upto),
+                    Err(error) => {
+                        tracing::error!("the log could not be read: {error}");
+                        (Vec::new(), after)
+                    }
+                };
+                let entries = entries
+                    .into_iter()
+                    .map(|e| engine::Entry { position: e.pos.seq, message: e.msg.0.clone() })
+                    .collect();
+                post.send(shard, Letter::FoundInLog { session, entries, upto, lost });
+            };
+            log.replay(SHARD, filters, after, u64::MAX, max, Box::new(answer));
+        };
+        self.backend.log.bounds(SHARD, Box::new(bounds));
+    }
+}

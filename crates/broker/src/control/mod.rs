@@ -1,0 +1,5 @@
+//! The control plane: what happens now and then, and may wait. Shards are reached by mailbox only.
+
+pub(crate) mod listeners;
+pub(crate) mod log;
+pub(crate) mod sys;

@@ -1,0 +1,132 @@
+//! `$SYS`: the broker's figures as retained messages, under mosquitto's names and EMQX's.
+
+use std::{
+    io,
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use engine::{Counter, Drop, Metrics};
+
+use crate::shard::{Letter, Post};
+
+/// The name EMQX's tools expect in the middle of `$SYS/brokers/<node>/...`.
+pub(crate) const NODE: &str = "ternmq@127.0.0.1";
+
+/// A thread that publishes now and then.
+pub(crate) struct Publisher {
+    state: Arc<(Mutex<State>, Condvar)>,
+    thread: JoinHandle<()>,
+}
+
+struct State {
+    interval: Duration,
+    stopped: bool,
+}
+
+impl Publisher {
+    pub(crate) fn start(post: &Arc<Post>, interval: Duration, epoch: Instant) -> io::Result<Self> {
+        let state = Arc::new((Mutex::new(State { interval, stopped: false }), Condvar::new()));
+        let (post, shared) = (post.clone(), state.clone());
+        let thread = std::thread::Builder::new()
+            .name("sys".into())
+            .spawn(move || run(&post, &shared, epoch))?;
+        Ok(Self { state, thread })
+    }
+
+    pub(crate) fn set_interval(&self, interval: Duration) {
+        self.change(|s| s.interval = interval);
+    }
+
+    pub(crate) fn stop(self) {
+        self.change(|s| s.stopped = true);
+        // It only publishes; if it panicked, that was reported.
+        let _ = self.thread.join();
+    }
+
+    fn change(&self, apply: impl FnOnce(&mut State)) {
+        apply(&mut self.state.0.lock().unwrap_or_else(PoisonError::into_inner));
+        self.state.1.notify_all();
+    }
+}
+
+fn run(post: &Post, shared: &(Mutex<State>, Condvar), epoch: Instant) {
+    let mut state = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
+    while !state.stopped {
+        let interval = state.interval;
+        if interval.is_zero() {
+            state = shared.1.wait(state).unwrap_or_else(PoisonError::into_inner);
+            continue;
+        }
+        drop(state);
+        publish(post, epoch.elapsed());
+        state = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let unchanged = |s: &mut State| !s.stopped && s.interval == interval;
+        let waited = shared.1.wait_timeout_while(state, interval, unchanged);
+        state = waited.unwrap_or_else(PoisonError::into_inner).0;
+    }
+}
+
+fn publish(post: &Post, uptime: Duration) {
+    let all = post.metrics();
+    let mut topics = Vec::new();
+    for (name, value) in mosquitto(&all, uptime) {
+        topics.push((format!("$SYS/broker/{name}"), value));
+    }
+    for (name, value) in emqx(&all, uptime) {
+        topics.push((format!("$SYS/brokers/{NODE}/{name}"), value));
+    }
+    topics.push(("$SYS/brokers".into(), NODE.into()));
+    post.send(0, Letter::Publish(topics));
+}
+
+/// Names of mosquitto's `$SYS/broker`.
+fn mosquitto(m: &Metrics, uptime: Duration) -> Vec<(&'static str, String)> {
+    let online = m.connections;
+    vec![
+        ("version", format!("TernMQ version {}", env!("CARGO_PKG_VERSION"))),
+        ("uptime", format!("{} seconds", uptime.as_secs())),
+        ("clients/total", m.sessions.to_string()),
+        ("clients/connected", online.to_string()),
+        ("clients/disconnected", m.sessions.saturating_sub(online).to_string()),
+        ("messages/received", m.get(Counter::PacketsReceived).to_string()),
+        ("messages/sent", m.get(Counter::PacketsSent).to_string()),
+        ("publish/messages/received", m.get(Counter::PublishReceived).to_string()),
+        ("publish/messages/sent", m.get(Counter::PublishSent).to_string()),
+        ("publish/messages/dropped", m.dropped_all().to_string()),
+        ("bytes/received", m.get(Counter::BytesReceived).to_string()),
+        ("bytes/sent", m.get(Counter::BytesSent).to_string()),
+        ("subscriptions/count", m.subscriptions.to_string()),
+        ("shared_subscriptions/count", m.shared_subscriptions.to_string()),
+        ("retained messages/count", m.retained.to_string()),
+    ]
+}
+
+/// Names of EMQX's `$SYS/brokers/<node>`, and our drops by reason.
+fn emqx(m: &Metrics, uptime: Duration) -> Vec<(String, String)> {
+    let mut out: Vec<(String, String)> = [
+        ("version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("uptime", uptime.as_millis().to_string()),
+        ("sysdescr", "TernMQ".to_owned()),
+        ("stats/connections/count", m.connections.to_string()),
+        ("stats/sessions/count", m.sessions.to_string()),
+        ("stats/subscriptions/count", m.subscriptions.to_string()),
+        ("stats/subscriptions/shared/count", m.shared_subscriptions.to_string()),
+        ("stats/retained/count", m.retained.to_string()),
+        ("metrics/bytes/received", m.get(Counter::BytesReceived).to_string()),
+        ("metrics/bytes/sent", m.get(Counter::BytesSent).to_string()),
+        ("metrics/packets/received", m.get(Counter::PacketsReceived).to_string()),
+        ("metrics/packets/sent", m.get(Counter::PacketsSent).to_string()),
+        ("metrics/messages/received", m.get(Counter::PublishReceived).to_string()),
+        ("metrics/messages/sent", m.get(Counter::PublishSent).to_string()),
+        ("metrics/messages/dropped", m.dropped_all().to_string()),
+        ("metrics/messages/no_subscriber", m.get(Counter::NoSubscriber).to_string()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    for (why, name) in Drop::ALL {
+        out.push((format!("metrics/messages/dropped/{name}"), m.dropped(why).to_string()));
+    }
+    out
+}

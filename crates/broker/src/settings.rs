@@ -1,0 +1,108 @@
+//! From the configuration to what shards work with.
+
+use std::time::Duration;
+
+use engine::Settings;
+use protocol::QoS;
+
+use crate::config::{Config, ListenerId};
+
+/// What the event loops themselves need; what MQTT needs is in [`Settings`].
+#[derive(Debug)]
+pub(crate) struct Limits {
+    /// From accept to a whole CONNECT.
+    pub(crate) connect_timeout: Duration,
+    /// Sockets that have not yet sent their CONNECT.
+    pub(crate) pending_max: usize,
+    /// Bytes of all of those together.
+    pub(crate) pending_bytes_max: usize,
+    pub(crate) out_bytes_max: usize,
+    /// Per listener, in the order of the configuration.
+    pub(crate) connections_max: Vec<(ListenerId, u32)>,
+}
+
+impl Limits {
+    pub(crate) fn new(config: &Config) -> Self {
+        let mqtt = &config.mqtt;
+        Self {
+            connect_timeout: mqtt.connect_timeout,
+            pending_max: mqtt.max_pending,
+            pending_bytes_max: mqtt.max_pending_bytes,
+            out_bytes_max: mqtt.max_out_buffer,
+            connections_max: config
+                .listeners
+                .iter()
+                .map(|(id, l)| (id.clone(), l.max_connections.unwrap_or(u32::MAX)))
+                .collect(),
+        }
+    }
+}
+
+/// The number of shards: as configured, or one per core.
+pub(crate) fn shards(config: &Config) -> u16 {
+    if config.node.shards > 0 {
+        return config.node.shards.min(engine::limits::SHARDS_MAX);
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    u16::try_from(cores).unwrap_or(u16::MAX).min(engine::limits::SHARDS_MAX)
+}
+
+/// `mqtt.*` as one of `shards` engines uses it: bounds of the whole are divided.
+pub(crate) fn engine(config: &Config, shards: u16) -> Settings {
+    let mqtt = &config.mqtt;
+    let share = |n: usize| n.div_ceil(usize::from(shards));
+    Settings {
+        limits: protocol::Limits {
+            packet_bytes_max: mqtt.max_packet_size,
+            connect_bytes_max: mqtt.max_connect_size,
+            topic_levels_max: mqtt.max_topic_levels,
+            user_properties_max: mqtt.max_user_properties,
+            user_properties_bytes_max: mqtt.max_user_property_bytes,
+            ..protocol::Limits::default()
+        },
+        payload_bytes_max: mqtt.max_payload_size.unwrap_or(u32::MAX),
+        client_id_bytes_max: usize::from(mqtt.max_clientid_len),
+        topic_alias_max: mqtt.max_topic_alias,
+        qos_max: QoS::from_bits(mqtt.max_qos_allowed).expect("the schema allows 0 to 2"),
+        retain_available: mqtt.retain_available,
+        wildcard_available: mqtt.wildcard_subscriptions,
+        shared_available: mqtt.shared_subscriptions,
+        inflight_max: mqtt.max_inflight,
+        keep_alive_secs_max: mqtt.max_keepalive,
+        server_keep_alive_secs: mqtt.server_keepalive,
+        keep_alive_tenths: tenths(mqtt.keepalive_multiplier),
+        subscriptions_max: mqtt.max_subscriptions,
+        sessions_max: share(mqtt.max_sessions),
+        queue_max: mqtt.max_queue,
+        queue_bytes_max: mqtt.max_queue_bytes,
+        queue_full: mqtt.queue_full,
+        session_expiry_secs: secs(mqtt.session_expiry),
+        session_expiry_secs_max: secs(mqtt.max_session_expiry),
+        await_rel_millis: millis(mqtt.await_rel_timeout),
+        upgrade_qos: mqtt.upgrade_qos,
+        slow_grace_millis: millis(mqtt.slow_grace),
+        shared_strategy: mqtt.shared_strategy,
+        retained_max: share(mqtt.max_retained),
+        retained_bytes_max: share(mqtt.max_retained_bytes),
+        retained_payload_max: mqtt.max_retained_size.map_or(usize::MAX, |n| n as usize),
+        out_bytes_max: mqtt.max_out_buffer,
+        response_information: None,
+    }
+}
+
+fn secs(d: Duration) -> u32 {
+    u32::try_from(d.as_secs()).unwrap_or(u32::MAX)
+}
+
+fn millis(d: Duration) -> u64 {
+    u64::try_from(d.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the schema allows 1.0 to 10.0"
+)]
+fn tenths(ratio: f64) -> u32 {
+    (ratio * 10.0).round() as u32
+}

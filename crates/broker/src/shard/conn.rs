@@ -1,0 +1,242 @@
+//! The connections of one shard, and the sink into which the engine writes.
+//!
+//! A connection owns a buffer only while a packet is incomplete or its peer is slow: idle ones cost
+//! their entry alone. Out-buffers come from a pool and go back when empty.
+
+use std::{
+    net::{Ipv6Addr, SocketAddr},
+    time::Instant,
+};
+
+use engine::{Close, ConnId, SessionId, Sink};
+use mio::net::TcpStream;
+
+use crate::transport::websocket::Deframer;
+
+/// Out-buffers kept for reuse, and the largest that is.
+const POOL_MAX: usize = 1024;
+const POOLED_BYTES_MAX: usize = 128 * 1024;
+const OUT_BYTES_MIN: usize = 2048;
+const CHUNK: usize = 256;
+
+/// One connection.
+pub(crate) struct Conn {
+    pub(super) stream: TcpStream,
+    pub(super) session: Option<SessionId>,
+    /// The start of an incomplete packet.
+    #[expect(clippy::box_collection, reason = "8 bytes in each connection instead of 24")]
+    pub(super) input: Option<Box<Vec<u8>>>,
+    #[expect(clippy::box_collection, reason = "8 bytes in each connection instead of 24")]
+    out: Option<Box<Vec<u8>>>,
+    pub(super) web: Option<Box<Web>>,
+    pub(super) peer: Peer,
+    pub(super) listener: u8,
+    pub(super) flags: Flags,
+}
+
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Flags {
+    /// In the list of those to flush.
+    dirty: bool,
+    /// In the list of those with something to read.
+    pub(super) ready: bool,
+    /// The socket took less than there was: wait until it is writable.
+    pub(super) clogged: bool,
+    /// Being closed: nothing is read any more but to throw it away.
+    pub(super) closing: bool,
+    /// The last bytes were sent and our side is shut.
+    pub(super) lingering: bool,
+    /// Publishes to somebody slow: not read before its time.
+    pub(super) held: bool,
+    /// Counts against the bounds on sockets that have not sent CONNECT.
+    pub(super) pending: bool,
+    /// Reading went on until the socket had no more.
+    pub(super) ended: bool,
+}
+
+/// State of a WebSocket.
+#[derive(Default)]
+pub(super) struct Web {
+    pub(super) upgraded: bool,
+    pub(super) deframer: Deframer,
+    /// Bytes in their frames, on their way.
+    pub(super) framed: Vec<u8>,
+}
+
+/// A connection on its way to another shard, with the bytes it has sent so far.
+pub(crate) struct Moving {
+    pub(super) stream: TcpStream,
+    pub(super) bytes: Vec<u8>,
+    pub(super) web: Option<Box<Web>>,
+    pub(super) peer: Peer,
+    pub(super) listener: u8,
+}
+
+/// Where a connection came from, in 18 bytes instead of 32.
+#[derive(Clone, Copy)]
+pub(super) struct Peer {
+    address: [u8; 16],
+    port: [u8; 2],
+}
+
+impl Peer {
+    pub(super) fn new(peer: SocketAddr) -> Self {
+        let address = match peer.ip() {
+            std::net::IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+            std::net::IpAddr::V6(v6) => v6,
+        };
+        Self { address: address.octets(), port: peer.port().to_be_bytes() }
+    }
+}
+
+impl std::fmt::Display for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let address = Ipv6Addr::from(self.address).to_canonical();
+        SocketAddr::new(address, u16::from_be_bytes(self.port)).fmt(f)
+    }
+}
+
+/// All connections of a shard.
+#[derive(Default)]
+pub(super) struct Conns {
+    chunks: Vec<Vec<Option<Conn>>>,
+    free: Vec<u32>,
+    pub(super) len: usize,
+    pub(super) dirty: Vec<u32>,
+    /// Closed by the engine in this pass.
+    pub(super) closing: Vec<(u32, Close)>,
+    pub(super) lingering: std::collections::VecDeque<(Instant, u32)>,
+    pool: Vec<Box<Vec<u8>>>,
+    nowhere: Vec<u8>,
+}
+
+impl Conn {
+    pub(super) fn new(stream: TcpStream, peer: Peer, listener: u8) -> Self {
+        let flags = Flags::default();
+        Self { stream, session: None, input: None, out: None, web: None, peer, listener, flags }
+    }
+
+    pub(super) fn put_back(&mut self, out: Option<Box<Vec<u8>>>) {
+        self.out = out.filter(|o| !o.is_empty());
+    }
+
+    pub(super) fn take_out(&mut self) -> Option<Box<Vec<u8>>> {
+        self.out.take()
+    }
+}
+
+impl Conns {
+    pub(super) fn insert(&mut self, conn: Conn) -> u32 {
+        self.len += 1;
+        if let Some(slot) = self.free.pop() {
+            let (chunk, at) = place(slot);
+            self.chunks[chunk][at] = Some(conn);
+            return slot;
+        }
+        if self.chunks.last().is_none_or(|c| c.len() == CHUNK) {
+            self.chunks.push(Vec::with_capacity(CHUNK));
+        }
+        let chunk = self.chunks.len() - 1;
+        self.chunks[chunk].push(Some(conn));
+        u32::try_from(chunk * CHUNK + self.chunks[chunk].len() - 1)
+            .expect("bounded by file descriptors")
+    }
+
+    pub(super) fn get(&self, slot: u32) -> Option<&Conn> {
+        let (chunk, at) = place(slot);
+        self.chunks.get(chunk)?.get(at)?.as_ref()
+    }
+
+    pub(super) fn get_mut(&mut self, slot: u32) -> Option<&mut Conn> {
+        let (chunk, at) = place(slot);
+        self.chunks.get_mut(chunk)?.get_mut(at)?.as_mut()
+    }
+
+    pub(super) fn remove(&mut self, slot: u32) -> Option<Conn> {
+        let (chunk, at) = place(slot);
+        let mut conn = self.chunks.get_mut(chunk)?.get_mut(at)?.take()?;
+        self.len -= 1;
+        self.free.push(slot);
+        if let Some(out) = conn.out.take() {
+            self.give_back(out);
+        }
+        if self.len == 0 {
+            self.chunks = Vec::new();
+            self.free = Vec::new();
+        }
+        Some(conn)
+    }
+
+    pub(super) fn slots(&self) -> Vec<u32> {
+        let mut slots = Vec::with_capacity(self.len);
+        for (c, chunk) in self.chunks.iter().enumerate() {
+            for (at, _) in chunk.iter().enumerate().filter(|(_, conn)| conn.is_some()) {
+                slots.push(u32::try_from(c * CHUNK + at).expect("insert checked the width"));
+            }
+        }
+        slots
+    }
+
+    pub(super) fn mark_dirty(&mut self, slot: u32) {
+        if let Some(conn) = self.get_mut(slot)
+            && !conn.flags.dirty
+        {
+            conn.flags.dirty = true;
+            self.dirty.push(slot);
+        }
+    }
+
+    pub(super) fn clean(&mut self, slot: u32) -> Option<&mut Conn> {
+        let conn = self.get_mut(slot)?;
+        conn.flags.dirty = false;
+        Some(conn)
+    }
+
+    /// An out-buffer that is empty again.
+    pub(super) fn give_back(&mut self, mut buffer: Box<Vec<u8>>) {
+        if self.pool.len() < POOL_MAX && buffer.capacity() <= POOLED_BYTES_MAX {
+            buffer.clear();
+            self.pool.push(buffer);
+        }
+    }
+
+    /// Pooled buffers are for bursts, not for keeping.
+    pub(super) fn shrink_pool(&mut self) {
+        let keep = self.pool.len() / 2;
+        self.pool.truncate(keep);
+    }
+}
+
+impl Sink for Conns {
+    #[inline]
+    fn out(&mut self, conn: ConnId) -> &mut Vec<u8> {
+        let (chunk, at) = place(conn.0);
+        let entry = self.chunks.get_mut(chunk).and_then(|c| c.get_mut(at)).and_then(Option::as_mut);
+        let Some(entry) = entry else {
+            self.nowhere.clear();
+            return &mut self.nowhere;
+        };
+        if !entry.flags.dirty {
+            entry.flags.dirty = true;
+            self.dirty.push(conn.0);
+        }
+        entry.out.get_or_insert_with(|| {
+            self.pool.pop().unwrap_or_else(|| Box::new(Vec::with_capacity(OUT_BYTES_MIN)))
+        })
+    }
+
+    fn close(&mut self, conn: ConnId, why: Close) {
+        if let Some(entry) = self.get_mut(conn.0)
+            && !entry.flags.closing
+        {
+            entry.flags.closing = true;
+            entry.session = None;
+            self.closing.push((conn.0, why));
+        }
+    }
+}
+
+fn place(slot: u32) -> (usize, usize) {
+    let slot = slot as usize;
+    (slot / CHUNK, slot % CHUNK)
+}

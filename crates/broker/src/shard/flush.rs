@@ -1,0 +1,164 @@
+//! From out-buffers to sockets: each touched socket is written once, at the end of the pass.
+
+use std::{
+    io::{self, Write},
+    net::Shutdown,
+    time::{Duration, Instant},
+};
+
+use mio::net::TcpStream;
+
+use super::{Worker, conn::Web};
+use crate::transport::websocket;
+
+/// How long a closed connection may take its last bytes and close its own side. Closing a socket with
+/// unread bytes would reset it, and the peer might lose the reason we sent.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// What became of the bytes.
+enum Written {
+    All,
+    /// The socket took no more.
+    Part,
+    Broken,
+}
+
+impl Worker {
+    pub(super) fn flush(&mut self) {
+        // Sending may free windows and so produce more; the next pass takes that.
+        for slot in std::mem::take(&mut self.conns.dirty) {
+            self.flush_one(slot);
+        }
+    }
+
+    fn flush_one(&mut self, slot: u32) {
+        let Some(conn) = self.conns.clean(slot) else { return };
+        if conn.flags.clogged || conn.flags.lingering {
+            return;
+        }
+        let out = conn.take_out();
+        let (written, back) = match (&mut conn.web, out) {
+            (None, None) => return,
+            (None, Some(mut out)) => {
+                let written = write_all(&mut conn.stream, &mut out);
+                (written, Some(out))
+            }
+            (Some(web), out) => write_framed(&mut conn.stream, web, out),
+        };
+        match written {
+            Written::Broken => {
+                self.lose_session(slot);
+                self.remove(slot);
+            }
+            Written::Part => {
+                if let Some(conn) = self.conns.get_mut(slot) {
+                    conn.flags.clogged = true;
+                    conn.put_back(back);
+                }
+            }
+            Written::All => {
+                if let Some(buffer) = back {
+                    self.conns.give_back(buffer);
+                }
+                self.refill(slot);
+            }
+        }
+    }
+
+    /// The socket took everything: whoever waited for that goes on.
+    fn refill(&mut self, slot: u32) {
+        let Some(session) = self.conns.get(slot).and_then(|c| c.session) else { return };
+        if self.engine.is_blocked(session) {
+            self.engine.drained(self.now, session, &mut self.conns);
+        }
+    }
+
+    /// Connections that the engine closed: the last bytes went out with the flush; now our side is
+    /// shut, and what the peer still sends is thrown away until it closes too.
+    pub(super) fn finish_closed(&mut self) {
+        let linger = self.stopping.map_or(LINGER, |_| Duration::from_millis(300));
+        for (slot, why) in std::mem::take(&mut self.conns.closing) {
+            let Some(conn) = self.conns.get(slot) else { continue };
+            let peer = conn.peer;
+            self.reporter.closed(self.now, &peer, why);
+            self.no_longer_pending(slot);
+            self.flush_last(slot);
+            let Some(conn) = self.conns.get_mut(slot) else { continue };
+            conn.input = None;
+            conn.flags.lingering = true;
+            if conn.stream.shutdown(Shutdown::Write).is_err() {
+                self.remove(slot);
+                continue;
+            }
+            self.conns.lingering.push_back((Instant::now() + linger, slot));
+            // It may have closed already, or have sent more: edge triggers will not say so again.
+            self.note_readable(slot, true);
+        }
+        let now = Instant::now();
+        while self.conns.lingering.front().is_some_and(|(at, _)| *at <= now) {
+            let Some((_, slot)) = self.conns.lingering.pop_front() else { return };
+            if self.conns.get(slot).is_some_and(|c| c.flags.lingering) {
+                self.remove(slot);
+            }
+        }
+    }
+
+    /// Closed after this pass's flush: what it was told goes out now. A WebSocket gets its close frame.
+    fn flush_last(&mut self, slot: u32) {
+        if let Some(web) = self.conns.get_mut(slot).and_then(|c| c.web.as_mut())
+            && web.upgraded
+        {
+            let mut framed = std::mem::take(&mut web.framed);
+            if let Some(out) = self.conns.get_mut(slot).and_then(|c| c.take_out()) {
+                websocket::put_header(out.len(), &mut framed);
+                framed.extend_from_slice(&out);
+                self.conns.give_back(out);
+            }
+            websocket::put_close(1000, &mut framed);
+            if let Some(web) = self.conns.get_mut(slot).and_then(|c| c.web.as_mut()) {
+                web.framed = framed;
+            }
+        }
+        self.conns.mark_dirty(slot);
+        self.flush_one(slot);
+    }
+}
+
+fn write_all(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> Written {
+    let mut at = 0;
+    while at < bytes.len() {
+        match stream.write(&bytes[at..]) {
+            Ok(0) => return Written::Broken,
+            Ok(n) => at += n,
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                bytes.drain(..at);
+                return Written::Part;
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return Written::Broken,
+        }
+    }
+    bytes.clear();
+    Written::All
+}
+
+/// Puts what waits into one frame, unless the last frame is still on its way.
+fn write_framed(
+    stream: &mut TcpStream,
+    web: &mut Web,
+    out: Option<Box<Vec<u8>>>,
+) -> (Written, Option<Box<Vec<u8>>>) {
+    let mut out = out;
+    loop {
+        match write_all(stream, &mut web.framed) {
+            Written::All => {}
+            unfinished => return (unfinished, out),
+        }
+        let Some(bytes) = out.as_mut().filter(|o| !o.is_empty()) else {
+            web.framed = Vec::new();
+            return (Written::All, out);
+        };
+        websocket::put_header(bytes.len(), &mut web.framed);
+        web.framed.append(bytes);
+    }
+}

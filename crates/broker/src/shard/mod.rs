@@ -1,0 +1,283 @@
+//! The data plane: one thread per shard with its own event loop, connections and engine shard.
+//!
+//! One pass: wait, read all that is readable, take the mailbox, let time pass, hand mail and log
+//! requests over, write each touched socket once.
+
+mod accept;
+mod conn;
+mod flush;
+mod post;
+mod read;
+mod report;
+
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use engine::{Close, Settings, Shard, Time};
+use mio::{Events, Poll};
+
+pub(crate) use post::{Letter, Post};
+
+use crate::{
+    control::{listeners::Bound, log::Log},
+    settings::Limits,
+    transport::http::Ports,
+};
+use accept::Accepting;
+use conn::Conns;
+use report::Reporter;
+
+/// Tokens: the mailbox, then listeners; below them connection slots.
+const WAKE: usize = usize::MAX;
+const LISTENERS: usize = usize::MAX - 256;
+
+/// One read of one connection in one pass.
+const READ_BYTES: usize = 64 * 1024;
+/// An incomplete packet up to this size is put before the next read instead of the read behind it.
+const TAIL_BYTES: usize = 8 * 1024;
+const EVENTS: usize = 1024;
+/// A pass waits at most so long: keep-alive counts only time in which the shard was able to read.
+const WAIT_MAX: Duration = Duration::from_millis(500);
+const REPORT_EVERY: Duration = Duration::from_millis(100);
+const TRIM_EVERY: Duration = Duration::from_secs(1);
+
+/// What a shard is made of.
+pub(crate) struct Parts {
+    pub(crate) id: u16,
+    pub(crate) count: u16,
+    pub(crate) seed: u64,
+    pub(crate) epoch: Instant,
+    pub(crate) engine: Arc<Settings>,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) ports: Ports,
+    pub(crate) post: Arc<Post>,
+    pub(crate) log: Log,
+    pub(crate) poll: Poll,
+    pub(crate) listeners: Vec<Bound>,
+}
+
+/// A shard's thread.
+pub(crate) struct Worker {
+    id: u16,
+    epoch: Instant,
+    limits: Arc<Limits>,
+    ports: Ports,
+    post: Arc<Post>,
+    log: Log,
+    poll: Poll,
+    engine: Shard,
+    conns: Conns,
+    accepting: Accepting,
+    reporter: Reporter,
+    /// Connections with something to read.
+    ready: Vec<u32>,
+    /// Publishers that wait for a slow receiver.
+    held: Vec<(Time, u32)>,
+    buffer: Box<[u8]>,
+    letters: Vec<Letter>,
+    now: Time,
+    reported: Time,
+    trimmed: Time,
+    stopping: Option<Instant>,
+}
+
+impl Worker {
+    pub(crate) fn new(parts: Parts) -> io::Result<Self> {
+        let accepting = Accepting::new(parts.listeners, &parts.poll)?;
+        Ok(Self {
+            id: parts.id,
+            epoch: parts.epoch,
+            limits: parts.limits,
+            ports: parts.ports,
+            post: parts.post,
+            log: parts.log,
+            poll: parts.poll,
+            engine: Shard::new(parts.id, parts.count, parts.engine, parts.seed),
+            conns: Conns::default(),
+            accepting,
+            reporter: Reporter::default(),
+            ready: Vec::new(),
+            held: Vec::new(),
+            buffer: vec![0; TAIL_BYTES + READ_BYTES].into_boxed_slice(),
+            letters: Vec::new(),
+            now: Time(0),
+            reported: Time(0),
+            trimmed: Time(0),
+            stopping: None,
+        })
+    }
+
+    /// The whole data plane on one screen.
+    pub(crate) fn run(mut self) {
+        let mut events = Events::with_capacity(EVENTS);
+        loop {
+            self.wait(&mut events);
+            self.now = self.clock();
+            self.note_events(&events);
+            self.accept();
+            self.read_ready();
+            self.take_letters();
+            self.release_held();
+            self.engine.tick(self.now, &mut self.conns);
+            self.exchange();
+            self.flush();
+            self.finish_closed();
+            self.account();
+            if self.is_done() {
+                break;
+            }
+        }
+    }
+
+    fn wait(&mut self, events: &mut Events) {
+        let idle = self.ready.is_empty() && self.conns.dirty.is_empty();
+        let timeout = if idle && self.post.fall_asleep(self.id) {
+            self.timeout()
+        } else {
+            Duration::ZERO
+        };
+        if let Err(error) = self.poll.poll(events, Some(timeout))
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            // The loop cannot work without its poll; the supervisor starts the process again.
+            panic!("the event queue of shard {} failed: {error}", self.id);
+        }
+        self.post.wake_up(self.id);
+    }
+
+    /// Until the next thing that only time brings.
+    fn timeout(&self) -> Duration {
+        let now = self.clock();
+        let engine = self.engine.next_tick();
+        let held = self.held.iter().map(|(at, _)| *at).min();
+        let next = [engine, held].into_iter().flatten().min();
+        let own = next.map_or(WAIT_MAX, |at| Duration::from_millis(at.since(now)));
+        own.min(self.accepting.timeout(self.limits.connect_timeout)).min(WAIT_MAX)
+    }
+
+    fn clock(&self) -> Time {
+        Time(u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn note_events(&mut self, events: &Events) {
+        for event in events {
+            let token = event.token().0;
+            if token == WAKE {
+                continue;
+            }
+            if token >= LISTENERS {
+                self.accepting.is_due(token - LISTENERS);
+                continue;
+            }
+            let Ok(slot) = u32::try_from(token) else { continue };
+            let Some(conn) = self.conns.get_mut(slot) else { continue };
+            if event.is_writable() && conn.flags.clogged {
+                conn.flags.clogged = false;
+                self.conns.mark_dirty(slot);
+            }
+            if event.is_readable() || event.is_read_closed() || event.is_error() {
+                self.note_readable(slot, event.is_read_closed() || event.is_error());
+            }
+        }
+    }
+
+    fn note_readable(&mut self, slot: u32, to_the_end: bool) {
+        let Some(conn) = self.conns.get_mut(slot) else { return };
+        conn.flags.ended |= to_the_end;
+        if !conn.flags.ready {
+            conn.flags.ready = true;
+            if !conn.flags.held {
+                self.ready.push(slot);
+            }
+        }
+    }
+
+    fn take_letters(&mut self) {
+        let mut letters = std::mem::take(&mut self.letters);
+        self.post.take(self.id, &mut letters);
+        for letter in letters.drain(..) {
+            self.handle_letter(letter);
+        }
+        self.letters = letters;
+    }
+
+    fn handle_letter(&mut self, letter: Letter) {
+        let (now, conns) = (self.now, &mut self.conns);
+        match letter {
+            Letter::Mail(from, mail) => self.engine.inbox(now, from, mail, conns),
+            Letter::Socket(moving) => self.adopt(*moving),
+            Letter::Appended(tokens, kept) => {
+                for token in tokens {
+                    self.engine.appended(now, token, kept, conns);
+                }
+            }
+            Letter::Tail(entries) => self.engine.tail(now, &entries, conns),
+            Letter::FoundInLog { session, entries, upto, lost } => {
+                self.engine.found_in_log(now, session, &entries, upto, lost, conns);
+            }
+            Letter::Publish(topics) => {
+                for (topic, payload) in topics {
+                    self.engine.publish_internal(now, &topic, payload.as_bytes(), true, conns);
+                }
+            }
+            Letter::Configure(engine, limits) => {
+                self.engine.configure(engine);
+                self.limits = limits;
+            }
+            Letter::ShutDown(until) => self.begin_shutdown(until),
+        }
+    }
+
+    /// Hands over what this pass has for others: one letter per shard, one batch for the log.
+    fn exchange(&mut self) {
+        for (to, mail) in self.engine.outbox().iter_mut().enumerate() {
+            if !mail.is_empty() {
+                let to = u16::try_from(to).expect("at most 32 shards");
+                self.post.send(to, Letter::Mail(self.id, std::mem::take(mail)));
+            }
+        }
+        if !self.engine.requests().is_empty() {
+            self.log.carry_out(self.id, self.engine.requests());
+        }
+    }
+
+    /// Figures for others, now and then.
+    fn account(&mut self) {
+        if self.now.since(self.reported) >= millis(REPORT_EVERY) || self.stopping.is_some() {
+            self.reported = self.now;
+            let metrics = self.engine.metrics();
+            self.post.report(self.id, metrics);
+        }
+        if self.now.since(self.trimmed) >= millis(TRIM_EVERY) {
+            self.trimmed = self.now;
+            self.post.set_floor(self.id, self.engine.floor());
+            if self.id == 0 {
+                self.log.trim(self.post.floor() + 1);
+            }
+            self.conns.shrink_pool();
+            self.reporter.flush(self.now);
+        }
+    }
+
+    fn begin_shutdown(&mut self, until: Instant) {
+        self.stopping = Some(until);
+        self.accepting.stop(&self.poll);
+        self.engine.shut_down(self.now, &mut self.conns);
+        let reason = protocol::Reason::SERVER_SHUTTING_DOWN;
+        for slot in self.conns.slots() {
+            let close = Close { reason, cause: "the broker is shutting down" };
+            engine::Sink::close(&mut self.conns, engine::ConnId(slot), close);
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.stopping.is_some_and(|until| self.conns.len == 0 || Instant::now() >= until)
+    }
+}
+
+fn millis(d: Duration) -> u64 {
+    u64::try_from(d.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,138 @@
+//! Mailboxes: one per shard. A push never fails and never waits; the lock is held for one append.
+
+use std::{
+    io,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use engine::{Entry, Mail, Metrics, SessionRef, Settings};
+use mio::{Poll, Token, Waker};
+
+use super::{WAKE, conn::Moving};
+use crate::settings::Limits;
+
+/// What a shard is told by other threads.
+pub(crate) enum Letter {
+    Mail(u16, Vec<Mail>),
+    /// A connection whose session lives on this shard.
+    Socket(Box<Moving>),
+    Appended(Vec<u64>, bool),
+    Tail(Arc<[Entry]>),
+    FoundInLog { session: SessionRef, entries: Vec<Entry>, upto: u64, lost: u64 },
+    /// Topics and payloads of the broker itself, retained.
+    Publish(Vec<(String, String)>),
+    Configure(Arc<Settings>, Arc<Limits>),
+    ShutDown(Instant),
+}
+
+/// All mailboxes, and each shard's figures.
+pub(crate) struct Post {
+    boxes: Vec<Mailbox>,
+    /// Open connections per listener, over all shards.
+    open: Vec<AtomicU32>,
+}
+
+struct Mailbox {
+    letters: Mutex<Vec<Letter>>,
+    waker: Waker,
+    /// The shard waits in its poll, or is about to: a letter has to wake it.
+    asleep: AtomicBool,
+    metrics: Mutex<Metrics>,
+    /// The lowest log position this shard's sessions may still read after.
+    floor: AtomicU64,
+}
+
+impl Post {
+    /// Mailboxes for `count` shards, and the poll of each.
+    pub(crate) fn new(count: u16) -> io::Result<(Self, Vec<Poll>)> {
+        let mut boxes = Vec::new();
+        let mut polls = Vec::new();
+        for _ in 0..count {
+            let poll = Poll::new()?;
+            boxes.push(Mailbox {
+                letters: Mutex::new(Vec::new()),
+                waker: Waker::new(poll.registry(), Token(WAKE))?,
+                asleep: AtomicBool::new(true),
+                metrics: Mutex::new(Metrics::default()),
+                floor: AtomicU64::new(0),
+            });
+            polls.push(poll);
+        }
+        let open = (0..=u8::MAX).map(|_| AtomicU32::new(0)).collect();
+        Ok((Self { boxes, open }, polls))
+    }
+
+    pub(crate) fn count(&self) -> u16 {
+        u16::try_from(self.boxes.len()).expect("made for a u16 of shards")
+    }
+
+    pub(crate) fn send(&self, to: u16, letter: Letter) {
+        let mailbox = &self.boxes[usize::from(to)];
+        mailbox.letters.lock().unwrap_or_else(PoisonError::into_inner).push(letter);
+        if mailbox.asleep.swap(false, Ordering::AcqRel) {
+            // It fails only if the shard's poll is gone, and then there is nobody to wake.
+            let _ = mailbox.waker.wake();
+        }
+    }
+
+    pub(super) fn take(&self, shard: u16, into: &mut Vec<Letter>) {
+        let mailbox = &self.boxes[usize::from(shard)];
+        let mut letters = mailbox.letters.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::swap(&mut *letters, into);
+    }
+
+    /// Says that this shard is going to wait. False if letters came: look again instead.
+    pub(super) fn fall_asleep(&self, shard: u16) -> bool {
+        let mailbox = &self.boxes[usize::from(shard)];
+        mailbox.asleep.store(true, Ordering::SeqCst);
+        let empty = mailbox.letters.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        if !empty {
+            mailbox.asleep.store(false, Ordering::SeqCst);
+        }
+        empty
+    }
+
+    pub(super) fn wake_up(&self, shard: u16) {
+        self.boxes[usize::from(shard)].asleep.store(false, Ordering::SeqCst);
+    }
+
+    pub(super) fn report(&self, shard: u16, metrics: &Metrics) {
+        let place = &self.boxes[usize::from(shard)].metrics;
+        place.lock().unwrap_or_else(PoisonError::into_inner).clone_from(metrics);
+    }
+
+    /// The figures of all shards together, as of their last passes.
+    pub(crate) fn metrics(&self) -> Metrics {
+        let mut all = Metrics::default();
+        for mailbox in &self.boxes {
+            all.merge(&mailbox.metrics.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        all
+    }
+
+    pub(super) fn set_floor(&self, shard: u16, floor: u64) {
+        self.boxes[usize::from(shard)].floor.store(floor, Ordering::Relaxed);
+    }
+
+    /// The lowest of all shards' floors.
+    pub(super) fn floor(&self) -> u64 {
+        self.boxes.iter().map(|b| b.floor.load(Ordering::Relaxed)).min().unwrap_or(0)
+    }
+
+    /// Open connections of a listener.
+    pub(super) fn open(&self, listener: usize) -> u32 {
+        self.open[listener].load(Ordering::Relaxed)
+    }
+
+    pub(super) fn opened(&self, listener: usize) {
+        self.open[listener].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn closed(&self, listener: usize) {
+        self.open[listener].fetch_sub(1, Ordering::Relaxed);
+    }
+}

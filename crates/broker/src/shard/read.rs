@@ -1,0 +1,330 @@
+//! From a socket to the engine: one read per connection and pass, parsed where it was read.
+
+use std::{
+    io::{self, Read},
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use engine::{Close, ConnId, Counter, Opened, Received, SessionId, Sink};
+
+use super::{READ_BYTES, TAIL_BYTES, Worker};
+use crate::transport::{
+    http::{http_page, looks_like_http, looks_like_tls},
+    websocket,
+};
+
+/// What a read left.
+enum Left {
+    Drained,
+    More,
+    End,
+}
+
+impl Worker {
+    pub(super) fn read_ready(&mut self) {
+        let mut again = Vec::new();
+        for slot in std::mem::take(&mut self.ready) {
+            let Some(conn) = self.conns.get_mut(slot) else { continue };
+            if conn.flags.lingering || conn.flags.closing {
+                self.discard(slot);
+                continue;
+            }
+            match self.read_one(slot) {
+                Left::More => again.push(slot),
+                Left::Drained => {
+                    if let Some(conn) = self.conns.get_mut(slot) {
+                        conn.flags.ready = false;
+                    }
+                }
+                Left::End => self.lost(slot),
+            }
+        }
+        // Connections that became readable through mail are behind those that did not finish.
+        again.append(&mut self.ready);
+        self.ready = again;
+    }
+
+    fn read_one(&mut self, slot: u32) -> Left {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let left = self.read_into(slot, &mut buffer);
+        self.buffer = buffer;
+        left
+    }
+
+    fn read_into(&mut self, slot: u32, buffer: &mut [u8]) -> Left {
+        let Some(conn) = self.conns.get_mut(slot) else { return Left::Drained };
+        if conn.flags.held {
+            return Left::Drained;
+        }
+        let (got, mut end) = match conn.stream.read(&mut buffer[TAIL_BYTES..]) {
+            Ok(0) => return Left::End,
+            Ok(n) => (n, TAIL_BYTES + n),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Left::Drained,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => return Left::More,
+            Err(_) => return Left::End,
+        };
+        // A short read means the socket is empty (epoll, kqueue); Windows re-arms on WouldBlock, and a
+        // peer that has closed is read to its end.
+        let more = got == READ_BYTES || conn.flags.ended || cfg!(windows);
+        if conn.web.is_some() {
+            match self.unwrap_frames(slot, &mut buffer[TAIL_BYTES..end]) {
+                Some(payload) => end = TAIL_BYTES + payload,
+                None => return Left::Drained,
+            }
+        }
+        self.join_tail(slot, buffer, end);
+        if more { Left::More } else { Left::Drained }
+    }
+
+    /// Puts what is left of the last read before this one, and hands it on.
+    fn join_tail(&mut self, slot: u32, buffer: &mut [u8], end: usize) {
+        let Some(conn) = self.conns.get_mut(slot) else { return };
+        let Some(mut input) = conn.input.take() else {
+            return self.take_bytes(slot, &buffer[TAIL_BYTES..end]);
+        };
+        let before = input.len();
+        if input.len() <= TAIL_BYTES {
+            let from = TAIL_BYTES - input.len();
+            buffer[from..TAIL_BYTES].copy_from_slice(&input);
+            self.forget_pending_bytes(slot, before);
+            self.take_bytes(slot, &buffer[from..end]);
+        } else {
+            input.extend_from_slice(&buffer[TAIL_BYTES..end]);
+            self.forget_pending_bytes(slot, before);
+            self.take_bytes(slot, &input);
+        }
+    }
+
+    fn forget_pending_bytes(&mut self, slot: u32, bytes: usize) {
+        if self.conns.get(slot).is_some_and(|c| c.flags.pending) {
+            self.count_pending_bytes(bytes, 0);
+        }
+    }
+
+    /// MQTT bytes of a connection, from the start of a packet on.
+    pub(super) fn take_bytes(&mut self, slot: u32, bytes: &[u8]) {
+        let Some(conn) = self.conns.get(slot) else { return };
+        let used = match conn.session {
+            Some(session) => self.feed(slot, session, bytes),
+            None => self.feed_first(slot, bytes),
+        };
+        let Some(used) = used else { return };
+        let rest = &bytes[used..];
+        if rest.is_empty() {
+            return;
+        }
+        let Some(conn) = self.conns.get_mut(slot) else { return };
+        conn.input = Some(Box::new(rest.to_vec()));
+        if conn.flags.pending {
+            self.count_pending_bytes(0, rest.len());
+        }
+    }
+
+    /// Bytes of a connected client. `None` if the connection is over or gone elsewhere.
+    fn feed(&mut self, slot: u32, session: SessionId, bytes: &[u8]) -> Option<usize> {
+        let (now, engine, conns) = (self.now, &mut self.engine, &mut self.conns);
+        let result = catch_unwind(AssertUnwindSafe(|| engine.receive(now, session, bytes, conns)));
+        match result {
+            Ok(Received::Consumed(n)) => Some(n),
+            Ok(Received::Hold(n, until)) => {
+                if let Some(conn) = self.conns.get_mut(slot) {
+                    conn.flags.held = true;
+                    self.held.push((until, slot));
+                }
+                Some(n)
+            }
+            Ok(Received::Closed) => None,
+            Err(_) => {
+                // The hook has printed it. Only this connection ends.
+                self.engine.metrics.add(Counter::Panics, 1);
+                self.abandon(slot, "a fault of the broker while handling this client");
+                None
+            }
+        }
+    }
+
+    fn feed_first(&mut self, slot: u32, bytes: &[u8]) -> Option<usize> {
+        if self.is_foreign(slot, bytes) {
+            return None;
+        }
+        let conn = ConnId(slot);
+        match self.engine.open(self.now, conn, bytes, &mut self.conns) {
+            Opened::NeedMore => Some(0),
+            Opened::Elsewhere(home) => {
+                self.move_to(slot, home, bytes);
+                None
+            }
+            Opened::Session(session, used) => {
+                self.no_longer_pending(slot);
+                self.conns.get_mut(slot)?.session = Some(session);
+                // What was pipelined behind CONNECT is handled now.
+                self.feed(slot, session, &bytes[used..]).map(|n| used + n)
+            }
+            Opened::Refused => None,
+        }
+    }
+
+    /// Peers that came with the wrong protocol are told, or at least named in the log.
+    fn is_foreign(&mut self, slot: u32, bytes: &[u8]) -> bool {
+        let Some(conn) = self.conns.get(slot) else { return true };
+        if conn.web.is_some() {
+            return false;
+        }
+        if looks_like_http(bytes) {
+            let page = http_page(&self.ports);
+            self.conns.out(ConnId(slot)).extend_from_slice(&page);
+            self.refuse(slot, "HTTP on an MQTT port");
+            return true;
+        }
+        if looks_like_tls(bytes) {
+            self.refuse(slot, "TLS on a plain MQTT port");
+            return true;
+        }
+        false
+    }
+
+    fn refuse(&mut self, slot: u32, cause: &'static str) {
+        let reason = protocol::Reason::PROTOCOL_ERROR;
+        self.conns.close(ConnId(slot), Close { reason, cause });
+    }
+
+    /// Takes WebSocket frames off. Gives the length of the MQTT bytes, now at the front.
+    fn unwrap_frames(&mut self, slot: u32, bytes: &mut [u8]) -> Option<usize> {
+        let conn = self.conns.get_mut(slot)?;
+        let web = conn.web.as_mut()?;
+        if !web.upgraded {
+            return self.shake_hands(slot, bytes);
+        }
+        let progress = web.deframer.feed(bytes, &mut web.framed);
+        let replies = !web.framed.is_empty();
+        if replies {
+            self.conns.mark_dirty(slot);
+        }
+        if let Some(close) = progress.close {
+            self.take_tail_then_close(slot, &bytes[..progress.payload], close);
+            return None;
+        }
+        Some(progress.payload)
+    }
+
+    fn take_tail_then_close(&mut self, slot: u32, payload: &[u8], close: websocket::Close) {
+        let input = self.conns.get_mut(slot).and_then(|c| c.input.take());
+        let mut whole = input.map_or_else(Vec::new, |i| *i);
+        whole.extend_from_slice(payload);
+        self.take_bytes(slot, &whole);
+        self.lose_session(slot);
+        self.refuse(slot, close.cause);
+    }
+
+    /// The opening handshake; bytes behind it are frames already.
+    fn shake_hands(&mut self, slot: u32, bytes: &mut [u8]) -> Option<usize> {
+        let conn = self.conns.get_mut(slot)?;
+        let mut request = conn.input.take().map_or_else(Vec::new, |i| *i);
+        let before = request.len();
+        request.extend_from_slice(bytes);
+        self.forget_pending_bytes(slot, before);
+        match websocket::upgrade(&request, &self.ports) {
+            Ok(None) => {
+                self.count_pending_bytes(0, request.len());
+                self.conns.get_mut(slot)?.input = Some(Box::new(request));
+                None
+            }
+            Ok(Some(upgrade)) => {
+                let web = self.conns.get_mut(slot)?.web.as_mut()?;
+                web.upgraded = true;
+                web.framed.extend_from_slice(&upgrade.response);
+                self.conns.mark_dirty(slot);
+                // The request was longer than what came last by what was kept, so the rest fits.
+                let rest = request.len() - upgrade.consumed;
+                bytes[..rest].copy_from_slice(&request[upgrade.consumed..]);
+                if rest == 0 {
+                    return None;
+                }
+                self.unwrap_frames(slot, &mut bytes[..rest])
+            }
+            Err(refusal) => {
+                let web = self.conns.get_mut(slot)?.web.as_mut()?;
+                web.framed.extend_from_slice(&refusal.response);
+                self.conns.mark_dirty(slot);
+                self.refuse(slot, refusal.cause);
+                None
+            }
+        }
+    }
+
+    /// Publishers that waited for a slow receiver are read again.
+    pub(super) fn release_held(&mut self) {
+        let now = self.now;
+        let mut due = Vec::new();
+        self.held.retain(|(at, slot)| {
+            if *at <= now {
+                due.push(*slot);
+            }
+            *at > now
+        });
+        for slot in due {
+            let Some(conn) = self.conns.get_mut(slot) else { continue };
+            conn.flags.held = false;
+            let waiting = conn.input.take();
+            let unread = conn.flags.ready;
+            if let Some(input) = waiting {
+                self.take_bytes(slot, &input);
+            }
+            let held = self.conns.get(slot).is_none_or(|c| c.flags.held);
+            if unread && !held {
+                self.ready.push(slot);
+            }
+        }
+    }
+
+    /// Reads and throws away, until the peer closes too.
+    fn discard(&mut self, slot: u32) {
+        let Some(conn) = self.conns.get_mut(slot) else { return };
+        conn.flags.ready = false;
+        loop {
+            match conn.stream.read(&mut self.buffer) {
+                Ok(0) => break,
+                Ok(n) if n < self.buffer.len() && !conn.flags.ended => return,
+                Ok(_) => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => break,
+            }
+        }
+        if conn.flags.lingering {
+            self.remove(slot);
+        }
+    }
+
+    /// The peer is gone.
+    fn lost(&mut self, slot: u32) {
+        self.lose_session(slot);
+        self.remove(slot);
+    }
+
+    pub(super) fn lose_session(&mut self, slot: u32) {
+        if let Some(session) = self.conns.get_mut(slot).and_then(|c| c.session.take()) {
+            self.engine.gone(self.now, session, ConnId(slot), &mut self.conns);
+        }
+    }
+
+    /// Ends a connection without a word to it.
+    pub(super) fn abandon(&mut self, slot: u32, cause: &'static str) {
+        if let Some(conn) = self.conns.get(slot) {
+            let peer = conn.peer;
+            let name = conn.session.and_then(|s| self.engine.client_id(s));
+            self.reporter.note(self.now, &peer, name, cause);
+        }
+        self.lose_session(slot);
+        self.remove(slot);
+    }
+
+    pub(super) fn remove(&mut self, slot: u32) {
+        self.no_longer_pending(slot);
+        if let Some(mut conn) = self.conns.remove(slot) {
+            // The descriptor is closed right after; a failure changes nothing.
+            let _ = self.poll.registry().deregister(&mut conn.stream);
+            self.post.closed(usize::from(conn.listener));
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! MQTT over WebSocket (chapter 6 and RFC 6455): the handshake, frames cut and joined at will,
+//! and web browsers that knock at the wrong door.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use crate::wire::{
+    ALL, BOTH, Broker, Conn, Connect, Frame, Kind, Publish, V5, V311, handshake, http, pingreq,
+    subscribe,
+};
+
+/// The frames of a raw WebSocket connection, past the handshake.
+struct Web {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Web {
+    #[track_caller]
+    fn open(broker: &Broker) -> Self {
+        let (stream, head, buffer) = handshake(broker.ws, "/mqtt", "mqtt");
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        Self { stream, buffer }
+    }
+
+    fn send(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes);
+    }
+
+    /// The next frame, or None at the end of the connection.
+    #[track_caller]
+    fn frame(&mut self) -> Option<Frame> {
+        let mut chunk = [0; 4096];
+        loop {
+            if let Some(frame) = Frame::take(&mut self.buffer) {
+                return Some(frame);
+            }
+            match self.stream.read(&mut chunk) {
+                Ok(n) if n > 0 => self.buffer.extend_from_slice(&chunk[..n]),
+                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => panic!("no frame came"),
+                _ => return None,
+            }
+        }
+    }
+
+    /// The connection ends; a close frame before it may say why.
+    #[track_caller]
+    fn expect_end(&mut self) -> Option<u16> {
+        let mut status = None;
+        while let Some(frame) = self.frame() {
+            assert_eq!(frame.opcode, Frame::CLOSE, "{frame:?}");
+            status = frame
+                .payload
+                .get(..2)
+                .map(|s| u16::from_be_bytes([s[0], s[1]]));
+        }
+        status
+    }
+}
+
+/// A web page and a device on TCP talk with each other, in all versions and at all QoS.
+/// [MQTT-6.0.0-1] [3.1.1 MQTT-6.0.0-1] [MQTT-4.2.0-1] [3.1.1 MQTT-7.1.1-1]
+#[test]
+fn web_and_tcp_meet() {
+    let broker = Broker::start();
+    for version in ALL {
+        let mut page = Conn::open_web(broker.ws, version);
+        page.connect(&Connect::new(version, "page"));
+        page.subscribe("to/page", 2);
+        let mut device = broker.client(version, "device");
+        device.subscribe("to/device", 2);
+        for qos in 0..=2 {
+            device.publish(&Publish::new("to/page", "hello page").qos(qos, 1));
+            assert_eq!(page.receive_this("to/page", "hello page").qos, qos);
+            page.publish(&Publish::new("to/device", "hello device").qos(qos, 1));
+            assert_eq!(device.receive_this("to/device", "hello device").qos, qos);
+        }
+        page.ping();
+        page.bye();
+    }
+}
+
+/// The handshake to the letter: the accept key of the RFC's own example, and the sub-protocol
+/// chosen from what was offered. [MQTT-6.0.0-4] [3.1.1 MQTT-6.0.0-4] (RFC 6455 1.3)
+#[test]
+fn handshake_to_the_letter() {
+    let broker = Broker::start();
+    for offer in ["mqtt", "mqttv3.1, mqtt", "mqtt,other"] {
+        let (_, head, _) = handshake(broker.ws, "/mqtt", offer);
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        let low = head.to_lowercase();
+        assert!(low.contains("upgrade: websocket"), "{head}");
+        assert!(low.contains("connection: upgrade"), "{head}");
+        assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
+        assert!(low.contains("sec-websocket-protocol: mqtt\r\n"), "{head}");
+        assert!(!low.contains("sec-websocket-extensions"), "{head}");
+    }
+}
+
+/// The paths that tools use are open; others are not there. (DESIGN: `/mqtt`, `/ws`, `/`)
+#[test]
+fn paths() {
+    let broker = Broker::start();
+    for path in ["/mqtt", "/ws", "/"] {
+        let (_, head, _) = handshake(broker.ws, path, "mqtt");
+        assert!(head.starts_with("HTTP/1.1 101 "), "{path}: {head}");
+    }
+    for path in ["/other", "/mqtt/../etc", "/MQTT"] {
+        let (_, head, _) = handshake(broker.ws, path, "mqtt");
+        assert!(head.starts_with("HTTP/1.1 404 "), "{path}: {head}");
+    }
+}
+
+/// Who offers no `mqtt` does not speak it. (6) [3.1.1 MQTT-6.0.0-3] [MQTT-6.0.0-3]
+#[test]
+fn without_sub_protocol() {
+    let broker = Broker::start();
+    for offer in ["chat", "mqttx"] {
+        let (_, head, _) = handshake(broker.ws, "/mqtt", offer);
+        assert!(head.starts_with("HTTP/1.1 400 "), "{offer}: {head}");
+    }
+}
+
+/// Packets are cut into frames of one byte, and many are put into one frame: it makes no
+/// difference (W01). [MQTT-6.0.0-2] [3.1.1 MQTT-6.0.0-2]
+#[test]
+fn cut_and_joined() {
+    let broker = Broker::start();
+    for version in BOTH {
+        let all = [
+            Connect::new(version, "cut").bytes(),
+            subscribe(version, 1, &[("cut/#", 0)]),
+            Publish::new("cut/1", "first").bytes(version),
+            Publish::new("cut/2", "x".repeat(70_000)).bytes(version),
+            pingreq(),
+        ]
+        .concat();
+        let joined = vec![Frame::client(true, Frame::BINARY, &all)];
+        let cut = all[..200].chunks(1).chain(all[200..].chunks(1000));
+        let bytes = cut.map(|c| Frame::client(true, Frame::BINARY, c)).collect();
+        // One message in fragments, with a ping between them.
+        let fragments = vec![
+            Frame::client(false, Frame::BINARY, &all[..10]),
+            Frame::client(true, Frame::PING, b"between"),
+            Frame::client(false, Frame::CONTINUATION, &all[10..11]),
+            Frame::client(true, Frame::CONTINUATION, &all[11..]),
+        ];
+        for frames in [joined, bytes, fragments] {
+            let mut conn = Conn::open_web(broker.ws, version);
+            conn.stream.write_all(&frames.concat()).unwrap();
+            assert_eq!(conn.read_kind(Kind::ConnAck).code, 0);
+            conn.read_kind(Kind::SubAck);
+            conn.receive_this("cut/1", "first");
+            assert_eq!(conn.receive().payload.len(), 70_000);
+            conn.read_kind(Kind::PingResp);
+        }
+    }
+}
+
+/// A ping of WebSocket is answered with its own words. (RFC 6455 5.5.2)
+#[test]
+fn web_ping() {
+    let broker = Broker::start();
+    let mut web = Web::open(&broker);
+    web.send(&Frame::client(true, Frame::PING, b"are you there"));
+    let pong = web.frame().expect("a pong");
+    assert_eq!(
+        (pong.opcode, pong.payload.as_slice()),
+        (Frame::PONG, &b"are you there"[..])
+    );
+}
+
+/// The page closes the tab: the close frame is answered and the connection ends; as for MQTT,
+/// that is a loss, not a goodbye. (RFC 6455 5.5.1) [MQTT-3.1.2-8]
+#[test]
+fn web_close() {
+    let broker = Broker::start();
+    let mut witness = broker.v5("witness");
+    witness.subscribe("tab", 0);
+    let mut web = Web::open(&broker);
+    let will = crate::wire::Will::new("tab", "closed");
+    let connect = Connect::new(V311, "tab").will(will).bytes();
+    web.send(&Frame::client(true, Frame::BINARY, &connect));
+    assert_eq!(web.frame().expect("CONNACK").payload, [0x20, 2, 0, 0]);
+    web.send(&Frame::client(true, Frame::CLOSE, &1001u16.to_be_bytes()));
+    web.expect_end();
+    witness.receive_this("tab", "closed");
+}
+
+/// Frames that break the rules: text, without mask, reserved bits, an unknown opcode, a
+/// continuation of nothing, a control frame that is too long or in pieces, a length nobody has
+/// (W02). [MQTT-6.0.0-1] [3.1.1 MQTT-6.0.0-1] (RFC 6455 5.1, 5.2, 5.5)
+#[test]
+fn frames_against_the_rules() {
+    let broker = Broker::start();
+    let connect = Connect::new(V5, "rules").bytes();
+    let with_bit = |bit: u8| {
+        let mut frame = Frame::client(true, Frame::BINARY, &connect);
+        frame[0] |= bit;
+        frame
+    };
+    let unmasked = [vec![0x82, connect.len() as u8], connect.clone()].concat();
+    let huge = [&[0x82, 0xFF][..], &(1u64 << 62).to_be_bytes(), &[0; 4]].concat();
+    let bad = [
+        ("text", Frame::client(true, Frame::TEXT, b"hello")),
+        ("unmasked", unmasked),
+        ("rsv1", with_bit(0x40)),
+        ("rsv3", with_bit(0x10)),
+        ("opcode 3", Frame::client(true, 3, &connect)),
+        ("opcode 15", Frame::client(true, 15, b"")),
+        (
+            "continuation",
+            Frame::client(true, Frame::CONTINUATION, &connect),
+        ),
+        ("long ping", Frame::client(true, Frame::PING, &[0; 126])),
+        ("split ping", Frame::client(false, Frame::PING, b"")),
+        ("huge", huge),
+    ];
+    for (what, bytes) in bad {
+        let mut web = Web::open(&broker);
+        web.send(&bytes);
+        let status = web.expect_end();
+        assert!(
+            matches!(status, None | Some(1002 | 1003 | 1009)),
+            "{what}: {status:?}"
+        );
+    }
+}
+
+/// A browser asks the MQTT port, and the WebSocket port, for a page: it is told in plain words
+/// that this is no web server, instead of silence. (W06)
+#[test]
+fn a_browser_at_the_wrong_door() {
+    let broker = Broker::start();
+    for address in [broker.tcp, broker.ws] {
+        for path in ["/", "/mqtt", "/index.html"] {
+            let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
+            let (mut stream, head, mut rest) = http(address, &request);
+            let _ = stream.read_to_end(&mut rest);
+            assert!(head.starts_with("HTTP/1.1 "), "{address} {path}: {head:?}");
+            let page = String::from_utf8_lossy(&rest).to_lowercase();
+            assert!(page.contains("mqtt"), "{head}{page}");
+        }
+    }
+    broker.client(V311, "fine").ping();
+}
+
+/// Handshakes that are none: no key, another version, another method, headers without end (W04).
+/// (RFC 6455 4.2.1)
+#[test]
+fn bad_handshakes() {
+    let broker = Broker::start();
+    let upgrade = "Host: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n";
+    let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let protocol = "Sec-WebSocket-Protocol: mqtt\r\n";
+    let version = "Sec-WebSocket-Version: 13\r\n";
+    let old = "Sec-WebSocket-Version: 8\r\n";
+    let long = format!("X-Long: {}\r\n", "a".repeat(100_000));
+    let bad = [
+        format!("GET /mqtt HTTP/1.1\r\n{upgrade}{version}{protocol}\r\n"),
+        format!("GET /mqtt HTTP/1.1\r\n{upgrade}{key}{old}{protocol}\r\n"),
+        format!("POST /mqtt HTTP/1.1\r\n{upgrade}{key}{version}{protocol}\r\n"),
+        format!("GET /mqtt HTTP/1.1\r\n{upgrade}{key}{version}{protocol}{long}\r\n"),
+        "\r\n\r\n".to_owned(),
+        "GET\r\n\r\n".to_owned(),
+    ];
+    for request in bad {
+        let (mut stream, head, _) = http(broker.ws, &request);
+        assert!(!head.starts_with("HTTP/1.1 101"), "{request:.80}");
+        // Whatever it said, it is over; a reset is an end as well.
+        stream
+            .set_read_timeout(Some(Duration::from_secs(8)))
+            .unwrap();
+        let mut rest = Vec::new();
+        if let Err(e) = stream.read_to_end(&mut rest) {
+            assert_ne!(
+                e.kind(),
+                std::io::ErrorKind::WouldBlock,
+                "left open: {request:.80}"
+            );
+        }
+    }
+    broker.client(V311, "fine").ping();
+}
+
+/// A packet longer than its frame waits for the next frame; too long a one ends the connection
+/// (W05). [MQTT-6.0.0-2]
+#[test]
+fn packet_longer_than_its_frame() {
+    let broker = Broker::start();
+    let mut conn = Conn::open_web(broker.ws, V5);
+    conn.connect(&Connect::new(V5, "long"));
+    conn.send(&[0x30, 0x0A, 0, 1]);
+    conn.send(b"a\0");
+    conn.send(b"sixsix");
+    conn.ping();
+    conn.send(&[0x30, 0xFF, 0xFF, 0xFF, 0x7F]);
+    conn.expect_closed_for(0x95);
+}

@@ -1,0 +1,128 @@
+//! The broker's own topics: `$SYS/broker/...` as mosquitto's tools read them, and
+//! `$SYS/brokers/...` as EMQX's do.
+
+use crate::wire::{BOTH, Broker, Conn, V5, V311};
+
+fn quick() -> Broker {
+    Broker::with(&["mqtt.sys_interval=1s"])
+}
+
+/// Reads until a topic matches; gives topic and text.
+#[track_caller]
+fn wait_for(conn: &mut Conn, fits: impl Fn(&str) -> bool) -> (String, String) {
+    for _ in 0..1000 {
+        let got = conn.receive();
+        if fits(&got.topic) {
+            return (got.topic.clone(), got.text().to_owned());
+        }
+    }
+    panic!("a thousand messages, none of them the one");
+}
+
+/// A tool made for mosquitto asks for what it knows, and gets numbers and names.
+/// [MQTT-4.7.2-1]
+#[test]
+fn mosquitto_names() {
+    let broker = quick();
+    for version in BOTH {
+        for name in [
+            "version",
+            "uptime",
+            "clients/connected",
+            "clients/total",
+            "clients/maximum",
+            "messages/received",
+            "messages/sent",
+            "publish/messages/received",
+            "publish/messages/sent",
+            "publish/messages/dropped",
+            "bytes/received",
+            "bytes/sent",
+            "subscriptions/count",
+            "retained messages/count",
+        ] {
+            let mut tool = broker.client(version, "tool");
+            let topic = format!("$SYS/broker/{name}");
+            tool.subscribe(&topic, 0);
+            let text = tool.receive().text().to_owned();
+            let is_number = text.split(' ').next().unwrap().parse::<u64>().is_ok();
+            assert!(is_number || name == "version", "{topic}: {text}");
+        }
+    }
+}
+
+/// The number of connected clients is the number of connected clients.
+#[test]
+fn clients_are_counted() {
+    let broker = quick();
+    let mut tool = broker.v5("tool");
+    let _others: Vec<Conn> = (0..4).map(|n| broker.v5(&format!("c{n}"))).collect();
+    tool.subscribe("$SYS/broker/clients/connected", 0);
+    loop {
+        if tool.receive().text() == "5" {
+            break;
+        }
+    }
+}
+
+/// A tool made for EMQX finds the nodes' names, and under a name version, uptime and figures.
+#[test]
+fn emqx_names() {
+    let broker = quick();
+    let mut tool = broker.v5("tool");
+    tool.subscribe("$SYS/brokers", 0);
+    let nodes = tool.receive().text().to_owned();
+    let node = nodes.split(',').next().unwrap().to_owned();
+    assert!(!node.is_empty());
+    tool.unsubscribe("$SYS/brokers");
+    let mut tool = broker.v5("tool");
+    tool.subscribe("$SYS/brokers/+/#", 0);
+    for name in [
+        "version",
+        "uptime",
+        "stats/connections.count",
+        "metrics/bytes.received|metrics/bytes/received",
+    ] {
+        let due: Vec<String> = name
+            .split('|')
+            .map(|n| format!("$SYS/brokers/{node}/{n}"))
+            .collect();
+        let (_, text) = wait_for(&mut tool, |topic| due.iter().any(|d| d == topic));
+        assert!(!text.is_empty(), "{name}");
+    }
+}
+
+/// Somebody comes and goes; who watches the node's client events is told, in JSON.
+#[test]
+fn client_events() {
+    let broker = quick();
+    let mut tool = broker.v5("tool");
+    tool.subscribe("$SYS/brokers/+/clients/#", 0);
+    let came = |topic: &str| topic.ends_with("/clients/visitor/connected");
+    let went = |topic: &str| topic.ends_with("/clients/visitor/disconnected");
+    let visitor = broker.client(V311, "visitor");
+    let (_, json) = wait_for(&mut tool, came);
+    assert!(
+        json.starts_with('{') && json.contains("\"clientid\":\"visitor\""),
+        "{json}"
+    );
+    visitor.bye();
+    let (_, json) = wait_for(&mut tool, went);
+    assert!(json.contains("\"reason\""), "{json}");
+}
+
+/// What a client did is seen in the figures: bytes and messages go up, never down.
+#[test]
+fn figures_go_up() {
+    let broker = quick();
+    let mut tool = broker.client(V5, "tool");
+    tool.subscribe("$SYS/broker/bytes/received", 0);
+    let mut last = 0;
+    for _ in 0..3 {
+        let now: u64 = tool.receive().text().parse().expect("a number");
+        assert!(now >= last);
+        last = now;
+        tool.ping();
+    }
+    assert!(last > 0);
+}
