@@ -16,7 +16,6 @@ pub(crate) struct Limits {
     pub(crate) pending_max: usize,
     /// Bytes of all of those together.
     pub(crate) pending_bytes_max: usize,
-    pub(crate) out_bytes_max: usize,
     /// Per listener, in the order of the configuration.
     pub(crate) connections_max: Vec<(ListenerId, u32)>,
 }
@@ -28,7 +27,6 @@ impl Limits {
             connect_timeout: mqtt.connect_timeout,
             pending_max: mqtt.max_pending,
             pending_bytes_max: mqtt.max_pending_bytes,
-            out_bytes_max: mqtt.max_out_buffer,
             connections_max: config
                 .listeners
                 .iter()

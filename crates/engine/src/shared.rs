@@ -46,7 +46,6 @@ pub(crate) struct Member {
     pub(crate) open: u32,
     pub(crate) online: bool,
     pub(crate) stalled_until: Time,
-    pub(crate) client_hash: u64,
 }
 
 impl Member {

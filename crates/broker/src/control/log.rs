@@ -45,8 +45,8 @@ pub(crate) struct Log {
 /// The log in memory: nothing outlives the process.
 pub(crate) fn memory(post: &Arc<Post>) -> Log {
     let options =
-        memory::Options { log_bytes_max: BYTES_MAX, log_shards: 1, ..memory::Options::default() };
-    let backend = memory::Hub::new(&options).node(NodeId::from("local"));
+        memory::Options { log_shard_bytes_max: BYTES_MAX, shards: 1, ..memory::Options::default() };
+    let backend = memory::Hub::new(&options).node(NodeId(1));
     let to = post.clone();
     let sink = move |batch: Arc<[backbone::Entry<Stored>]>| {
         let entries: Arc<[engine::Entry]> = batch

@@ -19,8 +19,7 @@ use foldhash::fast::FixedState;
 use protocol::{Filter, QoS, Topic};
 
 pub(crate) use route::{Route, Routes, Target};
-pub use subs::Sub;
-pub(crate) use subs::Flags;
+pub use subs::{Flags, Sub};
 
 use crate::limits::CHANGES_MAX;
 use exact::Exact;
@@ -100,8 +99,8 @@ impl Router {
     /// All shards of a process use one seed, so that hashes agree.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        let hasher = FixedState::with_seed(seed);
-        Self { exact: Exact::new(hasher), trie: Trie::new(hasher), changes: 0, ring: VecDeque::new() }
+        let hasher = || FixedState::with_seed(seed);
+        Self { exact: Exact::new(hasher()), trie: Trie::new(hasher()), changes: 0, ring: VecDeque::new() }
     }
 
     /// Adds or replaces a session's subscription. Gives the node, whether the subscription is new, and

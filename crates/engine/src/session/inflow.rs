@@ -61,10 +61,6 @@ impl Inflow {
         self.count + self.pending.iter().filter(|p| p.kind == AckKind::PubAck).count()
     }
 
-    pub(crate) fn open_ids(&self) -> usize {
-        self.count
-    }
-
     pub(crate) fn clear(&mut self) -> usize {
         self.known = Vec::new();
         std::mem::take(&mut self.count)

@@ -36,7 +36,6 @@ impl Shard {
             open: group.member_mut(join.member).map_or(0, |m| m.open),
             online: true,
             stalled_until: Time(0),
-            client_hash: join.client_hash,
         };
         match group.member_mut(join.member) {
             Some(old) => *old = member,

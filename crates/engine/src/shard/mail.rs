@@ -60,7 +60,6 @@ pub struct Join {
     pub(crate) as_published: bool,
     pub(crate) id: u32,
     pub(crate) window: u16,
-    pub(crate) client_hash: u64,
     pub(crate) ticket: u64,
 }
 

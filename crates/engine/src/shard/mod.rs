@@ -23,8 +23,7 @@ use hashbrown::HashTable;
 use protocol::{DecodeError, Frame, QoS, Reason, Version, frame, kind};
 
 pub use log::{Entry, Request};
-pub use mail::Mail;
-pub(crate) use mail::Run;
+pub use mail::{Join, Mail, Run};
 pub(crate) use subscribe::Membership;
 
 use crate::{

@@ -141,7 +141,7 @@ impl Shard {
     }
 
     pub(super) fn on_remote_run(&mut self, run: &Run, sink: &mut impl Sink) {
-        let mut whole = frames::payloads(&run.bytes, run.version);
+        let whole = frames::payloads(&run.bytes, run.version);
         let Some(topic) = whole.topic() else { return };
         let packets = Packets {
             publisher: run.publisher,

@@ -199,7 +199,6 @@ impl Shard {
             as_published: m.as_published,
             id: m.id,
             window: s.receive_max,
-            client_hash: std::hash::BuildHasher::hash_one(&self.hasher, &*s.client_id),
             ticket,
         }
     }
@@ -377,9 +376,5 @@ pub(crate) struct Membership {
 impl Membership {
     pub(super) fn into_names(self) -> (Box<str>, Box<str>) {
         (self.group, self.filter)
-    }
-
-    pub(super) fn names(&self) -> (&str, &str) {
-        (&self.group, &self.filter)
     }
 }

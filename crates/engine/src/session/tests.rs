@@ -1,0 +1,82 @@
+//! Windows and ids.
+
+use protocol::{PacketId, QoS};
+
+use super::*;
+
+fn id(n: u16) -> PacketId {
+    PacketId::new(n).unwrap()
+}
+
+/// Ids are given in sequence, wrap from 65,535 to 1 and are never given while in use [MQTT-2.2.1-4].
+#[test]
+fn ids_in_use_are_skipped_also_after_the_wrap() {
+    let mut out = Outflow::default();
+    let stuck = out.start(QoS::AtLeastOnce, Held::Nothing).unwrap();
+    assert_eq!(stuck, id(1));
+    for round in 0..200_000_u32 {
+        let next = out.start(QoS::AtLeastOnce, Held::Nothing).unwrap();
+        assert_ne!(next, stuck, "round {round}");
+        assert!(out.finish(next).is_some());
+        assert_eq!(out.in_flight(), 1);
+    }
+    assert_eq!(out.find(stuck).map(|e| e.state), Some(State::PubAck));
+    assert!(out.finish(stuck).is_some());
+    assert_eq!(out.in_flight(), 0);
+}
+
+/// All 65,535 ids can be in flight, and no more.
+#[test]
+fn every_id_can_be_used_once() {
+    let mut out = Outflow::default();
+    let mut seen = std::collections::HashSet::new();
+    for _ in 0..u16::MAX {
+        assert!(seen.insert(out.start(QoS::ExactlyOnce, Held::Nothing).unwrap()));
+    }
+    assert!(out.start(QoS::AtLeastOnce, Held::Nothing).is_none());
+    for n in (1..=u16::MAX).rev() {
+        assert!(out.finish(id(n)).is_some(), "id {n}");
+    }
+    assert_eq!(out.in_flight(), 0);
+}
+
+#[test]
+fn an_answer_to_nothing_is_none() {
+    let mut out = Outflow::default();
+    assert!(out.finish(id(5)).is_none());
+    let first = out.start(QoS::AtLeastOnce, Held::Nothing).unwrap();
+    assert!(out.finish(id(2)).is_none());
+    assert!(out.finish(first).is_some());
+    assert!(out.finish(first).is_none());
+}
+
+#[test]
+fn known_ids_are_forgotten_once() {
+    let mut inflow = Inflow::default();
+    for n in [1, 64, 65_535] {
+        inflow.learn(id(n), Time(0));
+        inflow.learn(id(n), Time(0));
+    }
+    assert_eq!(inflow.outstanding(), 3);
+    assert!(inflow.knows(id(64)) && !inflow.knows(id(63)));
+    assert!(inflow.forget(id(64), Time(0)));
+    assert!(!inflow.forget(id(64), Time(0)));
+    assert_eq!(inflow.outstanding(), 2);
+}
+
+#[test]
+fn outbound_aliases_stop_at_the_clients_maximum() {
+    let mut aliases = OutboundAliases::new(2);
+    for (n, topic) in ["a", "b"].iter().enumerate() {
+        assert_eq!(aliases.choose(topic), Some((u16::try_from(n).unwrap() + 1, false)));
+        aliases.sent(topic);
+    }
+    assert_eq!(aliases.choose("c"), None);
+    assert_eq!(aliases.choose("b"), Some((2, true)));
+}
+
+/// An idle session must stay small: it is most of what a connection costs.
+#[test]
+fn a_session_stays_small() {
+    assert!(size_of::<Session>() <= 144, "{} bytes", size_of::<Session>());
+}
