@@ -62,6 +62,10 @@ fn run(options: &Options, text: Text) -> Result<(), String> {
     let handle = start(loaded.config.clone()).map_err(|error| explain(&error, text))?;
     let lines = banner::lines(&handle.listeners(), &data, connections, text);
     let _ = std::io::stdout().write_all(lines.as_bytes());
+    // For scripts and tests: where each listener really is, also if port 0 was asked for.
+    for (id, address) in handle.listeners() {
+        let _ = writeln!(std::io::stdout(), "listening {id} {address}");
+    }
     for signal in &mut signals {
         match signal {
             Signal::Reload => reload(options, &loaded.config, &handle, &mut level, text),

@@ -38,11 +38,19 @@ pub enum StartError {
         "cannot listen on {address} for {listener}: {source}; free the port, or choose another with \
          --set listeners.{key}.bind=..."
     )]
-    Listen { listener: String, key: String, address: SocketAddr, source: io::Error },
+    Listen {
+        listener: String,
+        key: String,
+        address: SocketAddr,
+        source: io::Error,
+    },
     #[error("no listener is enabled; set listeners.tcp.default.enabled=true")]
     NoListener,
     #[error("the system refused what a shard needs ({what}): {source}")]
-    System { what: &'static str, source: io::Error },
+    System {
+        what: &'static str,
+        source: io::Error,
+    },
 }
 
 impl StartError {
@@ -50,9 +58,9 @@ impl StartError {
     #[must_use]
     pub fn in_use(&self) -> Option<SocketAddr> {
         match self {
-            Self::Listen { address, source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
-                Some(*address)
-            }
+            Self::Listen {
+                address, source, ..
+            } if source.kind() == io::ErrorKind::AddrInUse => Some(*address),
             _ => None,
         }
     }
@@ -66,11 +74,16 @@ pub fn start(config: Config) -> Result<Handle, StartError> {
     let count = settings::shards(&config);
     let engine = Arc::new(settings::engine(&config, count));
     let bound = listeners::open(&config)?;
-    let addresses = bound.iter().map(|l| (l.id.to_string(), l.address)).collect();
+    let addresses = bound
+        .iter()
+        .map(|l| (l.id.to_string(), l.address))
+        .collect();
     let ports = listeners::ports(&bound);
     let limits = Arc::new(settings::Limits::new(&config));
-    let (post, polls) = Post::new(count)
-        .map_err(|source| StartError::System { what: "event queue", source })?;
+    let (post, polls) = Post::new(count).map_err(|source| StartError::System {
+        what: "event queue",
+        source,
+    })?;
     let post = Arc::new(post);
     let log = log::memory(&post);
     let epoch = Instant::now();
@@ -92,15 +105,29 @@ pub fn start(config: Config) -> Result<Handle, StartError> {
             // Shard 0 accepts and reads up to CONNECT; then the socket moves to its session's home.
             listeners: bound.take().unwrap_or_default(),
         };
-        let worker = Worker::new(parts)
-            .map_err(|source| StartError::System { what: "listener registration", source })?;
+        let worker = Worker::new(parts).map_err(|source| StartError::System {
+            what: "listener registration",
+            source,
+        })?;
         let thread = std::thread::Builder::new().name(format!("shard-{id}"));
         let spawned = thread.spawn(move || worker.run());
-        workers.push(spawned.map_err(|source| StartError::System { what: "thread", source })?);
+        workers.push(spawned.map_err(|source| StartError::System {
+            what: "thread",
+            source,
+        })?);
     }
-    let sys = sys::Publisher::start(&post, config.mqtt.sys_interval, epoch)
-        .map_err(|source| StartError::System { what: "thread", source })?;
-    Ok(Handle { listeners: addresses, post, workers, sys })
+    let sys = sys::Publisher::start(&post, config.mqtt.sys_interval, epoch).map_err(|source| {
+        StartError::System {
+            what: "thread",
+            source,
+        }
+    })?;
+    Ok(Handle {
+        listeners: addresses,
+        post,
+        workers,
+        sys,
+    })
 }
 
 impl Handle {
@@ -116,7 +143,8 @@ impl Handle {
         let engine = Arc::new(settings::engine(&config, count));
         let limits = Arc::new(settings::Limits::new(&config));
         for shard in 0..count {
-            self.post.send(shard, Letter::Configure(engine.clone(), limits.clone()));
+            self.post
+                .send(shard, Letter::Configure(engine.clone(), limits.clone()));
         }
         self.sys.set_interval(config.mqtt.sys_interval);
     }

@@ -42,7 +42,9 @@ pub(crate) fn shards(config: &Config) -> u16 {
         return config.node.shards.min(engine::limits::SHARDS_MAX);
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    u16::try_from(cores).unwrap_or(u16::MAX).min(engine::limits::SHARDS_MAX)
+    u16::try_from(cores)
+        .unwrap_or(u16::MAX)
+        .min(engine::limits::SHARDS_MAX)
 }
 
 /// `mqtt.*` as one of `shards` engines uses it: bounds of the whole are divided.

@@ -68,7 +68,11 @@ impl Acl {
 
     #[inline]
     #[must_use]
-    pub fn deliver<'a>(&self, _who: &Principal, topic: Topic<'a>) -> Option<Authorized<Deliver<'a>>> {
+    pub fn deliver<'a>(
+        &self,
+        _who: &Principal,
+        topic: Topic<'a>,
+    ) -> Option<Authorized<Deliver<'a>>> {
         Some(Authorized(Deliver(topic)))
     }
 }

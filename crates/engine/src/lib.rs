@@ -18,7 +18,9 @@ mod timers;
 pub use limits::{QueueFull, Settings, Strategy};
 pub use message::{Message, SessionRef};
 pub use metrics::{Counter, Drop, Metrics};
-pub use shard::{Close, ConnId, Entry, Join, Mail, Opened, Received, Request, Run, SessionId, Shard, Sink};
+pub use shard::{
+    Close, ConnId, Entry, Join, Mail, Opened, Received, Request, Run, SessionId, Shard, Sink,
+};
 
 /// Milliseconds since an epoch that all shards of one process share.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Hash)]

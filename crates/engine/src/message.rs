@@ -14,7 +14,11 @@ pub struct SessionRef {
 
 impl SessionRef {
     /// The publisher of what the broker itself publishes.
-    pub const BROKER: Self = Self { shard: u16::MAX, generation: 0, slot: u32::MAX };
+    pub const BROKER: Self = Self {
+        shard: u16::MAX,
+        generation: 0,
+        slot: u32::MAX,
+    };
 }
 
 /// Borrowed view of a message being published.
@@ -47,8 +51,7 @@ impl Message {
     #[must_use]
     pub fn new(view: &View<'_>) -> Self {
         let topic = view.topic.as_str().as_bytes();
-        let mut block =
-            Vec::with_capacity(topic.len() + view.forwarded.len() + view.payload.len());
+        let mut block = Vec::with_capacity(topic.len() + view.forwarded.len() + view.payload.len());
         block.extend_from_slice(topic);
         block.extend_from_slice(view.forwarded);
         block.extend_from_slice(view.payload);
@@ -150,7 +153,8 @@ impl<'a> View<'a> {
     /// Seconds left until it expires, rounded up; `None` if it never does [MQTT-3.3.2-6].
     #[must_use]
     pub fn expiry_secs(&self, now: Time) -> Option<u32> {
-        self.expires.map(|at| u32::try_from(at.since(now).div_ceil(1000)).unwrap_or(u32::MAX))
+        self.expires
+            .map(|at| u32::try_from(at.since(now).div_ceil(1000)).unwrap_or(u32::MAX))
     }
 
     #[must_use]
@@ -175,7 +179,11 @@ impl<'a> View<'a> {
             topic: self.topic.as_str(),
             id: None,
             alias: None,
-            expiry_secs: if version.is_v5() { self.expiry_secs(now) } else { None },
+            expiry_secs: if version.is_v5() {
+                self.expiry_secs(now)
+            } else {
+                None
+            },
             subscription_ids: ids,
             forwarded: self.forwarded,
             payload: self.payload,

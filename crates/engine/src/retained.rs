@@ -73,7 +73,10 @@ impl Retained {
 
     #[must_use]
     pub fn get(&self, topic: &str, now: Time) -> Option<&Arc<Message>> {
-        self.by_topic.get(topic).map(|m| &m.0).filter(|m| !m.view().is_expired(now))
+        self.by_topic
+            .get(topic)
+            .map(|m| &m.0)
+            .filter(|m| !m.view().is_expired(now))
     }
 
     /// Looks at no more than `slice` messages from `cursor` on and collects those that match and have

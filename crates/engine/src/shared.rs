@@ -142,7 +142,11 @@ impl Group {
         let able = |at: &usize| self.members[*at].can_take(message.qos, now);
         let local = |at: &usize| self.members[*at].session.shard == message.publisher.shard;
         let at = if strategy == Strategy::Local {
-            around.clone().filter(local).find(able).or_else(|| around.clone().find(able))
+            around
+                .clone()
+                .filter(local)
+                .find(able)
+                .or_else(|| around.clone().find(able))
         } else {
             around.clone().find(able)
         }?;

@@ -12,7 +12,11 @@ pub(crate) struct Slab<T> {
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
-        Self { chunks: Vec::new(), free: Vec::new(), len: 0 }
+        Self {
+            chunks: Vec::new(),
+            free: Vec::new(),
+            len: 0,
+        }
     }
 }
 
@@ -64,9 +68,13 @@ impl<T> Slab<T> {
     /// Keys in use, ascending.
     pub(crate) fn keys(&self) -> impl Iterator<Item = u32> {
         self.chunks.iter().enumerate().flat_map(|(c, chunk)| {
-            chunk.iter().enumerate().filter(|(_, e)| e.is_some()).map(move |(at, _)| {
-                u32::try_from(c * CHUNK + at).expect("insert checked the width")
-            })
+            chunk
+                .iter()
+                .enumerate()
+                .filter(|(_, e)| e.is_some())
+                .map(move |(at, _)| {
+                    u32::try_from(c * CHUNK + at).expect("insert checked the width")
+                })
         })
     }
 }

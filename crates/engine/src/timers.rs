@@ -35,7 +35,9 @@ impl Timers {
     }
 
     pub(crate) fn next(&self) -> Option<Time> {
-        self.heap.peek().map(|Reverse((at, _))| Time(u64::from(*at) * TICK_MILLIS))
+        self.heap
+            .peek()
+            .map(|Reverse((at, _))| Time(u64::from(*at) * TICK_MILLIS))
     }
 }
 

@@ -27,7 +27,11 @@ pub(crate) fn open(config: &Config) -> Result<Vec<Bound>, StartError> {
             match listen(*address) {
                 Ok(socket) => {
                     let address = socket.local_addr().unwrap_or(*address);
-                    bound.push(Bound { id: id.clone(), address, socket });
+                    bound.push(Bound {
+                        id: id.clone(),
+                        address,
+                        socket,
+                    });
                 }
                 // A machine without IPv6 is fine, as long as something is listened on.
                 Err(source) if address.is_ipv6() && is_unsupported(&source) => {}
@@ -51,13 +55,23 @@ pub(crate) fn open(config: &Config) -> Result<Vec<Bound>, StartError> {
 /// What a lost browser is told.
 pub(crate) fn ports(bound: &[Bound]) -> Ports {
     let port = |transport| {
-        bound.iter().find(|b| b.id.transport == transport).map(|b| b.address.port())
+        bound
+            .iter()
+            .find(|b| b.id.transport == transport)
+            .map(|b| b.address.port())
     };
-    Ports { mqtt: port(Transport::Tcp), websocket: port(Transport::WebSocket) }
+    Ports {
+        mqtt: port(Transport::Tcp),
+        websocket: port(Transport::WebSocket),
+    }
 }
 
 fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     if address.is_ipv6() {
         // IPv4 has a socket of its own: whether this one would take it differs between systems.
         socket.set_only_v6(true)?;

@@ -44,21 +44,31 @@ pub(crate) struct Log {
 
 /// The log in memory: nothing outlives the process.
 pub(crate) fn memory(post: &Arc<Post>) -> Log {
-    let options =
-        memory::Options { log_shard_bytes_max: BYTES_MAX, shards: 1, ..memory::Options::default() };
+    let options = memory::Options {
+        log_shard_bytes_max: BYTES_MAX,
+        shards: 1,
+        ..memory::Options::default()
+    };
     let backend = memory::Hub::new(&options).node(NodeId(1));
     let to = post.clone();
     let sink = move |batch: Arc<[backbone::Entry<Stored>]>| {
         let entries: Arc<[engine::Entry]> = batch
             .iter()
-            .map(|e| engine::Entry { position: e.pos.seq, message: e.msg.0.clone() })
+            .map(|e| engine::Entry {
+                position: e.pos.seq,
+                message: e.msg.0.clone(),
+            })
             .collect();
         for shard in 0..to.count() {
             to.send(shard, Letter::Tail(entries.clone()));
         }
     };
     let tail = backend.log.tail(SHARD, 0, Box::new(sink));
-    Log { backend, post: post.clone(), _tail: Arc::new(tail) }
+    Log {
+        backend,
+        post: post.clone(),
+        _tail: Arc::new(tail),
+    }
 }
 
 impl Log {
@@ -72,7 +82,12 @@ impl Log {
                     tokens.push(token);
                     records.push(Record::new(Arc::new(Stored(message))));
                 }
-                Request::Read { session, after, filters, max } => {
+                Request::Read {
+                    session,
+                    after,
+                    filters,
+                    max,
+                } => {
                     self.read(shard, session, after, filters, max);
                 }
             }
@@ -95,14 +110,7 @@ impl Log {
         self.backend.log.trim(SHARD, below, Box::new(|_| {}));
     }
 
-    fn read(
-        &self,
-        shard: u16,
-        session: SessionRef,
-        after: u64,
-        filters: Vec<String>,
-        max: usize,
-    ) {
+    fn read(&self, shard: u16, session: SessionRef, after: u64, filters: Vec<String>, max: usize) {
         let post = self.post.clone();
         let log = self.backend.log.clone();
         let bounds = move |bounds: Result<backbone::Bounds, Error>| {
@@ -118,9 +126,20 @@ impl Log {
                 };
                 let entries = entries
                     .into_iter()
-                    .map(|e| engine::Entry { position: e.pos.seq, message: e.msg.0.clone() })
+                    .map(|e| engine::Entry {
+                        position: e.pos.seq,
+                        message: e.msg.0.clone(),
+                    })
                     .collect();
-                post.send(shard, Letter::FoundInLog { session, entries, upto, lost });
+                post.send(
+                    shard,
+                    Letter::FoundInLog {
+                        session,
+                        entries,
+                        upto,
+                        lost,
+                    },
+                );
             };
             log.replay(SHARD, filters, after, u64::MAX, max, Box::new(answer));
         };

@@ -27,7 +27,13 @@ struct State {
 
 impl Publisher {
     pub(crate) fn start(post: &Arc<Post>, interval: Duration, epoch: Instant) -> io::Result<Self> {
-        let state = Arc::new((Mutex::new(State { interval, stopped: false }), Condvar::new()));
+        let state = Arc::new((
+            Mutex::new(State {
+                interval,
+                stopped: false,
+            }),
+            Condvar::new(),
+        ));
         let (post, shared) = (post.clone(), state.clone());
         let thread = std::thread::Builder::new()
             .name("sys".into())
@@ -85,20 +91,38 @@ fn publish(post: &Post, uptime: Duration) {
 fn mosquitto(m: &Metrics, uptime: Duration) -> Vec<(&'static str, String)> {
     let online = m.connections;
     vec![
-        ("version", format!("TernMQ version {}", env!("CARGO_PKG_VERSION"))),
+        (
+            "version",
+            format!("TernMQ version {}", env!("CARGO_PKG_VERSION")),
+        ),
         ("uptime", format!("{} seconds", uptime.as_secs())),
         ("clients/total", m.sessions.to_string()),
         ("clients/connected", online.to_string()),
-        ("clients/disconnected", m.sessions.saturating_sub(online).to_string()),
-        ("messages/received", m.get(Counter::PacketsReceived).to_string()),
+        (
+            "clients/disconnected",
+            m.sessions.saturating_sub(online).to_string(),
+        ),
+        (
+            "messages/received",
+            m.get(Counter::PacketsReceived).to_string(),
+        ),
         ("messages/sent", m.get(Counter::PacketsSent).to_string()),
-        ("publish/messages/received", m.get(Counter::PublishReceived).to_string()),
-        ("publish/messages/sent", m.get(Counter::PublishSent).to_string()),
+        (
+            "publish/messages/received",
+            m.get(Counter::PublishReceived).to_string(),
+        ),
+        (
+            "publish/messages/sent",
+            m.get(Counter::PublishSent).to_string(),
+        ),
         ("publish/messages/dropped", m.dropped_all().to_string()),
         ("bytes/received", m.get(Counter::BytesReceived).to_string()),
         ("bytes/sent", m.get(Counter::BytesSent).to_string()),
         ("subscriptions/count", m.subscriptions.to_string()),
-        ("shared_subscriptions/count", m.shared_subscriptions.to_string()),
+        (
+            "shared_subscriptions/count",
+            m.shared_subscriptions.to_string(),
+        ),
         ("retained messages/count", m.retained.to_string()),
     ]
 }
@@ -112,21 +136,45 @@ fn emqx(m: &Metrics, uptime: Duration) -> Vec<(String, String)> {
         ("stats/connections/count", m.connections.to_string()),
         ("stats/sessions/count", m.sessions.to_string()),
         ("stats/subscriptions/count", m.subscriptions.to_string()),
-        ("stats/subscriptions/shared/count", m.shared_subscriptions.to_string()),
+        (
+            "stats/subscriptions/shared/count",
+            m.shared_subscriptions.to_string(),
+        ),
         ("stats/retained/count", m.retained.to_string()),
-        ("metrics/bytes/received", m.get(Counter::BytesReceived).to_string()),
+        (
+            "metrics/bytes/received",
+            m.get(Counter::BytesReceived).to_string(),
+        ),
         ("metrics/bytes/sent", m.get(Counter::BytesSent).to_string()),
-        ("metrics/packets/received", m.get(Counter::PacketsReceived).to_string()),
-        ("metrics/packets/sent", m.get(Counter::PacketsSent).to_string()),
-        ("metrics/messages/received", m.get(Counter::PublishReceived).to_string()),
-        ("metrics/messages/sent", m.get(Counter::PublishSent).to_string()),
+        (
+            "metrics/packets/received",
+            m.get(Counter::PacketsReceived).to_string(),
+        ),
+        (
+            "metrics/packets/sent",
+            m.get(Counter::PacketsSent).to_string(),
+        ),
+        (
+            "metrics/messages/received",
+            m.get(Counter::PublishReceived).to_string(),
+        ),
+        (
+            "metrics/messages/sent",
+            m.get(Counter::PublishSent).to_string(),
+        ),
         ("metrics/messages/dropped", m.dropped_all().to_string()),
-        ("metrics/messages/no_subscriber", m.get(Counter::NoSubscriber).to_string()),
+        (
+            "metrics/messages/no_subscriber",
+            m.get(Counter::NoSubscriber).to_string(),
+        ),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();
     for (why, name) in Drop::ALL {
-        out.push((format!("metrics/messages/dropped/{name}"), m.dropped(why).to_string()));
+        out.push((
+            format!("metrics/messages/dropped/{name}"),
+            m.dropped(why).to_string(),
+        ));
     }
     out
 }

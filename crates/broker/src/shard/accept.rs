@@ -46,8 +46,13 @@ impl Accepting {
         let mut listeners = Vec::new();
         for (at, bound) in bound.into_iter().enumerate() {
             let mut socket = TcpListener::from_std(bound.socket);
-            poll.registry().register(&mut socket, Token(LISTENERS + at), Interest::READABLE)?;
-            listeners.push(Listener { id: bound.id, socket, due: true });
+            poll.registry()
+                .register(&mut socket, Token(LISTENERS + at), Interest::READABLE)?;
+            listeners.push(Listener {
+                id: bound.id,
+                socket,
+                due: true,
+            });
         }
         Ok(Self {
             listeners,
@@ -95,7 +100,11 @@ fn spare() -> Option<File> {
 
 impl Worker {
     pub(super) fn accept(&mut self) {
-        if self.accepting.retry_at.is_some_and(|at| at <= Instant::now()) {
+        if self
+            .accepting
+            .retry_at
+            .is_some_and(|at| at <= Instant::now())
+        {
             self.accepting.retry_at = None;
             for listener in &mut self.accepting.listeners {
                 listener.due = true;
@@ -127,9 +136,18 @@ impl Worker {
 
     fn admit(&mut self, stream: TcpStream, peer: Peer, at: usize) {
         let listener = &self.accepting.listeners[at];
-        let max = self.limits.connections_max.iter().find(|(id, _)| *id == listener.id);
+        let max = self
+            .limits
+            .connections_max
+            .iter()
+            .find(|(id, _)| *id == listener.id);
         if max.is_some_and(|(_, max)| self.post.open(at) >= *max) {
-            self.reporter.note(self.now, &peer, None, "the listener's max_connections is reached");
+            self.reporter.note(
+                self.now,
+                &peer,
+                None,
+                "the listener's max_connections is reached",
+            );
             return;
         }
         if self.accepting.pending_count >= self.limits.pending_max {
@@ -143,7 +161,9 @@ impl Worker {
             conn.web = Some(Box::new(Web::default()));
         }
         conn.flags.pending = true;
-        let Some(slot) = self.register(conn) else { return };
+        let Some(slot) = self.register(conn) else {
+            return;
+        };
         self.post.opened(at);
         self.accepting.pending_count += 1;
         let deadline = Instant::now() + self.limits.connect_timeout;
@@ -156,7 +176,11 @@ impl Worker {
         let conn = self.conns.get_mut(slot)?;
         let token = Token(slot as usize);
         let interest = Interest::READABLE | Interest::WRITABLE;
-        if let Err(error) = self.poll.registry().register(&mut conn.stream, token, interest) {
+        if let Err(error) = self
+            .poll
+            .registry()
+            .register(&mut conn.stream, token, interest)
+        {
             tracing::error!("a connection could not be watched: {error}");
             self.conns.remove(slot);
             return None;
@@ -185,7 +209,9 @@ impl Worker {
     /// Hands a connection to the shard where its session lives.
     pub(super) fn move_to(&mut self, slot: u32, home: u16, bytes: &[u8]) {
         self.no_longer_pending(slot);
-        let Some(mut conn) = self.conns.remove(slot) else { return };
+        let Some(mut conn) = self.conns.remove(slot) else {
+            return;
+        };
         if let Err(error) = self.poll.registry().deregister(&mut conn.stream) {
             tracing::error!("a connection could not be moved: {error}");
             self.post.closed(usize::from(conn.listener));
@@ -198,11 +224,14 @@ impl Worker {
             peer: conn.peer,
             listener: conn.listener,
         };
-        self.post.send(home, super::Letter::Socket(Box::new(moving)));
+        self.post
+            .send(home, super::Letter::Socket(Box::new(moving)));
     }
 
     pub(super) fn no_longer_pending(&mut self, slot: u32) {
-        let Some(conn) = self.conns.get_mut(slot) else { return };
+        let Some(conn) = self.conns.get_mut(slot) else {
+            return;
+        };
         if conn.flags.pending {
             conn.flags.pending = false;
             self.accepting.pending_count -= 1;
@@ -234,8 +263,15 @@ impl Worker {
     /// The deadline is for the whole CONNECT, not for its next byte.
     fn expire_pending(&mut self) {
         let now = Instant::now();
-        while self.accepting.pending.front().is_some_and(|(at, _)| *at <= now) {
-            let Some((_, slot)) = self.accepting.pending.pop_front() else { return };
+        while self
+            .accepting
+            .pending
+            .front()
+            .is_some_and(|(at, _)| *at <= now)
+        {
+            let Some((_, slot)) = self.accepting.pending.pop_front() else {
+                return;
+            };
             if self.conns.get(slot).is_some_and(|c| c.flags.pending) {
                 self.abandon(slot, "no CONNECT in time (mqtt.connect_timeout)");
             }

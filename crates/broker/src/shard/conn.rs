@@ -24,9 +24,15 @@ pub(crate) struct Conn {
     pub(super) stream: TcpStream,
     pub(super) session: Option<SessionId>,
     /// The start of an incomplete packet.
-    #[expect(clippy::box_collection, reason = "8 bytes in each connection instead of 24")]
+    #[expect(
+        clippy::box_collection,
+        reason = "8 bytes in each connection instead of 24"
+    )]
     pub(super) input: Option<Box<Vec<u8>>>,
-    #[expect(clippy::box_collection, reason = "8 bytes in each connection instead of 24")]
+    #[expect(
+        clippy::box_collection,
+        reason = "8 bytes in each connection instead of 24"
+    )]
     out: Option<Box<Vec<u8>>>,
     pub(super) web: Option<Box<Web>>,
     pub(super) peer: Peer,
@@ -85,7 +91,10 @@ impl Peer {
             std::net::IpAddr::V4(v4) => v4.to_ipv6_mapped(),
             std::net::IpAddr::V6(v6) => v6,
         };
-        Self { address: address.octets(), port: peer.port().to_be_bytes() }
+        Self {
+            address: address.octets(),
+            port: peer.port().to_be_bytes(),
+        }
     }
 }
 
@@ -113,7 +122,16 @@ pub(super) struct Conns {
 impl Conn {
     pub(super) fn new(stream: TcpStream, peer: Peer, listener: u8) -> Self {
         let flags = Flags::default();
-        Self { stream, session: None, input: None, out: None, web: None, peer, listener, flags }
+        Self {
+            stream,
+            session: None,
+            input: None,
+            out: None,
+            web: None,
+            peer,
+            listener,
+            flags,
+        }
     }
 
     pub(super) fn put_back(&mut self, out: Option<Box<Vec<u8>>>) {
@@ -211,7 +229,11 @@ impl Sink for Conns {
     #[inline]
     fn out(&mut self, conn: ConnId) -> &mut Vec<u8> {
         let (chunk, at) = place(conn.0);
-        let entry = self.chunks.get_mut(chunk).and_then(|c| c.get_mut(at)).and_then(Option::as_mut);
+        let entry = self
+            .chunks
+            .get_mut(chunk)
+            .and_then(|c| c.get_mut(at))
+            .and_then(Option::as_mut);
         let Some(entry) = entry else {
             self.nowhere.clear();
             return &mut self.nowhere;
@@ -221,7 +243,9 @@ impl Sink for Conns {
             self.dirty.push(conn.0);
         }
         entry.out.get_or_insert_with(|| {
-            self.pool.pop().unwrap_or_else(|| Box::new(Vec::with_capacity(OUT_BYTES_MIN)))
+            self.pool
+                .pop()
+                .unwrap_or_else(|| Box::new(Vec::with_capacity(OUT_BYTES_MIN)))
         })
     }
 

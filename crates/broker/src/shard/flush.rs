@@ -32,7 +32,9 @@ impl Worker {
     }
 
     fn flush_one(&mut self, slot: u32) {
-        let Some(conn) = self.conns.clean(slot) else { return };
+        let Some(conn) = self.conns.clean(slot) else {
+            return;
+        };
         if conn.flags.clogged || conn.flags.lingering {
             return;
         }
@@ -67,7 +69,9 @@ impl Worker {
 
     /// The socket took everything: whoever waited for that goes on.
     fn refill(&mut self, slot: u32) {
-        let Some(session) = self.conns.get(slot).and_then(|c| c.session) else { return };
+        let Some(session) = self.conns.get(slot).and_then(|c| c.session) else {
+            return;
+        };
         if self.engine.is_blocked(session) {
             self.engine.drained(self.now, session, &mut self.conns);
         }
@@ -78,25 +82,38 @@ impl Worker {
     pub(super) fn finish_closed(&mut self) {
         let linger = self.stopping.map_or(LINGER, |_| Duration::from_millis(300));
         for (slot, why) in std::mem::take(&mut self.conns.closing) {
-            let Some(conn) = self.conns.get(slot) else { continue };
+            let Some(conn) = self.conns.get(slot) else {
+                continue;
+            };
             let peer = conn.peer;
             self.reporter.closed(self.now, &peer, why);
             self.no_longer_pending(slot);
             self.flush_last(slot);
-            let Some(conn) = self.conns.get_mut(slot) else { continue };
+            let Some(conn) = self.conns.get_mut(slot) else {
+                continue;
+            };
             conn.input = None;
             conn.flags.lingering = true;
             if conn.stream.shutdown(Shutdown::Write).is_err() {
                 self.remove(slot);
                 continue;
             }
-            self.conns.lingering.push_back((Instant::now() + linger, slot));
+            self.conns
+                .lingering
+                .push_back((Instant::now() + linger, slot));
             // It may have closed already, or have sent more: edge triggers will not say so again.
             self.note_readable(slot, true);
         }
         let now = Instant::now();
-        while self.conns.lingering.front().is_some_and(|(at, _)| *at <= now) {
-            let Some((_, slot)) = self.conns.lingering.pop_front() else { return };
+        while self
+            .conns
+            .lingering
+            .front()
+            .is_some_and(|(at, _)| *at <= now)
+        {
+            let Some((_, slot)) = self.conns.lingering.pop_front() else {
+                return;
+            };
             if self.conns.get(slot).is_some_and(|c| c.flags.lingering) {
                 self.remove(slot);
             }

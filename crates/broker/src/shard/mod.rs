@@ -155,7 +155,8 @@ impl Worker {
         let held = self.held.iter().map(|(at, _)| *at).min();
         let next = [engine, held].into_iter().flatten().min();
         let own = next.map_or(WAIT_MAX, |at| Duration::from_millis(at.since(now)));
-        own.min(self.accepting.timeout(self.limits.connect_timeout)).min(WAIT_MAX)
+        own.min(self.accepting.timeout(self.limits.connect_timeout))
+            .min(WAIT_MAX)
     }
 
     fn clock(&self) -> Time {
@@ -172,8 +173,12 @@ impl Worker {
                 self.accepting.is_due(token - LISTENERS);
                 continue;
             }
-            let Ok(slot) = u32::try_from(token) else { continue };
-            let Some(conn) = self.conns.get_mut(slot) else { continue };
+            let Ok(slot) = u32::try_from(token) else {
+                continue;
+            };
+            let Some(conn) = self.conns.get_mut(slot) else {
+                continue;
+            };
             if event.is_writable() && conn.flags.clogged {
                 conn.flags.clogged = false;
                 self.conns.mark_dirty(slot);
@@ -185,7 +190,9 @@ impl Worker {
     }
 
     fn note_readable(&mut self, slot: u32, to_the_end: bool) {
-        let Some(conn) = self.conns.get_mut(slot) else { return };
+        let Some(conn) = self.conns.get_mut(slot) else {
+            return;
+        };
         conn.flags.ended |= to_the_end;
         if !conn.flags.ready {
             conn.flags.ready = true;
@@ -215,12 +222,19 @@ impl Worker {
                 }
             }
             Letter::Tail(entries) => self.engine.tail(now, &entries, conns),
-            Letter::FoundInLog { session, entries, upto, lost } => {
-                self.engine.found_in_log(now, session, &entries, upto, lost, conns);
+            Letter::FoundInLog {
+                session,
+                entries,
+                upto,
+                lost,
+            } => {
+                self.engine
+                    .found_in_log(now, session, &entries, upto, lost, conns);
             }
             Letter::Publish(topics) => {
                 for (topic, payload) in topics {
-                    self.engine.publish_internal(now, &topic, payload.as_bytes(), true, conns);
+                    self.engine
+                        .publish_internal(now, &topic, payload.as_bytes(), true, conns);
                 }
             }
             Letter::Configure(engine, limits) => {
@@ -236,7 +250,8 @@ impl Worker {
         for (to, mail) in self.engine.outbox().iter_mut().enumerate() {
             if !mail.is_empty() {
                 let to = u16::try_from(to).expect("at most 32 shards");
-                self.post.send(to, Letter::Mail(self.id, std::mem::take(mail)));
+                self.post
+                    .send(to, Letter::Mail(self.id, std::mem::take(mail)));
             }
         }
         if !self.engine.requests().is_empty() {
@@ -268,13 +283,17 @@ impl Worker {
         self.engine.shut_down(self.now, &mut self.conns);
         let reason = protocol::Reason::SERVER_SHUTTING_DOWN;
         for slot in self.conns.slots() {
-            let close = Close { reason, cause: "the broker is shutting down" };
+            let close = Close {
+                reason,
+                cause: "the broker is shutting down",
+            };
             engine::Sink::close(&mut self.conns, engine::ConnId(slot), close);
         }
     }
 
     fn is_done(&self) -> bool {
-        self.stopping.is_some_and(|until| self.conns.len == 0 || Instant::now() >= until)
+        self.stopping
+            .is_some_and(|until| self.conns.len == 0 || Instant::now() >= until)
     }
 }
 

@@ -22,7 +22,12 @@ pub(crate) enum Letter {
     Socket(Box<Moving>),
     Appended(Vec<u64>, bool),
     Tail(Arc<[Entry]>),
-    FoundInLog { session: SessionRef, entries: Vec<Entry>, upto: u64, lost: u64 },
+    FoundInLog {
+        session: SessionRef,
+        entries: Vec<Entry>,
+        upto: u64,
+        lost: u64,
+    },
     /// Topics and payloads of the broker itself, retained.
     Publish(Vec<(String, String)>),
     Configure(Arc<Settings>, Arc<Limits>),
@@ -72,7 +77,11 @@ impl Post {
 
     pub(crate) fn send(&self, to: u16, letter: Letter) {
         let mailbox = &self.boxes[usize::from(to)];
-        mailbox.letters.lock().unwrap_or_else(PoisonError::into_inner).push(letter);
+        mailbox
+            .letters
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(letter);
         if mailbox.asleep.swap(false, Ordering::AcqRel) {
             // It fails only if the shard's poll is gone, and then there is nobody to wake.
             let _ = mailbox.waker.wake();
@@ -81,7 +90,10 @@ impl Post {
 
     pub(super) fn take(&self, shard: u16, into: &mut Vec<Letter>) {
         let mailbox = &self.boxes[usize::from(shard)];
-        let mut letters = mailbox.letters.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut letters = mailbox
+            .letters
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         std::mem::swap(&mut *letters, into);
     }
 
@@ -89,7 +101,11 @@ impl Post {
     pub(super) fn fall_asleep(&self, shard: u16) -> bool {
         let mailbox = &self.boxes[usize::from(shard)];
         mailbox.asleep.store(true, Ordering::SeqCst);
-        let empty = mailbox.letters.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        let empty = mailbox
+            .letters
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_empty();
         if !empty {
             mailbox.asleep.store(false, Ordering::SeqCst);
         }
@@ -97,30 +113,46 @@ impl Post {
     }
 
     pub(super) fn wake_up(&self, shard: u16) {
-        self.boxes[usize::from(shard)].asleep.store(false, Ordering::SeqCst);
+        self.boxes[usize::from(shard)]
+            .asleep
+            .store(false, Ordering::SeqCst);
     }
 
     pub(super) fn report(&self, shard: u16, metrics: &Metrics) {
         let place = &self.boxes[usize::from(shard)].metrics;
-        place.lock().unwrap_or_else(PoisonError::into_inner).clone_from(metrics);
+        place
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone_from(metrics);
     }
 
     /// The figures of all shards together, as of their last passes.
     pub(crate) fn metrics(&self) -> Metrics {
         let mut all = Metrics::default();
         for mailbox in &self.boxes {
-            all.merge(&mailbox.metrics.lock().unwrap_or_else(PoisonError::into_inner));
+            all.merge(
+                &mailbox
+                    .metrics
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner),
+            );
         }
         all
     }
 
     pub(super) fn set_floor(&self, shard: u16, floor: u64) {
-        self.boxes[usize::from(shard)].floor.store(floor, Ordering::Relaxed);
+        self.boxes[usize::from(shard)]
+            .floor
+            .store(floor, Ordering::Relaxed);
     }
 
     /// The lowest of all shards' floors.
     pub(super) fn floor(&self) -> u64 {
-        self.boxes.iter().map(|b| b.floor.load(Ordering::Relaxed)).min().unwrap_or(0)
+        self.boxes
+            .iter()
+            .map(|b| b.floor.load(Ordering::Relaxed))
+            .min()
+            .unwrap_or(0)
     }
 
     /// Open connections of a listener.

@@ -24,7 +24,9 @@ impl Worker {
     pub(super) fn read_ready(&mut self) {
         let mut again = Vec::new();
         for slot in std::mem::take(&mut self.ready) {
-            let Some(conn) = self.conns.get_mut(slot) else { continue };
+            let Some(conn) = self.conns.get_mut(slot) else {
+                continue;
+            };
             if conn.flags.lingering || conn.flags.closing {
                 self.discard(slot);
                 continue;
@@ -52,7 +54,9 @@ impl Worker {
     }
 
     fn read_into(&mut self, slot: u32, buffer: &mut [u8]) -> Left {
-        let Some(conn) = self.conns.get_mut(slot) else { return Left::Drained };
+        let Some(conn) = self.conns.get_mut(slot) else {
+            return Left::Drained;
+        };
         if conn.flags.held {
             return Left::Drained;
         }
@@ -78,7 +82,9 @@ impl Worker {
 
     /// Puts what is left of the last read before this one, and hands it on.
     fn join_tail(&mut self, slot: u32, buffer: &mut [u8], end: usize) {
-        let Some(conn) = self.conns.get_mut(slot) else { return };
+        let Some(conn) = self.conns.get_mut(slot) else {
+            return;
+        };
         let Some(mut input) = conn.input.take() else {
             return self.take_bytes(slot, &buffer[TAIL_BYTES..end]);
         };
@@ -103,7 +109,9 @@ impl Worker {
 
     /// MQTT bytes of a connection, from the start of a packet on.
     pub(super) fn take_bytes(&mut self, slot: u32, bytes: &[u8]) {
-        let Some(conn) = self.conns.get(slot) else { return };
+        let Some(conn) = self.conns.get(slot) else {
+            return;
+        };
         let used = match conn.session {
             Some(session) => self.feed(slot, session, bytes),
             None => self.feed_first(slot, bytes),
@@ -113,7 +121,9 @@ impl Worker {
         if rest.is_empty() {
             return;
         }
-        let Some(conn) = self.conns.get_mut(slot) else { return };
+        let Some(conn) = self.conns.get_mut(slot) else {
+            return;
+        };
         conn.input = Some(Box::new(rest.to_vec()));
         if conn.flags.pending {
             self.count_pending_bytes(0, rest.len());
@@ -123,7 +133,9 @@ impl Worker {
     /// Bytes of a connected client. `None` if the connection is over or gone elsewhere.
     fn feed(&mut self, slot: u32, session: SessionId, bytes: &[u8]) -> Option<usize> {
         let (now, engine, conns) = (self.now, &mut self.engine, &mut self.conns);
-        let result = catch_unwind(AssertUnwindSafe(|| engine.receive(now, session, bytes, conns)));
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            engine.receive(now, session, bytes, conns)
+        }));
         match result {
             Ok(Received::Consumed(n)) => Some(n),
             Ok(Received::Hold(n, until)) => {
@@ -166,7 +178,9 @@ impl Worker {
 
     /// Peers that came with the wrong protocol are told, or at least named in the log.
     fn is_foreign(&mut self, slot: u32, bytes: &[u8]) -> bool {
-        let Some(conn) = self.conns.get(slot) else { return true };
+        let Some(conn) = self.conns.get(slot) else {
+            return true;
+        };
         if conn.web.is_some() {
             return false;
         }
@@ -263,7 +277,9 @@ impl Worker {
             *at > now
         });
         for slot in due {
-            let Some(conn) = self.conns.get_mut(slot) else { continue };
+            let Some(conn) = self.conns.get_mut(slot) else {
+                continue;
+            };
             conn.flags.held = false;
             let waiting = conn.input.take();
             let unread = conn.flags.ready;
@@ -279,7 +295,9 @@ impl Worker {
 
     /// Reads and throws away, until the peer closes too.
     fn discard(&mut self, slot: u32) {
-        let Some(conn) = self.conns.get_mut(slot) else { return };
+        let Some(conn) = self.conns.get_mut(slot) else {
+            return;
+        };
         conn.flags.ready = false;
         loop {
             match conn.stream.read(&mut self.buffer) {
@@ -304,7 +322,8 @@ impl Worker {
 
     pub(super) fn lose_session(&mut self, slot: u32) {
         if let Some(session) = self.conns.get_mut(slot).and_then(|c| c.session.take()) {
-            self.engine.gone(self.now, session, ConnId(slot), &mut self.conns);
+            self.engine
+                .gone(self.now, session, ConnId(slot), &mut self.conns);
         }
     }
 

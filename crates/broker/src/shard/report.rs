@@ -27,7 +27,12 @@ impl Reporter {
         );
         if !ordinary {
             self.line(now, || {
-                tracing::info!("{peer} closed, 0x{:02x} {}: {}", why.reason.0, why.reason, why.cause);
+                tracing::info!(
+                    "{peer} closed, 0x{:02x} {}: {}",
+                    why.reason.0,
+                    why.reason,
+                    why.cause
+                );
             });
         }
     }

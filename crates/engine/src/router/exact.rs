@@ -25,7 +25,12 @@ struct Node {
 
 impl Exact {
     pub(crate) fn new(hasher: FixedState) -> Self {
-        Self { hasher, table: HashTable::new(), nodes: Slab::default(), remote: HashTable::new() }
+        Self {
+            hasher,
+            table: HashTable::new(),
+            nodes: Slab::default(),
+            remote: HashTable::new(),
+        }
     }
 
     #[inline]
@@ -35,7 +40,9 @@ impl Exact {
 
     pub(crate) fn find(&self, filter: &str) -> Option<u32> {
         self.table
-            .find(self.hash(filter), |n| self.nodes.get(*n).is_some_and(|n| &*n.filter == filter))
+            .find(self.hash(filter), |n| {
+                self.nodes.get(*n).is_some_and(|n| &*n.filter == filter)
+            })
             .copied()
     }
 
@@ -43,16 +50,22 @@ impl Exact {
         if let Some(node) = self.find(filter) {
             return node;
         }
-        let node = self.nodes.insert(Node { filter: filter.into(), subs: Subs::None });
-        let (hasher, nodes) = (&self.hasher, &self.nodes);
-        self.table.insert_unique(hasher.hash_one(filter), node, |n| {
-            hasher.hash_one(&*nodes.get(*n).expect("the table holds live nodes").filter)
+        let node = self.nodes.insert(Node {
+            filter: filter.into(),
+            subs: Subs::None,
         });
+        let (hasher, nodes) = (&self.hasher, &self.nodes);
+        self.table
+            .insert_unique(hasher.hash_one(filter), node, |n| {
+                hasher.hash_one(&*nodes.get(*n).expect("the table holds live nodes").filter)
+            });
         node
     }
 
     pub(crate) fn remove(&mut self, node: u32) {
-        let Some(gone) = self.nodes.remove(node) else { return };
+        let Some(gone) = self.nodes.remove(node) else {
+            return;
+        };
         let hash = self.hash(&gone.filter);
         if let Ok(entry) = self.table.find_entry(hash, |n| *n == node) {
             entry.remove();
@@ -63,22 +76,36 @@ impl Exact {
     }
 
     pub(crate) fn filter(&self, node: u32) -> &str {
-        &self.nodes.get(node).expect("a node id is live while a subscription holds it").filter
+        &self
+            .nodes
+            .get(node)
+            .expect("a node id is live while a subscription holds it")
+            .filter
     }
 
     pub(crate) fn subs(&self, node: u32) -> &Subs {
-        &self.nodes.get(node).expect("a node id is live while a subscription holds it").subs
+        &self
+            .nodes
+            .get(node)
+            .expect("a node id is live while a subscription holds it")
+            .subs
     }
 
     pub(crate) fn subs_mut(&mut self, node: u32) -> &mut Subs {
-        &mut self.nodes.get_mut(node).expect("a node id is live while a subscription holds it").subs
+        &mut self
+            .nodes
+            .get_mut(node)
+            .expect("a node id is live while a subscription holds it")
+            .subs
     }
 
     #[inline]
     pub(crate) fn subs_of(&self, hash: u64, topic: &str) -> Option<&Subs> {
-        let node = self
-            .table
-            .find(hash, |n| self.nodes.get(*n).is_some_and(|node| &*node.filter == topic))?;
+        let node = self.table.find(hash, |n| {
+            self.nodes
+                .get(*n)
+                .is_some_and(|node| &*node.filter == topic)
+        })?;
         Some(&self.nodes.get(*node)?.subs)
     }
 
@@ -87,7 +114,9 @@ impl Exact {
         let hash = self.hash(self.filter(node));
         let mut wants = Wants::default();
         for n in self.table.iter_hash(hash) {
-            let Some(other) = self.nodes.get(*n) else { continue };
+            let Some(other) = self.nodes.get(*n) else {
+                continue;
+            };
             // `iter_hash` compares only part of the hash.
             if self.hash(&other.filter) == hash {
                 let more = other.subs.wants();
@@ -100,7 +129,9 @@ impl Exact {
 
     #[inline]
     pub(crate) fn remote(&self, hash: u64) -> Interest {
-        self.remote.find(hash, |(h, _)| *h == hash).map_or_else(Interest::default, |(_, i)| *i)
+        self.remote
+            .find(hash, |(h, _)| *h == hash)
+            .map_or_else(Interest::default, |(_, i)| *i)
     }
 
     pub(crate) fn set_remote(&mut self, hash: u64, from: u16, wants: Wants) {
@@ -118,7 +149,8 @@ impl Exact {
                 let mut interest = Interest::default();
                 interest.set(from, wants);
                 if !interest.is_empty() {
-                    self.remote.insert_unique(hash, (hash, interest), |(h, _)| *h);
+                    self.remote
+                        .insert_unique(hash, (hash, interest), |(h, _)| *h);
                 }
             }
         }

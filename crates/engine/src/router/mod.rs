@@ -53,8 +53,16 @@ impl Interest {
 
     fn set(&mut self, shard: u16, wants: Wants) {
         let bit = 1u32 << shard;
-        self.live = if wants.live { self.live | bit } else { self.live & !bit };
-        self.durable = if wants.durable { self.durable | bit } else { self.durable & !bit };
+        self.live = if wants.live {
+            self.live | bit
+        } else {
+            self.live & !bit
+        };
+        self.durable = if wants.durable {
+            self.durable | bit
+        } else {
+            self.durable & !bit
+        };
     }
 }
 
@@ -100,7 +108,12 @@ impl Router {
     #[must_use]
     pub fn new(seed: u64) -> Self {
         let hasher = || FixedState::with_seed(seed);
-        Self { exact: Exact::new(hasher()), trie: Trie::new(hasher()), changes: 0, ring: VecDeque::new() }
+        Self {
+            exact: Exact::new(hasher()),
+            trie: Trie::new(hasher()),
+            changes: 0,
+            ring: VecDeque::new(),
+        }
     }
 
     /// Adds or replaces a session's subscription. Gives the node, whether the subscription is new, and
@@ -200,10 +213,15 @@ impl Router {
         }
         let missed = usize::try_from(missed).expect("at most the ring's length");
         let topic = Topic::trusted(&route.topic);
-        let hit = self.ring.iter().rev().take(missed).any(|changed| match changed {
-            Changed::Filter(text) => Filter::trusted(text).matches(topic),
-            Changed::Hash(hash) => *hash == self.exact.hash(topic.as_str()),
-        });
+        let hit = self
+            .ring
+            .iter()
+            .rev()
+            .take(missed)
+            .any(|changed| match changed {
+                Changed::Filter(text) => Filter::trusted(text).matches(topic),
+                Changed::Hash(hash) => *hash == self.exact.hash(topic.as_str()),
+            });
         if !hit {
             route.seen = self.changes;
         }
@@ -226,7 +244,11 @@ impl Router {
     pub fn matches(&mut self, topic: Topic<'_>) -> Vec<(u32, QoS)> {
         let mut route = Route::default();
         self.walk(topic, &mut route);
-        route.targets.iter().map(|t| (t.session, t.flags.qos())).collect()
+        route
+            .targets
+            .iter()
+            .map(|t| (t.session, t.flags.qos()))
+            .collect()
     }
 
     /// Shards interested in a topic.
@@ -247,7 +269,11 @@ impl Router {
     }
 
     fn subs(&self, node: NodeId) -> &subs::Subs {
-        if node.0 & TRIE == 0 { self.exact.subs(node.0) } else { self.trie.subs(node.0 & !TRIE) }
+        if node.0 & TRIE == 0 {
+            self.exact.subs(node.0)
+        } else {
+            self.trie.subs(node.0 & !TRIE)
+        }
     }
 
     fn subs_mut(&mut self, node: NodeId) -> &mut subs::Subs {
@@ -269,7 +295,10 @@ impl Router {
 
     fn difference(&self, node: NodeId, before: Wants) -> Option<Change> {
         let wants = self.wants(node);
-        (wants != before).then(|| Change { key: self.key(node), wants })
+        (wants != before).then(|| Change {
+            key: self.key(node),
+            wants,
+        })
     }
 
     fn key(&self, node: NodeId) -> Key {

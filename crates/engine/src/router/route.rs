@@ -87,7 +87,10 @@ pub(crate) struct Routes {
 
 impl Routes {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { hasher: FixedState::with_seed(seed), slots: Vec::new() }
+        Self {
+            hasher: FixedState::with_seed(seed),
+            slots: Vec::new(),
+        }
     }
 
     /// The current route of a topic, and the slot to put it back to. `hint` is the slot that this

@@ -50,7 +50,11 @@ impl Flags {
     }
 
     pub(crate) fn with_durable(self, durable: bool) -> Self {
-        Self(if durable { self.0 | Self::DURABLE } else { self.0 & !Self::DURABLE })
+        Self(if durable {
+            self.0 | Self::DURABLE
+        } else {
+            self.0 & !Self::DURABLE
+        })
     }
 
     /// Two overlapping subscriptions of one session: the higher QoS [MQTT-3.3.4-2]; No Local holds only
@@ -181,7 +185,10 @@ impl Subs {
     fn many(&mut self) -> &mut Many {
         if !matches!(self, Self::Many(_)) {
             let subs = self.slice().to_vec();
-            *self = Self::Many(Box::new(Many { subs, groups: Vec::new() }));
+            *self = Self::Many(Box::new(Many {
+                subs,
+                groups: Vec::new(),
+            }));
         }
         match self {
             Self::Many(many) => many,

@@ -6,12 +6,22 @@ use protocol::{Filter, QoS, Topic};
 use super::*;
 
 fn sub(session: u32, qos: QoS) -> Sub {
-    Sub { session, flags: Flags::new(qos, false, false, false), id: 0 }
+    Sub {
+        session,
+        flags: Flags::new(qos, false, false, false),
+        id: 0,
+    }
 }
 
 fn level() -> impl Strategy<Value = String> {
-    prop_oneof![Just("a"), Just("b"), Just(""), Just("$x"), Just("long-level")]
-        .prop_map(str::to_owned)
+    prop_oneof![
+        Just("a"),
+        Just("b"),
+        Just(""),
+        Just("$x"),
+        Just("long-level")
+    ]
+    .prop_map(str::to_owned)
 }
 
 fn topic() -> impl Strategy<Value = String> {
@@ -88,7 +98,11 @@ proptest! {
 #[test]
 fn overlapping_subscriptions_are_one_target() {
     let mut router = Router::new(1);
-    let filters = [("a/b", QoS::AtMostOnce, 1), ("a/+", QoS::ExactlyOnce, 2), ("#", QoS::AtLeastOnce, 3)];
+    let filters = [
+        ("a/b", QoS::AtMostOnce, 1),
+        ("a/+", QoS::ExactlyOnce, 2),
+        ("#", QoS::AtLeastOnce, 3),
+    ];
     for (text, qos, id) in filters {
         router.subscribe(Filter::trusted(text), Sub { id, ..sub(9, qos) });
     }
@@ -124,7 +138,11 @@ fn interest_is_announced_once() {
 #[test]
 fn durable_interest_is_told_apart() {
     let mut router = Router::new(1);
-    let durable = |qos| Sub { session: 1, flags: Flags::new(qos, false, false, true), id: 0 };
+    let durable = |qos| Sub {
+        session: 1,
+        flags: Flags::new(qos, false, false, true),
+        id: 0,
+    };
     let filter = Filter::trusted("t");
     let (_, _, change) = router.subscribe(filter, durable(QoS::AtMostOnce));
     assert!(!change.unwrap().wants.durable);

@@ -53,7 +53,13 @@ impl Trie {
     pub(crate) fn new(hasher: FixedState) -> Self {
         let mut nodes = Slab::default();
         nodes.insert(Node::new("", ROOT));
-        Self { hasher, edges: HashTable::new(), nodes, stack: Vec::new(), filters: 0 }
+        Self {
+            hasher,
+            edges: HashTable::new(),
+            nodes,
+            stack: Vec::new(),
+            filters: 0,
+        }
     }
 
     pub(crate) fn find(&self, filter: Filter<'_>) -> Option<u32> {
@@ -87,10 +93,11 @@ impl Trie {
             "#" => up.hash = child,
             _ => {
                 let (hasher, nodes) = (&self.hasher, &self.nodes);
-                self.edges.insert_unique(edge_hash(hasher, parent, level), child, |n| {
-                    let node = nodes.get(*n).expect("the table holds live nodes");
-                    edge_hash(hasher, node.parent, &node.level)
-                });
+                self.edges
+                    .insert_unique(edge_hash(hasher, parent, level), child, |n| {
+                        let node = nodes.get(*n).expect("the table holds live nodes");
+                        edge_hash(hasher, node.parent, &node.level)
+                    });
             }
         }
         child
@@ -102,7 +109,9 @@ impl Trie {
             self.filters = self.filters.saturating_sub(1);
         }
         while at != ROOT && self.is_vacant(at) && self.node(at).children == 0 {
-            let Some(gone) = self.nodes.remove(at) else { return };
+            let Some(gone) = self.nodes.remove(at) else {
+                return;
+            };
             match &*gone.level {
                 "+" => self.node_mut(gone.parent).plus = NONE,
                 "#" => self.node_mut(gone.parent).hash = NONE,
@@ -143,7 +152,9 @@ impl Trie {
 
     pub(crate) fn set_remote(&mut self, filter: Filter<'_>, from: u16, wants: Wants) {
         if wants == Wants::default() {
-            let Some(node) = self.find(filter) else { return };
+            let Some(node) = self.find(filter) else {
+                return;
+            };
             self.node_mut(node).remote.set(from, wants);
             self.prune(node);
         } else {
@@ -220,11 +231,15 @@ impl Trie {
     }
 
     fn node(&self, node: u32) -> &Node {
-        self.nodes.get(node).expect("edges and subscriptions hold live nodes only")
+        self.nodes
+            .get(node)
+            .expect("edges and subscriptions hold live nodes only")
     }
 
     fn node_mut(&mut self, node: u32) -> &mut Node {
-        self.nodes.get_mut(node).expect("edges and subscriptions hold live nodes only")
+        self.nodes
+            .get_mut(node)
+            .expect("edges and subscriptions hold live nodes only")
     }
 }
 

@@ -19,7 +19,9 @@ impl InboundAliases {
     }
 
     pub(crate) fn get(&self, alias: u16) -> Option<&str> {
-        self.topics.get(usize::from(alias).checked_sub(1)?)?.as_deref()
+        self.topics
+            .get(usize::from(alias).checked_sub(1)?)?
+            .as_deref()
     }
 }
 
@@ -34,7 +36,10 @@ pub(crate) struct OutboundAliases {
 impl OutboundAliases {
     /// `max` is the client's Topic Alias Maximum, bounded by our own [MQTT-3.1.2-26].
     pub(crate) fn new(max: u16) -> Self {
-        Self { max, topics: Vec::new() }
+        Self {
+            max,
+            topics: Vec::new(),
+        }
     }
 
     /// The alias to send with this topic, and whether the topic itself may be left out. The alias

@@ -47,7 +47,9 @@ impl Inflow {
     /// False if the id was not known.
     pub(crate) fn forget(&mut self, id: PacketId, now: Time) -> bool {
         let (word, bit) = place(id);
-        let Some(w) = self.known.get_mut(word) else { return false };
+        let Some(w) = self.known.get_mut(word) else {
+            return false;
+        };
         let known = *w & bit != 0;
         *w &= !bit;
         self.count -= usize::from(known);
@@ -58,7 +60,12 @@ impl Inflow {
     /// What counts against the Receive Maximum we announced [MQTT-3.3.4-7].
     pub(crate) fn outstanding(&self) -> usize {
         // A QoS 2 id is counted by its bit already.
-        self.count + self.pending.iter().filter(|p| p.kind == AckKind::PubAck).count()
+        self.count
+            + self
+                .pending
+                .iter()
+                .filter(|p| p.kind == AckKind::PubAck)
+                .count()
     }
 
     pub(crate) fn clear(&mut self) -> usize {

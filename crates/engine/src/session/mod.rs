@@ -23,7 +23,12 @@ pub(crate) use queue::{Queue, Queued};
 pub(crate) use scanning::{Scan, Scanning};
 pub(crate) use will::Will;
 
-use crate::{Time, acl::Principal, router::NodeId, shard::{ConnId, Membership}};
+use crate::{
+    Time,
+    acl::Principal,
+    router::NodeId,
+    shard::{ConnId, Membership},
+};
 
 /// A Session Expiry Interval that never ends [MQTT-3.1.2-23].
 pub(crate) const NEVER: u32 = u32::MAX;
@@ -41,7 +46,10 @@ pub(crate) struct Session {
     pub(crate) durable: Option<Box<Durable>>,
     pub(crate) queue: Option<Box<Queue>>,
     pub(crate) scanning: Option<Box<Scanning>>,
-    #[expect(clippy::box_collection, reason = "8 bytes in each session instead of 24")]
+    #[expect(
+        clippy::box_collection,
+        reason = "8 bytes in each session instead of 24"
+    )]
     pub(crate) shared: Option<Box<Vec<Membership>>>,
     /// [`ConnId::NONE`] while the client is away.
     pub(crate) conn: ConnId,
@@ -107,7 +115,10 @@ pub(crate) enum Nodes {
     #[default]
     None,
     One(NodeId),
-    #[expect(clippy::box_collection, reason = "8 bytes in each session instead of 24")]
+    #[expect(
+        clippy::box_collection,
+        reason = "8 bytes in each session instead of 24"
+    )]
     Many(Box<Vec<NodeId>>),
 }
 

@@ -26,9 +26,17 @@ pub(crate) enum Held {
     #[default]
     Nothing,
     /// For redelivery to this client [MQTT-4.4.0-1].
-    Message { message: Arc<Message>, retain: bool, ids: Box<[u32]> },
+    Message {
+        message: Arc<Message>,
+        retain: bool,
+        ids: Box<[u32]>,
+    },
     /// For another member of the shared group if this one leaves.
-    Shared { home: u16, group: u32, message: Arc<Message> },
+    Shared {
+        home: u16,
+        group: u32,
+        message: Arc<Message>,
+    },
 }
 
 #[derive(Debug)]
@@ -59,13 +67,21 @@ impl Outflow {
         if self.ring.len() >= RING_MAX {
             self.set_aside();
         }
-        let state = if qos == QoS::ExactlyOnce { State::PubRec } else { State::PubAck };
+        let state = if qos == QoS::ExactlyOnce {
+            State::PubRec
+        } else {
+            State::PubAck
+        };
         loop {
             let id = following(self.last);
             self.last = id.get();
             if self.aside.iter().any(|e| e.id == id) {
                 // The ring's arithmetic needs every id in sequence.
-                self.ring.push_back(Entry { id, state: State::Free, held: Held::Nothing });
+                self.ring.push_back(Entry {
+                    id,
+                    state: State::Free,
+                    held: Held::Nothing,
+                });
                 continue;
             }
             self.ring.push_back(Entry { id, state, held });
@@ -108,14 +124,20 @@ impl Outflow {
 
     /// All unfinished, oldest first.
     pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.aside.iter().chain(&self.ring).filter(|e| e.state != State::Free)
+        self.aside
+            .iter()
+            .chain(&self.ring)
+            .filter(|e| e.state != State::Free)
     }
 
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Entry> {
         self.in_flight = 0;
         let aside = std::mem::take(&mut self.aside);
         let ring = std::mem::take(&mut self.ring);
-        aside.into_iter().chain(ring).filter(|e| e.state != State::Free)
+        aside
+            .into_iter()
+            .chain(ring)
+            .filter(|e| e.state != State::Free)
     }
 
     fn set_aside(&mut self) {

@@ -68,7 +68,10 @@ fn known_ids_are_forgotten_once() {
 fn outbound_aliases_stop_at_the_clients_maximum() {
     let mut aliases = OutboundAliases::new(2);
     for (n, topic) in ["a", "b"].iter().enumerate() {
-        assert_eq!(aliases.choose(topic), Some((u16::try_from(n).unwrap() + 1, false)));
+        assert_eq!(
+            aliases.choose(topic),
+            Some((u16::try_from(n).unwrap() + 1, false))
+        );
         aliases.sent(topic);
     }
     assert_eq!(aliases.choose("c"), None);
@@ -78,5 +81,9 @@ fn outbound_aliases_stop_at_the_clients_maximum() {
 /// An idle session must stay small: it is most of what a connection costs.
 #[test]
 fn a_session_stays_small() {
-    assert!(size_of::<Session>() <= 144, "{} bytes", size_of::<Session>());
+    assert!(
+        size_of::<Session>() <= 144,
+        "{} bytes",
+        size_of::<Session>()
+    );
 }

@@ -75,7 +75,11 @@ impl Shard {
         if !known && reason.is_error() {
             return;
         }
-        let answer = if known { Reason::SUCCESS } else { Reason::PACKET_ID_NOT_FOUND };
+        let answer = if known {
+            Reason::SUCCESS
+        } else {
+            Reason::PACKET_ID_NOT_FOUND
+        };
         let conn = self.session(slot).conn;
         ack::encode(sink.out(conn), version, AckKind::PubRel, id, answer, &[]);
         self.metrics.add(Counter::PacketsSent, 1);
@@ -84,8 +88,16 @@ impl Shard {
     /// PUBREL: the id is forgotten, then PUBCOMP says so [MQTT-4.3.3-11].
     fn on_pubrel(&mut self, slot: u32, id: PacketId, sink: &mut impl Sink) {
         let now = self.now;
-        let known = self.session_mut(slot).inflow.as_mut().is_some_and(|i| i.forget(id, now));
-        let reason = if known { Reason::SUCCESS } else { Reason::PACKET_ID_NOT_FOUND };
+        let known = self
+            .session_mut(slot)
+            .inflow
+            .as_mut()
+            .is_some_and(|i| i.forget(id, now));
+        let reason = if known {
+            Reason::SUCCESS
+        } else {
+            Reason::PACKET_ID_NOT_FOUND
+        };
         let s = self.session_mut(slot);
         if s.inflow.as_ref().is_some_and(|i| i.is_empty()) {
             s.inflow = None;
@@ -110,16 +122,34 @@ impl Shard {
 
     /// The session will never finish this message: a shared one goes to another member.
     pub(super) fn give_up(&mut self, slot: u32, held: Held) {
-        if let Held::Shared { home, group, message } = held {
+        if let Held::Shared {
+            home,
+            group,
+            message,
+        } = held
+        {
             let member = self.reference(slot);
-            self.mail(home, super::Mail::Back { group, member, message });
+            self.mail(
+                home,
+                super::Mail::Back {
+                    group,
+                    member,
+                    message,
+                },
+            );
         }
     }
 
     fn settle_shared(&mut self, slot: u32, held: &Held) {
         if let Held::Shared { home, group, .. } = held {
             let member = self.reference(slot);
-            self.mail(*home, super::Mail::Settled { group: *group, member });
+            self.mail(
+                *home,
+                super::Mail::Settled {
+                    group: *group,
+                    member,
+                },
+            );
         }
     }
 

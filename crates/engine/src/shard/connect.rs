@@ -55,15 +55,28 @@ impl Shard {
         // Refused by the first byte: nothing is buffered for who does not speak MQTT.
         if bytes.first().is_some_and(|b| *b != kind::CONNECT << 4) {
             let cause = "the first packet is not CONNECT"; // [MQTT-3.1.0-1]
-            return Err((None, Close { reason: Reason::PROTOCOL_ERROR, cause }));
+            return Err((
+                None,
+                Close {
+                    reason: Reason::PROTOCOL_ERROR,
+                    cause,
+                },
+            ));
         }
         let framed = frame(bytes, limits.connect_bytes_max.min(limits.packet_bytes_max));
-        let Some(f) = framed.map_err(|e| (None, refuse(e)))? else { return Ok(Opened::NeedMore) };
+        let Some(f) = framed.map_err(|e| (None, refuse(e)))? else {
+            return Ok(Opened::NeedMore);
+        };
         let spoken = connect_version(f.body);
         let packet = connect::decode(f.body, f.first, &limits).map_err(|e| (spoken, refuse(e)))?;
         let version = packet.version;
         self.connect(conn, &packet, sink)
-            .map(|s| s.map_or_else(|shard| Opened::Elsewhere(shard), |s| Opened::Session(s, f.len)))
+            .map(|s| {
+                s.map_or_else(
+                    |shard| Opened::Elsewhere(shard),
+                    |s| Opened::Session(s, f.len),
+                )
+            })
             .map_err(|close| (Some(version), close))
     }
 
@@ -78,7 +91,10 @@ impl Shard {
         if asked.authentication {
             // No mechanism exists yet; refused by the book (4.12, non-normative) [MQTT-4.12.0-1].
             let cause = "enhanced authentication is not offered";
-            return Err(Close { reason: Reason::BAD_AUTHENTICATION_METHOD, cause });
+            return Err(Close {
+                reason: Reason::BAD_AUTHENTICATION_METHOD,
+                cause,
+            });
         }
         self.check_client_id(packet)?;
         let assigned = packet.client_id.is_empty().then(|| self.assign_client_id());
@@ -92,7 +108,10 @@ impl Shard {
         let slot = self.find(client_id);
         if slot.is_none() && self.sessions.len() >= self.settings.sessions_max {
             let cause = "the limit mqtt.max_sessions is reached";
-            return Err(Close { reason: Reason::QUOTA_EXCEEDED, cause });
+            return Err(Close {
+                reason: Reason::QUOTA_EXCEEDED,
+                cause,
+            });
         }
         let (slot, present) = self.take_session(slot, client_id, owner, packet, sink);
         self.attach(slot, conn, packet, &asked);
@@ -120,7 +139,11 @@ impl Shard {
         let kept = self.settings.session_expiry_secs;
         let mut asked = Asked {
             expiry_secs: if v5 || packet.clean_start { 0 } else { kept },
-            receive_max: if v5 { u16::MAX } else { self.settings.inflight_max },
+            receive_max: if v5 {
+                u16::MAX
+            } else {
+                self.settings.inflight_max
+            },
             packet_max: u32::MAX,
             alias_max: 0,
             problem_information: true,
@@ -146,15 +169,24 @@ impl Shard {
         let reason = Reason::CLIENT_ID_NOT_VALID;
         if packet.client_id.is_empty() {
             if packet.version == Version::V3_1 {
-                return Err(Close { reason, cause: "MQTT 3.1 needs a client id" });
+                return Err(Close {
+                    reason,
+                    cause: "MQTT 3.1 needs a client id",
+                });
             }
             if packet.version == Version::V3_1_1 && !packet.clean_start {
                 // [3.1.1 MQTT-3.1.3-8]
-                return Err(Close { reason, cause: "an empty client id needs Clean Session 1" });
+                return Err(Close {
+                    reason,
+                    cause: "an empty client id needs Clean Session 1",
+                });
             }
         }
         if packet.client_id.len() > self.settings.client_id_bytes_max {
-            return Err(Close { reason, cause: "the client id is longer than mqtt.max_clientid_len" });
+            return Err(Close {
+                reason,
+                cause: "the client id is longer than mqtt.max_clientid_len",
+            });
         }
         Ok(())
     }
@@ -165,21 +197,32 @@ impl Shard {
     }
 
     fn check_will(&self, packet: &connect::Connect<'_>, owner: &Principal) -> Verdict<()> {
-        let Some(will) = &packet.will else { return Ok(()) };
+        let Some(will) = &packet.will else {
+            return Ok(());
+        };
         if will.qos > self.settings.qos_max {
             // [MQTT-3.2.2-12]
             let cause = "the will's QoS is above mqtt.max_qos_allowed";
-            return Err(Close { reason: Reason::QOS_NOT_SUPPORTED, cause });
+            return Err(Close {
+                reason: Reason::QOS_NOT_SUPPORTED,
+                cause,
+            });
         }
         if will.retain && !self.settings.retain_available {
             // [MQTT-3.2.2-13]
             let cause = "the will is to be retained but mqtt.retain_available is off";
-            return Err(Close { reason: Reason::RETAIN_NOT_SUPPORTED, cause });
+            return Err(Close {
+                reason: Reason::RETAIN_NOT_SUPPORTED,
+                cause,
+            });
         }
         let view = will_view(will, SessionRef::BROKER);
         if self.acl.publish(owner, view).is_none() {
             let cause = "the client may not publish to the will's topic";
-            return Err(Close { reason: Reason::NOT_AUTHORIZED, cause });
+            return Err(Close {
+                reason: Reason::NOT_AUTHORIZED,
+                cause,
+            });
         }
         Ok(())
     }
@@ -208,7 +251,14 @@ impl Shard {
                 // [MQTT-3.1.4-3]
                 self.metrics.add(Counter::SessionTakenOver, 1);
                 let cause = "taken over by a new connection with the same client id";
-                self.expel(slot, Close { reason: Reason::SESSION_TAKEN_OVER, cause }, sink);
+                self.expel(
+                    slot,
+                    Close {
+                        reason: Reason::SESSION_TAKEN_OVER,
+                        cause,
+                    },
+                    sink,
+                );
             }
             // A session without expiry has ended with its connection just now.
             if let Some(slot) = self.find(client_id) {
@@ -240,7 +290,11 @@ impl Shard {
     pub(super) fn find(&self, client_id: &str) -> Option<u32> {
         let hash = std::hash::BuildHasher::hash_one(&self.hasher, client_id);
         self.names
-            .find(hash, |n| self.sessions.get(*n).is_some_and(|s| &*s.client_id == client_id))
+            .find(hash, |n| {
+                self.sessions
+                    .get(*n)
+                    .is_some_and(|s| &*s.client_id == client_id)
+            })
             .copied()
     }
 
@@ -265,12 +319,21 @@ impl Shard {
         s.bits.problem_information = asked.problem_information;
         let alias_max = asked.alias_max.min(settings.topic_alias_max);
         s.aliases = (alias_max > 0).then(|| {
-            Box::new(Aliases { outbound: OutboundAliases::new(alias_max), ..Aliases::default() })
+            Box::new(Aliases {
+                outbound: OutboundAliases::new(alias_max),
+                ..Aliases::default()
+            })
         });
-        s.will = packet.will.as_ref().map(|will| Box::new(make_will(will, reference)));
+        s.will = packet
+            .will
+            .as_ref()
+            .map(|will| Box::new(make_will(will, reference)));
         let durable = expiry_secs > 0;
         if durable && !was_durable {
-            s.durable = Some(Box::new(Durable { cursor: tail, reading: Reading::Live }));
+            s.durable = Some(Box::new(Durable {
+                cursor: tail,
+                reading: Reading::Live,
+            }));
         } else if !durable {
             s.durable = None;
         }
@@ -288,7 +351,9 @@ impl Shard {
     /// A resumed session changed between ending with its connection and outliving it.
     fn remark(&mut self, slot: u32, durable: bool) {
         for node in self.session(slot).subs.slice().to_vec() {
-            let Some(mut sub) = self.router.sub(node, slot) else { continue };
+            let Some(mut sub) = self.router.sub(node, slot) else {
+                continue;
+            };
             sub.flags = sub.flags.with_durable(durable);
             let text = self.router.filter(node);
             let (_, _, change) = self.router.subscribe(protocol::Filter::trusted(&text), sub);
@@ -363,7 +428,14 @@ impl Shard {
                     ack::encode(sink.out(conn), version, kind, id, Reason::SUCCESS, &[]);
                     self.metrics.add(Counter::PacketsSent, 1);
                 }
-                (state, Held::Message { message, retain, ids }) => {
+                (
+                    state,
+                    Held::Message {
+                        message,
+                        retain,
+                        ids,
+                    },
+                ) => {
                     let qos = match state {
                         State::PubRec => QoS::ExactlyOnce,
                         _ => QoS::AtLeastOnce,
@@ -405,8 +477,16 @@ fn make_will(will: &connect::Will<'_>, publisher: SessionRef) -> Will {
             _ => {}
         }
     }
-    let view = View { forwarded: &forwarded, ..will_view(will, publisher) };
-    Will { message: Arc::new(Message::new(&view)), expiry_secs, delay_secs, due: None }
+    let view = View {
+        forwarded: &forwarded,
+        ..will_view(will, publisher)
+    };
+    Will {
+        message: Arc::new(Message::new(&view)),
+        expiry_secs,
+        delay_secs,
+        due: None,
+    }
 }
 
 fn granted_keep_alive(packet: &connect::Connect<'_>, settings: &crate::Settings) -> u16 {

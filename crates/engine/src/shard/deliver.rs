@@ -24,15 +24,25 @@ pub(super) struct Shot<'a> {
 
 impl<'a> Shot<'a> {
     pub(super) fn new(view: View<'a>) -> Self {
-        Self { view, arc: None, encoded: [false; 4] }
+        Self {
+            view,
+            arc: None,
+            encoded: [false; 4],
+        }
     }
 
     pub(super) fn shared(message: &'a Arc<Message>) -> Self {
-        Self { view: message.view(), arc: Some(message.clone()), encoded: [false; 4] }
+        Self {
+            view: message.view(),
+            arc: Some(message.clone()),
+            encoded: [false; 4],
+        }
     }
 
     pub(super) fn arc(&mut self) -> Arc<Message> {
-        self.arc.get_or_insert_with(|| Arc::new(Message::new(&self.view))).clone()
+        self.arc
+            .get_or_insert_with(|| Arc::new(Message::new(&self.view)))
+            .clone()
     }
 }
 
@@ -58,7 +68,9 @@ impl Shard {
         sink: &mut impl Sink,
     ) {
         let slot = target.session;
-        let Some(s) = self.sessions.get(slot) else { return };
+        let Some(s) = self.sessions.get(slot) else {
+            return;
+        };
         if target.flags.no_local() && self.is_publisher(shot.view.publisher, slot) {
             return; // [MQTT-3.8.3-3]
         }
@@ -71,7 +83,11 @@ impl Shard {
             return;
         }
         let retain = shot.view.retain && target.flags.as_published(); // [MQTT-3.3.1-12], [MQTT-3.3.1-13]
-        let terms = Terms { qos, retain, ids: &target.ids };
+        let terms = Terms {
+            qos,
+            retain,
+            ids: &target.ids,
+        };
         if shot.view.retain {
             self.mark_fresh(slot, shot.view.topic.as_str());
         }
@@ -118,7 +134,9 @@ impl Shard {
         let layout = &mut self.layouts.0[at];
         if !shot.encoded[at] {
             layout.clear();
-            shot.view.packet(self.now, version, QoS::AtMostOnce, retain, &[]).encode(version, layout);
+            shot.view
+                .packet(self.now, version, QoS::AtMostOnce, retain, &[])
+                .encode(version, layout);
             shot.encoded[at] = true;
         }
         if layout.len() > max {
@@ -139,10 +157,15 @@ impl Shard {
         sink: &mut impl Sink,
     ) {
         let now = self.now;
-        let Some(s) = self.sessions.get_mut(slot) else { return };
+        let Some(s) = self.sessions.get_mut(slot) else {
+            return;
+        };
         let Terms { qos, retain, ids } = terms;
         let mut packet = view.packet(now, s.version, qos, retain, ids);
-        let alias = s.aliases.as_ref().and_then(|a| a.outbound.choose(packet.topic));
+        let alias = s
+            .aliases
+            .as_ref()
+            .and_then(|a| a.outbound.choose(packet.topic));
         if let Some((alias, known)) = alias {
             packet.alias = Some(alias);
             if known {
@@ -208,7 +231,11 @@ impl Shard {
             return;
         }
         let retain = view.retain && as_published;
-        let held = Held::Message { message: message.clone(), retain, ids: ids.into() };
+        let held = Held::Message {
+            message: message.clone(),
+            retain,
+            ids: ids.into(),
+        };
         if view.retain {
             self.mark_fresh(slot, view.topic.as_str());
         }
@@ -227,11 +254,19 @@ impl Shard {
     ) {
         let keeps = self.session(slot).durable.is_some() && qos > QoS::AtMostOnce;
         let held = if keeps {
-            Held::Message { message: message.clone(), retain: true, ids: ids.into() }
+            Held::Message {
+                message: message.clone(),
+                retain: true,
+                ids: ids.into(),
+            }
         } else {
             Held::Nothing
         };
-        let terms = Terms { qos, retain: true, ids };
+        let terms = Terms {
+            qos,
+            retain: true,
+            ids,
+        };
         self.hand(slot, &mut Shot::shared(message), terms, held, false, sink);
     }
 
@@ -257,8 +292,18 @@ impl Shard {
         let ids = [id];
         let ids = if id == 0 { &ids[..0] } else { &ids[..] };
         let retain = message.retain && as_published;
-        let held = if qos == QoS::AtMostOnce { Held::Nothing } else { held };
-        self.send(slot, &message.view(), Terms { qos, retain, ids }, held, sink);
+        let held = if qos == QoS::AtMostOnce {
+            Held::Nothing
+        } else {
+            held
+        };
+        self.send(
+            slot,
+            &message.view(),
+            Terms { qos, retain, ids },
+            held,
+            sink,
+        );
         true
     }
 
@@ -278,7 +323,10 @@ impl Shard {
         if over(queue) && self.settings.queue_full == QueueFull::Disconnect {
             let cause = "the client does not keep up and its queue is full (mqtt.queue_full)";
             self.metrics.drop(Drop::QueueFull, 1);
-            let close = Close { reason: protocol::Reason::QUOTA_EXCEEDED, cause };
+            let close = Close {
+                reason: protocol::Reason::QUOTA_EXCEEDED,
+                cause,
+            };
             return self.expel(slot, close, sink);
         }
         while over(queue) {
@@ -286,7 +334,13 @@ impl Shard {
             dropped.push(oldest.held);
         }
         let Terms { qos, retain, ids } = terms;
-        queue.push(Queued { message, qos, retain, ids: ids.into(), held });
+        queue.push(Queued {
+            message,
+            qos,
+            retain,
+            ids: ids.into(),
+            held,
+        });
         self.metrics.drop(Drop::QueueFull, dropped.len() as u64);
         for held in dropped {
             self.give_up(slot, held);
@@ -297,23 +351,33 @@ impl Shard {
     /// messages. Called when either has room again.
     pub(super) fn pump(&mut self, slot: u32, sink: &mut impl Sink) {
         loop {
-            let Some(s) = self.sessions.get(slot) else { return };
+            let Some(s) = self.sessions.get(slot) else {
+                return;
+            };
             if !s.is_online() || sink.out(s.conn).len() > self.settings.out_bytes_max {
                 return;
             }
-            let Some(front) = s.queue.as_ref().and_then(|q| q.front()) else { break };
+            let Some(front) = s.queue.as_ref().and_then(|q| q.front()) else {
+                break;
+            };
             if !s.has_window(front.qos) {
                 return;
             }
             let s = self.session_mut(slot);
-            let Some(next) = s.queue.as_mut().and_then(|q| q.pop()) else { break };
+            let Some(next) = s.queue.as_mut().and_then(|q| q.pop()) else {
+                break;
+            };
             let view = next.message.view();
             if view.is_expired(self.now) {
                 self.metrics.drop(Drop::Expired, 1); // [MQTT-3.3.2-5]
                 self.give_up(slot, next.held);
                 continue;
             }
-            let terms = Terms { qos: next.qos, retain: next.retain, ids: &next.ids };
+            let terms = Terms {
+                qos: next.qos,
+                retain: next.retain,
+                ids: &next.ids,
+            };
             self.send(slot, &view, terms, next.held, sink);
         }
         self.session_mut(slot).bits.blocked = false;
@@ -333,7 +397,9 @@ impl Shard {
     /// A receiver that is behind may hold back its publishers for a while in any ten seconds.
     fn hold_publisher(&mut self, slot: u32) {
         let (now, grace) = (self.now, self.settings.slow_grace_millis);
-        let Some(queue) = &mut self.session_mut(slot).queue else { return };
+        let Some(queue) = &mut self.session_mut(slot).queue else {
+            return;
+        };
         if now.since(queue.grace_from) >= GRACE_WINDOW_MILLIS {
             queue.grace_from = now;
             queue.grace_used = 0;

@@ -5,11 +5,7 @@ use std::sync::Arc;
 use protocol::{Filter, QoS};
 
 use super::{Mail, Shard, Sink, mail::Join};
-use crate::{
-    Drop, Message, SessionRef, Time,
-    session::Held,
-    shared::Member,
-};
+use crate::{Drop, Message, SessionRef, Time, session::Held, shared::Member};
 
 impl Shard {
     /// The shard on which a group lives.
@@ -26,7 +22,9 @@ impl Shard {
             .groups
             .find(&join.group, &join.filter)
             .unwrap_or_else(|| self.groups.insert(join.group.clone(), join.filter.clone()));
-        let Some(group) = self.groups.get_mut(key) else { return };
+        let Some(group) = self.groups.get_mut(key) else {
+            return;
+        };
         let member = Member {
             session: join.member,
             qos: join.qos,
@@ -59,11 +57,17 @@ impl Shard {
         member: SessionRef,
         sink: &mut impl Sink,
     ) {
-        let Some(key) = self.groups.find(group, filter) else { return };
-        let Some(group) = self.groups.get_mut(key) else { return };
+        let Some(key) = self.groups.find(group, filter) else {
+            return;
+        };
+        let Some(group) = self.groups.get_mut(key) else {
+            return;
+        };
         group.members.retain(|m| m.session != member);
         if group.members.is_empty() {
-            let Some(group) = self.groups.remove(key) else { return };
+            let Some(group) = self.groups.remove(key) else {
+                return;
+            };
             self.metrics.drop(Drop::NoMember, group.queue.len() as u64);
             if let Some(node) = group.node {
                 let change = self.router.leave(node, key);
@@ -81,8 +85,12 @@ impl Shard {
         member: SessionRef,
         sink: &mut impl Sink,
     ) {
-        let Some(key) = self.groups.find(group, filter) else { return };
-        let Some(group) = self.groups.get_mut(key) else { return };
+        let Some(key) = self.groups.find(group, filter) else {
+            return;
+        };
+        let Some(group) = self.groups.get_mut(key) else {
+            return;
+        };
         if let Some(member) = group.member_mut(member) {
             member.online = false;
             member.open = 0;
@@ -101,7 +109,9 @@ impl Shard {
     fn try_dispatch(&mut self, key: u32, message: &Arc<Message>, sink: &mut impl Sink) -> bool {
         let draw = self.next_random();
         loop {
-            let Some(group) = self.groups.get_mut(key) else { return true };
+            let Some(group) = self.groups.get_mut(key) else {
+                return true;
+            };
             let strategy = self.settings.shared_strategy;
             let Some(m) = group.pick(message, strategy, draw, &self.hasher, self.now) else {
                 return false;
@@ -119,7 +129,11 @@ impl Shard {
                 self.mail(m.session.shard, letter);
                 return true;
             }
-            let held = Held::Shared { home: self.id, group: key, message: message.clone() };
+            let held = Held::Shared {
+                home: self.id,
+                group: key,
+                message: message.clone(),
+            };
             let taken = self.resolve(m.session).is_some_and(|slot| {
                 self.deliver_shared(slot, message, qos, m.as_published, m.id, held, sink)
             });
@@ -133,7 +147,9 @@ impl Shard {
     /// The member did not take it: it is skipped for a while.
     fn untake(&mut self, key: u32, member: SessionRef, qos: QoS) {
         let now = self.now;
-        let Some(group) = self.groups.get_mut(key) else { return };
+        let Some(group) = self.groups.get_mut(key) else {
+            return;
+        };
         if let Some(m) = group.member_mut(member)
             && qos > QoS::AtMostOnce
         {
@@ -145,10 +161,14 @@ impl Shard {
     fn keep(&mut self, key: u32, message: &Arc<Message>) {
         let (count_max, bytes_max) = (self.settings.queue_max, self.settings.queue_bytes_max);
         let now = self.now;
-        let Some(group) = self.groups.get_mut(key) else { return };
+        let Some(group) = self.groups.get_mut(key) else {
+            return;
+        };
         let mut dropped = 0;
         while group.queue.len() >= count_max || group.queue_bytes + message.bytes() > bytes_max {
-            let Some(oldest) = group.queue.pop_front() else { break };
+            let Some(oldest) = group.queue.pop_front() else {
+                break;
+            };
             group.queue_bytes -= oldest.bytes();
             dropped += 1;
         }
@@ -160,7 +180,9 @@ impl Shard {
 
     fn drain_group(&mut self, key: u32, sink: &mut impl Sink) {
         while let Some(group) = self.groups.get_mut(key) {
-            let Some(message) = group.queue.front().cloned() else { return };
+            let Some(message) = group.queue.front().cloned() else {
+                return;
+            };
             if message.view().is_expired(self.now) {
                 self.metrics.drop(Drop::Expired, 1);
             } else if !self.try_dispatch(key, &message, sink) {
@@ -192,12 +214,21 @@ impl Shard {
         held: Held,
         sink: &mut impl Sink,
     ) {
-        let Held::Shared { home, group, .. } = held else { return };
+        let Held::Shared { home, group, .. } = held else {
+            return;
+        };
         let taken = self.resolve(member).is_some_and(|slot| {
             self.deliver_shared(slot, &message, qos, as_published, id, held, sink)
         });
         if !taken {
-            self.mail(home, Mail::Back { group, member, message });
+            self.mail(
+                home,
+                Mail::Back {
+                    group,
+                    member,
+                    message,
+                },
+            );
         }
     }
 
@@ -211,7 +242,9 @@ impl Shard {
     ) {
         self.untake(key, member, message.qos);
         let now = self.now;
-        let Some(group) = self.groups.get_mut(key) else { return };
+        let Some(group) = self.groups.get_mut(key) else {
+            return;
+        };
         group.queue_bytes += message.bytes();
         group.queue.push_front(message);
         self.groups.wait(key, now);
@@ -219,7 +252,9 @@ impl Shard {
     }
 
     pub(super) fn on_settled(&mut self, key: u32, member: SessionRef, sink: &mut impl Sink) {
-        let Some(group) = self.groups.get_mut(key) else { return };
+        let Some(group) = self.groups.get_mut(key) else {
+            return;
+        };
         if let Some(m) = group.member_mut(member) {
             m.open = m.open.saturating_sub(1);
             m.stalled_until = Time(0);

@@ -4,7 +4,9 @@ use std::hash::BuildHasher;
 
 use protocol::{Property, Reason, packet::disconnect};
 
-use super::{Close, ConnId, Mail, SessionId, Shard, Sink, Verdict, connect::ends_at, protocol_error};
+use super::{
+    Close, ConnId, Mail, SessionId, Shard, Sink, Verdict, connect::ends_at, protocol_error,
+};
 use crate::{
     Counter, Drop, Time,
     session::{Held, NEVER, Reading, State},
@@ -30,14 +32,30 @@ impl Shard {
             let s = self.session_mut(slot);
             if s.expiry_secs == 0 && secs != 0 {
                 // (3.14.2.2.2, non-normative)
-                return Err(protocol_error("DISCONNECT sets a Session Expiry that CONNECT left at 0"));
+                return Err(protocol_error(
+                    "DISCONNECT sets a Session Expiry that CONNECT left at 0",
+                ));
             }
             s.expiry_secs = secs.min(max);
         }
         let orderly = packet.reason == Reason::NORMAL_DISCONNECTION;
         let conn = self.session(slot).conn;
-        sink.close(conn, Close { reason: packet.reason, cause: "the client disconnected" });
-        self.part(slot, if orderly { Parting::Orderly } else { Parting::Otherwise }, sink);
+        sink.close(
+            conn,
+            Close {
+                reason: packet.reason,
+                cause: "the client disconnected",
+            },
+        );
+        self.part(
+            slot,
+            if orderly {
+                Parting::Orderly
+            } else {
+                Parting::Otherwise
+            },
+            sink,
+        );
         Ok(())
     }
 
@@ -64,7 +82,10 @@ impl Shard {
         for slot in online {
             if self.sessions.get(slot).is_some_and(|s| s.is_online()) {
                 let cause = "the broker is shutting down";
-                let close = Close { reason: Reason::SERVER_SHUTTING_DOWN, cause };
+                let close = Close {
+                    reason: Reason::SERVER_SHUTTING_DOWN,
+                    cause,
+                };
                 self.expel(slot, close, sink);
             }
         }
@@ -86,7 +107,10 @@ impl Shard {
             disconnect::encode(sink.out(conn), version, close.reason, &properties);
             self.metrics.add(Counter::PacketsSent, 1);
         }
-        if !matches!(close.reason, Reason::SESSION_TAKEN_OVER | Reason::SERVER_SHUTTING_DOWN) {
+        if !matches!(
+            close.reason,
+            Reason::SESSION_TAKEN_OVER | Reason::SERVER_SHUTTING_DOWN
+        ) {
             self.metrics.add(Counter::ProtocolErrors, 1);
         }
         sink.close(conn, close);
@@ -163,31 +187,54 @@ impl Shard {
                         && let Held::Shared { message, .. } = std::mem::take(&mut entry.held)
                     {
                         // QoS 2 is finished with this client when it returns [MQTT-4.8.2-4].
-                        entry.held = Held::Message { message, retain: false, ids: Box::default() };
+                        entry.held = Held::Message {
+                            message,
+                            retain: false,
+                            ids: Box::default(),
+                        };
                     }
                 }
             } else {
                 for entry in out.drain() {
                     match entry.held {
                         // Never to another: it may have been received [MQTT-4.8.2-5].
-                        held @ Held::Shared { .. } if entry.state == State::PubAck => back.push(held),
+                        held @ Held::Shared { .. } if entry.state == State::PubAck => {
+                            back.push(held)
+                        }
                         _ => lost += 1,
                     }
                 }
                 s.out = None;
             }
         }
-        let why = if durable { Drop::Offline } else { Drop::ConnectionLost };
+        let why = if durable {
+            Drop::Offline
+        } else {
+            Drop::ConnectionLost
+        };
         self.metrics.drop(why, lost);
         for held in back {
             self.give_up(slot, held);
         }
         let member = self.reference(slot);
-        let names: Vec<_> = self.session(slot).shared.iter().flat_map(|l| l.iter()).cloned().collect();
+        let names: Vec<_> = self
+            .session(slot)
+            .shared
+            .iter()
+            .flat_map(|l| l.iter())
+            .cloned()
+            .collect();
         for membership in names {
             let (group, filter) = membership.into_names();
             let home = self.group_home(&group, &filter);
-            self.mail(home, Mail::Away { group, filter, member });
+            self.mail(
+                home,
+                Mail::Away {
+                    group,
+                    filter,
+                    member,
+                },
+            );
         }
     }
 
@@ -195,7 +242,12 @@ impl Shard {
     pub(super) fn end(&mut self, slot: u32, sink: &mut impl Sink) {
         debug_assert!(!self.session(slot).is_online(), "part comes before end");
         // The session ends: a delayed will goes out now [MQTT-3.1.2-8].
-        if self.session(slot).will.as_ref().is_some_and(|w| w.due.is_some()) {
+        if self
+            .session(slot)
+            .will
+            .as_ref()
+            .is_some_and(|w| w.due.is_some())
+        {
             self.publish_will(slot, sink);
         }
         for node in self.session(slot).subs.slice().to_vec() {
@@ -209,7 +261,9 @@ impl Shard {
                 self.send_leave(slot, group, filter);
             }
         }
-        let Some(session) = self.sessions.remove(slot) else { return };
+        let Some(session) = self.sessions.remove(slot) else {
+            return;
+        };
         let left = session.out.as_ref().map_or(0, |o| o.in_flight());
         self.count_lost(left);
         let hash = self.hasher.hash_one(&*session.client_id);
@@ -231,7 +285,9 @@ impl Shard {
 
     /// Publishes the will once and forgets it [MQTT-3.1.2-10], with the rights its owner has now.
     pub(super) fn publish_will(&mut self, slot: u32, sink: &mut impl Sink) {
-        let Some(will) = self.session_mut(slot).will.take() else { return };
+        let Some(will) = self.session_mut(slot).will.take() else {
+            return;
+        };
         let mut view = will.message.view();
         view.expires = will.expiry_secs.map(|secs| self.now.plus_secs(secs));
         let owner = self.session(slot).owner.clone();

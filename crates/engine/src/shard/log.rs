@@ -6,12 +6,7 @@ use std::sync::Arc;
 use protocol::{Filter, QoS, Reason};
 
 use super::{Close, Shard, Sink};
-use crate::{
-    Drop, Message, SessionRef, Time,
-    limits::READ_MAX,
-    router::Target,
-    session::Reading,
-};
+use crate::{Drop, Message, SessionRef, Time, limits::READ_MAX, router::Target, session::Reading};
 
 /// What a shard asks of the log.
 #[derive(Debug)]
@@ -19,7 +14,12 @@ pub enum Request {
     /// Write the message; [`Shard::appended`] answers.
     Append { token: u64, message: Arc<Message> },
     /// Messages after a position that match one of the filters; [`Shard::found_in_log`] answers.
-    Read { session: SessionRef, after: u64, filters: Vec<String>, max: usize },
+    Read {
+        session: SessionRef,
+        after: u64,
+        filters: Vec<String>,
+        max: usize,
+    },
 }
 
 /// A message at its place in the log.
@@ -33,9 +33,15 @@ impl Shard {
     /// The log has (or has not) what was appended: acknowledgements that waited may go.
     pub fn appended(&mut self, now: Time, token: u64, kept: bool, sink: &mut impl Sink) {
         self.now = now;
-        let Some(at) = self.appends.iter().position(|(t, ..)| *t == token) else { return };
-        let Some((_, slot, generation)) = self.appends.remove(at) else { return };
-        let Some(s) = self.sessions.get_mut(slot) else { return };
+        let Some(at) = self.appends.iter().position(|(t, ..)| *t == token) else {
+            return;
+        };
+        let Some((_, slot, generation)) = self.appends.remove(at) else {
+            return;
+        };
+        let Some(s) = self.sessions.get_mut(slot) else {
+            return;
+        };
         if s.generation != generation {
             return;
         }
@@ -52,11 +58,19 @@ impl Shard {
             if !v5 {
                 // 3.x cannot be told; without an answer the client sends it again.
                 let cause = "the log could not take the message";
-                let close = Close { reason: Reason::QUOTA_EXCEEDED, cause };
+                let close = Close {
+                    reason: Reason::QUOTA_EXCEEDED,
+                    cause,
+                };
                 return self.expel(slot, close, sink);
             }
         }
-        while let Some(ready) = self.session_mut(slot).inflow.as_mut().and_then(|i| i.next_ready()) {
+        while let Some(ready) = self
+            .session_mut(slot)
+            .inflow
+            .as_mut()
+            .and_then(|i| i.next_ready())
+        {
             self.send_ack(slot, ready.kind, ready.id, ready.reason, sink);
         }
     }
@@ -80,7 +94,9 @@ impl Shard {
     /// One live reader takes one entry, or falls behind.
     fn follow(&mut self, target: &Target, entry: &Entry, sink: &mut impl Sink) {
         let slot = target.session;
-        let Some(s) = self.sessions.get(slot) else { return };
+        let Some(s) = self.sessions.get(slot) else {
+            return;
+        };
         let Some(d) = &s.durable else { return };
         let qos = self.effective_qos(entry.message.qos, target.flags.qos());
         if qos == QoS::AtMostOnce || d.reading != Reading::Live || entry.position <= d.cursor {
@@ -119,18 +135,29 @@ impl Shard {
             .subs
             .slice()
             .iter()
-            .filter(|n| self.router.sub(**n, slot).is_some_and(|s| s.flags.qos() > QoS::AtMostOnce))
+            .filter(|n| {
+                self.router
+                    .sub(**n, slot)
+                    .is_some_and(|s| s.flags.qos() > QoS::AtMostOnce)
+            })
             .map(|n| self.router.filter(*n))
             .collect();
         let tail = self.tail_seen;
-        let Some(d) = &mut self.session_mut(slot).durable else { return };
+        let Some(d) = &mut self.session_mut(slot).durable else {
+            return;
+        };
         if filters.is_empty() {
             d.cursor = d.cursor.max(tail);
             d.reading = Reading::Live;
             return;
         }
         d.reading = Reading::Asked;
-        self.requests.push(Request::Read { session, after, filters, max });
+        self.requests.push(Request::Read {
+            session,
+            after,
+            filters,
+            max,
+        });
     }
 
     /// The log's answer: entries in order; everything up to `upto` was looked at. `lost` were trimmed
@@ -146,9 +173,13 @@ impl Shard {
     ) {
         self.now = now;
         self.metrics.drop(Drop::Trimmed, lost);
-        let Some(slot) = self.resolve(session) else { return };
+        let Some(slot) = self.resolve(session) else {
+            return;
+        };
         let tail = self.tail_seen;
-        let Some(d) = &mut self.session_mut(slot).durable else { return };
+        let Some(d) = &mut self.session_mut(slot).durable else {
+            return;
+        };
         if d.reading != Reading::Asked {
             return; // The client went away meanwhile.
         }
@@ -190,7 +221,9 @@ impl Shard {
             if !Filter::trusted(&text).matches(topic) {
                 continue;
             }
-            let Some(sub) = self.router.sub(*node, slot) else { continue };
+            let Some(sub) = self.router.sub(*node, slot) else {
+                continue;
+            };
             let target = merged.get_or_insert_with(|| Target {
                 session: slot,
                 flags: sub.flags,

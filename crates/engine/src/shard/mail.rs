@@ -5,12 +5,7 @@ use std::sync::Arc;
 use protocol::{Filter, QoS, Version};
 
 use super::{Shard, Sink};
-use crate::{
-    Message, SessionRef, Time,
-    retained::Cursor,
-    router::Change,
-    session::Held,
-};
+use crate::{Message, SessionRef, Time, retained::Cursor, router::Change, session::Held};
 
 /// A letter from one shard to another. Letters between two shards keep their order.
 #[derive(Debug)]
@@ -19,27 +14,65 @@ pub enum Mail {
     Run(Box<Run>),
     /// A message for receivers that are served at once.
     Publish(Arc<Message>),
-    Interest { number: u64, change: Change },
+    Interest {
+        number: u64,
+        change: Change,
+    },
     /// All announcements up to this number are in force here.
-    Followed { number: u64 },
+    Followed {
+        number: u64,
+    },
     /// Store or clear a retained message of a topic that the receiving shard owns.
     Retain(Arc<Message>),
     /// Look through retained messages for a subscriber.
-    Scan { session: SessionRef, filter: Box<str>, cursor: Cursor },
-    Found { session: SessionRef, messages: Vec<Arc<Message>>, next: Option<Cursor> },
+    Scan {
+        session: SessionRef,
+        filter: Box<str>,
+        cursor: Cursor,
+    },
+    Found {
+        session: SessionRef,
+        messages: Vec<Arc<Message>>,
+        next: Option<Cursor>,
+    },
     /// A member joins (or returns to, or changes its options in) a shared group.
     Join(Box<Join>),
     /// The group's home has made the member's subscription visible.
-    Joined { session: SessionRef, ticket: u64 },
-    Leave { group: Box<str>, filter: Box<str>, member: SessionRef },
+    Joined {
+        session: SessionRef,
+        ticket: u64,
+    },
+    Leave {
+        group: Box<str>,
+        filter: Box<str>,
+        member: SessionRef,
+    },
     /// The member's client is away; its session stays.
-    Away { group: Box<str>, filter: Box<str>, member: SessionRef },
+    Away {
+        group: Box<str>,
+        filter: Box<str>,
+        member: SessionRef,
+    },
     /// A message for one member.
-    Hand { group: u32, member: SessionRef, qos: QoS, as_published: bool, id: u32, message: Arc<Message> },
+    Hand {
+        group: u32,
+        member: SessionRef,
+        qos: QoS,
+        as_published: bool,
+        id: u32,
+        message: Arc<Message>,
+    },
     /// The member could not take it.
-    Back { group: u32, member: SessionRef, message: Arc<Message> },
+    Back {
+        group: u32,
+        member: SessionRef,
+        message: Arc<Message>,
+    },
     /// The member finished with so many.
-    Settled { group: u32, member: SessionRef },
+    Settled {
+        group: u32,
+        member: SessionRef,
+    },
 }
 
 /// Consecutive QoS 0 packets, byte for byte.
@@ -78,23 +111,54 @@ impl Shard {
                 }
                 Mail::Followed { number } => self.on_followed(from, number, sink),
                 Mail::Retain(message) => self.store_retained(&message),
-                Mail::Scan { session, filter, cursor } => {
+                Mail::Scan {
+                    session,
+                    filter,
+                    cursor,
+                } => {
                     self.on_scan(session, Filter::trusted(&filter), &cursor);
                 }
-                Mail::Found { session, messages, next } => {
+                Mail::Found {
+                    session,
+                    messages,
+                    next,
+                } => {
                     self.on_found(session, messages, next, sink);
                 }
                 Mail::Join(join) => self.on_join(*join, sink),
                 Mail::Joined { session, ticket } => self.on_joined(session, ticket, sink),
-                Mail::Leave { group, filter, member } => {
+                Mail::Leave {
+                    group,
+                    filter,
+                    member,
+                } => {
                     self.on_leave(&group, &filter, member, sink);
                 }
-                Mail::Away { group, filter, member } => self.on_away(&group, &filter, member, sink),
-                Mail::Hand { group, member, qos, as_published, id, message } => {
-                    let held = Held::Shared { home: from, group, message: message.clone() };
+                Mail::Away {
+                    group,
+                    filter,
+                    member,
+                } => self.on_away(&group, &filter, member, sink),
+                Mail::Hand {
+                    group,
+                    member,
+                    qos,
+                    as_published,
+                    id,
+                    message,
+                } => {
+                    let held = Held::Shared {
+                        home: from,
+                        group,
+                        message: message.clone(),
+                    };
                     self.on_hand(member, qos, as_published, id, message, held, sink);
                 }
-                Mail::Back { group, member, message } => {
+                Mail::Back {
+                    group,
+                    member,
+                    message,
+                } => {
                     self.on_back(group, member, message, sink);
                 }
                 Mail::Settled { group, member } => self.on_settled(group, member, sink),

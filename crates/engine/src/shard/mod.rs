@@ -27,7 +27,7 @@ pub use mail::{Join, Mail, Run};
 pub(crate) use subscribe::Membership;
 
 use crate::{
-    Counter, Metrics, Settings, SessionRef, Time,
+    Counter, Metrics, SessionRef, Settings, Time,
     acl::{Acl, Principal},
     retained::Retained,
     router::{Router, Routes},
@@ -140,7 +140,10 @@ impl Shard {
     /// Shard `id` of `count`. All shards of a process share `seed`.
     #[must_use]
     pub fn new(id: u16, count: u16, settings: Arc<Settings>, seed: u64) -> Self {
-        assert!(count <= crate::limits::SHARDS_MAX && id < count, "shard {id} of {count}");
+        assert!(
+            count <= crate::limits::SHARDS_MAX && id < count,
+            "shard {id} of {count}"
+        );
         Self {
             id,
             count,
@@ -195,7 +198,9 @@ impl Shard {
         self.now = now;
         self.hold = None;
         let slot = session.0;
-        let Some(s) = self.sessions.get_mut(slot) else { return Received::Closed };
+        let Some(s) = self.sessions.get_mut(slot) else {
+            return Received::Closed;
+        };
         s.seen = self.reading;
         self.metrics.add(Counter::BytesReceived, bytes.len() as u64);
         let mut at = 0;
@@ -303,15 +308,23 @@ impl Shard {
     }
 
     fn session(&self, slot: u32) -> &Session {
-        self.sessions.get(slot).expect("the caller holds a live session's slot")
+        self.sessions
+            .get(slot)
+            .expect("the caller holds a live session's slot")
     }
 
     fn session_mut(&mut self, slot: u32) -> &mut Session {
-        self.sessions.get_mut(slot).expect("the caller holds a live session's slot")
+        self.sessions
+            .get_mut(slot)
+            .expect("the caller holds a live session's slot")
     }
 
     fn reference(&self, slot: u32) -> SessionRef {
-        SessionRef { shard: self.id, generation: self.session(slot).generation, slot }
+        SessionRef {
+            shard: self.id,
+            generation: self.session(slot).generation,
+            slot,
+        }
     }
 
     /// The slot that a reference means, unless another session has it by now.
@@ -350,9 +363,15 @@ impl Shard {
 
 /// A malformed or illegal packet: the connection ends with its reason [MQTT-4.13.1-1].
 fn refuse(error: DecodeError) -> Close {
-    Close { reason: error.reason(), cause: error.cause() }
+    Close {
+        reason: error.reason(),
+        cause: error.cause(),
+    }
 }
 
 fn protocol_error(cause: &'static str) -> Close {
-    Close { reason: Reason::PROTOCOL_ERROR, cause }
+    Close {
+        reason: Reason::PROTOCOL_ERROR,
+        cause,
+    }
 }

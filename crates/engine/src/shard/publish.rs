@@ -78,7 +78,11 @@ impl Shard {
         self.check_allowed(packet)?;
         if let Some(id) = packet.id
             && packet.qos == QoS::ExactlyOnce
-            && self.session(slot).inflow.as_ref().is_some_and(|i| i.knows(id))
+            && self
+                .session(slot)
+                .inflow
+                .as_ref()
+                .is_some_and(|i| i.knows(id))
         {
             // Known and not yet released: acknowledged again, not delivered again [MQTT-4.3.3-10].
             self.acknowledge(slot, AckKind::PubRec, id, Reason::SUCCESS, None, sink);
@@ -95,10 +99,19 @@ impl Shard {
             forwarded: &forwarded,
             payload: packet.payload,
         };
-        let Some(allowed) = self.acl.publish(&self.sessions.get(slot).expect("live").owner, view)
+        let Some(allowed) = self
+            .acl
+            .publish(&self.sessions.get(slot).expect("live").owner, view)
         else {
             self.metrics.add(Counter::PublishDenied, 1);
-            self.conclude(slot, packet.qos, packet.id, Reason::NOT_AUTHORIZED, None, sink);
+            self.conclude(
+                slot,
+                packet.qos,
+                packet.id,
+                Reason::NOT_AUTHORIZED,
+                None,
+                sink,
+            );
             return Ok(());
         };
         let hint = self.session(slot).hint;
@@ -106,8 +119,11 @@ impl Shard {
         if let Some(s) = self.sessions.get_mut(slot) {
             s.hint = hint;
         }
-        let reason =
-            if routed.receivers { Reason::SUCCESS } else { Reason::NO_MATCHING_SUBSCRIBERS };
+        let reason = if routed.receivers {
+            Reason::SUCCESS
+        } else {
+            Reason::NO_MATCHING_SUBSCRIBERS
+        };
         self.conclude(slot, packet.qos, packet.id, reason, routed.append, sink);
         Ok(())
     }
@@ -123,8 +139,14 @@ impl Shard {
         sink: &mut impl Sink,
     ) {
         // A client that publishes into its own subscription may have been closed meanwhile.
-        let (Some(id), true) = (id, self.sessions.get(slot).is_some()) else { return };
-        let kind = if qos == QoS::ExactlyOnce { AckKind::PubRec } else { AckKind::PubAck };
+        let (Some(id), true) = (id, self.sessions.get(slot).is_some()) else {
+            return;
+        };
+        let kind = if qos == QoS::ExactlyOnce {
+            AckKind::PubRec
+        } else {
+            AckKind::PubAck
+        };
         let now = self.now;
         let s = self.session_mut(slot);
         // An error in PUBREC ends the exchange, so its id is free at once [MQTT-4.3.3-9]. 3.x cannot
@@ -148,7 +170,12 @@ impl Shard {
         let s = self.session_mut(slot);
         let waits = s.inflow.as_ref().is_some_and(|i| !i.pending.is_empty());
         if token.is_some() || waits {
-            let pending = Pending { id, kind, reason, token };
+            let pending = Pending {
+                id,
+                kind,
+                reason,
+                token,
+            };
             s.inflow.get_or_insert_default().pending.push_back(pending);
             if let Some(token) = token {
                 let generation = s.generation;
@@ -181,7 +208,10 @@ impl Shard {
         let append = (logged && (route.durable || route.interest.durable != 0)).then(|| {
             self.next_token += 1;
             let token = self.next_token;
-            self.requests.push(Request::Append { token, message: shot.arc() });
+            self.requests.push(Request::Append {
+                token,
+                message: shot.arc(),
+            });
             token
         });
         for target in &route.targets {
@@ -203,7 +233,9 @@ impl Shard {
     /// The live part of a message that another shard routed here.
     pub(super) fn deliver_here(&mut self, message: &Arc<Message>, sink: &mut impl Sink) {
         let mut shot = Shot::shared(message);
-        let (at, route) = self.routes.take(&mut self.router, message.topic(), u32::MAX);
+        let (at, route) = self
+            .routes
+            .take(&mut self.router, message.topic(), u32::MAX);
         for target in &route.targets {
             self.deliver(target, &mut shot, route.targets.len() > 1, sink);
         }
@@ -223,7 +255,9 @@ impl Shard {
         sink: &mut impl Sink,
     ) {
         self.now = now;
-        let Ok(topic) = Topic::parse(topic, u16::MAX) else { return };
+        let Ok(topic) = Topic::parse(topic, u16::MAX) else {
+            return;
+        };
         let view = View {
             publisher: crate::SessionRef::BROKER,
             topic,
@@ -240,12 +274,21 @@ impl Shard {
 
     fn check_quota(&self, slot: u32, packet: &publish::Publish<'_>) -> Verdict<()> {
         let s = self.session(slot);
-        let (Some(id), Some(inflow)) = (packet.id, &s.inflow) else { return Ok(()) };
+        let (Some(id), Some(inflow)) = (packet.id, &s.inflow) else {
+            return Ok(());
+        };
         // A duplicate does not count twice. 3.x knows no Receive Maximum; its ids are the bound.
-        let max = if s.version.is_v5() { usize::from(self.settings.inflight_max) } else { 65_535 };
+        let max = if s.version.is_v5() {
+            usize::from(self.settings.inflight_max)
+        } else {
+            65_535
+        };
         if inflow.outstanding() >= max && !inflow.knows(id) {
             let cause = "more unacknowledged PUBLISHes than the announced Receive Maximum";
-            return Err(Close { reason: Reason::RECEIVE_MAXIMUM_EXCEEDED, cause });
+            return Err(Close {
+                reason: Reason::RECEIVE_MAXIMUM_EXCEEDED,
+                cause,
+            });
         }
         Ok(())
     }
@@ -264,11 +307,16 @@ impl Shard {
         if alias > self.settings.topic_alias_max {
             // [MQTT-3.3.2-9]
             let cause = "a topic alias above the announced Topic Alias Maximum";
-            return Err(Close { reason: Reason::TOPIC_ALIAS_INVALID, cause });
+            return Err(Close {
+                reason: Reason::TOPIC_ALIAS_INVALID,
+                cause,
+            });
         }
         let s = self.session_mut(slot);
         if !packet.topic.is_empty() {
-            let aliases = s.aliases.get_or_insert_with(|| Box::new(Aliases::default()));
+            let aliases = s
+                .aliases
+                .get_or_insert_with(|| Box::new(Aliases::default()));
             aliases.inbound.set(alias, packet.topic);
             return Ok(false);
         }
@@ -278,7 +326,9 @@ impl Shard {
                 Ok(true)
             }
             // (3.3.4, non-normative)
-            None => Err(protocol_error("a topic alias that was not set on this connection")),
+            None => Err(protocol_error(
+                "a topic alias that was not set on this connection",
+            )),
         }
     }
 
@@ -286,16 +336,25 @@ impl Shard {
         if packet.qos > self.settings.qos_max {
             // [MQTT-3.2.2-11]
             let cause = "a PUBLISH with a QoS above mqtt.max_qos_allowed";
-            return Err(Close { reason: Reason::QOS_NOT_SUPPORTED, cause });
+            return Err(Close {
+                reason: Reason::QOS_NOT_SUPPORTED,
+                cause,
+            });
         }
         if packet.retain && !self.settings.retain_available {
             // [MQTT-3.2.2-14]
             let cause = "a retained PUBLISH although mqtt.retain_available is off";
-            return Err(Close { reason: Reason::RETAIN_NOT_SUPPORTED, cause });
+            return Err(Close {
+                reason: Reason::RETAIN_NOT_SUPPORTED,
+                cause,
+            });
         }
         if packet.payload.len() > self.settings.payload_bytes_max as usize {
             let cause = "a payload larger than mqtt.max_payload_size";
-            return Err(Close { reason: Reason::PACKET_TOO_LARGE, cause });
+            return Err(Close {
+                reason: Reason::PACKET_TOO_LARGE,
+                cause,
+            });
         }
         Ok(())
     }
@@ -314,7 +373,9 @@ impl Shard {
     pub(super) fn store_retained(&mut self, message: &Arc<Message>) {
         let settings = &self.settings;
         let fits = message.payload().len() <= settings.retained_payload_max
-            && self.retained.set(message, settings.retained_max, settings.retained_bytes_max);
+            && self
+                .retained
+                .set(message, settings.retained_max, settings.retained_bytes_max);
         if !fits {
             self.metrics.add(Counter::RetainedRefused, 1);
         }
@@ -324,6 +385,11 @@ impl Shard {
 impl Inflow {
     /// Acknowledgements at the front that wait no more.
     pub(super) fn next_ready(&mut self) -> Option<Pending> {
-        self.pending.front()?.token.is_none().then(|| self.pending.pop_front()).flatten()
+        self.pending
+            .front()?
+            .token
+            .is_none()
+            .then(|| self.pending.pop_front())
+            .flatten()
     }
 }

@@ -94,7 +94,11 @@ impl Shard {
             let to = u16::try_from(live.trailing_zeros()).expect("at most 32");
             live &= live - 1;
             let (publisher, version) = (run.publisher, run.version);
-            let copy = Run { publisher, version, bytes: run.bytes.into() };
+            let copy = Run {
+                publisher,
+                version,
+                bytes: run.bytes.into(),
+            };
             self.mail(to, Mail::Run(Box::new(copy)));
         }
         self.routes.put(at, route);
@@ -122,7 +126,9 @@ impl Shard {
     /// Copies the run as it is, if the receiver would get each packet unchanged.
     #[inline]
     fn copy_run(&mut self, run: &Packets<'_>, target: &Target, sink: &mut impl Sink) -> bool {
-        let Some(s) = self.sessions.get(target.session) else { return true };
+        let Some(s) = self.sessions.get(target.session) else {
+            return true;
+        };
         let own = target.flags.no_local() && self.is_publisher(run.publisher, target.session);
         let same_form = s.version.is_v5() == run.version.is_v5();
         let plain = target.ids.is_empty() && s.aliases.is_none();
@@ -184,7 +190,10 @@ impl Shard {
     pub(super) fn is_publisher(&self, publisher: SessionRef, slot: u32) -> bool {
         publisher.slot == slot
             && publisher.shard == self.id
-            && self.sessions.get(slot).is_some_and(|s| s.generation == publisher.generation)
+            && self
+                .sessions
+                .get(slot)
+                .is_some_and(|s| s.generation == publisher.generation)
     }
 }
 

@@ -15,7 +15,9 @@ impl Shard {
         if s.bits.blocked || s.has_queue() {
             return;
         }
-        let Some(scanning) = &mut s.scanning else { return };
+        let Some(scanning) = &mut s.scanning else {
+            return;
+        };
         if scanning.asked {
             return;
         }
@@ -26,14 +28,30 @@ impl Shard {
         scanning.asked = true;
         let (to, filter) = (scan.shards.start, scan.filter.clone());
         let cursor = scan.cursor.clone();
-        self.mail(to, Mail::Scan { session, filter, cursor });
+        self.mail(
+            to,
+            Mail::Scan {
+                session,
+                filter,
+                cursor,
+            },
+        );
     }
 
     /// Looks through this shard's retained messages for somebody.
     pub(super) fn on_scan(&mut self, session: SessionRef, filter: Filter<'_>, cursor: &Cursor) {
         let mut messages = Vec::new();
-        let next = self.retained.scan(filter, cursor, SCAN_SLICE, self.now, &mut messages);
-        self.mail(session.shard, Mail::Found { session, messages, next });
+        let next = self
+            .retained
+            .scan(filter, cursor, SCAN_SLICE, self.now, &mut messages);
+        self.mail(
+            session.shard,
+            Mail::Found {
+                session,
+                messages,
+                next,
+            },
+        );
     }
 
     pub(super) fn on_found(
@@ -43,10 +61,16 @@ impl Shard {
         next: Option<Cursor>,
         sink: &mut impl Sink,
     ) {
-        let Some(slot) = self.resolve(session) else { return };
-        let Some(scanning) = &mut self.session_mut(slot).scanning else { return };
+        let Some(slot) = self.resolve(session) else {
+            return;
+        };
+        let Some(scanning) = &mut self.session_mut(slot).scanning else {
+            return;
+        };
         scanning.asked = false;
-        let Some(scan) = scanning.scans.front_mut() else { return };
+        let Some(scan) = scanning.scans.front_mut() else {
+            return;
+        };
         let (flags, id) = (scan.flags, scan.id);
         match next {
             Some(cursor) => scan.cursor = cursor,

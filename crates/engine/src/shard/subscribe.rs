@@ -76,7 +76,10 @@ impl Shard {
             joins: round.joins,
             ticket: round.ticket,
             session: self.reference(slot),
-            then: Then::SubAck { packet: answer, scans: round.scans },
+            then: Then::SubAck {
+                packet: answer,
+                scans: round.scans,
+            },
         };
         self.wait(waiting, sink);
         Ok(())
@@ -112,7 +115,10 @@ impl Shard {
             }
             self.join_group(slot, group, filter, qos, &request.options, round);
         } else {
-            let known = self.router.find(filter).is_some_and(|n| self.router.sub(n, slot).is_some());
+            let known = self
+                .router
+                .find(filter)
+                .is_some_and(|n| self.router.sub(n, slot).is_some());
             if held >= settings.subscriptions_max && !known {
                 return Err(Reason::QUOTA_EXCEEDED);
             }
@@ -131,7 +137,11 @@ impl Shard {
     ) {
         let s = self.session(slot);
         let flags = marked(qos, options.no_local, options.retain_as_published, s);
-        let sub = Sub { session: slot, flags, id: round.id };
+        let sub = Sub {
+            session: slot,
+            flags,
+            id: round.id,
+        };
         // An existing subscription is replaced without a gap [MQTT-3.8.4-3].
         let (node, new, change) = self.router.subscribe(filter, sub);
         self.announce(change);
@@ -153,7 +163,13 @@ impl Shard {
                 owner..owner + 1
             };
             let cursor = Cursor::Start;
-            round.scans.push(Scan { filter: text.into(), flags, id: round.id, shards, cursor });
+            round.scans.push(Scan {
+                filter: text.into(),
+                flags,
+                id: round.id,
+                shards,
+                cursor,
+            });
         }
     }
 
@@ -175,7 +191,9 @@ impl Shard {
         };
         let join = self.join_letter(slot, &membership, round.ticket);
         let list = self.session_mut(slot).shared.get_or_insert_default();
-        match list.iter_mut().find(|m| m.group == membership.group && m.filter == membership.filter)
+        match list
+            .iter_mut()
+            .find(|m| m.group == membership.group && m.filter == membership.filter)
         {
             Some(old) => *old = membership,
             None => {
@@ -205,9 +223,17 @@ impl Shard {
 
     /// The shared subscriptions of a session, with the letter that joins each again.
     pub(super) fn memberships(&self, slot: u32) -> Vec<(Box<str>, Box<str>, Join)> {
-        let Some(list) = &self.session(slot).shared else { return Vec::new() };
+        let Some(list) = &self.session(slot).shared else {
+            return Vec::new();
+        };
         list.iter()
-            .map(|m| (m.group.clone(), m.filter.clone(), self.join_letter(slot, m, 0)))
+            .map(|m| {
+                (
+                    m.group.clone(),
+                    m.filter.clone(),
+                    self.join_letter(slot, m, 0),
+                )
+            })
             .collect()
     }
 
@@ -220,8 +246,10 @@ impl Shard {
     ) -> Verdict<()> {
         let packet =
             unsubscribe::decode(f.first, f.body, version, &self.settings.limits).map_err(refuse)?;
-        let codes: Vec<Reason> =
-            packet.filters().map(|filter| self.unsubscribe_one(slot, filter)).collect();
+        let codes: Vec<Reason> = packet
+            .filters()
+            .map(|filter| self.unsubscribe_one(slot, filter))
+            .collect();
         let conn = self.session(slot).conn;
         // One answer for all, also where nothing was deleted [MQTT-3.10.4-4], [MQTT-3.10.4-5].
         unsuback::encode(sink.out(conn), version, packet.id, &codes, &[]);
@@ -236,14 +264,23 @@ impl Shard {
         };
         let done = match shared.group {
             Some(group) => self.leave_group(slot, group, shared.filter),
-            None => self.router.find(shared.filter).is_some_and(|node| self.drop_sub(slot, node)),
+            None => self
+                .router
+                .find(shared.filter)
+                .is_some_and(|node| self.drop_sub(slot, node)),
         };
-        if done { Reason::SUCCESS } else { Reason::NO_SUBSCRIPTION_EXISTED }
+        if done {
+            Reason::SUCCESS
+        } else {
+            Reason::NO_SUBSCRIPTION_EXISTED
+        }
     }
 
     /// Compared character by character [MQTT-3.10.4-1]; deleted now [MQTT-3.10.4-2].
     pub(super) fn drop_sub(&mut self, slot: u32, node: crate::router::NodeId) -> bool {
-        let Some(change) = self.router.unsubscribe(node, slot) else { return false };
+        let Some(change) = self.router.unsubscribe(node, slot) else {
+            return false;
+        };
         self.session_mut(slot).subs.remove(node);
         self.metrics.subscriptions -= 1;
         self.announce(change);
@@ -251,7 +288,9 @@ impl Shard {
     }
 
     fn leave_group(&mut self, slot: u32, group: &str, filter: Filter<'_>) -> bool {
-        let Some(list) = &mut self.session_mut(slot).shared else { return false };
+        let Some(list) = &mut self.session_mut(slot).shared else {
+            return false;
+        };
         let before = list.len();
         list.retain(|m| *m.group != *group || *m.filter != *filter.as_str());
         if list.len() == before {
@@ -266,7 +305,14 @@ impl Shard {
     pub(super) fn send_leave(&mut self, slot: u32, group: Box<str>, filter: Box<str>) {
         let member = self.reference(slot);
         let home = self.group_home(&group, &filter);
-        self.mail(home, Mail::Leave { group, filter, member });
+        self.mail(
+            home,
+            Mail::Leave {
+                group,
+                filter,
+                member,
+            },
+        );
     }
 
     /// Tells the other shards what this one wants now.
@@ -277,7 +323,10 @@ impl Shard {
         }
         self.announced += 1;
         for to in (0..self.count).filter(|to| *to != self.id) {
-            let letter = Mail::Interest { number: self.announced, change: change.clone() };
+            let letter = Mail::Interest {
+                number: self.announced,
+                change: change.clone(),
+            };
             self.outbox[usize::from(to)].push(letter);
         }
     }
@@ -305,7 +354,16 @@ impl Shard {
         sink: &mut impl Sink,
     ) {
         let then = Then::Joined { to, ticket };
-        self.wait(Waiting { number: self.announced, joins: 0, ticket: 0, session, then }, sink);
+        self.wait(
+            Waiting {
+                number: self.announced,
+                joins: 0,
+                ticket: 0,
+                session,
+                then,
+            },
+            sink,
+        );
     }
 
     fn wait(&mut self, waiting: Waiting, sink: &mut impl Sink) {
@@ -342,18 +400,28 @@ impl Shard {
         match waiting.then {
             Then::Joined { to, ticket } => {
                 if ticket != 0 {
-                    self.mail(to, Mail::Joined { session: waiting.session, ticket });
+                    self.mail(
+                        to,
+                        Mail::Joined {
+                            session: waiting.session,
+                            ticket,
+                        },
+                    );
                 }
             }
             Then::SubAck { packet, scans } => {
-                let Some(slot) = self.resolve(waiting.session) else { return };
+                let Some(slot) = self.resolve(waiting.session) else {
+                    return;
+                };
                 let s = self.session_mut(slot);
                 if !s.is_online() {
                     return;
                 }
                 sink.out(s.conn).extend_from_slice(&packet);
                 if !scans.is_empty() {
-                    let scanning = s.scanning.get_or_insert_with(|| Box::new(Scanning::default()));
+                    let scanning = s
+                        .scanning
+                        .get_or_insert_with(|| Box::new(Scanning::default()));
                     scanning.scans.extend(scans);
                 }
                 self.metrics.add(Counter::PacketsSent, 1);

@@ -29,7 +29,10 @@ impl Shard {
             let reading_now = u64::from(self.reading) * 100;
             self.ticked.plus_millis(t.0.saturating_sub(reading_now))
         });
-        [silence, self.due.next(), self.groups.next_retry()].into_iter().flatten().min()
+        [silence, self.due.next(), self.groups.next_retry()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Advances the clock that keep-alive runs on. It stands still while this shard does not read: after
@@ -37,7 +40,9 @@ impl Shard {
     fn count_reading(&mut self, now: Time) {
         let passed = now.since(self.ticked).min(GAP_MILLIS) + self.reading_rest;
         self.ticked = now;
-        self.reading = self.reading.saturating_add(u32::try_from(passed / 100).unwrap_or(u32::MAX));
+        self.reading = self
+            .reading
+            .saturating_add(u32::try_from(passed / 100).unwrap_or(u32::MAX));
         self.reading_rest = passed % 100;
     }
 
@@ -45,14 +50,23 @@ impl Shard {
     fn check_silence(&mut self, sink: &mut impl Sink) {
         let clock = Time(u64::from(self.reading) * 100);
         while let Some(slot) = self.silence.pop_due(clock) {
-            let Some(s) = self.sessions.get_mut(slot) else { continue };
+            let Some(s) = self.sessions.get_mut(slot) else {
+                continue;
+            };
             match s.silent_at() {
                 None => s.bits.watched = false,
                 Some(at) if at > clock => self.silence.add(at, slot),
                 Some(_) => {
                     s.bits.watched = false;
                     let cause = "nothing was heard for one and a half times the Keep Alive";
-                    self.expel(slot, Close { reason: Reason::KEEP_ALIVE_TIMEOUT, cause }, sink);
+                    self.expel(
+                        slot,
+                        Close {
+                            reason: Reason::KEEP_ALIVE_TIMEOUT,
+                            cause,
+                        },
+                        sink,
+                    );
                 }
             }
         }
@@ -61,11 +75,17 @@ impl Shard {
     fn check_due(&mut self, sink: &mut impl Sink) {
         let now = self.now;
         while let Some(slot) = self.due.pop_due(now) {
-            let Some(s) = self.sessions.get(slot) else { continue };
+            let Some(s) = self.sessions.get(slot) else {
+                continue;
+            };
             if s.is_online() {
                 continue;
             }
-            if s.will.as_ref().and_then(|w| w.due).is_some_and(|due| due <= now) {
+            if s.will
+                .as_ref()
+                .and_then(|w| w.due)
+                .is_some_and(|due| due <= now)
+            {
                 self.publish_will(slot, sink);
             }
             let s = self.session_mut(slot);

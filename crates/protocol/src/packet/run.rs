@@ -11,7 +11,9 @@ pub const PLAIN: u8 = 0x30;
 /// length of the packet and of its payload.
 #[inline]
 pub fn same_topic(bytes: &[u8], topic: &str, version: Version) -> Option<(usize, usize)> {
-    let (&PLAIN, rest) = bytes.split_first()? else { return None };
+    let (&PLAIN, rest) = bytes.split_first()? else {
+        return None;
+    };
     let (remaining, used) = match rest {
         // Nearly always one byte.
         [n @ 0..0x80, ..] => (usize::from(*n), 1),
@@ -31,7 +33,9 @@ pub fn same_topic(bytes: &[u8], topic: &str, version: Version) -> Option<(usize,
         return None;
     }
     let payload = if version.is_v5() {
-        let (&0, payload) = body.split_first()? else { return None };
+        let (&0, payload) = body.split_first()? else {
+            return None;
+        };
         payload
     } else {
         body
@@ -107,14 +111,21 @@ mod tests {
             for size in sizes {
                 let (len, payload) = same_topic(&run[at..], "a/b", version).unwrap();
                 assert_eq!(payload, size);
-                assert_eq!(same_topic(&run[at..at + len - 1], "a/b", version), None, "cut short");
+                assert_eq!(
+                    same_topic(&run[at..at + len - 1], "a/b", version),
+                    None,
+                    "cut short"
+                );
                 at += len;
             }
             assert_eq!(at, run.len());
             assert_eq!(same_topic(&run, "a/c", version), None);
             assert_eq!(same_topic(&run, "a/bb", version), None);
             assert_eq!(payloads(&run, version).topic(), Some("a/b"));
-            assert_eq!(payloads(&run, version).map(<[u8]>::len).collect::<Vec<_>>(), sizes);
+            assert_eq!(
+                payloads(&run, version).map(<[u8]>::len).collect::<Vec<_>>(),
+                sizes
+            );
         }
     }
 

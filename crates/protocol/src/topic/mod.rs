@@ -14,7 +14,10 @@ impl<'a> Topic<'a> {
     /// A name that was checked before, for instance when it was stored.
     #[inline]
     pub fn trusted(name: &'a str) -> Self {
-        debug_assert!(Self::parse(name, u16::MAX).is_ok(), "not a topic name: {name:?}");
+        debug_assert!(
+            Self::parse(name, u16::MAX).is_ok(),
+            "not a topic name: {name:?}"
+        );
         Self(name)
     }
 
@@ -71,7 +74,10 @@ impl<'a> Filter<'a> {
     /// A filter that was checked before, for instance when it was stored.
     #[inline]
     pub fn trusted(filter: &'a str) -> Self {
-        debug_assert!(Self::parse(filter, u16::MAX).is_ok(), "not a filter: {filter:?}");
+        debug_assert!(
+            Self::parse(filter, u16::MAX).is_ok(),
+            "not a filter: {filter:?}"
+        );
         Self(filter)
     }
 
