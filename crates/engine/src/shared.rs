@@ -93,7 +93,8 @@ impl Groups {
         if !self.waiting.contains(&key) {
             self.waiting.push(key);
         }
-        self.retry_at.get_or_insert(now.plus_millis(STALL_MILLIS));
+        self.retry_at
+            .get_or_insert_with(|| now.plus_millis(STALL_MILLIS));
     }
 
     /// Groups to try again, once their time has come.

@@ -2,6 +2,11 @@
 //!
 //! A connection owns a buffer only while a packet is incomplete or its peer is slow: idle ones cost
 //! their entry alone. Out-buffers come from a pool and go back when empty.
+#![expect(
+    clippy::box_collection,
+    clippy::vec_box,
+    reason = "a boxed buffer is 8 bytes in each connection instead of 24"
+)]
 
 use std::{
     net::{Ipv6Addr, SocketAddr},
@@ -24,15 +29,7 @@ pub(crate) struct Conn {
     pub(super) stream: TcpStream,
     pub(super) session: Option<SessionId>,
     /// The start of an incomplete packet.
-    #[expect(
-        clippy::box_collection,
-        reason = "8 bytes in each connection instead of 24"
-    )]
     pub(super) input: Option<Box<Vec<u8>>>,
-    #[expect(
-        clippy::box_collection,
-        reason = "8 bytes in each connection instead of 24"
-    )]
     out: Option<Box<Vec<u8>>>,
     pub(super) web: Option<Box<Web>>,
     pub(super) peer: Peer,
@@ -67,6 +64,8 @@ pub(super) struct Web {
     pub(super) deframer: Deframer,
     /// Bytes in their frames, on their way.
     pub(super) framed: Vec<u8>,
+    /// A close frame was answered.
+    pub(super) closed: bool,
 }
 
 /// A connection on its way to another shard, with the bytes it has sent so far.

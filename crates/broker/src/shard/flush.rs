@@ -1,4 +1,5 @@
 //! From out-buffers to sockets: each touched socket is written once, at the end of the pass.
+#![expect(clippy::box_collection, reason = "out-buffers are boxed, see `conn`")]
 
 use std::{
     io::{self, Write},
@@ -131,7 +132,14 @@ impl Worker {
                 framed.extend_from_slice(&out);
                 self.conns.give_back(out);
             }
-            websocket::put_close(1000, &mut framed);
+            if !self
+                .conns
+                .get(slot)
+                .and_then(|c| c.web.as_ref())
+                .is_some_and(|w| w.closed)
+            {
+                websocket::put_close(1000, &mut framed);
+            }
             if let Some(web) = self.conns.get_mut(slot).and_then(|c| c.web.as_mut()) {
                 web.framed = framed;
             }

@@ -210,13 +210,13 @@ impl Worker {
             return self.shake_hands(slot, bytes);
         }
         let progress = web.deframer.feed(bytes, &mut web.framed);
-        let replies = !web.framed.is_empty();
-        if replies {
-            self.conns.mark_dirty(slot);
-        }
         if let Some(close) = progress.close {
+            web.closed = true;
             self.take_tail_then_close(slot, &bytes[..progress.payload], close);
             return None;
+        }
+        if !web.framed.is_empty() {
+            self.conns.mark_dirty(slot);
         }
         Some(progress.payload)
     }
@@ -227,6 +227,7 @@ impl Worker {
         whole.extend_from_slice(payload);
         self.take_bytes(slot, &whole);
         self.lose_session(slot);
+        self.conns.mark_dirty(slot);
         self.refuse(slot, close.cause);
     }
 

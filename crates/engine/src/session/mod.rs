@@ -80,6 +80,8 @@ pub(crate) struct Bits {
     pub(crate) watched: bool,
     /// Waits for its socket to drain before more is sent.
     pub(crate) blocked: bool,
+    /// A SUBACK is owed; what the client sent behind its SUBSCRIBE waits for it.
+    pub(crate) subscribing: bool,
 }
 
 /// Topic aliases of both directions; they end with the connection [MQTT-3.3.2-7].
@@ -210,6 +212,7 @@ impl Session {
         self.aliases = None;
         self.hint = u32::MAX;
         self.bits.blocked = false;
+        self.bits.subscribing = false;
     }
 
     /// The end of keep-alive, if it runs.

@@ -71,12 +71,7 @@ impl Shard {
         let packet = connect::decode(f.body, f.first, &limits).map_err(|e| (spoken, refuse(e)))?;
         let version = packet.version;
         self.connect(conn, &packet, sink)
-            .map(|s| {
-                s.map_or_else(
-                    |shard| Opened::Elsewhere(shard),
-                    |s| Opened::Session(s, f.len),
-                )
-            })
+            .map(|s| s.map_or_else(Opened::Elsewhere, |s| Opened::Session(s, f.len)))
             .map_err(|close| (Some(version), close))
     }
 
@@ -521,9 +516,8 @@ fn connect_version(body: &[u8]) -> Option<Version> {
 fn refuse_connect(version: Version, close: Close, out: &mut Vec<u8>) {
     let reason = close.reason;
     if version.is_v5() {
-        let mut properties = Vec::new();
-        Property::ReasonString(close.cause).put(&mut properties);
-        connack::encode(out, version, false, reason, &properties);
+        // Without a reason string: the client may have asked for small packets [MQTT-3.2.2-19].
+        connack::encode(out, version, false, reason, &[]);
         return;
     }
     // A malformed 3.x CONNECT has no return code: it is closed without one.

@@ -27,6 +27,14 @@ impl Shard {
         packet: &disconnect::Disconnect<'_>,
         sink: &mut impl Sink,
     ) -> Verdict<()> {
+        // Codes and properties of table 3-13 that only a server sends.
+        let servers = packet
+            .properties
+            .iter()
+            .any(|p| matches!(p, Property::ServerReference(_)));
+        if servers || !may_say(packet.reason) {
+            return Err(protocol_error("a DISCONNECT that only a server may send"));
+        }
         if let Some(secs) = packet.session_expiry_secs {
             let max = self.settings.session_expiry_secs_max;
             let s = self.session_mut(slot);
@@ -296,4 +304,9 @@ impl Shard {
             self.publish(allowed, u32::MAX, sink);
         }
     }
+}
+
+/// Reason codes of DISCONNECT that a client may send (table 3-13).
+fn may_say(reason: Reason) -> bool {
+    matches!(reason.0, 0x00 | 0x04 | 0x80..=0x83 | 0x90 | 0x93..=0x99)
 }

@@ -205,6 +205,9 @@ impl Shard {
         self.metrics.add(Counter::BytesReceived, bytes.len() as u64);
         let mut at = 0;
         while at < bytes.len() {
+            if self.session(slot).bits.subscribing {
+                return Received::Hold(at, now);
+            }
             match self.packet(slot, &bytes[at..], sink) {
                 Ok(0) => break,
                 Ok(n) => at += n,

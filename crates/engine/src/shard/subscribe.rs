@@ -367,6 +367,10 @@ impl Shard {
     }
 
     fn wait(&mut self, waiting: Waiting, sink: &mut impl Sink) {
+        if matches!(waiting.then, Then::SubAck { .. }) {
+            // The client's next packet is handled once this is in force everywhere.
+            self.session_mut(waiting.session.slot).bits.subscribing = true;
+        }
         self.visible.push_back(waiting);
         self.release(sink);
     }
@@ -386,8 +390,11 @@ impl Shard {
         let mut stuck: Vec<SessionRef> = Vec::new();
         while let Some(waiting) = self.visible.pop_front() {
             let free = waiting.number <= followed || waiting.number == 0;
-            if !free || waiting.joins > 0 || stuck.contains(&waiting.session) {
-                stuck.push(waiting.session);
+            let answer = matches!(waiting.then, Then::SubAck { .. });
+            if !free || waiting.joins > 0 || answer && stuck.contains(&waiting.session) {
+                if answer {
+                    stuck.push(waiting.session);
+                }
                 kept.push_back(waiting);
                 continue;
             }
@@ -414,6 +421,7 @@ impl Shard {
                     return;
                 };
                 let s = self.session_mut(slot);
+                s.bits.subscribing = false;
                 if !s.is_online() {
                     return;
                 }
