@@ -92,15 +92,16 @@ impl Outflow {
 
     #[inline]
     pub(crate) fn find(&mut self, id: PacketId) -> Option<&mut Entry> {
-        let front = self.ring.front()?.id.get();
-        // Ids run 1..=65535, so the distance is taken modulo 65,535.
-        let at = if id.get() >= front {
-            usize::from(id.get() - front)
-        } else {
-            usize::from(u16::MAX - (front - id.get()))
-        };
-        if at < self.ring.len() {
-            return self.ring.get_mut(at).filter(|e| e.state != State::Free);
+        if let Some(front) = self.ring.front().map(|e| e.id.get()) {
+            // Ids run 1..=65535, so the distance is taken modulo 65,535.
+            let at = if id.get() >= front {
+                usize::from(id.get() - front)
+            } else {
+                usize::from(u16::MAX - (front - id.get()))
+            };
+            if at < self.ring.len() {
+                return self.ring.get_mut(at).filter(|e| e.state != State::Free);
+            }
         }
         self.aside.iter_mut().find(|e| e.id == id)
     }
