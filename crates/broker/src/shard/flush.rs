@@ -16,6 +16,9 @@ use crate::transport::websocket;
 /// unread bytes would reset it, and the peer might lose the reason we sent.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// How long a client that has said DISCONNECT may take to close its side.
+const PARTING: Duration = Duration::from_millis(100);
+
 /// What became of the bytes.
 enum Written {
     All,
@@ -95,6 +98,14 @@ impl Worker {
             };
             conn.input = None;
             conn.flags.lingering = true;
+            if why.cause == engine::LEFT {
+                // The client closes after its DISCONNECT; some call it a loss if we are faster.
+                self.conns
+                    .lingering
+                    .push_front((Instant::now() + PARTING, slot));
+                self.note_readable(slot, true);
+                continue;
+            }
             if conn.stream.shutdown(Shutdown::Write).is_err() {
                 self.remove(slot);
                 continue;

@@ -64,15 +64,17 @@ impl Outflow {
         if self.in_flight >= usize::from(u16::MAX) {
             return None;
         }
-        if self.ring.len() >= RING_MAX {
-            self.set_aside();
-        }
         let state = if qos == QoS::ExactlyOnce {
             State::PubRec
         } else {
             State::PubAck
         };
         loop {
+            // Only where most of the ring is finished: it is the stuck ones that are few.
+            let room = (RING_MAX + 2 * self.in_flight).min(usize::from(u16::MAX));
+            if self.ring.len() >= room {
+                self.set_aside();
+            }
             let id = following(self.last);
             self.last = id.get();
             if self.aside.iter().any(|e| e.id == id) {

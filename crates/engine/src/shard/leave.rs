@@ -12,6 +12,9 @@ use crate::{
     session::{Held, NEVER, Reading, State},
 };
 
+/// The cause of a close that the client asked for.
+pub const LEFT: &str = "the client disconnected";
+
 /// How the client left, as far as its will cares.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Parting {

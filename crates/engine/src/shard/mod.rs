@@ -22,6 +22,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use protocol::{DecodeError, Frame, QoS, Reason, Version, frame, kind};
 
+pub use leave::LEFT;
 pub use log::{Entry, Request};
 pub use mail::{Join, Mail, Run};
 pub(crate) use subscribe::Membership;
