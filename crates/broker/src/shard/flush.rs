@@ -98,7 +98,7 @@ impl Worker {
             };
             conn.input = None;
             conn.flags.lingering = true;
-            if why.cause == engine::LEFT {
+            if why.cause == engine::LEFT && conn.web.is_none() {
                 // The client closes after its DISCONNECT; some call it a loss if we are faster.
                 self.conns
                     .lingering
