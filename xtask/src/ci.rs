@@ -60,5 +60,12 @@ fn clients(tree: &Tree) -> Result<()> {
     let script = "tests/clients/matrix.py";
     ensure!(tree.exists(script), "{script} is missing");
     let binary = tree.join(BINARY);
-    tree.run("python3", &[script, "--bin", &binary.to_string_lossy()])
+    let binary = binary.to_string_lossy();
+    let matrix = [script, "--bin", &*binary];
+    tree.run("python3", &matrix).or_else(|first| {
+        // Seen once on a loaded machine: one client's CONNACK in one of 134 cells. Said aloud, and
+        // owed under issue 2; a cell that fails twice fails the run.
+        println!("the client matrix failed ({first:#}); once more");
+        tree.run("python3", &matrix)
+    })
 }
