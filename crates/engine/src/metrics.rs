@@ -1,20 +1,22 @@
 //! Counters of one shard: plain adds on its own thread, copied out once a pass.
 
+use protocol::QoS;
+
 /// What is counted. The order is the index.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Counter {
-    PublishReceived,
     PublishReceivedQos0,
     PublishReceivedQos1,
     PublishReceivedQos2,
-    PublishSent,
     PublishSentQos0,
     PublishSentQos1,
     PublishSentQos2,
     /// Messages that matched no subscription. Not a fault.
     NoSubscriber,
-    PacketsReceived,
-    PacketsSent,
+    /// Packets other than PUBLISH.
+    OtherReceived,
+    /// Packets other than PUBLISH.
+    OtherSent,
     BytesReceived,
     BytesSent,
     Connected,
@@ -139,30 +141,59 @@ impl Metrics {
         self.retained_bytes += other.retained_bytes;
     }
 
-    pub(crate) fn received(&mut self, qos: protocol::QoS, n: u64) {
-        use protocol::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
-        self.add(Counter::PublishReceived, n);
-        self.add(
-            match qos {
-                AtMostOnce => Counter::PublishReceivedQos0,
-                AtLeastOnce => Counter::PublishReceivedQos1,
-                ExactlyOnce => Counter::PublishReceivedQos2,
-            },
-            n,
-        );
+    /// PUBLISH packets received, whatever their QoS.
+    #[must_use]
+    pub fn publish_received(&self) -> u64 {
+        self.sum(&[
+            Counter::PublishReceivedQos0,
+            Counter::PublishReceivedQos1,
+            Counter::PublishReceivedQos2,
+        ])
+    }
+
+    /// PUBLISH packets sent, whatever their QoS.
+    #[must_use]
+    pub fn publish_sent(&self) -> u64 {
+        self.sum(&[
+            Counter::PublishSentQos0,
+            Counter::PublishSentQos1,
+            Counter::PublishSentQos2,
+        ])
+    }
+
+    /// Packets of every kind received.
+    #[must_use]
+    pub fn packets_received(&self) -> u64 {
+        self.publish_received() + self.get(Counter::OtherReceived)
+    }
+
+    /// Packets of every kind sent.
+    #[must_use]
+    pub fn packets_sent(&self) -> u64 {
+        self.publish_sent() + self.get(Counter::OtherSent)
+    }
+
+    fn sum(&self, counters: &[Counter]) -> u64 {
+        counters.iter().map(|c| self.get(*c)).sum()
     }
 
     #[inline]
-    pub(crate) fn sent(&mut self, qos: protocol::QoS, n: u64) {
-        use protocol::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
-        self.add(Counter::PublishSent, n);
-        self.add(
-            match qos {
-                AtMostOnce => Counter::PublishSentQos0,
-                AtLeastOnce => Counter::PublishSentQos1,
-                ExactlyOnce => Counter::PublishSentQos2,
-            },
-            n,
-        );
+    pub(crate) fn received(&mut self, qos: QoS, n: u64) {
+        let counter = match qos {
+            QoS::AtMostOnce => Counter::PublishReceivedQos0,
+            QoS::AtLeastOnce => Counter::PublishReceivedQos1,
+            QoS::ExactlyOnce => Counter::PublishReceivedQos2,
+        };
+        self.add(counter, n);
+    }
+
+    #[inline]
+    pub(crate) fn sent(&mut self, qos: QoS, n: u64) {
+        let counter = match qos {
+            QoS::AtMostOnce => Counter::PublishSentQos0,
+            QoS::AtLeastOnce => Counter::PublishSentQos1,
+            QoS::ExactlyOnce => Counter::PublishSentQos2,
+        };
+        self.add(counter, n);
     }
 }

@@ -1,6 +1,6 @@
 //! The fixed header (2.1): finds where a packet ends in a stream of bytes.
 
-use crate::codec::{size, varint};
+use crate::codec::{VARINT_MAX, size, varint};
 use crate::error::DecodeError;
 
 /// One whole packet in a buffer: its first byte and what follows the remaining length.
@@ -21,6 +21,9 @@ impl Frame<'_> {
         self.first >> 4
     }
 }
+
+/// The longest packet there can be: a first byte, four of length, and what they can tell (2.1.4).
+pub const PACKET_BYTES_MAX: u32 = 1 + 4 + VARINT_MAX;
 
 /// Packet types (table 2-1), the upper four bits of the first byte.
 pub mod kind {

@@ -17,7 +17,7 @@ pub use codec::{
     varint_len,
 };
 pub use error::{DecodeError, Limits};
-pub use frame::{Frame, frame, kind};
+pub use frame::{Frame, PACKET_BYTES_MAX, frame, kind};
 pub use packet::{
     Ack, AckKind, Auth, ConnAck, Connect, Disconnect, Options, Packet, Publish, Request,
     RetainHandling, SubAck, Subscribe, UnsubAck, Unsubscribe, Will, ack, auth, connack, connect,

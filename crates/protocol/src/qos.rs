@@ -39,6 +39,9 @@ impl QoS {
 pub struct PacketId(NonZeroU16);
 
 impl PacketId {
+    /// The smallest, 1.
+    pub const MIN: Self = Self(NonZeroU16::MIN);
+
     /// `None` for zero.
     #[inline]
     pub fn new(id: u16) -> Option<Self> {

@@ -102,19 +102,13 @@ fn mosquitto(m: &Metrics, uptime: Duration) -> Vec<(&'static str, String)> {
             "clients/disconnected",
             m.sessions.saturating_sub(online).to_string(),
         ),
-        (
-            "messages/received",
-            m.get(Counter::PacketsReceived).to_string(),
-        ),
-        ("messages/sent", m.get(Counter::PacketsSent).to_string()),
+        ("messages/received", m.packets_received().to_string()),
+        ("messages/sent", m.packets_sent().to_string()),
         (
             "publish/messages/received",
-            m.get(Counter::PublishReceived).to_string(),
+            m.publish_received().to_string(),
         ),
-        (
-            "publish/messages/sent",
-            m.get(Counter::PublishSent).to_string(),
-        ),
+        ("publish/messages/sent", m.publish_sent().to_string()),
         ("publish/messages/dropped", m.dropped_all().to_string()),
         ("bytes/received", m.get(Counter::BytesReceived).to_string()),
         ("bytes/sent", m.get(Counter::BytesSent).to_string()),
@@ -146,22 +140,13 @@ fn emqx(m: &Metrics, uptime: Duration) -> Vec<(String, String)> {
             m.get(Counter::BytesReceived).to_string(),
         ),
         ("metrics/bytes/sent", m.get(Counter::BytesSent).to_string()),
-        (
-            "metrics/packets/received",
-            m.get(Counter::PacketsReceived).to_string(),
-        ),
-        (
-            "metrics/packets/sent",
-            m.get(Counter::PacketsSent).to_string(),
-        ),
+        ("metrics/packets/received", m.packets_received().to_string()),
+        ("metrics/packets/sent", m.packets_sent().to_string()),
         (
             "metrics/messages/received",
-            m.get(Counter::PublishReceived).to_string(),
+            m.publish_received().to_string(),
         ),
-        (
-            "metrics/messages/sent",
-            m.get(Counter::PublishSent).to_string(),
-        ),
+        ("metrics/messages/sent", m.publish_sent().to_string()),
         ("metrics/messages/dropped", m.dropped_all().to_string()),
         (
             "metrics/messages/no_subscriber",

@@ -46,6 +46,18 @@ impl Interest {
         self.live == 0 && self.durable == 0
     }
 
+    /// The shards with a receiver that is served at once.
+    pub(crate) fn live_shards(self) -> impl Iterator<Item = u16> {
+        let mut live = self.live;
+        std::iter::from_fn(move || {
+            let next = u16::try_from(live.trailing_zeros())
+                .ok()
+                .filter(|n| *n < 32)?;
+            live &= live - 1;
+            Some(next)
+        })
+    }
+
     fn merge(&mut self, other: Self) {
         self.live |= other.live;
         self.durable |= other.durable;
@@ -203,6 +215,14 @@ impl Router {
 
     /// Whether the route still holds; brings it up to date cheaply where no changed filter matches.
     #[inline]
+    /// Walks again if something that matches has changed.
+    #[inline]
+    pub(crate) fn refresh(&mut self, topic: Topic<'_>, route: &mut Route) {
+        if !self.is_current(route) {
+            self.walk(topic, route);
+        }
+    }
+
     pub(crate) fn is_current(&self, route: &mut Route) -> bool {
         if route.seen == self.changes {
             return true;

@@ -73,6 +73,13 @@ impl Route {
             .any(|t| t.flags.durable() && t.flags.qos() > protocol::QoS::AtMostOnce);
     }
 
+    /// Whether `topic` is this route's own text, not only equal to it: what a decoder that was given
+    /// the topic as known gives back.
+    #[inline]
+    pub(crate) fn is_of(&self, topic: &str) -> bool {
+        std::ptr::eq(self.topic.as_str(), topic)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.targets.is_empty() && self.groups.is_empty() && self.interest.is_empty()
     }
@@ -93,28 +100,17 @@ impl Routes {
         }
     }
 
-    /// The current route of a topic, and the slot to put it back to. `hint` is the slot that this
-    /// publisher used last.
+    /// The route in this slot, if it is current: what a publisher used last is likely what it needs
+    /// next. Put it back, or it is forgotten.
     #[inline]
-    pub(crate) fn take(
-        &mut self,
-        router: &mut Router,
-        topic: Topic<'_>,
-        hint: u32,
-    ) -> (u32, Box<Route>) {
-        if let Some(place) = self.slots.get_mut(hint as usize)
-            && place.as_ref().is_some_and(|r| r.topic == topic.as_str())
-            && let Some(mut route) = place.take()
-        {
-            if !router.is_current(&mut route) {
-                router.walk(topic, &mut route);
-            }
-            return (hint, route);
-        }
-        self.take_by_hash(router, topic)
+    pub(crate) fn lift(&mut self, router: &Router, slot: u32) -> Option<Box<Route>> {
+        let place = self.slots.get_mut(slot as usize)?;
+        let current = place.as_mut().is_some_and(|r| router.is_current(r));
+        if current { place.take() } else { None }
     }
 
-    fn take_by_hash(&mut self, router: &mut Router, topic: Topic<'_>) -> (u32, Box<Route>) {
+    /// The current route of a topic, and the slot to put it back to.
+    pub(crate) fn take(&mut self, router: &mut Router, topic: Topic<'_>) -> (u32, Box<Route>) {
         if self.slots.is_empty() {
             self.slots.resize_with(ROUTES_MAX, || None);
         }

@@ -77,7 +77,7 @@ proptest! {
                     .collect();
                 expected.sort_unstable();
                 expected.dedup();
-                let (at, route) = routes.take(&mut router, topic, u32::MAX);
+                let (at, route) = routes.take(&mut router, topic);
                 let mut found: Vec<u32> = route.targets.iter().map(|t| t.session).collect();
                 found.sort_unstable();
                 prop_assert_eq!(&found, &expected, "topic {}", text);

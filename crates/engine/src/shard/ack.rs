@@ -82,7 +82,7 @@ impl Shard {
         };
         let conn = self.session(slot).conn;
         ack::encode(sink.out(conn), version, AckKind::PubRel, id, answer, &[]);
-        self.metrics.add(Counter::PacketsSent, 1);
+        self.metrics.add(Counter::OtherSent, 1);
     }
 
     /// PUBREL: the id is forgotten, then PUBCOMP says so [MQTT-4.3.3-11].
@@ -116,7 +116,7 @@ impl Shard {
         let s = self.session(slot);
         if s.is_online() {
             ack::encode(sink.out(s.conn), s.version, kind, id, reason, &[]);
-            self.metrics.add(Counter::PacketsSent, 1);
+            self.metrics.add(Counter::OtherSent, 1);
         }
     }
 

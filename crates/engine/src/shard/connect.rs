@@ -118,8 +118,8 @@ impl Shard {
             Reason::SUCCESS,
             &properties,
         );
-        self.metrics.add(Counter::PacketsReceived, 1);
-        self.metrics.add(Counter::PacketsSent, 1);
+        self.metrics.add(Counter::OtherReceived, 1);
+        self.metrics.add(Counter::OtherSent, 1);
         self.metrics.add(Counter::Connected, 1);
         self.metrics.connections += 1;
         if present {
@@ -310,7 +310,8 @@ impl Shard {
         // One and a half times the Keep Alive [MQTT-3.1.2-22], in tenths of a second.
         s.keep_alive = u32::from(keep_alive_secs) * settings.keep_alive_tenths;
         s.receive_max = asked.receive_max;
-        s.packet_max = asked.packet_max;
+        // No packet is longer, whatever the client would take (2.1.4).
+        s.packet_max = asked.packet_max.min(protocol::PACKET_BYTES_MAX);
         s.bits.problem_information = asked.problem_information;
         let alias_max = asked.alias_max.min(settings.topic_alias_max);
         s.aliases = (alias_max > 0).then(|| {
@@ -421,7 +422,7 @@ impl Shard {
                     let (conn, version) = (s.conn, s.version);
                     let kind = ack::AckKind::PubRel;
                     ack::encode(sink.out(conn), version, kind, id, Reason::SUCCESS, &[]);
-                    self.metrics.add(Counter::PacketsSent, 1);
+                    self.metrics.add(Counter::OtherSent, 1);
                 }
                 (
                     state,

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use protocol::{PacketId, QoS, packet::publish};
+use protocol::{PacketId, QoS, Version, packet::publish};
 
 use super::{Close, Shard, Sink};
 use crate::{
-    Counter, Drop, Message, QueueFull,
+    Drop, Message, QueueFull, Time,
     limits::{GRACE_WINDOW_MILLIS, HOLD_MILLIS},
     message::View,
     router::Target,
@@ -39,6 +39,11 @@ impl<'a> Shot<'a> {
         }
     }
 
+    /// Whether somebody keeps it already.
+    pub(super) fn is_owned(&self) -> bool {
+        self.arc.is_some()
+    }
+
     pub(super) fn arc(&mut self) -> Arc<Message> {
         self.arc
             .get_or_insert_with(|| Arc::new(Message::new(&self.view)))
@@ -49,6 +54,22 @@ impl<'a> Shot<'a> {
 /// QoS 0 packets encoded once for all equal receivers: by (version, retain).
 #[derive(Debug, Default)]
 pub(super) struct Layouts([Vec<u8>; 4]);
+
+impl Layouts {
+    /// The packet as all receivers of this kind get it.
+    fn of(&mut self, shot: &mut Shot<'_>, retain: bool, version: Version, now: Time) -> &[u8] {
+        let at = usize::from(version.is_v5()) * 2 + usize::from(retain);
+        let layout = &mut self.0[at];
+        if !shot.encoded[at] {
+            layout.clear();
+            shot.view
+                .packet(now, version, QoS::AtMostOnce, retain, &[])
+                .encode(version, layout);
+            shot.encoded[at] = true;
+        }
+        layout
+    }
+}
 
 /// How one receiver gets a message.
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +116,7 @@ impl Shard {
     }
 
     /// Gives a message to a session: now, or through its queue.
+    #[inline]
     fn hand(
         &mut self,
         slot: u32,
@@ -104,47 +126,55 @@ impl Shard {
         many: bool,
         sink: &mut impl Sink,
     ) {
-        let s = self.session(slot);
-        let queued = s.queue.as_ref().is_some_and(|q| !q.is_empty());
-        let full = sink.out(s.conn).len() > self.settings.out_bytes_max;
-        let waits = full || s.bits.blocked || (terms.qos > QoS::AtMostOnce && queued);
-        if waits || !s.has_window(terms.qos) {
-            if full {
-                self.session_mut(slot).bits.blocked = true;
-            }
-            let message = shot.arc();
-            self.enqueue(slot, message, terms, held, sink);
-            if full {
-                self.hold_publisher(slot);
+        let Some(s) = self.sessions.get_mut(slot) else {
+            return;
+        };
+        let out = sink.out(s.conn);
+        let full = out.len() > self.settings.out_bytes_max;
+        let queued = terms.qos > QoS::AtMostOnce && s.has_queue();
+        if full || queued || s.bits.blocked || !s.has_window(terms.qos) {
+            return self.set_back(slot, shot, terms, held, full, sink);
+        }
+        if terms.qos == QoS::AtMostOnce && many && terms.ids.is_empty() && s.aliases.is_none() {
+            let layout = self.layouts.of(shot, terms.retain, s.version, self.now);
+            if layout.len() <= s.packet_max as usize {
+                out.extend_from_slice(layout);
+                self.metrics.sent(QoS::AtMostOnce, 1);
+            } else {
+                self.metrics.drop(Drop::TooLarge, 1);
             }
             return;
         }
-        if terms.qos == QoS::AtMostOnce && many && terms.ids.is_empty() && s.aliases.is_none() {
-            self.send_layout(slot, shot, terms.retain, sink);
-        } else {
-            self.send(slot, &shot.view, terms, held, sink);
+        match s.put(&shot.view, terms, held, self.now, out) {
+            Ok(()) => self.metrics.sent(terms.qos, 1),
+            Err(held) => self.cannot_send(slot, held),
         }
     }
 
-    /// QoS 0 to one of many: the packet is encoded once per layout and copied.
-    fn send_layout(&mut self, slot: u32, shot: &mut Shot<'_>, retain: bool, sink: &mut impl Sink) {
-        let s = self.session(slot);
-        let (conn, version, max) = (s.conn, s.version, s.packet_max as usize);
-        let at = usize::from(version.is_v5()) * 2 + usize::from(retain);
-        let layout = &mut self.layouts.0[at];
-        if !shot.encoded[at] {
-            layout.clear();
-            shot.view
-                .packet(self.now, version, QoS::AtMostOnce, retain, &[])
-                .encode(version, layout);
-            shot.encoded[at] = true;
+    /// It has to wait: in the queue, while the publisher may be held back.
+    #[cold]
+    fn set_back(
+        &mut self,
+        slot: u32,
+        shot: &mut Shot<'_>,
+        terms: Terms<'_>,
+        held: Held,
+        full: bool,
+        sink: &mut impl Sink,
+    ) {
+        self.session_mut(slot).bits.blocked |= full;
+        let message = shot.arc();
+        self.enqueue(slot, message, terms, held, sink);
+        if full {
+            self.hold_publisher(slot);
         }
-        if layout.len() > max {
-            self.metrics.drop(Drop::TooLarge, 1);
-            return;
-        }
-        sink.out(conn).extend_from_slice(layout);
-        self.count_sent(QoS::AtMostOnce);
+    }
+
+    /// Larger than the client takes: not sent, and as if it had been [MQTT-3.1.2-25].
+    #[cold]
+    fn cannot_send(&mut self, slot: u32, held: Held) {
+        self.metrics.drop(Drop::TooLarge, 1);
+        self.give_up(slot, held);
     }
 
     /// Writes the PUBLISH. The window was checked by the caller.
@@ -160,38 +190,10 @@ impl Shard {
         let Some(s) = self.sessions.get_mut(slot) else {
             return;
         };
-        let Terms { qos, retain, ids } = terms;
-        let mut packet = view.packet(now, s.version, qos, retain, ids);
-        let alias = s
-            .aliases
-            .as_ref()
-            .and_then(|a| a.outbound.choose(packet.topic));
-        if let Some((alias, known)) = alias {
-            packet.alias = Some(alias);
-            if known {
-                packet.topic = "";
-            }
+        match s.put(view, terms, held, now, sink.out(s.conn)) {
+            Ok(()) => self.metrics.sent(terms.qos, 1),
+            Err(held) => self.cannot_send(slot, held),
         }
-        if qos > QoS::AtMostOnce {
-            packet.id = Some(PacketId::new(1).expect("not 0")); // the length does not depend on it
-        }
-        if packet.len(s.version) > s.packet_max as usize {
-            // Not sent, and as if it had been [MQTT-3.1.2-25].
-            self.metrics.drop(Drop::TooLarge, 1);
-            self.give_up(slot, held);
-            return;
-        }
-        if qos > QoS::AtMostOnce {
-            packet.id = s.out.get_or_insert_default().start(qos, held);
-            if packet.id.is_none() {
-                return; // The window is at most 65,535, so an id is free.
-            }
-        }
-        if let (Some((_, false)), Some(aliases)) = (alias, &mut s.aliases) {
-            aliases.outbound.sent(packet.topic);
-        }
-        packet.encode(s.version, sink.out(s.conn));
-        self.count_sent(qos);
     }
 
     /// The same message with the same id once more, DUP set [MQTT-3.3.1-1].
@@ -212,7 +214,7 @@ impl Shard {
         packet.dup = true;
         packet.id = Some(id);
         packet.encode(s.version, sink.out(s.conn));
-        self.count_sent(qos);
+        self.metrics.sent(qos, 1);
     }
 
     /// A message of the log to a session that reads it; the caller checked the window.
@@ -386,7 +388,7 @@ impl Shard {
     }
 
     /// The socket of a session that was blocked has taken everything.
-    pub fn drained(&mut self, now: crate::Time, session: super::SessionId, sink: &mut impl Sink) {
+    pub fn drained(&mut self, now: Time, session: super::SessionId, sink: &mut impl Sink) {
         self.now = now;
         if let Some(s) = self.sessions.get_mut(session.0) {
             s.bits.blocked = false;
@@ -414,16 +416,54 @@ impl Shard {
         let until = queue.held_until;
         self.hold = Some(self.hold.map_or(until, |h| h.max(until)));
     }
-
-    #[inline]
-    fn count_sent(&mut self, qos: QoS) {
-        self.metrics.add(Counter::PacketsSent, 1);
-        self.metrics.sent(qos, 1);
-    }
 }
 
 impl Session {
     pub(super) fn has_queue(&self) -> bool {
         self.queue.as_ref().is_some_and(|q| !q.is_empty())
+    }
+
+    /// Writes the PUBLISH as this client gets it. Gives `held` back if the packet is larger than the
+    /// client takes; then nothing was written.
+    #[inline]
+    fn put(
+        &mut self,
+        view: &View<'_>,
+        terms: Terms<'_>,
+        held: Held,
+        now: Time,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Held> {
+        let Terms { qos, retain, ids } = terms;
+        let mut packet = view.packet(now, self.version, qos, retain, ids);
+        let alias = match &self.aliases {
+            Some(aliases) => aliases.outbound.choose(packet.topic),
+            None => None,
+        };
+        if let Some((alias, known)) = alias {
+            packet.alias = Some(alias);
+            if known {
+                packet.topic = "";
+            }
+        }
+        if !packet.surely_fits(self.packet_max) {
+            if qos > QoS::AtMostOnce {
+                packet.id = Some(PacketId::MIN); // the length does not depend on it
+            }
+            if packet.len(self.version) > self.packet_max as usize {
+                return Err(held);
+            }
+        }
+        if qos > QoS::AtMostOnce {
+            packet.id = self.out.get_or_insert_default().start(qos, held);
+            if packet.id.is_none() {
+                return Ok(()); // The window is at most 65,535, so an id is free.
+            }
+        }
+        if let (Some((_, false)), Some(aliases)) = (alias, &mut self.aliases) {
+            aliases.outbound.sent(packet.topic);
+        }
+        packet.encode(self.version, out);
+        Ok(())
     }
 }

@@ -116,7 +116,7 @@ impl Shard {
                 properties.clear();
             }
             disconnect::encode(sink.out(conn), version, close.reason, &properties);
-            self.metrics.add(Counter::PacketsSent, 1);
+            self.metrics.add(Counter::OtherSent, 1);
         }
         if !matches!(
             close.reason,
@@ -304,7 +304,7 @@ impl Shard {
         let owner = self.session(slot).owner.clone();
         if let Some(allowed) = self.acl.publish(&owner, view) {
             self.metrics.add(Counter::WillPublished, 1);
-            self.publish(allowed, u32::MAX, sink);
+            self.publish(allowed, None, sink);
         }
     }
 }

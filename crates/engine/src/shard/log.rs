@@ -80,7 +80,7 @@ impl Shard {
         self.now = now;
         for entry in entries {
             let topic = entry.message.topic();
-            let (at, route) = self.routes.take(&mut self.router, topic, u32::MAX);
+            let (at, route) = self.routes.take(&mut self.router, topic);
             if route.durable {
                 for target in &route.targets {
                     self.follow(target, entry, sink);

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use protocol::{Filter, QoS, Version};
+use protocol::{Filter, QoS};
 
-use super::{Shard, Sink};
+use super::{Batch, Shard, Sink};
 use crate::{Message, SessionRef, Time, retained::Cursor, router::Change, session::Held};
 
 /// A letter from one shard to another. Letters between two shards keep their order.
 #[derive(Debug)]
 pub enum Mail {
-    /// QoS 0 PUBLISH packets with one topic, as they came.
-    Run(Box<Run>),
-    /// A message for receivers that are served at once.
+    /// Messages for receivers that are served at once.
+    Batch(Box<Batch>),
+    /// One such message that somebody else keeps too, or a large one.
     Publish(Arc<Message>),
     Interest {
         number: u64,
@@ -75,14 +75,6 @@ pub enum Mail {
     },
 }
 
-/// Consecutive QoS 0 packets, byte for byte.
-#[derive(Debug)]
-pub struct Run {
-    pub(crate) publisher: SessionRef,
-    pub(crate) version: Version,
-    pub(crate) bytes: Box<[u8]>,
-}
-
 /// A request to be a member of a shared group.
 #[derive(Debug)]
 pub struct Join {
@@ -103,7 +95,7 @@ impl Shard {
         let mut followed = None;
         for letter in letters {
             match letter {
-                Mail::Run(run) => self.on_remote_run(&run, sink),
+                Mail::Batch(batch) => self.on_batch(batch, sink),
                 Mail::Publish(message) => self.deliver_here(&message, sink),
                 Mail::Interest { number, change } => {
                     self.router.apply(from, &change);

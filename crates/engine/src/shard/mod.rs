@@ -4,6 +4,7 @@
 //! Bytes come in with [`Shard::open`] and [`Shard::receive`], bytes go out through the [`Sink`].
 
 mod ack;
+mod batch;
 mod connect;
 mod deliver;
 mod group;
@@ -22,9 +23,10 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use protocol::{DecodeError, Frame, QoS, Reason, Version, frame, kind};
 
+pub use batch::Batch;
 pub use leave::LEFT;
 pub use log::{Entry, Request};
-pub use mail::{Join, Mail, Run};
+pub use mail::{Join, Mail};
 pub(crate) use subscribe::Membership;
 
 use crate::{
@@ -121,6 +123,8 @@ pub struct Shard {
     due: Timers,
     swept: Time,
     outbox: Vec<Vec<Mail>>,
+    /// Emptied batches, for reuse.
+    spare: Vec<Box<Batch>>,
     requests: Vec<Request>,
     next_token: u64,
     appends: VecDeque<(u64, u32, u16)>,
@@ -168,6 +172,7 @@ impl Shard {
             due: Timers::default(),
             swept: Time(0),
             outbox: (0..count).map(|_| Vec::new()).collect(),
+            spare: Vec::new(),
             requests: Vec::new(),
             next_token: 0,
             appends: VecDeque::new(),
@@ -237,7 +242,7 @@ impl Shard {
         if f.kind() == kind::PUBLISH {
             return self.on_publish(slot, &f, bytes, sink);
         }
-        self.metrics.add(Counter::PacketsReceived, 1);
+        self.metrics.add(Counter::OtherReceived, 1);
         let version = self.session(slot).version;
         match f.kind() {
             kind::PUBACK | kind::PUBREC | kind::PUBREL | kind::PUBCOMP => {
@@ -263,7 +268,7 @@ impl Shard {
                 // [MQTT-3.12.4-1]
                 let conn = self.session(slot).conn;
                 protocol::pingresp(sink.out(conn));
-                self.metrics.add(Counter::PacketsSent, 1);
+                self.metrics.add(Counter::OtherSent, 1);
                 Ok(())
             }
             Packet::Disconnect(packet) => self.on_disconnect(slot, &packet, sink),

@@ -12,6 +12,7 @@ use crate::{
     Counter, Message,
     acl::{Authorized, Principal},
     message::View,
+    router::Route,
     session::{Aliases, Inflow, Pending},
 };
 
@@ -21,6 +22,8 @@ pub(super) struct Routed {
     pub(super) receivers: bool,
     /// The append that an acknowledgement has to wait for.
     pub(super) append: Option<u64>,
+    /// The cached route, where the caller did not bring it.
+    pub(super) found_at: Option<u32>,
 }
 
 impl Shard {
@@ -34,15 +37,28 @@ impl Shard {
         sink: &mut impl Sink,
     ) -> Verdict<usize> {
         let limits = self.settings.limits;
-        let version = self.session(slot).version;
-        let packet = publish::decode(f.first, f.body, version, &limits).map_err(refuse)?;
-        if f.first == run::PLAIN && packet.alias.is_none() && packet.properties.is_empty() {
-            return self.on_run(slot, &packet, f.len, bytes, sink);
+        let s = self.session(slot);
+        let (version, hint) = (s.version, s.hint);
+        // The topic that this client used last needs no check and no search if it comes again.
+        let lifted = self.routes.lift(&self.router, hint);
+        let known = lifted.as_ref().map_or("", |r| r.topic.as_str());
+        let result = match publish::decode(f.first, f.body, version, &limits, known) {
+            Ok(packet) => {
+                let route = lifted.as_deref().filter(|r| r.is_of(packet.topic));
+                if f.first == run::PLAIN && packet.alias.is_none() && packet.properties.is_empty() {
+                    self.on_run(slot, &packet, f.len, bytes, route, sink)
+                } else {
+                    self.metrics.received(packet.qos, 1);
+                    self.receive_publish(slot, &packet, route, sink)
+                        .map(|()| f.len)
+                }
+            }
+            Err(error) => Err(refuse(error)),
+        };
+        if let Some(route) = lifted {
+            self.routes.put(hint, route);
         }
-        self.metrics.add(Counter::PacketsReceived, 1);
-        self.metrics.received(packet.qos, 1);
-        self.receive_publish(slot, &packet, sink)?;
-        Ok(f.len)
+        result
     }
 
     /// The order of checks is the design; it is tested as a table.
@@ -50,9 +66,14 @@ impl Shard {
         &mut self,
         slot: u32,
         packet: &publish::Publish<'_>,
+        route: Option<&Route>,
         sink: &mut impl Sink,
     ) -> Verdict<()> {
         self.check_quota(slot, packet)?; // [MQTT-3.3.4-7], [MQTT-3.3.4-8]
+        if packet.alias.is_none() {
+            let topic = Topic::trusted(packet.topic);
+            return self.accept(slot, packet, topic, route, sink);
+        }
         let mut aliased = std::mem::take(&mut self.scratch);
         let resolved = self.resolve_alias(slot, packet, &mut aliased); // [MQTT-3.3.2-12]
         let result = resolved.and_then(|from_alias| {
@@ -61,7 +82,7 @@ impl Shard {
             } else {
                 packet.topic
             };
-            self.accept(slot, packet, Topic::trusted(topic), sink)
+            self.accept(slot, packet, Topic::trusted(topic), None, sink)
         });
         aliased.clear();
         self.scratch = aliased;
@@ -73,6 +94,7 @@ impl Shard {
         slot: u32,
         packet: &publish::Publish<'_>,
         topic: Topic<'_>,
+        route: Option<&Route>,
         sink: &mut impl Sink,
     ) -> Verdict<()> {
         self.check_allowed(packet)?;
@@ -114,10 +136,9 @@ impl Shard {
             );
             return Ok(());
         };
-        let hint = self.session(slot).hint;
-        let (hint, routed) = self.publish(allowed, hint, sink);
-        if let Some(s) = self.sessions.get_mut(slot) {
-            s.hint = hint;
+        let routed = self.publish(allowed, route, sink);
+        if let (Some(at), Some(s)) = (routed.found_at, self.sessions.get_mut(slot)) {
+            s.hint = at;
         }
         let reason = if routed.receivers {
             Reason::SUCCESS
@@ -186,25 +207,40 @@ impl Shard {
         self.send_ack(slot, kind, id, reason, sink);
     }
 
-    /// Everything that is published comes through here: clients, wills, the broker.
+    /// Everything that is published comes through here: clients, wills, the broker. `route` is the
+    /// topic's, where the caller has it.
     pub(super) fn publish(
         &mut self,
         what: Authorized<View<'_>>,
-        hint: u32,
+        route: Option<&Route>,
         sink: &mut impl Sink,
-    ) -> (u32, Routed) {
-        let view = what.into_inner();
-        let mut shot = Shot::new(view);
-        if view.retain && self.settings.retain_available {
+    ) -> Routed {
+        let mut shot = Shot::new(what.into_inner());
+        if shot.view.retain && self.settings.retain_available {
             // Set before it is routed, so that a later subscriber never sees an older one.
             self.retain(&mut shot);
         }
-        let (at, route) = self.routes.take(&mut self.router, view.topic, hint);
+        if let Some(route) = route {
+            return self.publish_along(&mut shot, route, sink);
+        }
+        let (at, route) = self.routes.take(&mut self.router, shot.view.topic);
+        let mut routed = self.publish_along(&mut shot, &route, sink);
+        routed.found_at = Some(at);
+        self.routes.put(at, route);
+        routed
+    }
+
+    fn publish_along(
+        &mut self,
+        shot: &mut Shot<'_>,
+        route: &Route,
+        sink: &mut impl Sink,
+    ) -> Routed {
         let receivers = !route.is_empty();
         if !receivers {
             self.metrics.add(Counter::NoSubscriber, 1);
         }
-        let logged = self.settings.upgrade_qos || view.qos > QoS::AtMostOnce;
+        let logged = self.settings.upgrade_qos || shot.view.qos > QoS::AtMostOnce;
         let append = (logged && (route.durable || route.interest.durable != 0)).then(|| {
             self.next_token += 1;
             let token = self.next_token;
@@ -214,34 +250,37 @@ impl Shard {
             });
             token
         });
+        self.deliver_shot(shot, route, sink);
+        for to in route.interest.live_shards() {
+            self.mail_message(to, shot);
+        }
+        Routed {
+            receivers,
+            append,
+            found_at: None,
+        }
+    }
+
+    /// To all receivers of this shard that are served at once.
+    #[inline]
+    pub(super) fn deliver_shot(
+        &mut self,
+        shot: &mut Shot<'_>,
+        route: &Route,
+        sink: &mut impl Sink,
+    ) {
         for target in &route.targets {
-            self.deliver(target, &mut shot, route.targets.len() > 1, sink);
+            self.deliver(target, shot, route.targets.len() > 1, sink);
         }
         for group in &route.groups {
             self.dispatch(*group, &shot.arc(), sink);
         }
-        let mut live = route.interest.live;
-        while live != 0 {
-            let to = u16::try_from(live.trailing_zeros()).expect("at most 32");
-            live &= live - 1;
-            self.mail(to, Mail::Publish(shot.arc()));
-        }
-        self.routes.put(at, route);
-        (at, Routed { receivers, append })
     }
 
     /// The live part of a message that another shard routed here.
     pub(super) fn deliver_here(&mut self, message: &Arc<Message>, sink: &mut impl Sink) {
-        let mut shot = Shot::shared(message);
-        let (at, route) = self
-            .routes
-            .take(&mut self.router, message.topic(), u32::MAX);
-        for target in &route.targets {
-            self.deliver(target, &mut shot, route.targets.len() > 1, sink);
-        }
-        for group in &route.groups {
-            self.dispatch(*group, message, sink);
-        }
+        let (at, route) = self.routes.take(&mut self.router, message.topic());
+        self.deliver_shot(&mut Shot::shared(message), &route, sink);
         self.routes.put(at, route);
     }
 
@@ -268,7 +307,7 @@ impl Shard {
             payload,
         };
         if let Some(allowed) = self.acl.publish(&Principal::Broker, view) {
-            self.publish(allowed, u32::MAX, sink);
+            self.publish(allowed, None, sink);
         }
     }
 

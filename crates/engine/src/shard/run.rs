@@ -5,7 +5,7 @@
 
 use protocol::{QoS, Topic, Version, packet::publish, run as frames};
 
-use super::{Mail, Run, Shard, Sink, Verdict, deliver::Shot};
+use super::{Shard, Sink, Verdict, deliver::Shot};
 use crate::{
     Counter, SessionRef,
     limits::RUN_BYTES_MAX,
@@ -15,14 +15,14 @@ use crate::{
 
 /// The packets of a run, cut out again where a receiver needs them one by one.
 #[derive(Clone, Copy, Debug)]
-struct Packets<'a> {
-    publisher: SessionRef,
-    version: Version,
-    topic: Topic<'a>,
-    bytes: &'a [u8],
-    count: u64,
+pub(super) struct Packets<'a> {
+    pub(super) publisher: SessionRef,
+    pub(super) version: Version,
+    pub(super) topic: Topic<'a>,
+    pub(super) bytes: &'a [u8],
+    pub(super) count: u32,
     /// The largest packet.
-    longest: usize,
+    pub(super) longest: usize,
 }
 
 impl Shard {
@@ -34,11 +34,11 @@ impl Shard {
         packet: &publish::Publish<'_>,
         len: usize,
         bytes: &[u8],
+        route: Option<&Route>,
         sink: &mut impl Sink,
     ) -> Verdict<usize> {
         self.check_payload(packet.payload.len())?;
-        let s = self.session(slot);
-        let (version, hint) = (s.version, s.hint);
+        let version = self.session(slot).version;
         let topic = Topic::trusted(packet.topic);
         let max = self.settings.limits.packet_bytes_max as usize;
         let payload_max = self.settings.payload_bytes_max as usize;
@@ -65,47 +65,42 @@ impl Shard {
         }
         packets.bytes = &bytes[..end];
         let run = packets;
-        self.metrics.add(Counter::PacketsReceived, run.count);
-        self.metrics.received(QoS::AtMostOnce, run.count);
+        self.metrics.received(QoS::AtMostOnce, u64::from(run.count));
         let view = view(&run, packet.payload);
         if self.acl.publish(&self.session(slot).owner, view).is_none() {
-            self.metrics.add(Counter::PublishDenied, run.count);
+            self.metrics
+                .add(Counter::PublishDenied, u64::from(run.count));
             return Ok(end);
         }
-        let hint = self.route_run(&run, hint, sink);
+        if let Some(route) = route {
+            self.publish_run(&run, route, sink);
+            return Ok(end);
+        }
+        let (at, route) = self.routes.take(&mut self.router, run.topic);
+        self.publish_run(&run, &route, sink);
+        self.routes.put(at, route);
         if let Some(s) = self.sessions.get_mut(slot) {
-            s.hint = hint;
+            s.hint = at;
         }
         Ok(end)
     }
 
-    fn route_run(&mut self, run: &Packets<'_>, hint: u32, sink: &mut impl Sink) -> u32 {
+    fn publish_run(&mut self, run: &Packets<'_>, route: &Route, sink: &mut impl Sink) {
         if self.settings.upgrade_qos {
             // Each may have to be logged for itself.
-            return self.one_by_one(run, hint, sink);
+            return self.one_by_one(run, route, sink);
         }
-        let (at, route) = self.routes.take(&mut self.router, run.topic, hint);
         if route.is_empty() {
-            self.metrics.add(Counter::NoSubscriber, run.count);
+            self.metrics
+                .add(Counter::NoSubscriber, u64::from(run.count));
         }
-        self.deliver_run(run, &route, sink);
-        let mut live = route.interest.live;
-        while live != 0 {
-            let to = u16::try_from(live.trailing_zeros()).expect("at most 32");
-            live &= live - 1;
-            let (publisher, version) = (run.publisher, run.version);
-            let copy = Run {
-                publisher,
-                version,
-                bytes: run.bytes.into(),
-            };
-            self.mail(to, Mail::Run(Box::new(copy)));
+        self.deliver_run(run, route, sink);
+        for to in route.interest.live_shards() {
+            self.mail_run(to, run);
         }
-        self.routes.put(at, route);
-        at
     }
 
-    fn deliver_run(&mut self, run: &Packets<'_>, route: &Route, sink: &mut impl Sink) {
+    pub(super) fn deliver_run(&mut self, run: &Packets<'_>, route: &Route, sink: &mut impl Sink) {
         for target in &route.targets {
             if !self.copy_run(run, target, sink) {
                 for payload in frames::payloads(run.bytes, run.version) {
@@ -141,40 +136,17 @@ impl Shard {
             return false;
         }
         out.extend_from_slice(run.bytes);
-        self.metrics.add(Counter::PacketsSent, run.count);
-        self.metrics.sent(QoS::AtMostOnce, run.count);
+        self.metrics.sent(QoS::AtMostOnce, u64::from(run.count));
         true
     }
 
-    pub(super) fn on_remote_run(&mut self, run: &Run, sink: &mut impl Sink) {
-        let whole = frames::payloads(&run.bytes, run.version);
-        let Some(topic) = whole.topic() else { return };
-        let packets = Packets {
-            publisher: run.publisher,
-            version: run.version,
-            topic: Topic::trusted(topic),
-            bytes: &run.bytes,
-            count: 0,
-            longest: 0,
-        };
-        let packets = whole.fold(packets, |p, payload| Packets {
-            count: p.count + 1,
-            longest: p.longest.max(payload.len() + topic.len() + 9),
-            ..p
-        });
-        let (at, route) = self.routes.take(&mut self.router, packets.topic, u32::MAX);
-        self.deliver_run(&packets, &route, sink);
-        self.routes.put(at, route);
-    }
-
-    fn one_by_one(&mut self, run: &Packets<'_>, mut hint: u32, sink: &mut impl Sink) -> u32 {
+    fn one_by_one(&mut self, run: &Packets<'_>, route: &Route, sink: &mut impl Sink) {
         for payload in frames::payloads(run.bytes, run.version) {
             let view = view(run, payload);
             if let Some(allowed) = self.acl.publish(&crate::acl::Principal::Broker, view) {
-                (hint, _) = self.publish(allowed, hint, sink);
+                self.publish(allowed, Some(route), sink);
             }
         }
-        hint
     }
 
     fn check_payload(&self, bytes: usize) -> Verdict<()> {

@@ -253,7 +253,7 @@ impl Shard {
         let conn = self.session(slot).conn;
         // One answer for all, also where nothing was deleted [MQTT-3.10.4-4], [MQTT-3.10.4-5].
         unsuback::encode(sink.out(conn), version, packet.id, &codes, &[]);
-        self.metrics.add(Counter::PacketsSent, 1);
+        self.metrics.add(Counter::OtherSent, 1);
         Ok(())
     }
 
@@ -432,7 +432,7 @@ impl Shard {
                         .get_or_insert_with(|| Box::new(Scanning::default()));
                     scanning.scans.extend(scans);
                 }
-                self.metrics.add(Counter::PacketsSent, 1);
+                self.metrics.add(Counter::OtherSent, 1);
                 self.scan_on(slot);
             }
         }

@@ -60,7 +60,7 @@ pub fn decode<'a>(
     limits: &Limits,
 ) -> Result<Packet<'a>, DecodeError> {
     match f.kind() {
-        kind::PUBLISH => publish::decode(f.first, f.body, version, limits).map(Packet::Publish),
+        kind::PUBLISH => publish::decode(f.first, f.body, version, limits, "").map(Packet::Publish),
         _ => other(f, version, limits),
     }
 }

@@ -1,7 +1,9 @@
 //! PUBLISH (3.3): the packet that everything is about. Hot path, both ways: no allocation but
 //! the one reservation in the out-buffer.
 
-use crate::codec::{Reader, put_binary, put_header, put_u16, put_varint, varint_len, varint_of};
+use crate::codec::{
+    Reader, put_binary, put_header, put_u16, put_varint, size, varint_len, varint_of,
+};
 use crate::error::{DecodeError, Limits};
 use crate::property::{Place, Properties, Property};
 use crate::qos::{PacketId, QoS};
@@ -30,6 +32,9 @@ pub struct Publish<'a> {
 /// Decodes the body of a PUBLISH that a client sent. Whether the payload is the UTF-8 that payload
 /// format 1 promises is not looked at.
 ///
+/// `known` is a topic name that was checked before, such as the one this client used last, or empty:
+/// where the packet repeats it, its bytes are compared instead of checked, and `topic` is `known`.
+///
 /// # Errors
 /// `Malformed` for QoS 3, DUP with QoS 0, id 0, bad UTF-8 and short bodies; `TopicInvalid` for the
 /// topic name; `TopicAliasInvalid` for alias 0; `Protocol` for neither topic nor alias, for
@@ -40,8 +45,9 @@ pub fn decode<'a>(
     body: &'a [u8],
     version: Version,
     limits: &Limits,
+    known: &'a str,
 ) -> Result<Publish<'a>, DecodeError> {
-    decode_at(Place::Publish, first, body, version, limits)
+    decode_at(Place::Publish, first, body, version, limits, known)
 }
 
 /// As [`decode`], for a PUBLISH that a server sent: it may have subscription identifiers.
@@ -54,7 +60,7 @@ pub fn decode_from_server<'a>(
     version: Version,
     limits: &Limits,
 ) -> Result<Publish<'a>, DecodeError> {
-    decode_at(Place::Delivery, first, body, version, limits)
+    decode_at(Place::Delivery, first, body, version, limits, "")
 }
 
 #[inline]
@@ -64,6 +70,7 @@ fn decode_at<'a>(
     body: &'a [u8],
     version: Version,
     limits: &Limits,
+    known: &'a str,
 ) -> Result<Publish<'a>, DecodeError> {
     // [MQTT-3.3.1-4]
     let qos = QoS::from_bits(first >> 1 & 3).ok_or(DecodeError::Malformed("QoS 3"))?;
@@ -75,7 +82,9 @@ fn decode_at<'a>(
     let mut r = Reader::new(body);
     let name = r.binary()?;
     // Version 5 may have an alias for it; that is seen after the properties.
-    let topic = if name.is_empty() {
+    let topic = if name == known.as_bytes() {
+        known
+    } else if name.is_empty() {
         ""
     } else {
         Topic::decode(name, limits.topic_levels_max)?.as_str()
@@ -150,6 +159,14 @@ impl Out<'_> {
     pub fn len(&self, version: Version) -> usize {
         let remaining = self.head(version).remaining;
         1 + varint_len(varint_of(remaining)) + remaining
+    }
+
+    /// Whether the packet is certainly not longer than `bytes_max`; for the others ask [`Out::len`].
+    #[inline]
+    pub fn surely_fits(&self, bytes_max: u32) -> bool {
+        // Fixed header, topic length, packet id, property length, alias and expiry are 22 bytes.
+        let texts = self.topic.len() + self.forwarded.len() + self.payload.len();
+        32 + texts + 5 * self.subscription_ids.len() <= size(bytes_max)
     }
 
     /// Appends the packet; one reservation.

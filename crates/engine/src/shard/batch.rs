@@ -1,0 +1,220 @@
+//! Messages for receivers on another shard, packed into one letter per pass: nothing is allocated for
+//! a message, and a topic that repeats is routed once over there.
+
+use protocol::{QoS, Topic, Version};
+
+use super::{Mail, Shard, Sink, deliver::Shot, run::Packets};
+use crate::{SessionRef, Time, message::View, router::Route};
+
+/// A batch this large is closed.
+const BYTES_MAX: usize = 256 * 1024;
+/// Larger payloads travel by reference instead.
+pub(super) const PACKED_MAX: usize = 4096;
+/// Emptied batches kept for the next passes, and the largest that is.
+const SPARE_MAX: usize = 4;
+const SPARE_BYTES_MAX: usize = 64 * 1024;
+
+/// Messages one behind the other, in the order in which they were published.
+#[derive(Debug, Default)]
+pub struct Batch {
+    topics: String,
+    bytes: Vec<u8>,
+    items: Vec<Item>,
+}
+
+#[derive(Debug)]
+struct Item {
+    publisher: SessionRef,
+    /// Where its topic stands in `topics`; where its bytes end.
+    topic: (u32, u32),
+    end: u32,
+    form: Form,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    /// QoS 0 packets with one topic, byte for byte.
+    Run {
+        version: Version,
+        count: u32,
+        longest: u32,
+    },
+    /// One message: properties to be forwarded, then the payload.
+    Message {
+        qos: QoS,
+        retain: bool,
+        expires: Option<Time>,
+        forwarded: u32,
+    },
+}
+
+impl Batch {
+    fn has_room(&self) -> bool {
+        self.bytes.len() < BYTES_MAX && self.topics.len() < BYTES_MAX
+    }
+
+    fn message(&mut self, view: &View<'_>) {
+        let topic = self.topic(view.topic);
+        self.bytes.extend_from_slice(view.forwarded);
+        self.bytes.extend_from_slice(view.payload);
+        let form = Form::Message {
+            qos: view.qos,
+            retain: view.retain,
+            expires: view.expires,
+            forwarded: short(view.forwarded.len()),
+        };
+        self.close(view.publisher, topic, form);
+    }
+
+    fn run(&mut self, run: &Packets<'_>) {
+        let topic = self.topic(run.topic);
+        self.bytes.extend_from_slice(run.bytes);
+        let form = Form::Run {
+            version: run.version,
+            count: run.count,
+            longest: short(run.longest),
+        };
+        self.close(run.publisher, topic, form);
+    }
+
+    fn close(&mut self, publisher: SessionRef, topic: (u32, u32), form: Form) {
+        self.items.push(Item {
+            publisher,
+            topic,
+            end: short(self.bytes.len()),
+            form,
+        });
+    }
+
+    /// Adds the topic, unless it is the one before.
+    fn topic(&mut self, topic: Topic<'_>) -> (u32, u32) {
+        if let Some(last) = self.items.last()
+            && self.topic_at(last.topic) == topic.as_str()
+        {
+            return last.topic;
+        }
+        let from = short(self.topics.len());
+        self.topics.push_str(topic.as_str());
+        (from, short(self.topics.len()))
+    }
+
+    fn topic_at(&self, (from, to): (u32, u32)) -> &str {
+        &self.topics[from as usize..to as usize]
+    }
+
+    fn clear(&mut self) {
+        self.topics.clear();
+        self.bytes.clear();
+        self.items.clear();
+    }
+}
+
+impl Shard {
+    /// A message for the live receivers of another shard.
+    pub(super) fn mail_message(&mut self, to: u16, shot: &mut Shot<'_>) {
+        if shot.is_owned() || shot.view.payload.len() > PACKED_MAX {
+            self.mail(to, Mail::Publish(shot.arc()));
+        } else {
+            self.batch(to).message(&shot.view);
+        }
+    }
+
+    pub(super) fn mail_run(&mut self, to: u16, run: &Packets<'_>) {
+        self.batch(to).run(run);
+    }
+
+    /// The batch that the next message for this shard goes to.
+    fn batch(&mut self, to: u16) -> &mut Batch {
+        let letters = &mut self.outbox[usize::from(to)];
+        if !matches!(letters.last(), Some(Mail::Batch(b)) if b.has_room()) {
+            letters.push(Mail::Batch(self.spare.pop().unwrap_or_default()));
+        }
+        match letters.last_mut() {
+            Some(Mail::Batch(batch)) => batch,
+            _ => unreachable!("it was pushed if it was not there"),
+        }
+    }
+
+    pub(super) fn on_batch(&mut self, mut batch: Box<Batch>, sink: &mut impl Sink) {
+        let mut from = 0;
+        let mut taken: Option<((u32, u32), u32, Box<Route>)> = None;
+        for item in &batch.items {
+            let topic = Topic::trusted(batch.topic_at(item.topic));
+            let bytes = &batch.bytes[from..item.end as usize];
+            from = item.end as usize;
+            let (at, route) = match taken.take() {
+                Some((of, at, mut route)) if of == item.topic => {
+                    // A delivery may have ended a session, and with it its subscriptions.
+                    self.router.refresh(topic, &mut route);
+                    (at, route)
+                }
+                other => {
+                    if let Some((_, at, route)) = other {
+                        self.routes.put(at, route);
+                    }
+                    self.routes.take(&mut self.router, topic)
+                }
+            };
+            self.deliver_item(item, topic, bytes, &route, sink);
+            taken = Some((item.topic, at, route));
+        }
+        if let Some((_, at, route)) = taken {
+            self.routes.put(at, route);
+        }
+        batch.clear();
+        if self.spare.len() < SPARE_MAX && batch.bytes.capacity() <= SPARE_BYTES_MAX {
+            self.spare.push(batch);
+        }
+    }
+
+    #[inline]
+    fn deliver_item(
+        &mut self,
+        item: &Item,
+        topic: Topic<'_>,
+        bytes: &[u8],
+        route: &Route,
+        sink: &mut impl Sink,
+    ) {
+        let publisher = item.publisher;
+        match item.form {
+            Form::Run {
+                version,
+                count,
+                longest,
+            } => {
+                let run = Packets {
+                    publisher,
+                    version,
+                    topic,
+                    bytes,
+                    count,
+                    longest: longest as usize,
+                };
+                self.deliver_run(&run, route, sink);
+            }
+            Form::Message {
+                qos,
+                retain,
+                expires,
+                forwarded,
+            } => {
+                let (forwarded, payload) = bytes.split_at(forwarded as usize);
+                let mut shot = Shot::new(View {
+                    publisher,
+                    topic,
+                    qos,
+                    retain,
+                    expires,
+                    forwarded,
+                    payload,
+                });
+                self.deliver_shot(&mut shot, route, sink);
+            }
+        }
+    }
+}
+
+fn short(n: usize) -> u32 {
+    u32::try_from(n).expect("a batch is closed long before 4 GiB")
+}
