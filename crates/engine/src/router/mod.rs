@@ -213,8 +213,6 @@ impl Router {
         route.merge();
     }
 
-    /// Whether the route still holds; brings it up to date cheaply where no changed filter matches.
-    #[inline]
     /// Walks again if something that matches has changed.
     #[inline]
     pub(crate) fn refresh(&mut self, topic: Topic<'_>, route: &mut Route) {
@@ -223,6 +221,8 @@ impl Router {
         }
     }
 
+    /// Whether the route still holds; brings it up to date cheaply where no changed filter matches.
+    #[inline]
     pub(crate) fn is_current(&self, route: &mut Route) -> bool {
         if route.seen == self.changes {
             return true;

@@ -108,6 +108,27 @@ impl Outflow {
         self.aside.iter_mut().find(|e| e.id == id)
     }
 
+    /// As [`Outflow::finish`], if the message is where `expected` says.
+    #[inline]
+    pub(crate) fn settle(&mut self, id: PacketId, expected: State) -> Option<Held> {
+        // Nearly always the oldest, as clients answer in order [MQTT-4.6.0-2].
+        if let Some(front) = self.ring.front()
+            && front.id == id
+        {
+            if front.state != expected {
+                return None;
+            }
+            let held = self.ring.pop_front()?.held;
+            self.in_flight -= 1;
+            self.skip_free();
+            return Some(held);
+        }
+        if self.find(id)?.state != expected {
+            return None;
+        }
+        self.finish(id)
+    }
+
     /// Takes a finished message out; its id is free again.
     #[inline]
     pub(crate) fn finish(&mut self, id: PacketId) -> Option<Held> {
@@ -119,10 +140,16 @@ impl Outflow {
         entry.state = State::Free;
         let held = std::mem::take(&mut entry.held);
         self.in_flight -= 1;
+        self.skip_free();
+        Some(held)
+    }
+
+    /// The ring begins with something unfinished.
+    #[inline]
+    fn skip_free(&mut self) {
         while self.ring.front().is_some_and(|e| e.state == State::Free) {
             self.ring.pop_front();
         }
-        Some(held)
     }
 
     /// All unfinished, oldest first.
@@ -150,9 +177,7 @@ impl Outflow {
                 break;
             }
         }
-        while self.ring.front().is_some_and(|e| e.state == State::Free) {
-            self.ring.pop_front();
-        }
+        self.skip_free();
     }
 }
 

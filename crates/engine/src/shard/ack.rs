@@ -41,11 +41,9 @@ impl Shard {
     #[inline]
     fn on_final(&mut self, slot: u32, id: PacketId, expected: State, sink: &mut impl Sink) {
         let s = self.session_mut(slot);
-        let Some(out) = &mut s.out else { return };
-        if out.find(id).is_none_or(|e| e.state != expected) {
+        let Some(held) = s.out.as_mut().and_then(|o| o.settle(id, expected)) else {
             return; // An answer to nothing of ours is ignored.
-        }
-        let held = out.finish(id).unwrap_or_default();
+        };
         let waits = s.has_queue() || s.durable.is_some() || s.scanning.is_some();
         self.settle_shared(slot, &held);
         if waits {
