@@ -5,13 +5,67 @@ use protocol::{
     packet::ack::{self, AckKind},
 };
 
-use super::{Shard, Sink, Verdict, refuse};
+use super::{Mail, Shard, Sink, Verdict, refuse};
 use crate::{
-    Counter, Drop,
+    Counter, Drop, SessionRef,
     session::{Held, State},
 };
 
 impl Shard {
+    /// PUBACKs or PUBCOMPs in their shortest form, one behind the other: one event, like a run of
+    /// PUBLISHes. Gives the bytes consumed; 0 if `bytes` begins with anything else.
+    #[inline]
+    pub(super) fn on_final_run(&mut self, slot: u32, bytes: &[u8], sink: &mut impl Sink) -> usize {
+        const SHORT: u8 = 2;
+        let (packets, _) = bytes.as_chunks::<4>();
+        let expected = match packets.first() {
+            Some([ack::PUBACK, SHORT, ..]) => State::PubAck,
+            Some([ack::PUBCOMP, SHORT, ..]) => State::PubComp,
+            _ => return 0,
+        };
+        let first = bytes[0];
+        let s = self.sessions.get_mut(slot).expect("the caller's session");
+        let Some(out) = &mut s.out else { return 0 };
+        let mut count = 0;
+        let mut settled = None;
+        for [kind, len, high, low] in packets {
+            let Some(id) = PacketId::new(u16::from_be_bytes([*high, *low])) else {
+                break; // Refused by who reads it next.
+            };
+            if *kind != first || *len != SHORT {
+                break;
+            }
+            count += 1;
+            match out.settle(id, expected) {
+                Some(Held::Shared { home, group, .. }) => match &mut settled {
+                    Some((at, of, n)) if *at == home && *of == group => *n += 1,
+                    other => {
+                        if let Some((home, group, n)) = other.replace((home, group, 1)) {
+                            let member = SessionRef {
+                                shard: self.id,
+                                generation: s.generation,
+                                slot,
+                            };
+                            let letter = Mail::Settled { group, member, n };
+                            self.outbox[usize::from(home)].push(letter);
+                        }
+                    }
+                },
+                // An answer to nothing of ours is ignored.
+                Some(Held::Nothing | Held::Message { .. }) | None => {}
+            }
+        }
+        let waits = s.has_queue() || s.durable.is_some() || s.scanning.is_some();
+        if let Some((home, group, n)) = settled {
+            self.mail_settled(slot, home, group, n);
+        }
+        if waits {
+            self.pump(slot, sink);
+        }
+        self.metrics.add(Counter::OtherReceived, count as u64);
+        count * 4
+    }
+
     #[inline]
     pub(super) fn on_ack(
         &mut self,
@@ -129,7 +183,7 @@ impl Shard {
             let member = self.reference(slot);
             self.mail(
                 home,
-                super::Mail::Back {
+                Mail::Back {
                     group,
                     member,
                     message,
@@ -140,15 +194,14 @@ impl Shard {
 
     fn settle_shared(&mut self, slot: u32, held: &Held) {
         if let Held::Shared { home, group, .. } = held {
-            let member = self.reference(slot);
-            self.mail(
-                *home,
-                super::Mail::Settled {
-                    group: *group,
-                    member,
-                },
-            );
+            self.mail_settled(slot, *home, *group, 1);
         }
+    }
+
+    /// The session has finished `n` messages of a shared group.
+    fn mail_settled(&mut self, slot: u32, home: u16, group: u32, n: u32) {
+        let member = self.reference(slot);
+        self.mail(home, Mail::Settled { group, member, n });
     }
 
     /// Counts what a session leaves behind when it ends.

@@ -251,12 +251,18 @@ impl Shard {
         self.drain_group(key, sink);
     }
 
-    pub(super) fn on_settled(&mut self, key: u32, member: SessionRef, sink: &mut impl Sink) {
+    pub(super) fn on_settled(
+        &mut self,
+        key: u32,
+        member: SessionRef,
+        n: u32,
+        sink: &mut impl Sink,
+    ) {
         let Some(group) = self.groups.get_mut(key) else {
             return;
         };
         if let Some(m) = group.member_mut(member) {
-            m.open = m.open.saturating_sub(1);
+            m.open = m.open.saturating_sub(n);
             m.stalled_until = Time(0);
         }
         if !group.queue.is_empty() {

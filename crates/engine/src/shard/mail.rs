@@ -72,6 +72,7 @@ pub enum Mail {
     Settled {
         group: u32,
         member: SessionRef,
+        n: u32,
     },
 }
 
@@ -153,7 +154,7 @@ impl Shard {
                 } => {
                     self.on_back(group, member, message, sink);
                 }
-                Mail::Settled { group, member } => self.on_settled(group, member, sink),
+                Mail::Settled { group, member, n } => self.on_settled(group, member, n, sink),
             }
         }
         if let Some(number) = followed {

@@ -235,6 +235,10 @@ impl Shard {
     /// One packet, or one run of QoS 0 PUBLISHes. Gives the bytes consumed; 0 = incomplete.
     #[inline]
     fn packet(&mut self, slot: u32, bytes: &[u8], sink: &mut impl Sink) -> Verdict<usize> {
+        let run = self.on_final_run(slot, bytes, sink);
+        if run > 0 {
+            return Ok(run);
+        }
         let limits = self.settings.limits;
         let Some(f) = frame(bytes, limits.packet_bytes_max).map_err(refuse)? else {
             return Ok(0);

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use protocol::{
     Frame, PacketId, QoS, Reason, Topic,
-    packet::{ack::AckKind, publish, run},
+    packet::{
+        ack::{self, AckKind},
+        publish, run,
+    },
 };
 
 use super::{Close, Mail, Request, Shard, Sink, Verdict, deliver::Shot, protocol_error, refuse};
 use crate::{
-    Counter, Message,
+    Counter, Message, SessionRef,
     acl::{Authorized, Principal},
     message::View,
     router::Route,
@@ -112,8 +115,13 @@ impl Shard {
         }
         let mut forwarded = Vec::new();
         packet.properties.put_forwarded(&mut forwarded);
+        let s = self.session(slot);
         let view = View {
-            publisher: self.reference(slot),
+            publisher: SessionRef {
+                shard: self.id,
+                generation: s.generation,
+                slot,
+            },
             topic,
             qos: packet.qos,
             retain: packet.retain,
@@ -121,46 +129,44 @@ impl Shard {
             forwarded: &forwarded,
             payload: packet.payload,
         };
-        let Some(allowed) = self
-            .acl
-            .publish(&self.sessions.get(slot).expect("live").owner, view)
-        else {
-            self.metrics.add(Counter::PublishDenied, 1);
-            self.conclude(
-                slot,
-                packet.qos,
-                packet.id,
-                Reason::NOT_AUTHORIZED,
-                None,
-                sink,
-            );
-            return Ok(());
+        let (reason, append) = match self.acl.publish(&s.owner, view) {
+            Some(allowed) => {
+                let routed = self.publish(allowed, route, sink);
+                if let (Some(at), Some(s)) = (routed.found_at, self.sessions.get_mut(slot)) {
+                    s.hint = at;
+                }
+                let reason = if routed.receivers {
+                    Reason::SUCCESS
+                } else {
+                    Reason::NO_MATCHING_SUBSCRIBERS
+                };
+                (reason, routed.append)
+            }
+            None => {
+                self.metrics.add(Counter::PublishDenied, 1);
+                (Reason::NOT_AUTHORIZED, None)
+            }
         };
-        let routed = self.publish(allowed, route, sink);
-        if let (Some(at), Some(s)) = (routed.found_at, self.sessions.get_mut(slot)) {
-            s.hint = at;
+        if let Some(id) = packet.id {
+            self.conclude(slot, packet.qos, id, reason, append, sink);
         }
-        let reason = if routed.receivers {
-            Reason::SUCCESS
-        } else {
-            Reason::NO_MATCHING_SUBSCRIBERS
-        };
-        self.conclude(slot, packet.qos, packet.id, reason, routed.append, sink);
         Ok(())
     }
 
     /// Remembers a QoS 2 id and owes the acknowledgement: after the message was accepted, not before.
+    #[inline]
     fn conclude(
         &mut self,
         slot: u32,
         qos: QoS,
-        id: Option<PacketId>,
+        id: PacketId,
         reason: Reason,
         append: Option<u64>,
         sink: &mut impl Sink,
     ) {
+        let now = self.now;
         // A client that publishes into its own subscription may have been closed meanwhile.
-        let (Some(id), true) = (id, self.sessions.get(slot).is_some()) else {
+        let Some(s) = self.sessions.get_mut(slot) else {
             return;
         };
         let kind = if qos == QoS::ExactlyOnce {
@@ -168,8 +174,6 @@ impl Shard {
         } else {
             AckKind::PubAck
         };
-        let now = self.now;
-        let s = self.session_mut(slot);
         // An error in PUBREC ends the exchange, so its id is free at once [MQTT-4.3.3-9]. 3.x cannot
         // say so: the exchange goes on to its PUBREL.
         if kind == AckKind::PubRec && (!reason.is_error() || !s.version.is_v5()) {
@@ -179,6 +183,7 @@ impl Shard {
     }
 
     /// Sends an acknowledgement, or queues it behind one that waits [MQTT-4.6.0-2].
+    #[inline]
     pub(super) fn acknowledge(
         &mut self,
         slot: u32,
@@ -190,21 +195,24 @@ impl Shard {
     ) {
         let s = self.session_mut(slot);
         let waits = s.inflow.as_ref().is_some_and(|i| !i.pending.is_empty());
-        if token.is_some() || waits {
-            let pending = Pending {
-                id,
-                kind,
-                reason,
-                token,
-            };
-            s.inflow.get_or_insert_default().pending.push_back(pending);
-            if let Some(token) = token {
-                let generation = s.generation;
-                self.appends.push_back((token, slot, generation));
+        if token.is_none() && !waits {
+            if s.is_online() {
+                ack::encode(sink.out(s.conn), s.version, kind, id, reason, &[]);
+                self.metrics.add(Counter::OtherSent, 1);
             }
             return;
         }
-        self.send_ack(slot, kind, id, reason, sink);
+        let pending = Pending {
+            id,
+            kind,
+            reason,
+            token,
+        };
+        s.inflow.get_or_insert_default().pending.push_back(pending);
+        if let Some(token) = token {
+            let generation = s.generation;
+            self.appends.push_back((token, slot, generation));
+        }
     }
 
     /// Everything that is published comes through here: clients, wills, the broker. `route` is the
@@ -298,7 +306,7 @@ impl Shard {
             return;
         };
         let view = View {
-            publisher: crate::SessionRef::BROKER,
+            publisher: SessionRef::BROKER,
             topic,
             qos: QoS::AtMostOnce,
             retain,

@@ -17,6 +17,11 @@ pub struct Ack<'a> {
     pub properties: Properties<'a>,
 }
 
+/// First byte of PUBACK.
+pub const PUBACK: u8 = 0x40;
+/// First byte of PUBCOMP.
+pub const PUBCOMP: u8 = 0x70;
+
 /// Which of the four.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum AckKind {
@@ -31,11 +36,11 @@ impl AckKind {
     #[inline]
     pub fn first(self) -> u8 {
         match self {
-            Self::PubAck => 0x40,
+            Self::PubAck => PUBACK,
             Self::PubRec => 0x50,
             // [MQTT-3.6.1-1]
             Self::PubRel => 0x62,
-            Self::PubComp => 0x70,
+            Self::PubComp => PUBCOMP,
         }
     }
 
