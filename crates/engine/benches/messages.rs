@@ -3,7 +3,12 @@
 //! `cargo bench -p engine --bench messages [-- NAME]`. Publishers and subscribers in pairs, one topic
 //! each; one thread drives all shards, and only the time spent in the engine is counted. Figures of
 //! two runs are comparable only if nothing else ran beside them.
-#![expect(clippy::print_stdout, reason = "a bench says what it measured")]
+#![expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::cast_precision_loss,
+    reason = "a bench takes the time and says what it measured"
+)]
 
 use std::{
     sync::Arc,

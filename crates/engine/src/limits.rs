@@ -69,8 +69,11 @@ pub struct Settings {
     pub response_information: Option<Box<str>>,
 }
 
-/// One hold of a publisher for a slow receiver.
-pub const HOLD_MILLIS: u64 = 5;
+/// One hold of a publisher for a slow receiver; then it is tried again.
+pub const HOLD_MILLIS: u64 = 2;
+/// Messages that may wait beyond `queue_max` while publishers are held back: what was on its way from
+/// other shards when they were told.
+pub const SURPLUS_MAX: usize = 8192;
 /// The window in which `slow_grace_millis` is counted.
 pub const GRACE_WINDOW_MILLIS: u64 = 10_000;
 /// Filters changed lately that a cached route is tested against before it is walked again.

@@ -9,7 +9,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use protocol::QoS;
 
-use crate::{Message, SessionRef, Strategy, Time, router::NodeId, slab::Slab};
+use crate::{Message, SessionRef, Strategy, Time, router::NodeId, session::Grace, slab::Slab};
 
 /// How long a member that gave a message back is left alone, unless it finishes something first.
 const STALL_MILLIS: u64 = 100;
@@ -32,6 +32,7 @@ pub(crate) struct Group {
     sticky: Option<SessionRef>,
     pub(crate) queue: VecDeque<Arc<Message>>,
     pub(crate) queue_bytes: usize,
+    pub(crate) grace: Grace,
 }
 
 #[derive(Clone, Debug)]
@@ -72,6 +73,7 @@ impl Groups {
             sticky: None,
             queue: VecDeque::new(),
             queue_bytes: 0,
+            grace: Grace::default(),
         });
         self.names.insert(name, key);
         key

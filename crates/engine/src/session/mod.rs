@@ -19,7 +19,7 @@ use protocol::{QoS, Version};
 pub(crate) use alias::{InboundAliases, OutboundAliases};
 pub(crate) use inflow::{Inflow, Pending};
 pub(crate) use outflow::{Held, Outflow, State};
-pub(crate) use queue::{Queue, Queued};
+pub(crate) use queue::{Grace, Queue, Queued};
 pub(crate) use scanning::{Scan, Scanning};
 pub(crate) use will::Will;
 

@@ -5,16 +5,22 @@ use std::{collections::VecDeque, sync::Arc};
 use protocol::QoS;
 
 use super::Held;
-use crate::{Message, Time};
+use crate::{Message, Time, limits::GRACE_WINDOW_MILLIS};
 
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     waiting: VecDeque<Queued>,
     bytes: usize,
-    /// Grace to hold back publishers: used in this window of ten seconds.
-    pub(crate) grace_from: Time,
-    pub(crate) grace_used: u64,
-    pub(crate) held_until: Time,
+    pub(crate) grace: Grace,
+}
+
+/// How long who publishes to somebody slow may be held back: some milliseconds in any ten seconds,
+/// counted while the receiver is behind. Times are of the shard's serving clock.
+#[derive(Debug, Default)]
+pub(crate) struct Grace {
+    from: Time,
+    used_millis: u64,
+    behind_since: Option<Time>,
 }
 
 #[derive(Debug)]
@@ -27,7 +33,38 @@ pub(crate) struct Queued {
     pub(crate) held: Held,
 }
 
+impl Grace {
+    /// The receiver is behind: whether who publishes to it waits.
+    pub(crate) fn hold(&mut self, now: Time, max_millis: u64) -> bool {
+        if now.since(self.from) >= GRACE_WINDOW_MILLIS {
+            self.from = now;
+            self.used_millis = 0;
+            self.behind_since = None;
+        }
+        self.behind_since.get_or_insert(now);
+        self.runs(now, max_millis)
+    }
+
+    /// Whether the receiver is behind and its publishers are held back for it.
+    pub(crate) fn runs(&self, now: Time, max_millis: u64) -> bool {
+        self.behind_since
+            .is_some_and(|since| self.used_millis + now.since(since) < max_millis)
+    }
+
+    /// Nothing waits any more.
+    pub(crate) fn caught_up(&mut self, now: Time) {
+        if let Some(since) = self.behind_since.take() {
+            self.used_millis += now.since(since);
+        }
+    }
+}
+
 impl Queue {
+    /// More than half of what it may hold: time to slow its publishers down.
+    pub(crate) fn is_filling(&self, count_max: usize, bytes_max: usize) -> bool {
+        self.waiting.len() > count_max / 2 || self.bytes > bytes_max / 2
+    }
+
     pub(crate) fn push(&mut self, queued: Queued) {
         self.bytes += queued.message.bytes();
         self.waiting.push_back(queued);

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use protocol::{PacketId, QoS, Version, packet::publish};
 
-use super::{Close, Shard, Sink};
+use super::{Close, Mail, Shard, Sink};
 use crate::{
-    Drop, Message, QueueFull, Time,
-    limits::{GRACE_WINDOW_MILLIS, HOLD_MILLIS},
+    Drop, Message, QueueFull, SessionRef, Time,
+    limits::{HOLD_MILLIS, SURPLUS_MAX},
     message::View,
     router::Target,
     session::{Held, Queue, Queued, Session},
@@ -165,8 +165,11 @@ impl Shard {
         self.session_mut(slot).bits.blocked |= full;
         let message = shot.arc();
         self.enqueue(slot, message, terms, held, sink);
-        if full {
-            self.hold_publisher(slot);
+        let settings = &self.settings;
+        let (count_max, bytes_max) = (settings.queue_max, settings.queue_bytes_max);
+        let queue = self.sessions.get(slot).and_then(|s| s.queue.as_ref());
+        if full || queue.is_some_and(|q| q.is_filling(count_max, bytes_max)) {
+            self.hold_for(slot, shot.view.publisher);
         }
     }
 
@@ -317,9 +320,13 @@ impl Shard {
         held: Held,
         sink: &mut impl Sink,
     ) {
-        let (count_max, bytes_max) = (self.settings.queue_max, self.settings.queue_bytes_max);
+        let (now, settings) = (self.serving, &self.settings);
+        let (mut count_max, bytes_max) = (settings.queue_max, settings.queue_bytes_max);
         let s = self.sessions.get_mut(slot).expect("the caller found it");
         let queue = s.queue.get_or_insert_with(|| Box::new(Queue::default()));
+        if queue.grace.runs(now, settings.slow_grace_millis) {
+            count_max += SURPLUS_MAX;
+        }
         let mut dropped = Vec::new();
         let over = |q: &Queue| q.len() >= count_max || q.bytes() + message.bytes() > bytes_max;
         if over(queue) && self.settings.queue_full == QueueFull::Disconnect {
@@ -382,7 +389,12 @@ impl Shard {
             };
             self.send(slot, &view, terms, next.held, sink);
         }
-        self.session_mut(slot).bits.blocked = false;
+        let now = self.serving;
+        let s = self.session_mut(slot);
+        s.bits.blocked = false;
+        if let Some(queue) = &mut s.queue {
+            queue.grace.caught_up(now);
+        }
         self.read_on(slot);
         self.scan_on(slot);
     }
@@ -396,25 +408,45 @@ impl Shard {
         }
     }
 
-    /// A receiver that is behind may hold back its publishers for a while in any ten seconds.
-    fn hold_publisher(&mut self, slot: u32) {
-        let (now, grace) = (self.now, self.settings.slow_grace_millis);
-        let Some(queue) = &mut self.session_mut(slot).queue else {
-            return;
-        };
-        if now.since(queue.grace_from) >= GRACE_WINDOW_MILLIS {
-            queue.grace_from = now;
-            queue.grace_used = 0;
+    /// A receiver that is behind holds back who publishes to it, for a while in any ten seconds.
+    fn hold_for(&mut self, slot: u32, publisher: SessionRef) {
+        let (now, max) = (self.serving, self.settings.slow_grace_millis);
+        let queue = self.sessions.get_mut(slot).and_then(|s| s.queue.as_mut());
+        if queue.is_some_and(|q| q.grace.hold(now, max)) {
+            self.hold_publisher(publisher);
         }
-        if now >= queue.held_until {
-            if queue.grace_used + HOLD_MILLIS > grace {
-                return;
+    }
+
+    /// Reads no further from a publisher for a moment.
+    pub(super) fn hold_publisher(&mut self, publisher: SessionRef) {
+        let until = self.now.plus_millis(HOLD_MILLIS);
+        if publisher.shard == self.id {
+            self.note_hold(publisher, until);
+        } else if publisher != SessionRef::BROKER {
+            let letter = Mail::Hold { publisher, until };
+            let letters = &mut self.outbox[usize::from(publisher.shard)];
+            if !matches!(letters.last(), Some(Mail::Hold { publisher: p, .. }) if *p == publisher) {
+                letters.push(letter);
             }
-            queue.grace_used += HOLD_MILLIS;
-            queue.held_until = now.plus_millis(HOLD_MILLIS);
         }
-        let until = queue.held_until;
-        self.hold = Some(self.hold.map_or(until, |h| h.max(until)));
+    }
+
+    /// Holds a publisher of this shard back.
+    pub(super) fn note_hold(&mut self, publisher: SessionRef, until: Time) {
+        match self.holds.iter_mut().find(|(who, _)| *who == publisher) {
+            Some((_, at)) => *at = until.max(*at),
+            None => self.holds.push((publisher, until)),
+        }
+    }
+
+    /// Until when this publisher is held back.
+    pub(super) fn held_until(&mut self, slot: u32) -> Option<Time> {
+        let now = self.now;
+        self.holds.retain(|(_, until)| *until > now);
+        let who = self.reference(slot);
+        self.holds
+            .iter()
+            .find_map(|(publisher, until)| (*publisher == who).then_some(*until))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use protocol::{Filter, QoS};
 
 use super::{Mail, Shard, Sink, mail::Join};
-use crate::{Drop, Message, SessionRef, Time, session::Held, shared::Member};
+use crate::{Drop, Message, SessionRef, Time, limits::SURPLUS_MAX, session::Held, shared::Member};
 
 impl Shard {
     /// The shard on which a group lives.
@@ -160,12 +160,20 @@ impl Shard {
 
     fn keep(&mut self, key: u32, message: &Arc<Message>) {
         let (count_max, bytes_max) = (self.settings.queue_max, self.settings.queue_bytes_max);
-        let now = self.now;
+        let (now, grace) = (self.now, self.settings.slow_grace_millis);
+        let serving = self.serving;
         let Some(group) = self.groups.get_mut(key) else {
             return;
         };
+        let surplus = if group.grace.runs(serving, grace) {
+            SURPLUS_MAX
+        } else {
+            0
+        };
         let mut dropped = 0;
-        while group.queue.len() >= count_max || group.queue_bytes + message.bytes() > bytes_max {
+        while group.queue.len() >= count_max + surplus
+            || group.queue_bytes + message.bytes() > bytes_max
+        {
             let Some(oldest) = group.queue.pop_front() else {
                 break;
             };
@@ -174,14 +182,19 @@ impl Shard {
         }
         group.queue_bytes += message.bytes();
         group.queue.push_back(message.clone());
+        let filling = group.queue.len() > count_max / 2 || group.queue_bytes > bytes_max / 2;
+        let hold = filling && group.grace.hold(serving, grace);
         self.groups.wait(key, now);
         self.metrics.drop(Drop::NoMember, dropped);
+        if hold {
+            self.hold_publisher(message.publisher);
+        }
     }
 
     fn drain_group(&mut self, key: u32, sink: &mut impl Sink) {
         while let Some(group) = self.groups.get_mut(key) {
             let Some(message) = group.queue.front().cloned() else {
-                return;
+                return group.grace.caught_up(self.serving);
             };
             if message.view().is_expired(self.now) {
                 self.metrics.drop(Drop::Expired, 1);

@@ -68,6 +68,11 @@ pub enum Mail {
         member: SessionRef,
         message: Arc<Message>,
     },
+    /// A receiver is behind: read no further from this publisher before that time.
+    Hold {
+        publisher: SessionRef,
+        until: Time,
+    },
     /// The member finished with so many.
     Settled {
         group: u32,
@@ -154,6 +159,7 @@ impl Shard {
                 } => {
                     self.on_back(group, member, message, sink);
                 }
+                Mail::Hold { publisher, until } => self.note_hold(publisher, until),
                 Mail::Settled { group, member, n } => self.on_settled(group, member, n, sink),
             }
         }

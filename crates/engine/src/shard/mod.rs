@@ -104,6 +104,8 @@ pub struct Shard {
     reading: u32,
     reading_rest: u64,
     ticked: Time,
+    /// Time in which this shard was able to serve; the grace of slow receivers runs on it.
+    serving: Time,
     settings: Arc<Settings>,
     acl: Acl,
     anonymous: Arc<Principal>,
@@ -124,6 +126,7 @@ pub struct Shard {
     swept: Time,
     outbox: Vec<Vec<Mail>>,
     /// Emptied batches, for reuse.
+    #[expect(clippy::vec_box, reason = "letters carry them boxed")]
     spare: Vec<Box<Batch>>,
     requests: Vec<Request>,
     next_token: u64,
@@ -134,7 +137,8 @@ pub struct Shard {
     /// Up to which announcement each shard has followed.
     followed: Vec<u64>,
     visible: VecDeque<subscribe::Waiting>,
-    hold: Option<Time>,
+    /// Publishers that wait for somebody slow; few and for milliseconds.
+    holds: Vec<(SessionRef, Time)>,
     /// Encoded once for equal receivers of one message.
     layouts: deliver::Layouts,
     scratch: Vec<u8>,
@@ -156,6 +160,7 @@ impl Shard {
             reading: 0,
             reading_rest: 0,
             ticked: Time(0),
+            serving: Time(0),
             settings,
             acl: Acl,
             anonymous: Arc::new(Principal::Anonymous),
@@ -180,7 +185,7 @@ impl Shard {
             announced: 0,
             followed: vec![0; usize::from(count)],
             visible: VecDeque::new(),
-            hold: None,
+            holds: Vec::new(),
             layouts: deliver::Layouts::default(),
             scratch: Vec::new(),
             metrics: Metrics::default(),
@@ -202,7 +207,6 @@ impl Shard {
         sink: &mut impl Sink,
     ) -> Received {
         self.now = now;
-        self.hold = None;
         let slot = session.0;
         let Some(s) = self.sessions.get_mut(slot) else {
             return Received::Closed;
@@ -214,6 +218,11 @@ impl Shard {
             if self.session(slot).bits.subscribing {
                 return Received::Hold(at, now);
             }
+            if !self.holds.is_empty()
+                && let Some(until) = self.held_until(slot)
+            {
+                return Received::Hold(at, until);
+            }
             match self.packet(slot, &bytes[at..], sink) {
                 Ok(0) => break,
                 Ok(n) => at += n,
@@ -224,9 +233,6 @@ impl Shard {
             }
             if self.sessions.get(slot).is_none_or(|s| !s.is_online()) {
                 return Received::Closed;
-            }
-            if let Some(until) = self.hold.take() {
-                return Received::Hold(at, until);
             }
         }
         Received::Consumed(at)

@@ -8,6 +8,10 @@ use crate::{Time, limits::SWEEP_MILLIS};
 /// A pass that comes later than this after the last one was not able to read meanwhile.
 const GAP_MILLIS: u64 = 1000;
 
+/// A pass is shorter than this, so what is more was not spent serving: the process had to wait for its
+/// core.
+const PASS_MILLIS: u64 = 10;
+
 impl Shard {
     /// Called each pass, after reading, and at least once a second.
     pub fn tick(&mut self, now: Time, sink: &mut impl Sink) {
@@ -39,6 +43,9 @@ impl Shard {
     /// a suspend nobody is expelled before being read once.
     fn count_reading(&mut self, now: Time) {
         let passed = now.since(self.ticked).min(GAP_MILLIS) + self.reading_rest;
+        self.serving = self
+            .serving
+            .plus_millis(now.since(self.ticked).min(PASS_MILLIS));
         self.ticked = now;
         self.reading = self
             .reading
