@@ -51,7 +51,12 @@ fn deaf_listener_disturbs_nobody() {
 /// oldest in the queue make room for the newest. (4.9, non-normative) [MQTT-4.9.0-2]
 #[test]
 fn queue_limit_drops_the_oldest() {
-    let broker = Broker::with(&["mqtt.max_inflight=5", "mqtt.max_queue=10"]);
+    // Without grace: while publishers are held back, more may wait.
+    let broker = Broker::with(&[
+        "mqtt.max_inflight=5",
+        "mqtt.max_queue=10",
+        "mqtt.slow_grace=0ms",
+    ]);
     let mut lazy = broker.client(V311, "lazy");
     lazy.subscribe("queue", 1);
     let mut speaker = broker.v5("speaker");

@@ -9,7 +9,9 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use protocol::QoS;
 
-use crate::{Message, SessionRef, Strategy, Time, router::NodeId, session::Grace, slab::Slab};
+use crate::{
+    Message, SessionRef, Strategy, Time, message::View, router::NodeId, session::Grace, slab::Slab,
+};
 
 /// How long a member that gave a message back is left alone, unless it finishes something first.
 const STALL_MILLIS: u64 = 100;
@@ -121,7 +123,7 @@ impl Group {
     /// Picks the member that takes a message, and counts it as open there.
     pub(crate) fn pick(
         &mut self,
-        message: &Message,
+        message: &View<'_>,
         strategy: Strategy,
         draw: u64,
         hasher: &FixedState,
@@ -139,7 +141,7 @@ impl Group {
                 .and_then(|s| self.members.iter().position(|m| m.session == s))
                 .unwrap_or(self.next % n),
             Strategy::HashClientId => index(hasher.hash_one(message.publisher), n),
-            Strategy::HashTopic => index(hasher.hash_one(message.topic().as_str()), n),
+            Strategy::HashTopic => index(hasher.hash_one(message.topic.as_str()), n),
         };
         let around = (0..n).map(|i| (start + i) % n);
         let able = |at: &usize| self.members[*at].can_take(message.qos, now);

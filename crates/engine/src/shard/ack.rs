@@ -192,7 +192,8 @@ impl Shard {
         }
     }
 
-    fn settle_shared(&mut self, slot: u32, held: &Held) {
+    /// The session has finished the message, if it was a shared one.
+    pub(super) fn settle_shared(&mut self, slot: u32, held: &Held) {
         if let Held::Shared { home, group, .. } = held {
             self.mail_settled(slot, *home, *group, 1);
         }

@@ -20,6 +20,7 @@ pub struct Batch {
     topics: String,
     bytes: Vec<u8>,
     items: Vec<Item>,
+    hands: Vec<Hand>,
 }
 
 #[derive(Debug)]
@@ -39,13 +40,30 @@ enum Form {
         count: u32,
         longest: u32,
     },
-    /// One message: properties to be forwarded, then the payload.
-    Message {
-        qos: QoS,
-        retain: bool,
-        expires: Option<Time>,
-        forwarded: u32,
-    },
+    /// One message, for all who are subscribed there.
+    Message(Head),
+    /// One message for one member of a shared group: which, see `hands`.
+    Hand(Head, u32),
+}
+
+/// A message but for its bytes, which are properties to be forwarded, then the payload.
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    qos: QoS,
+    retain: bool,
+    expires: Option<Time>,
+    forwarded: u32,
+}
+
+/// Whom a shared group, at home where the batch comes from, has picked, and what it gets.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hand {
+    pub(super) group: u32,
+    pub(super) member: SessionRef,
+    pub(super) qos: QoS,
+    pub(super) as_published: bool,
+    /// Subscription Identifier, 0 for none.
+    pub(super) id: u32,
 }
 
 impl Batch {
@@ -54,16 +72,28 @@ impl Batch {
     }
 
     fn message(&mut self, view: &View<'_>) {
+        let (topic, head) = self.put(view);
+        self.close(view.publisher, topic, Form::Message(head));
+    }
+
+    fn hand(&mut self, view: &View<'_>, hand: Hand) {
+        let (topic, head) = self.put(view);
+        let at = short(self.hands.len());
+        self.hands.push(hand);
+        self.close(view.publisher, topic, Form::Hand(head, at));
+    }
+
+    fn put(&mut self, view: &View<'_>) -> ((u32, u32), Head) {
         let topic = self.topic(view.topic);
         self.bytes.extend_from_slice(view.forwarded);
         self.bytes.extend_from_slice(view.payload);
-        let form = Form::Message {
+        let head = Head {
             qos: view.qos,
             retain: view.retain,
             expires: view.expires,
             forwarded: short(view.forwarded.len()),
         };
-        self.close(view.publisher, topic, form);
+        (topic, head)
     }
 
     fn run(&mut self, run: &Packets<'_>) {
@@ -106,6 +136,7 @@ impl Batch {
         self.topics.clear();
         self.bytes.clear();
         self.items.clear();
+        self.hands.clear();
     }
 }
 
@@ -123,6 +154,11 @@ impl Shard {
         self.batch(to).run(run);
     }
 
+    /// A message for a member of a group that is at home here.
+    pub(super) fn mail_hand(&mut self, view: &View<'_>, hand: Hand) {
+        self.batch(hand.member.shard).hand(view, hand);
+    }
+
     /// The batch that the next message for this shard goes to.
     fn batch(&mut self, to: u16) -> &mut Batch {
         let letters = &mut self.outbox[usize::from(to)];
@@ -135,13 +171,18 @@ impl Shard {
         }
     }
 
-    pub(super) fn on_batch(&mut self, mut batch: Box<Batch>, sink: &mut impl Sink) {
-        let mut from = 0;
+    pub(super) fn on_batch(&mut self, from: u16, mut batch: Box<Batch>, sink: &mut impl Sink) {
+        let mut start = 0;
         let mut taken: Option<((u32, u32), u32, Box<Route>)> = None;
         for item in &batch.items {
             let topic = Topic::trusted(batch.topic_at(item.topic));
-            let bytes = &batch.bytes[from..item.end as usize];
-            from = item.end as usize;
+            let bytes = &batch.bytes[start..item.end as usize];
+            start = item.end as usize;
+            if let Form::Hand(head, at) = item.form {
+                let mut shot = Shot::new(head.view(item.publisher, topic, bytes));
+                self.on_hand(from, &mut shot, batch.hands[at as usize], sink);
+                continue;
+            }
             let (at, route) = match taken.take() {
                 Some((of, at, mut route)) if of == item.topic => {
                     // A delivery may have ended a session, and with it its subscriptions.
@@ -193,24 +234,25 @@ impl Shard {
                 };
                 self.deliver_run(&run, route, sink);
             }
-            Form::Message {
-                qos,
-                retain,
-                expires,
-                forwarded,
-            } => {
-                let (forwarded, payload) = bytes.split_at(forwarded as usize);
-                let mut shot = Shot::new(View {
-                    publisher,
-                    topic,
-                    qos,
-                    retain,
-                    expires,
-                    forwarded,
-                    payload,
-                });
+            Form::Message(head) | Form::Hand(head, _) => {
+                let mut shot = Shot::new(head.view(publisher, topic, bytes));
                 self.deliver_shot(&mut shot, route, sink);
             }
+        }
+    }
+}
+
+impl Head {
+    fn view<'a>(self, publisher: SessionRef, topic: Topic<'a>, bytes: &'a [u8]) -> View<'a> {
+        let (forwarded, payload) = bytes.split_at(self.forwarded as usize);
+        View {
+            publisher,
+            topic,
+            qos: self.qos,
+            retain: self.retain,
+            expires: self.expires,
+            forwarded,
+            payload,
         }
     }
 }

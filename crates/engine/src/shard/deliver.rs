@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use protocol::{PacketId, QoS, Version, packet::publish};
 
-use super::{Close, Mail, Shard, Sink};
+use super::{Close, Mail, Shard, Sink, batch::Hand};
 use crate::{
     Drop, Message, QueueFull, SessionRef, Time,
     limits::{HOLD_MILLIS, SURPLUS_MAX},
@@ -177,7 +177,7 @@ impl Shard {
     #[cold]
     fn cannot_send(&mut self, slot: u32, held: Held) {
         self.metrics.drop(Drop::TooLarge, 1);
-        self.give_up(slot, held);
+        self.settle_shared(slot, &held);
     }
 
     /// Writes the PUBLISH. The window was checked by the caller.
@@ -276,39 +276,43 @@ impl Shard {
     }
 
     /// A message that a shared group picked this member for. False if it cannot take it now.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one delivery")]
     pub(super) fn deliver_shared(
         &mut self,
         slot: u32,
-        message: &Arc<Message>,
-        qos: QoS,
-        as_published: bool,
-        id: u32,
-        held: Held,
+        home: u16,
+        shot: &mut Shot<'_>,
+        hand: Hand,
         sink: &mut impl Sink,
     ) -> bool {
-        let s = self.session(slot);
-        if !s.is_online() || s.bits.blocked || !s.has_window(qos) {
+        let Some(s) = self.sessions.get_mut(slot) else {
+            return false;
+        };
+        if !s.is_online() || s.bits.blocked || !s.has_window(hand.qos) {
             return false;
         }
-        if sink.out(s.conn).len() > self.settings.out_bytes_max {
+        let out = sink.out(s.conn);
+        if out.len() > self.settings.out_bytes_max {
             return false;
         }
-        let ids = [id];
-        let ids = if id == 0 { &ids[..0] } else { &ids[..] };
-        let retain = message.retain && as_published;
-        let held = if qos == QoS::AtMostOnce {
+        let ids = [hand.id];
+        let terms = Terms {
+            qos: hand.qos,
+            retain: shot.view.retain && hand.as_published,
+            ids: if hand.id == 0 { &[] } else { &ids },
+        };
+        let held = if hand.qos == QoS::AtMostOnce {
             Held::Nothing
         } else {
-            held
+            Held::Shared {
+                home,
+                group: hand.group,
+                message: shot.arc(),
+            }
         };
-        self.send(
-            slot,
-            &message.view(),
-            Terms { qos, retain, ids },
-            held,
-            sink,
-        );
+        match s.put(&shot.view, terms, held, self.now, out) {
+            Ok(()) => self.metrics.sent(hand.qos, 1),
+            Err(held) => self.cannot_send(slot, held),
+        }
         true
     }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use protocol::{Filter, QoS};
 
-use super::{Mail, Shard, Sink, mail::Join};
-use crate::{Drop, Message, SessionRef, Time, limits::SURPLUS_MAX, session::Held, shared::Member};
+use super::{Mail, Shard, Sink, batch::Hand, deliver::Shot, mail::Join};
+use crate::{Drop, Message, SessionRef, Time, limits::SURPLUS_MAX, shared::Member};
 
 impl Shard {
     /// The shard on which a group lives.
@@ -99,49 +99,53 @@ impl Shard {
     }
 
     /// Gives a message to one member, or keeps it until one can take it.
-    pub(super) fn dispatch(&mut self, key: u32, message: &Arc<Message>, sink: &mut impl Sink) {
+    pub(super) fn dispatch(&mut self, key: u32, shot: &mut Shot<'_>, sink: &mut impl Sink) {
         let waiting = self.groups.get_mut(key).is_none_or(|g| !g.queue.is_empty());
-        if waiting || !self.try_dispatch(key, message, sink) {
-            self.keep(key, message);
+        if waiting || !self.try_dispatch(key, shot, sink) {
+            self.keep(key, &shot.arc());
         }
     }
 
-    fn try_dispatch(&mut self, key: u32, message: &Arc<Message>, sink: &mut impl Sink) -> bool {
+    fn try_dispatch(&mut self, key: u32, shot: &mut Shot<'_>, sink: &mut impl Sink) -> bool {
         let draw = self.next_random();
         loop {
             let Some(group) = self.groups.get_mut(key) else {
                 return true;
             };
             let strategy = self.settings.shared_strategy;
-            let Some(m) = group.pick(message, strategy, draw, &self.hasher, self.now) else {
+            let Some(m) = group.pick(&shot.view, strategy, draw, &self.hasher, self.now) else {
                 return false;
             };
-            let qos = self.effective_qos(message.qos, m.qos);
-            if m.session.shard != self.id {
-                let letter = Mail::Hand {
-                    group: key,
-                    member: m.session,
-                    qos,
-                    as_published: m.as_published,
-                    id: m.id,
-                    message: message.clone(),
-                };
-                self.mail(m.session.shard, letter);
-                return true;
-            }
-            let held = Held::Shared {
-                home: self.id,
+            let hand = Hand {
                 group: key,
-                message: message.clone(),
+                member: m.session,
+                qos: self.effective_qos(shot.view.qos, m.qos),
+                as_published: m.as_published,
+                id: m.id,
             };
-            let taken = self.resolve(m.session).is_some_and(|slot| {
-                self.deliver_shared(slot, message, qos, m.as_published, m.id, held, sink)
-            });
-            if taken {
+            if hand.member.shard != self.id {
+                self.mail_hand(&shot.view, hand);
                 return true;
             }
-            self.untake(key, m.session, qos);
+            if self.deliver_hand(self.id, shot, hand, sink) {
+                return true;
+            }
+            self.untake(key, hand.member, hand.qos);
         }
+    }
+
+    /// To a member that lives here. False if it cannot take it now.
+    fn deliver_hand(
+        &mut self,
+        home: u16,
+        shot: &mut Shot<'_>,
+        hand: Hand,
+        sink: &mut impl Sink,
+    ) -> bool {
+        let Some(slot) = self.resolve(hand.member) else {
+            return false;
+        };
+        self.deliver_shared(slot, home, shot, hand, sink)
     }
 
     /// The member did not take it: it is skipped for a while.
@@ -198,7 +202,7 @@ impl Shard {
             };
             if message.view().is_expired(self.now) {
                 self.metrics.drop(Drop::Expired, 1);
-            } else if !self.try_dispatch(key, &message, sink) {
+            } else if !self.try_dispatch(key, &mut Shot::shared(&message), sink) {
                 let now = self.now;
                 return self.groups.wait(key, now);
             }
@@ -215,33 +219,21 @@ impl Shard {
         }
     }
 
-    /// A message picked for a member that lives here.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one letter")]
+    /// A message that a group at home elsewhere picked a member of this shard for.
     pub(super) fn on_hand(
         &mut self,
-        member: SessionRef,
-        qos: QoS,
-        as_published: bool,
-        id: u32,
-        message: Arc<Message>,
-        held: Held,
+        home: u16,
+        shot: &mut Shot<'_>,
+        hand: Hand,
         sink: &mut impl Sink,
     ) {
-        let Held::Shared { home, group, .. } = held else {
-            return;
-        };
-        let taken = self.resolve(member).is_some_and(|slot| {
-            self.deliver_shared(slot, &message, qos, as_published, id, held, sink)
-        });
-        if !taken {
-            self.mail(
-                home,
-                Mail::Back {
-                    group,
-                    member,
-                    message,
-                },
-            );
+        if !self.deliver_hand(home, shot, hand, sink) {
+            let letter = Mail::Back {
+                group: hand.group,
+                member: hand.member,
+                message: shot.arc(),
+            };
+            self.mail(home, letter);
         }
     }
 

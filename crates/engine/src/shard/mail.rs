@@ -5,7 +5,7 @@ use std::sync::Arc;
 use protocol::{Filter, QoS};
 
 use super::{Batch, Shard, Sink};
-use crate::{Message, SessionRef, Time, retained::Cursor, router::Change, session::Held};
+use crate::{Message, SessionRef, Time, retained::Cursor, router::Change};
 
 /// A letter from one shard to another. Letters between two shards keep their order.
 #[derive(Debug)]
@@ -53,15 +53,6 @@ pub enum Mail {
         filter: Box<str>,
         member: SessionRef,
     },
-    /// A message for one member.
-    Hand {
-        group: u32,
-        member: SessionRef,
-        qos: QoS,
-        as_published: bool,
-        id: u32,
-        message: Arc<Message>,
-    },
     /// The member could not take it.
     Back {
         group: u32,
@@ -101,7 +92,7 @@ impl Shard {
         let mut followed = None;
         for letter in letters {
             match letter {
-                Mail::Batch(batch) => self.on_batch(batch, sink),
+                Mail::Batch(batch) => self.on_batch(from, batch, sink),
                 Mail::Publish(message) => self.deliver_here(&message, sink),
                 Mail::Interest { number, change } => {
                     self.router.apply(from, &change);
@@ -137,21 +128,6 @@ impl Shard {
                     filter,
                     member,
                 } => self.on_away(&group, &filter, member, sink),
-                Mail::Hand {
-                    group,
-                    member,
-                    qos,
-                    as_published,
-                    id,
-                    message,
-                } => {
-                    let held = Held::Shared {
-                        home: from,
-                        group,
-                        message: message.clone(),
-                    };
-                    self.on_hand(member, qos, as_published, id, message, held, sink);
-                }
                 Mail::Back {
                     group,
                     member,

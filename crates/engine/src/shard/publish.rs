@@ -281,7 +281,7 @@ impl Shard {
             self.deliver(target, shot, route.targets.len() > 1, sink);
         }
         for group in &route.groups {
-            self.dispatch(*group, &shot.arc(), sink);
+            self.dispatch(*group, shot, sink);
         }
     }
 

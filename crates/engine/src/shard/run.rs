@@ -110,9 +110,9 @@ impl Shard {
         }
         if !route.groups.is_empty() {
             for payload in frames::payloads(run.bytes, run.version) {
-                let message = Shot::new(view(run, payload)).arc();
+                let mut shot = Shot::new(view(run, payload));
                 for group in &route.groups {
-                    self.dispatch(*group, &message, sink);
+                    self.dispatch(*group, &mut shot, sink);
                 }
             }
         }
