@@ -425,3 +425,21 @@ fn level_limit() {
         }
     }
 }
+
+/// A client subscribes and is gone before the answer; it comes back, with another version, to the
+/// same session: the new connection hears nothing of a SUBACK that it did not ask for. What it
+/// subscribes itself is answered as ever. [MQTT-3.8.4-1]
+#[test]
+fn suback_is_not_for_the_next_connection() {
+    let broker = Broker::with(&["shards=2"]);
+    for round in 0..100 {
+        let name = format!("hasty{}", round % 5);
+        let mut hasty = broker.open(V311);
+        let connect = Connect::new(V311, &name).persistent(60).bytes();
+        let filters = [("hasty/+", 1), ("$share/g/hasty", 0)];
+        hasty.send(&[connect, subscribe(V311, 1, &filters)].concat());
+        let mut next = broker.connect(&Connect::new(V5, &name).persistent(60));
+        next.ping();
+        next.subscribe("hasty/#", 0);
+    }
+}

@@ -133,6 +133,9 @@ impl Shard {
         self.metrics.add(Counter::Disconnected, 1);
         self.metrics.connections -= 1;
         let (now, tail) = (self.now, self.tail_seen);
+        if self.session(slot).bits.subscribing {
+            self.forget_suback(slot);
+        }
         let s = self.session_mut(slot);
         s.detach();
         s.scanning = None;
