@@ -8,14 +8,12 @@
     reason = "a boxed buffer is 8 bytes in each connection instead of 24"
 )]
 
-use std::{
-    net::{Ipv6Addr, SocketAddr},
-    time::Instant,
-};
+use std::net::{Ipv6Addr, SocketAddr};
 
 use engine::{Close, ConnId, SessionId, Sink};
 use mio::net::TcpStream;
 
+use super::deadline::Deadlines;
 use crate::transport::websocket::Deframer;
 
 /// Out-buffers kept for reuse, and the largest that is.
@@ -113,7 +111,8 @@ pub(super) struct Conns {
     pub(super) dirty: Vec<u32>,
     /// Closed by the engine in this pass.
     pub(super) closing: Vec<(u32, Close)>,
-    pub(super) lingering: std::collections::VecDeque<(Instant, u32)>,
+    /// Until when a closed connection may take its last bytes.
+    pub(super) lingering: Deadlines,
     pool: Vec<Box<Vec<u8>>>,
     nowhere: Vec<u8>,
 }
@@ -173,6 +172,7 @@ impl Conns {
         let (chunk, at) = place(slot);
         let mut conn = self.chunks.get_mut(chunk)?.get_mut(at)?.take()?;
         self.len -= 1;
+        self.lingering.cancel(slot);
         self.free.push(slot);
         if let Some(out) = conn.out.take() {
             self.give_back(out);

@@ -5,6 +5,7 @@
 
 mod accept;
 mod conn;
+mod deadline;
 mod flush;
 mod post;
 mod read;
@@ -155,7 +156,10 @@ impl Worker {
         let held = self.held.iter().map(|(at, _)| *at).min();
         let next = [engine, held].into_iter().flatten().min();
         let own = next.map_or(WAIT_MAX, |at| Duration::from_millis(at.since(now)));
+        let linger = self.conns.lingering.next();
+        let linger = linger.map_or(WAIT_MAX, |at| at.saturating_duration_since(Instant::now()));
         own.min(self.accepting.timeout(self.limits.connect_timeout))
+            .min(linger)
             .min(WAIT_MAX)
     }
 
