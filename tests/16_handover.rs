@@ -73,6 +73,31 @@ fn one_round(address: SocketAddr, thread: u32, round: u32) {
     }
 }
 
+/// A client that does not wait for its SUBACK: what it sends behind SUBSCRIBE, more than one read
+/// takes, is handled when the SUBACK is out. [MQTT-3.8.4-1]
+#[test]
+fn much_behind_a_subscribe() {
+    let broker = Broker::with(&["shards=2"]);
+    for version in [V311, V5] {
+        for web in [false, true] {
+            let mut conn = match web {
+                true => Conn::open_web(broker.ws, version),
+                false => broker.open(version),
+            };
+            let mut all = Connect::new(version, "eager").bytes();
+            all.extend(subscribe(version, 1, &[("eager/last", 0)]));
+            for _ in 0..30 {
+                all.extend(Publish::new("eager", vec![0; 10_000]).bytes(version));
+            }
+            all.extend(Publish::new("eager/last", "x").bytes(version));
+            conn.send(&all);
+            assert_eq!(conn.read_kind(Kind::ConnAck).code, 0);
+            conn.read_kind(Kind::SubAck);
+            conn.receive_this("eager/last", "x");
+        }
+    }
+}
+
 /// The deadline for CONNECT is each connection's own: a new connection that got the place of one
 /// which has moved on does not inherit what was left of its time.
 #[test]
