@@ -174,7 +174,12 @@ impl<'a> Request<'a> {
             });
         }
         if !PATHS.contains(&self.path) {
-            return Err(refuse("404 Not Found", "path is none of /mqtt, /ws, /"));
+            // Whoever mistyped the path is told the right one.
+            let response = page("404 Not Found", "", ports);
+            return Err(Refusal {
+                response,
+                cause: "path is none of /mqtt, /ws, /",
+            });
         }
         if self.body {
             return Err(bad("request with a body"));
@@ -258,6 +263,7 @@ mod tests {
     const PORTS: Ports = Ports {
         mqtt: Some(1883),
         websocket: Some(8083),
+        dashboard: None,
     };
     const GOOD: &str = "GET /mqtt HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\
         Connection: keep-alive, Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
