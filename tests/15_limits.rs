@@ -166,7 +166,6 @@ fn too_many_subscriptions() {
 /// Queues that run over may end the connection instead of dropping: then with 0x97.
 /// (4.9, non-normative)
 #[test]
-#[ignore = "fails, to be mended under issue 2"]
 fn queue_full_disconnects() {
     let settings = [
         "mqtt.max_inflight=2",

@@ -134,11 +134,7 @@ impl Shard {
         let kept = self.settings.session_expiry_secs;
         let mut asked = Asked {
             expiry_secs: if v5 || packet.clean_start { 0 } else { kept },
-            receive_max: if v5 {
-                u16::MAX
-            } else {
-                self.settings.inflight_max
-            },
+            receive_max: u16::MAX,
             packet_max: u32::MAX,
             alias_max: 0,
             problem_information: true,
@@ -309,7 +305,7 @@ impl Shard {
         s.seen = reading;
         // One and a half times the Keep Alive [MQTT-3.1.2-22], in tenths of a second.
         s.keep_alive = u32::from(keep_alive_secs) * settings.keep_alive_tenths;
-        s.receive_max = asked.receive_max;
+        s.receive_max = asked.receive_max.min(settings.inflight_max);
         s.packet_max = asked.packet_max;
         s.bits.problem_information = asked.problem_information;
         let alias_max = asked.alias_max.min(settings.topic_alias_max);
