@@ -8,12 +8,12 @@
     reason = "a boxed buffer is 8 bytes in each connection instead of 24"
 )]
 
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use engine::{Close, ConnId, SessionId, Sink};
+use engine::{ConnId, Ending, Presence, SessionId, Sink};
 use mio::net::TcpStream;
 
-use super::deadline::Deadlines;
+use super::{deadline::Deadlines, event::Event};
 use crate::transport::websocket::Deframer;
 
 /// Out-buffers kept for reuse, and the largest that is.
@@ -76,7 +76,7 @@ pub(crate) struct Moving {
 }
 
 /// Where a connection came from, in 18 bytes instead of 32.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Peer {
     address: [u8; 16],
     port: [u8; 2],
@@ -85,8 +85,8 @@ pub(super) struct Peer {
 impl Peer {
     pub(super) fn new(peer: SocketAddr) -> Self {
         let address = match peer.ip() {
-            std::net::IpAddr::V4(v4) => v4.to_ipv6_mapped(),
-            std::net::IpAddr::V6(v6) => v6,
+            IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+            IpAddr::V6(v6) => v6,
         };
         Self {
             address: address.octets(),
@@ -95,10 +95,15 @@ impl Peer {
     }
 }
 
+impl Peer {
+    pub(super) fn ip(&self) -> IpAddr {
+        Ipv6Addr::from(self.address).to_canonical()
+    }
+}
+
 impl std::fmt::Display for Peer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let address = Ipv6Addr::from(self.address).to_canonical();
-        SocketAddr::new(address, u16::from_be_bytes(self.port)).fmt(f)
+        SocketAddr::new(self.ip(), u16::from_be_bytes(self.port)).fmt(f)
     }
 }
 
@@ -110,7 +115,9 @@ pub(super) struct Conns {
     pub(super) len: usize,
     pub(super) dirty: Vec<u32>,
     /// Closed by the engine in this pass.
-    pub(super) closing: Vec<(u32, Close)>,
+    pub(super) closing: Vec<(u32, Ending)>,
+    /// Who came and went in this pass.
+    pub(super) events: Vec<Event>,
     /// Until when a closed connection may take its last bytes.
     pub(super) lingering: Deadlines,
     pool: Vec<Box<Vec<u8>>>,
@@ -248,13 +255,20 @@ impl Sink for Conns {
         })
     }
 
-    fn close(&mut self, conn: ConnId, why: Close) {
+    fn close(&mut self, conn: ConnId, why: Ending) {
         if let Some(entry) = self.get_mut(conn.0)
             && !entry.flags.closing
         {
             entry.flags.closing = true;
             entry.session = None;
             self.closing.push((conn.0, why));
+        }
+    }
+
+    fn note(&mut self, conn: ConnId, client_id: &str, what: Presence<'_>) {
+        if let Some(entry) = self.get(conn.0) {
+            let event = Event::new(client_id, entry, what);
+            self.events.push(event);
         }
     }
 }

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use engine::Ending;
 use mio::net::TcpStream;
 
 use super::{Worker, conn::Web};
@@ -99,7 +100,7 @@ impl Worker {
             };
             conn.input = None;
             conn.flags.lingering = true;
-            if why.cause == engine::LEFT && conn.web.is_none() {
+            if matches!(why, Ending::Left(_)) && conn.web.is_none() {
                 // The client closes after its DISCONNECT; some call it a loss if we are faster.
                 self.conns.lingering.set(slot, Instant::now() + PARTING);
                 self.note_readable(slot, true);

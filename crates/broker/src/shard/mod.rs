@@ -6,6 +6,7 @@
 mod accept;
 mod conn;
 mod deadline;
+mod event;
 mod flush;
 mod post;
 mod read;
@@ -123,6 +124,7 @@ impl Worker {
             self.take_letters();
             self.release_held();
             self.engine.tick(self.now, &mut self.conns);
+            self.publish_events();
             self.exchange();
             self.flush();
             self.finish_closed();
@@ -291,7 +293,8 @@ impl Worker {
                 reason,
                 cause: "the broker is shutting down",
             };
-            engine::Sink::close(&mut self.conns, engine::ConnId(slot), close);
+            let ending = engine::Ending::Expelled(close);
+            engine::Sink::close(&mut self.conns, engine::ConnId(slot), ending);
         }
     }
 

@@ -5,7 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use engine::{Close, ConnId, Counter, Opened, Received, SessionId, Sink};
+use engine::{Close, ConnId, Counter, Ending, Opened, Received, SessionId, Sink};
 
 use super::{READ_BYTES, TAIL_BYTES, Worker};
 use crate::transport::{
@@ -204,7 +204,8 @@ impl Worker {
 
     fn refuse(&mut self, slot: u32, cause: &'static str) {
         let reason = protocol::Reason::PROTOCOL_ERROR;
-        self.conns.close(ConnId(slot), Close { reason, cause });
+        let close = Close { reason, cause };
+        self.conns.close(ConnId(slot), Ending::Expelled(close));
     }
 
     /// Takes WebSocket frames off. Gives the length of the MQTT bytes, now at the front.

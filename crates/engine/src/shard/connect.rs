@@ -7,7 +7,9 @@ use protocol::{
     packet::{ack, connack, connect},
 };
 
-use super::{Close, ConnId, Mail, Opened, SessionId, Shard, Sink, Verdict, refuse};
+use super::{
+    Close, ConnId, Ending, Mail, Opened, Presence, SessionId, Shard, Sink, Verdict, refuse,
+};
 use crate::{
     Counter, Message, SessionRef, Time,
     acl::Principal,
@@ -39,7 +41,7 @@ impl Shard {
                 if let Some(version) = version {
                     refuse_connect(version, close, sink.out(conn));
                 }
-                sink.close(conn, close);
+                sink.close(conn, Ending::Expelled(close));
                 Opened::Refused
             }
         }
@@ -122,6 +124,14 @@ impl Shard {
         self.metrics.add(Counter::PacketsSent, 1);
         self.metrics.add(Counter::Connected, 1);
         self.metrics.connections += 1;
+        let came = Presence::Came {
+            user_name: packet.user_name,
+            version: packet.version,
+            keep_alive_secs: packet.keep_alive_secs,
+            clean_start: packet.clean_start,
+            expiry_secs: self.session(slot).expiry_secs,
+        };
+        sink.note(conn, client_id, came);
         if present {
             self.metrics.add(Counter::SessionResumed, 1);
             self.resume(slot, sink);
