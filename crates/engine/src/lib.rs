@@ -22,6 +22,7 @@ pub use shard::{
     Close, ConnId, Ending, Entry, Join, Mail, Opened, Presence, Received, Request, Run, SessionId,
     Shard, Sink,
 };
+pub use slab::Slab;
 
 /// Milliseconds since an epoch that all shards of one process share.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Hash)]

@@ -34,6 +34,14 @@ impl backbone::Message for Stored {
     }
 }
 
+/// The same as the engine sees it.
+fn entry(e: &backbone::Entry<Stored>) -> engine::Entry {
+    engine::Entry {
+        position: e.pos.seq,
+        message: e.msg.0.clone(),
+    }
+}
+
 /// A handle to the log, cloned for each shard.
 #[derive(Clone)]
 pub(crate) struct Log {
@@ -52,13 +60,7 @@ pub(crate) fn memory(post: &Arc<Post>) -> Log {
     let backend = memory::Hub::new(&options).node(NodeId(1));
     let to = post.clone();
     let sink = move |batch: Arc<[backbone::Entry<Stored>]>| {
-        let entries: Arc<[engine::Entry]> = batch
-            .iter()
-            .map(|e| engine::Entry {
-                position: e.pos.seq,
-                message: e.msg.0.clone(),
-            })
-            .collect();
+        let entries: Arc<[engine::Entry]> = batch.iter().map(entry).collect();
         for shard in 0..to.count() {
             to.send(shard, Letter::Tail(entries.clone()));
         }
@@ -124,13 +126,7 @@ impl Log {
                         (Vec::new(), after)
                     }
                 };
-                let entries = entries
-                    .into_iter()
-                    .map(|e| engine::Entry {
-                        position: e.pos.seq,
-                        message: e.msg.0.clone(),
-                    })
-                    .collect();
+                let entries = entries.iter().map(entry).collect();
                 post.send(
                     shard,
                     Letter::FoundInLog {

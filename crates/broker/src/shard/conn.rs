@@ -10,7 +10,7 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use engine::{ConnId, Ending, Presence, SessionId, Sink};
+use engine::{ConnId, Ending, Presence, SessionId, Sink, Slab};
 use mio::net::TcpStream;
 
 use super::{deadline::Deadlines, event::Event};
@@ -20,7 +20,6 @@ use crate::transport::websocket::Deframer;
 const POOL_MAX: usize = 1024;
 const POOLED_BYTES_MAX: usize = 128 * 1024;
 const OUT_BYTES_MIN: usize = 2048;
-const CHUNK: usize = 256;
 
 /// One connection.
 pub(crate) struct Conn {
@@ -110,9 +109,7 @@ impl std::fmt::Display for Peer {
 /// All connections of a shard.
 #[derive(Default)]
 pub(super) struct Conns {
-    chunks: Vec<Vec<Option<Conn>>>,
-    free: Vec<u32>,
-    pub(super) len: usize,
+    table: Slab<Conn>,
     pub(super) dirty: Vec<u32>,
     /// Closed by the engine in this pass.
     pub(super) closing: Vec<(u32, Ending)>,
@@ -150,55 +147,32 @@ impl Conn {
 
 impl Conns {
     pub(super) fn insert(&mut self, conn: Conn) -> u32 {
-        self.len += 1;
-        if let Some(slot) = self.free.pop() {
-            let (chunk, at) = place(slot);
-            self.chunks[chunk][at] = Some(conn);
-            return slot;
-        }
-        if self.chunks.last().is_none_or(|c| c.len() == CHUNK) {
-            self.chunks.push(Vec::with_capacity(CHUNK));
-        }
-        let chunk = self.chunks.len() - 1;
-        self.chunks[chunk].push(Some(conn));
-        u32::try_from(chunk * CHUNK + self.chunks[chunk].len() - 1)
-            .expect("bounded by file descriptors")
+        self.table.insert(conn)
     }
 
     pub(super) fn get(&self, slot: u32) -> Option<&Conn> {
-        let (chunk, at) = place(slot);
-        self.chunks.get(chunk)?.get(at)?.as_ref()
+        self.table.get(slot)
     }
 
     pub(super) fn get_mut(&mut self, slot: u32) -> Option<&mut Conn> {
-        let (chunk, at) = place(slot);
-        self.chunks.get_mut(chunk)?.get_mut(at)?.as_mut()
+        self.table.get_mut(slot)
     }
 
     pub(super) fn remove(&mut self, slot: u32) -> Option<Conn> {
-        let (chunk, at) = place(slot);
-        let mut conn = self.chunks.get_mut(chunk)?.get_mut(at)?.take()?;
-        self.len -= 1;
+        let mut conn = self.table.remove(slot)?;
         self.lingering.cancel(slot);
-        self.free.push(slot);
         if let Some(out) = conn.out.take() {
             self.give_back(out);
-        }
-        if self.len == 0 {
-            self.chunks = Vec::new();
-            self.free = Vec::new();
         }
         Some(conn)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
     pub(super) fn slots(&self) -> Vec<u32> {
-        let mut slots = Vec::with_capacity(self.len);
-        for (c, chunk) in self.chunks.iter().enumerate() {
-            for (at, _) in chunk.iter().enumerate().filter(|(_, conn)| conn.is_some()) {
-                slots.push(u32::try_from(c * CHUNK + at).expect("insert checked the width"));
-            }
-        }
-        slots
+        self.table.keys().collect()
     }
 
     pub(super) fn mark_dirty(&mut self, slot: u32) {
@@ -234,13 +208,7 @@ impl Conns {
 impl Sink for Conns {
     #[inline]
     fn out(&mut self, conn: ConnId) -> &mut Vec<u8> {
-        let (chunk, at) = place(conn.0);
-        let entry = self
-            .chunks
-            .get_mut(chunk)
-            .and_then(|c| c.get_mut(at))
-            .and_then(Option::as_mut);
-        let Some(entry) = entry else {
+        let Some(entry) = self.table.get_mut(conn.0) else {
             self.nowhere.clear();
             return &mut self.nowhere;
         };
@@ -271,9 +239,4 @@ impl Sink for Conns {
             self.events.push(event);
         }
     }
-}
-
-fn place(slot: u32) -> (usize, usize) {
-    let slot = slot as usize;
-    (slot / CHUNK, slot % CHUNK)
 }

@@ -300,7 +300,7 @@ impl Worker {
 
     fn is_done(&self) -> bool {
         self.stopping
-            .is_some_and(|until| self.conns.len == 0 || Instant::now() >= until)
+            .is_some_and(|until| self.conns.is_empty() || Instant::now() >= until)
     }
 }
 
