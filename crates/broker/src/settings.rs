@@ -78,6 +78,7 @@ pub(crate) fn engine(config: &Config, shards: u16) -> Settings {
         queue_full: mqtt.queue_full,
         session_expiry_secs: secs(mqtt.session_expiry),
         session_expiry_secs_max: secs(mqtt.max_session_expiry),
+        awaiting_rel_max: mqtt.max_awaiting_rel,
         await_rel_millis: millis(mqtt.await_rel_timeout),
         upgrade_qos: mqtt.upgrade_qos,
         slow_grace_millis: millis(mqtt.slow_grace),
@@ -86,7 +87,7 @@ pub(crate) fn engine(config: &Config, shards: u16) -> Settings {
         retained_bytes_max: share(mqtt.max_retained_bytes),
         retained_payload_max: mqtt.max_retained_size.map_or(usize::MAX, |n| n as usize),
         out_bytes_max: mqtt.max_out_buffer,
-        response_information: None,
+        response_information: mqtt.response_information.clone().map(Into::into),
     }
 }
 

@@ -271,6 +271,26 @@ impl Kind for Place {
     }
 }
 
+/// Text that MQTT can carry.
+pub struct Text;
+
+impl Kind for Text {
+    type Out = String;
+    fn read(raw: &Raw) -> Option<String> {
+        let fits = |text: &str| (1..=65_535).contains(&text.len()) && !text.contains('\0');
+        match raw {
+            Raw::Text(text) if fits(text) => Some(text.clone()),
+            _ => None,
+        }
+    }
+    fn show(value: &String) -> String {
+        quoted(value)
+    }
+    fn form(lang: Lang) -> String {
+        say(lang, "a text", "文本")
+    }
+}
+
 /// Addresses to listen on. A port alone means all interfaces, both address families.
 pub struct Binds;
 

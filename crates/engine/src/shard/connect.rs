@@ -379,7 +379,7 @@ impl Shard {
         if s.expiry_secs != asked.expiry_secs {
             Property::SessionExpiry(s.expiry_secs).put(&mut out);
         }
-        Property::ReceiveMaximum(settings.inflight_max).put(&mut out);
+        Property::ReceiveMaximum(settings.receive_max()).put(&mut out);
         if settings.qos_max < QoS::ExactlyOnce {
             Property::MaximumQoS(settings.qos_max.bits()).put(&mut out); // [MQTT-3.2.2-9]
         }

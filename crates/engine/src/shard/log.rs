@@ -54,7 +54,7 @@ impl Shard {
         if !kept {
             pending.reason = Reason::QUOTA_EXCEEDED;
             let id = pending.id;
-            inflow.forget(id, now);
+            inflow.forget(id);
             if !v5 {
                 // 3.x cannot be told; without an answer the client sends it again.
                 let cause = "the log could not take the message";
