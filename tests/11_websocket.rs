@@ -253,6 +253,33 @@ fn a_browser_at_the_wrong_door() {
     broker.client(V311, "fine").ping();
 }
 
+/// A page of the broker's own host may connect, on whatever port it was served, and a program that
+/// names no origin; pages of other hosts may not, until the owner allows them (W09).
+#[test]
+fn pages_of_other_hosts() {
+    let knock = |broker: &Broker, origin: &str| {
+        let request = format!(
+            "GET /mqtt HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             Sec-WebSocket-Protocol: mqtt\r\nOrigin: {origin}\r\n\r\n",
+            broker.ws
+        );
+        let (_, head, _) = http(broker.ws, &request);
+        head.split(' ').nth(1).unwrap_or_default().to_owned()
+    };
+    let broker = Broker::start();
+    assert_eq!(knock(&broker, "http://127.0.0.1:18083"), "101");
+    for origin in ["https://tool.example", "null", "file://"] {
+        assert_eq!(knock(&broker, origin), "403", "{origin}");
+    }
+    let broker = Broker::with(&[
+        "listeners.ws.default.allowed_origins=[\"https://Tool.example/\", \"file://\"]",
+    ]);
+    assert_eq!(knock(&broker, "https://tool.example"), "101");
+    assert_eq!(knock(&broker, "file://"), "101");
+    assert_eq!(knock(&broker, "null"), "403");
+}
+
 /// Handshakes that are none: no key, another version, another method, headers without end (W04).
 /// (RFC 6455 4.2.1)
 #[test]

@@ -1,6 +1,6 @@
 //! From the configuration to what shards work with.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use engine::Settings;
 use protocol::QoS;
@@ -18,6 +18,8 @@ pub(crate) struct Limits {
     pub(crate) pending_bytes_max: usize,
     /// Per listener, in the order of the configuration.
     pub(crate) connections_max: Vec<(ListenerId, u32)>,
+    /// Web pages that may connect to a WebSocket listener, besides those of its own host.
+    pub(crate) origins: BTreeMap<ListenerId, Vec<String>>,
 }
 
 impl Limits {
@@ -31,6 +33,11 @@ impl Limits {
                 .listeners
                 .iter()
                 .map(|(id, l)| (id.clone(), l.max_connections.unwrap_or(u32::MAX)))
+                .collect(),
+            origins: config
+                .listeners
+                .iter()
+                .map(|(id, l)| (id.clone(), l.allowed_origins.clone()))
                 .collect(),
         }
     }

@@ -6,8 +6,8 @@
 use engine::{QueueFull, Strategy};
 
 use super::kind::{
-    Binds, Bytes, Choice, Count, Kind, Maybe, Place, Range, Ratio, Switch, Text, Time, Words,
-    allowed, built_in, checked,
+    Binds, Bytes, Choice, Count, Kind, Maybe, Origins, Place, Range, Ratio, Switch, Text, Time,
+    Words, allowed, built_in, checked,
 };
 use super::raw::Raw;
 use super::{Config, Lang};
@@ -46,6 +46,7 @@ macro_rules! section {
         $Section:ident, $sections:expr, $KEYS:ident, $place:path, $look:path;
         $(
             $name:ident: $kind:ty = $default:literal $([$min:literal, $max:literal])? $when:ident
+            $(only $only:literal)?
             $en:literal $zh:literal;
         )*
     ) => {
@@ -63,7 +64,7 @@ macro_rules! section {
 
         const $KEYS: &[Key] = &[ $(
             Key {
-                sections: $sections,
+                sections: sections!($sections $(, $only)?),
                 name: stringify!($name),
                 when: When::$when,
                 doc: [$en, $zh],
@@ -81,6 +82,16 @@ macro_rules! section {
                 },
             },
         )* ];
+    };
+}
+
+/// The sections of a key: all of the struct's, or the one that it names itself.
+macro_rules! sections {
+    ($all:expr) => {
+        $all
+    };
+    ($all:expr, $only:literal) => {
+        &[$only]
     };
 }
 
@@ -124,6 +135,9 @@ section! {
     max_connections: Maybe<Count<u32>> = "none" ["1", "100000000"] Restart
         "Connections at one time; further ones are closed at once."
         "最大同时连接数，超出的连接立即关闭。";
+    allowed_origins: Origins = "[]" Reload only "listeners.ws.*"
+        "Web pages that may connect, besides those of the broker's own host and programs that are no browsers."
+        "允许连接的网页来源；与服务器同主机的网页和非浏览器程序总是允许。";
 }
 
 section! {

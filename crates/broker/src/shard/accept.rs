@@ -16,7 +16,7 @@ use super::{
     conn::{Conn, Moving, Peer, Web},
     deadline::Deadlines,
 };
-use crate::{config::Transport, control::listeners::Bound};
+use crate::{config::Transport, control::listeners::Bound, settings::Limits};
 
 /// Connections taken in one pass.
 const ACCEPT_MAX: usize = 256;
@@ -66,6 +66,12 @@ impl Accepting {
         if let Some(listener) = self.listeners.get_mut(listener) {
             listener.due = true;
         }
+    }
+
+    /// Web pages that may connect to a listener.
+    pub(super) fn origins<'a>(&self, listener: u8, limits: &'a Limits) -> &'a [String] {
+        let id = self.listeners.get(usize::from(listener)).map(|l| &l.id);
+        id.and_then(|id| limits.origins.get(id)).map_or(&[], |o| o)
     }
 
     pub(super) fn stop(&mut self, poll: &Poll) {

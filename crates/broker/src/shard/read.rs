@@ -244,7 +244,9 @@ impl Worker {
         let before = request.len();
         request.extend_from_slice(bytes);
         self.forget_pending_bytes(slot, before);
-        match websocket::upgrade(&request, &self.ports) {
+        let listener = self.conns.get(slot)?.listener;
+        let origins = self.accepting.origins(listener, &self.limits);
+        match websocket::upgrade(&request, &self.ports, origins) {
             Ok(None) => {
                 self.count_pending_bytes(0, request.len());
                 self.conns.get_mut(slot)?.input = Some(Box::new(request));
