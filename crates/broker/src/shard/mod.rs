@@ -228,14 +228,14 @@ impl Worker {
                 }
             }
             Letter::Tail(entries) => self.engine.tail(now, &entries, conns),
+            Letter::Shed(entries) => self.engine.shed(&entries),
             Letter::FoundInLog {
                 session,
                 entries,
                 upto,
-                lost,
             } => {
                 self.engine
-                    .found_in_log(now, session, &entries, upto, lost, conns);
+                    .found_in_log(now, session, &entries, upto, conns);
             }
             Letter::Publish(topics) => {
                 for (topic, payload) in topics {
