@@ -66,7 +66,7 @@ fn one_round(address: SocketAddr, thread: u32, round: u32) {
     } else {
         conn.ping();
     }
-    if round % 16 == 0 {
+    if round.is_multiple_of(16) {
         conn.bye();
     } else {
         conn.send(&[0xE0, 0]);

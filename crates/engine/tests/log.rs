@@ -1,13 +1,13 @@
 //! Sessions and the shared log, with a shard as a value and the log played by the test.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use engine::{
     ConnId, Drop, Ending, Entry, Opened, Request, SessionId, Settings, Shard, Sink, Time,
 };
 
 #[derive(Default)]
-struct Outs(HashMap<u32, Vec<u8>>);
+struct Outs(BTreeMap<u32, Vec<u8>>);
 
 impl Sink for Outs {
     fn out(&mut self, conn: ConnId) -> &mut Vec<u8> {
@@ -21,7 +21,7 @@ const NOW: Time = Time(1000);
 
 /// A session of MQTT 3.1.1 that outlives its connection.
 fn open(shard: &mut Shard, outs: &mut Outs, conn: u32, name: &str) -> SessionId {
-    let len = u8::try_from(name.len()).unwrap();
+    let len = u8::try_from(name.len()).expect("short names");
     let mut bytes = vec![0x10, 12 + len, 0, 4];
     bytes.extend(b"MQTT\x04\x00\x00\x3c");
     bytes.extend([0, len]);
@@ -78,7 +78,7 @@ fn losses_are_counted_for_who_has_them() {
                 Request::Read { session, .. } => Some(session),
                 Request::Append { .. } => None,
             })
-            .last();
+            .next_back();
         if let Some(session) = session {
             shard.found_in_log(NOW, session, &entries[2..], 3, &mut outs);
         }
