@@ -92,9 +92,7 @@ impl Peer {
             port: peer.port().to_be_bytes(),
         }
     }
-}
 
-impl Peer {
     pub(super) fn ip(&self) -> IpAddr {
         Ipv6Addr::from(self.address).to_canonical()
     }
