@@ -125,7 +125,6 @@ fn without_sub_protocol() {
 /// Packets are cut into frames of one byte, and many are put into one frame: it makes no
 /// difference (W01). [MQTT-6.0.0-2] [3.1.1 MQTT-6.0.0-2]
 #[test]
-#[ignore = "fails, to be mended under issue 2"]
 fn cut_and_joined() {
     let broker = Broker::start();
     for version in BOTH {
@@ -232,7 +231,6 @@ fn frames_against_the_rules() {
 /// A browser asks the MQTT port, and the WebSocket port, for a page: it is told in plain words
 /// that this is no web server, instead of silence. (W06)
 #[test]
-#[ignore = "fails, to be mended under issue 2"]
 fn a_browser_at_the_wrong_door() {
     let broker = Broker::start();
     for address in [broker.tcp, broker.ws] {
@@ -243,9 +241,43 @@ fn a_browser_at_the_wrong_door() {
             assert!(head.starts_with("HTTP/1.1 "), "{address} {path}: {head:?}");
             let page = String::from_utf8_lossy(&rest).to_lowercase();
             assert!(page.contains("mqtt"), "{head}{page}");
+            assert!(page.contains("端口") && page.contains("port"), "{page}");
+            assert!(page.contains(&broker.tcp.port().to_string()), "{page}");
         }
     }
+    // A WebSocket client with the wrong path reads it too.
+    let (mut stream, head, mut rest) = handshake(broker.ws, "/mqqt", "mqtt");
+    let _ = stream.read_to_end(&mut rest);
+    assert!(head.starts_with("HTTP/1.1 404 "), "{head}");
+    assert!(String::from_utf8_lossy(&rest).contains("/mqtt"), "{rest:?}");
     broker.client(V311, "fine").ping();
+}
+
+/// A page of the broker's own host may connect, on whatever port it was served, and a program that
+/// names no origin; pages of other hosts may not, until the owner allows them (W09).
+#[test]
+fn pages_of_other_hosts() {
+    let knock = |broker: &Broker, origin: &str| {
+        let request = format!(
+            "GET /mqtt HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             Sec-WebSocket-Protocol: mqtt\r\nOrigin: {origin}\r\n\r\n",
+            broker.ws
+        );
+        let (_, head, _) = http(broker.ws, &request);
+        head.split(' ').nth(1).unwrap_or_default().to_owned()
+    };
+    let broker = Broker::start();
+    assert_eq!(knock(&broker, "http://127.0.0.1:18083"), "101");
+    for origin in ["https://tool.example", "null", "file://"] {
+        assert_eq!(knock(&broker, origin), "403", "{origin}");
+    }
+    let broker = Broker::with(&[
+        "listeners.ws.default.allowed_origins=[\"https://Tool.example/\", \"file://\"]",
+    ]);
+    assert_eq!(knock(&broker, "https://tool.example"), "101");
+    assert_eq!(knock(&broker, "file://"), "101");
+    assert_eq!(knock(&broker, "null"), "403");
 }
 
 /// Handshakes that are none: no key, another version, another method, headers without end (W04).

@@ -1,7 +1,11 @@
 //! What changes when the owner of the broker limits it: each limit is announced where the
 //! protocol can, and who does not keep to it hears the reason.
 
-use crate::wire::{BOTH, Broker, Connect, Kind, Publish, V5, V311, Will, prop, subscribe};
+use std::time::{Duration, Instant};
+
+use crate::wire::{
+    BOTH, Broker, Conn, Connect, Kind, Outcome, Publish, V5, V311, Will, ack, prop, subscribe,
+};
 
 /// QoS 2 is switched off: CONNACK says so, subscriptions of QoS 2 are still taken, publishing
 /// with QoS 2 and a will of QoS 2 are not. [MQTT-3.2.2-9] [MQTT-3.2.2-10] [MQTT-3.2.2-11]
@@ -166,7 +170,6 @@ fn too_many_subscriptions() {
 /// Queues that run over may end the connection instead of dropping: then with 0x97.
 /// (4.9, non-normative)
 #[test]
-#[ignore = "fails, to be mended under issue 2"]
 fn queue_full_disconnects() {
     let settings = [
         "mqtt.max_inflight=2",
@@ -184,4 +187,63 @@ fn queue_full_disconnects() {
     lazy.read_publish();
     lazy.expect_closed_for(0x97);
     speaker.ping();
+}
+
+/// A client that never releases its QoS 2 messages may have so many of them, and no more: version 5
+/// is told the number as Receive Maximum, both are closed at the next. A PUBREL makes room, and the
+/// same id again is no further one. [MQTT-3.3.4-7] [MQTT-3.3.4-8]
+#[test]
+fn too_many_without_pubrel() {
+    let broker = Broker::with(&["mqtt.max_awaiting_rel=2"]);
+    for version in BOTH {
+        let (mut conn, connack) = broker.connect_told(&Connect::new(version, "hoarder"));
+        if version == V5 {
+            assert_eq!(connack.props.number(prop::RECEIVE_MAXIMUM), Some(2));
+        }
+        let start = |conn: &mut Conn, id| {
+            conn.send(&Publish::new("hoard", "x").qos2(id).bytes(version));
+            assert_eq!(conn.read_kind(Kind::PubRec).id, id);
+        };
+        start(&mut conn, 1);
+        start(&mut conn, 2);
+        start(&mut conn, 2);
+        conn.send(&ack(0x62, 1));
+        conn.read_kind(Kind::PubComp);
+        start(&mut conn, 3);
+        conn.send(&Publish::new("hoard", "x").qos2(4).bytes(version));
+        conn.expect_closed_for(0x93);
+    }
+}
+
+/// A QoS 2 id whose PUBREL never comes is forgotten in the end while the client is connected, too.
+/// (4.3.3, reason 0x92)
+#[test]
+fn unreleased_ids_are_forgotten() {
+    let broker = Broker::with(&["mqtt.await_rel_timeout=1s"]);
+    let mut conn = broker.v5("forgetful");
+    conn.send(&Publish::new("forget", "x").qos2(7).bytes(V5));
+    conn.read_kind(Kind::PubRec);
+    let quiet = conn.read_by(Instant::now() + Duration::from_millis(2300));
+    assert!(matches!(quiet, Outcome::Late), "{quiet:?}");
+    conn.send(&ack(0x62, 7));
+    let done = conn.read_kind(Kind::PubComp);
+    assert_eq!((done.id, done.code), (7, 0x92));
+}
+
+/// Response Information is for those who ask, where there is some. [MQTT-3.1.2-28]
+#[test]
+fn response_information() {
+    let broker = Broker::with(&["mqtt.response_information=answers/here"]);
+    for (asks, due) in [
+        (None, None),
+        (Some(0), None),
+        (Some(1), Some("answers/here")),
+    ] {
+        let mut connect = Connect::new(V5, "asking");
+        if let Some(asks) = asks {
+            connect = connect.prop(prop::byte(prop::REQUEST_RESPONSE_INFORMATION, asks));
+        }
+        let (_, connack) = broker.connect_told(&connect);
+        assert_eq!(connack.props.text(prop::RESPONSE_INFORMATION), due);
+    }
 }

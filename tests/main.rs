@@ -14,6 +14,8 @@
 
 #[path = "01_connect.rs"]
 mod connect;
+#[path = "16_handover.rs"]
+mod handover;
 #[path = "10_hostile.rs"]
 mod hostile;
 #[path = "15_limits.rs"]

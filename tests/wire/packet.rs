@@ -100,6 +100,7 @@ fn judge(whole: &[u8], header: usize, version: Version) -> Packet {
         assert_eq!(flags, due, "reserved flags [MQTT-2.1.3-1] in {whole:02x?}");
     }
     let mut body = Body {
+        whole,
         bytes: &whole[header..],
         kind: whole[0] >> 4,
     };
@@ -192,6 +193,8 @@ fn legal_codes(kind: Kind, v5: bool) -> &'static [u8] {
 }
 
 struct Body<'a> {
+    /// For the words of a failure.
+    whole: &'a [u8],
     bytes: &'a [u8],
     kind: u8,
 }
@@ -200,7 +203,8 @@ impl<'a> Body<'a> {
     fn take(&mut self, n: usize) -> &'a [u8] {
         assert!(
             n <= self.bytes.len(),
-            "a length runs past the end of the packet"
+            "a length runs past the end of the packet: {:02x?}",
+            self.whole
         );
         let (head, tail) = self.bytes.split_at(n);
         self.bytes = tail;
@@ -270,6 +274,7 @@ impl<'a> Body<'a> {
     fn properties(&mut self) -> Props {
         let n = self.varint() as usize;
         let mut block = Body {
+            whole: self.whole,
             bytes: self.take(n),
             kind: self.kind,
         };

@@ -76,7 +76,7 @@ pub type TailSink<M> = Box<dyn Fn(Arc<[Entry<M>]>) + Send + Sync>;
 /// The shared log.
 ///
 /// Bounded in bytes per shard: the oldest entries make room for new ones and are counted in
-/// [`Bounds::dropped`]. A reader whose cursor is behind [`Bounds::first`] has lost the entries
+/// [`Bounds::dropped`] and handed to [`Log::shed`]. A reader whose cursor is behind [`Bounds::first`] has lost the entries
 /// between, like one whose queue was full.
 pub trait Log<M: Message>: Send + Sync {
     /// The number of shards, at least 1. It never changes for one log.
@@ -104,6 +104,11 @@ pub trait Log<M: Message>: Send + Sync {
     /// quarantined as damaged). Never calls with an empty batch. One per node and shard is
     /// intended, not one per session. A backend that loses its connection resumes by itself.
     fn tail(&self, shard: u16, after: u64, sink: TailSink<M>) -> Guard;
+
+    /// Everything that is lost to the limit of bytes from now on, in log order, each entry once: who
+    /// counts losses has to know whose they were. Called after the tails saw the entry. A backend
+    /// whose store does not say what it drops never calls.
+    fn shed(&self, shard: u16, sink: TailSink<M>) -> Guard;
 
     /// Reads the entries in `after < seq <= upto` whose topic matches one of `filters`, at most
     /// `max` of them. It may stop early to bound its work: [`Replay::upto`] tells how far it

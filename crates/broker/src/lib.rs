@@ -66,6 +66,10 @@ impl StartError {
     }
 }
 
+fn refused(what: &'static str) -> impl FnOnce(io::Error) -> StartError {
+    move |source| StartError::System { what, source }
+}
+
 /// Starts all listeners and shards, or nothing.
 ///
 /// # Errors
@@ -80,10 +84,7 @@ pub fn start(config: Config) -> Result<Handle, StartError> {
         .collect();
     let ports = listeners::ports(&bound);
     let limits = Arc::new(settings::Limits::new(&config));
-    let (post, polls) = Post::new(count).map_err(|source| StartError::System {
-        what: "event queue",
-        source,
-    })?;
+    let (post, polls) = Post::new(count).map_err(refused("event queue"))?;
     let post = Arc::new(post);
     let log = log::memory(&post);
     let epoch = Instant::now();
@@ -105,23 +106,13 @@ pub fn start(config: Config) -> Result<Handle, StartError> {
             // Shard 0 accepts and reads up to CONNECT; then the socket moves to its session's home.
             listeners: bound.take().unwrap_or_default(),
         };
-        let worker = Worker::new(parts).map_err(|source| StartError::System {
-            what: "listener registration",
-            source,
-        })?;
+        let worker = Worker::new(parts).map_err(refused("listener registration"))?;
         let thread = std::thread::Builder::new().name(format!("shard-{id}"));
         let spawned = thread.spawn(move || worker.run());
-        workers.push(spawned.map_err(|source| StartError::System {
-            what: "thread",
-            source,
-        })?);
+        workers.push(spawned.map_err(refused("thread"))?);
     }
-    let sys = sys::Publisher::start(&post, config.mqtt.sys_interval, epoch).map_err(|source| {
-        StartError::System {
-            what: "thread",
-            source,
-        }
-    })?;
+    let sys =
+        sys::Publisher::start(&post, config.mqtt.sys_interval, epoch).map_err(refused("thread"))?;
     Ok(Handle {
         listeners: addresses,
         post,

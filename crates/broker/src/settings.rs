@@ -1,6 +1,6 @@
 //! From the configuration to what shards work with.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use engine::Settings;
 use protocol::QoS;
@@ -18,6 +18,8 @@ pub(crate) struct Limits {
     pub(crate) pending_bytes_max: usize,
     /// Per listener, in the order of the configuration.
     pub(crate) connections_max: Vec<(ListenerId, u32)>,
+    /// Web pages that may connect to a WebSocket listener, besides those of its own host.
+    pub(crate) origins: BTreeMap<ListenerId, Vec<String>>,
 }
 
 impl Limits {
@@ -31,6 +33,11 @@ impl Limits {
                 .listeners
                 .iter()
                 .map(|(id, l)| (id.clone(), l.max_connections.unwrap_or(u32::MAX)))
+                .collect(),
+            origins: config
+                .listeners
+                .iter()
+                .map(|(id, l)| (id.clone(), l.allowed_origins.clone()))
                 .collect(),
         }
     }
@@ -78,6 +85,7 @@ pub(crate) fn engine(config: &Config, shards: u16) -> Settings {
         queue_full: mqtt.queue_full,
         session_expiry_secs: secs(mqtt.session_expiry),
         session_expiry_secs_max: secs(mqtt.max_session_expiry),
+        awaiting_rel_max: mqtt.max_awaiting_rel,
         await_rel_millis: millis(mqtt.await_rel_timeout),
         upgrade_qos: mqtt.upgrade_qos,
         slow_grace_millis: millis(mqtt.slow_grace),
@@ -86,7 +94,7 @@ pub(crate) fn engine(config: &Config, shards: u16) -> Settings {
         retained_bytes_max: share(mqtt.max_retained_bytes),
         retained_payload_max: mqtt.max_retained_size.map_or(usize::MAX, |n| n as usize),
         out_bytes_max: mqtt.max_out_buffer,
-        response_information: None,
+        response_information: mqtt.response_information.clone().map(Into::into),
     }
 }
 

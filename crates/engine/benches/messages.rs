@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use engine::{Close, ConnId, Opened, Received, SessionId, Settings, Shard, Sink, Time};
+use engine::{ConnId, Ending, Opened, Received, SessionId, Settings, Shard, Sink, Time};
 use protocol::{Limits, PacketId, QoS, Reason, Version, frame, kind, packet::ack::AckKind};
 
 const PAIRS: usize = 10;
@@ -42,8 +42,8 @@ impl Sink for Outs {
         &mut self.0[conn.0 as usize]
     }
 
-    fn close(&mut self, _: ConnId, why: Close) {
-        panic!("closed: {}", why.cause);
+    fn close(&mut self, _: ConnId, why: Ending) {
+        panic!("closed: {why:?}");
     }
 }
 

@@ -19,9 +19,10 @@ pub use limits::{QueueFull, Settings, Strategy};
 pub use message::{Message, SessionRef};
 pub use metrics::{Counter, Drop, Metrics};
 pub use shard::{
-    Batch, Close, ConnId, Entry, Join, LEFT, Mail, Opened, Received, Request, SessionId, Shard,
-    Sink,
+    Batch, Close, ConnId, Ending, Entry, Join, Mail, Opened, Presence, Received, Request,
+    SessionId, Shard, Sink,
 };
+pub use slab::Slab;
 
 /// Milliseconds since an epoch that all shards of one process share.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Hash)]

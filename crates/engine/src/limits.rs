@@ -54,6 +54,8 @@ pub struct Settings {
     /// Session Expiry Interval of a 3.x client with Clean Session 0.
     pub session_expiry_secs: u32,
     pub session_expiry_secs_max: u32,
+    /// QoS 2 messages of a client that may wait for its PUBREL.
+    pub awaiting_rel_max: u16,
     pub await_rel_millis: u64,
     pub upgrade_qos: bool,
     /// How long one slow receiver may hold back its publishers in any ten seconds.
@@ -93,6 +95,14 @@ pub const SHARDS_MAX: u16 = 32;
 /// Ids kept in the in-flight ring before an unacknowledged oldest is set aside.
 pub const RING_MAX: usize = 4096;
 
+impl Settings {
+    /// The Receive Maximum that we announce: QoS 2 messages are among what it counts.
+    #[must_use]
+    pub fn receive_max(&self) -> u16 {
+        self.inflight_max.min(self.awaiting_rel_max)
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -115,6 +125,7 @@ impl Default for Settings {
             queue_full: QueueFull::DropOldest,
             session_expiry_secs: 7 * 86_400,
             session_expiry_secs_max: 7 * 86_400,
+            awaiting_rel_max: 1024,
             await_rel_millis: 300_000,
             upgrade_qos: false,
             slow_grace_millis: 100,

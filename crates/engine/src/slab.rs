@@ -3,8 +3,9 @@
 
 const CHUNK: usize = 256;
 
+/// Values under numbers that stay theirs until they are removed; then the number is used again.
 #[derive(Debug)]
-pub(crate) struct Slab<T> {
+pub struct Slab<T> {
     chunks: Vec<Vec<Option<T>>>,
     free: Vec<u32>,
     len: usize,
@@ -21,7 +22,9 @@ impl<T> Default for Slab<T> {
 }
 
 impl<T> Slab<T> {
-    pub(crate) fn insert(&mut self, value: T) -> u32 {
+    /// # Panics
+    /// Beyond 2^32 entries: all callers are bounded far below.
+    pub fn insert(&mut self, value: T) -> u32 {
         self.len += 1;
         if let Some(key) = self.free.pop() {
             let (chunk, at) = place(key);
@@ -34,22 +37,23 @@ impl<T> Slab<T> {
         let chunk = self.chunks.len() - 1;
         self.chunks[chunk].push(Some(value));
         u32::try_from(chunk * CHUNK + self.chunks[chunk].len() - 1)
-            .expect("fewer than 2^32 entries: bounded by sessions_max and subscriptions_max")
+            .expect("sessions, subscriptions and connections are bounded below 2^32")
     }
 
     #[inline]
-    pub(crate) fn get(&self, key: u32) -> Option<&T> {
+    #[must_use]
+    pub fn get(&self, key: u32) -> Option<&T> {
         let (chunk, at) = place(key);
         self.chunks.get(chunk)?.get(at)?.as_ref()
     }
 
     #[inline]
-    pub(crate) fn get_mut(&mut self, key: u32) -> Option<&mut T> {
+    pub fn get_mut(&mut self, key: u32) -> Option<&mut T> {
         let (chunk, at) = place(key);
         self.chunks.get_mut(chunk)?.get_mut(at)?.as_mut()
     }
 
-    pub(crate) fn remove(&mut self, key: u32) -> Option<T> {
+    pub fn remove(&mut self, key: u32) -> Option<T> {
         let (chunk, at) = place(key);
         let value = self.chunks.get_mut(chunk)?.get_mut(at)?.take()?;
         self.len -= 1;
@@ -61,12 +65,18 @@ impl<T> Slab<T> {
         Some(value)
     }
 
-    pub(crate) fn len(&self) -> usize {
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.len
     }
 
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// Keys in use, ascending.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = u32> {
+    pub fn keys(&self) -> impl Iterator<Item = u32> {
         self.chunks.iter().enumerate().flat_map(|(c, chunk)| {
             chunk
                 .iter()

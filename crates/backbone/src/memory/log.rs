@@ -33,6 +33,7 @@ struct Shard<M: Message> {
     bytes_max: u64,
     dropped: u64,
     tails: Sinks<TailSink<M>>,
+    sheds: Sinks<TailSink<M>>,
 }
 
 impl<M: Message> Log<M> {
@@ -85,6 +86,10 @@ impl<M: Message> crate::Log<M> for Log<M> {
             shard.tails.iter().for_each(|tail| tail(Arc::clone(&fresh)));
         }
         let old = shard.shed();
+        if !old.is_empty() && !shard.sheds.is_empty() {
+            let lost: Arc<[_]> = old.iter().map(|slot| slot.entry.clone()).collect();
+            shard.sheds.iter().for_each(|sink| sink(Arc::clone(&lost)));
+        }
         drop(shard);
         drop(old);
         done(Ok(positions));
@@ -104,6 +109,15 @@ impl<M: Message> crate::Log<M> for Log<M> {
         drop(state);
         Guard::new(move || {
             let sink = lock(&shard).tails.remove(number);
+            drop(sink);
+        })
+    }
+
+    fn shed(&self, shard: u16, sink: TailSink<M>) -> Guard {
+        let shard = Arc::clone(self.shard(shard));
+        let number = lock(&shard).sheds.add(sink);
+        Guard::new(move || {
+            let sink = lock(&shard).sheds.remove(number);
             drop(sink);
         })
     }
@@ -168,6 +182,7 @@ impl<M: Message> Shard<M> {
             bytes_max,
             dropped: 0,
             tails: Sinks::new(),
+            sheds: Sinks::new(),
         }
     }
 

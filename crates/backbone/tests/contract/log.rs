@@ -263,8 +263,8 @@ pub(crate) fn trim_and_bounds<F: Fixture>() {
     assert_eq!(bounds(&*log, 1).first, 1, "other shards are untouched");
 }
 
-/// Over the limit the oldest make room and are counted; what is left is whole, and a tail has
-/// seen them all.
+/// Over the limit the oldest make room, are counted and handed over; what is left is whole, and a
+/// tail has seen them all.
 pub(crate) fn bytes_are_bounded<F: Fixture>() {
     const MAX: u64 = 64 << 10;
     let fixture = F::new(&Spec {
@@ -273,6 +273,14 @@ pub(crate) fn bytes_are_bounded<F: Fixture>() {
     });
     let log = fixture.node().log;
     let (_guard, entries) = tail(&*log, 0, 0);
+    let (sender, shed) = std::sync::mpsc::channel();
+    let sink = move |batch: std::sync::Arc<[backbone::Entry<crate::Text>]>| {
+        for entry in batch.iter() {
+            // The receiver is gone when the test has failed.
+            let _ = sender.send(entry.pos.seq);
+        }
+    };
+    let _shed_guard = log.shed(0, Box::new(sink));
     let body = "x".repeat(1_023);
     for _ in 0..40 {
         append(&*log, 0, (0..16).map(|_| record("t", &body)).collect());
@@ -290,6 +298,11 @@ pub(crate) fn bytes_are_bounded<F: Fixture>() {
         (kept.first..=640).collect::<Vec<_>>()
     );
     assert!((1..=640).eq((1..=640).map(|_| next(&entries).pos.seq)));
+    let told: Vec<_> = shed.try_iter().collect();
+    assert!(
+        !F::EXACT || told == (1..kept.first).collect::<Vec<_>>(),
+        "{told:?}"
+    );
 }
 
 /// The identity of a QoS 2 message is stored once, inside one batch, over batches and from

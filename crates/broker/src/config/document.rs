@@ -21,6 +21,7 @@ pub fn document() -> String {
     let mut text = HEAD.to_owned();
     for keys in TABLE {
         for section in keys.first().map_or(&[][..], |key| key.sections) {
+            let keys = keys.iter().filter(|key| key.sections.contains(section));
             let section = section.replace('*', "default");
             text.push('\n');
             if !section.is_empty() {

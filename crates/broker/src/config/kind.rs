@@ -271,6 +271,67 @@ impl Kind for Place {
     }
 }
 
+/// Where web pages come from: the values of a browser's Origin header, in small letters.
+pub struct Origins;
+
+impl Origins {
+    fn one(raw: &Raw) -> Option<String> {
+        let Raw::Text(text) = raw else { return None };
+        let text = text.trim().trim_end_matches('/').to_ascii_lowercase();
+        let host = text.split_once("://").map(|(_, host)| host);
+        if host.is_some_and(|h| !h.is_empty() && !h.contains(['/', '*', '@', ' '])) {
+            return Some(text);
+        }
+        // A local file's has no host, so it is all slashes at its end.
+        match text.as_str() {
+            "file:" => Some("file://".to_owned()),
+            "*" | "null" => Some(text),
+            _ => None,
+        }
+    }
+}
+
+impl Kind for Origins {
+    type Out = Vec<String>;
+    fn read(raw: &Raw) -> Option<Vec<String>> {
+        match raw {
+            Raw::List(items) => items.iter().map(Self::one).collect(),
+            _ => Self::one(raw).map(|origin| vec![origin]),
+        }
+    }
+    fn show(value: &Vec<String>) -> String {
+        let items: Vec<String> = value.iter().map(|origin| quoted(origin)).collect();
+        format!("[{}]", items.join(", "))
+    }
+    fn form(lang: Lang) -> String {
+        say(
+            lang,
+            "an origin such as \"https://tool.example\", \"file://\", \"null\", or \"*\" for any, or a list of these",
+            "来源（例如 \"https://tool.example\"、\"file://\"、\"null\"，\"*\" 表示任意），或它们的列表",
+        )
+    }
+}
+
+/// Text that MQTT can carry.
+pub struct Text;
+
+impl Kind for Text {
+    type Out = String;
+    fn read(raw: &Raw) -> Option<String> {
+        let fits = |text: &str| (1..=65_535).contains(&text.len()) && !text.contains('\0');
+        match raw {
+            Raw::Text(text) if fits(text) => Some(text.clone()),
+            _ => None,
+        }
+    }
+    fn show(value: &String) -> String {
+        quoted(value)
+    }
+    fn form(lang: Lang) -> String {
+        say(lang, "a text", "文本")
+    }
+}
+
 /// Addresses to listen on. A port alone means all interfaces, both address families.
 pub struct Binds;
 

@@ -175,7 +175,7 @@ impl Config {
         for keys in TABLE {
             for section in keys.first().map_or(&[][..], |key| key.sections) {
                 for place in self.places(section) {
-                    for key in keys {
+                    for key in keys.iter().filter(|key| key.sections.contains(section)) {
                         let path: Vec<String> =
                             place.iter().cloned().chain([key.name.to_owned()]).collect();
                         if let Some(value) = (key.show)(self, &path) {

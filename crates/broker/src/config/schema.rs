@@ -6,8 +6,8 @@
 use engine::{QueueFull, Strategy};
 
 use super::kind::{
-    Binds, Bytes, Choice, Count, Kind, Maybe, Place, Range, Ratio, Switch, Time, Words, allowed,
-    built_in, checked,
+    Binds, Bytes, Choice, Count, Kind, Maybe, Origins, Place, Range, Ratio, Switch, Text, Time,
+    Words, allowed, built_in, checked,
 };
 use super::raw::Raw;
 use super::{Config, Lang};
@@ -46,6 +46,7 @@ macro_rules! section {
         $Section:ident, $sections:expr, $KEYS:ident, $place:path, $look:path;
         $(
             $name:ident: $kind:ty = $default:literal $([$min:literal, $max:literal])? $when:ident
+            $(only $only:literal)?
             $en:literal $zh:literal;
         )*
     ) => {
@@ -63,7 +64,7 @@ macro_rules! section {
 
         const $KEYS: &[Key] = &[ $(
             Key {
-                sections: $sections,
+                sections: sections!($sections $(, $only)?),
                 name: stringify!($name),
                 when: When::$when,
                 doc: [$en, $zh],
@@ -81,6 +82,16 @@ macro_rules! section {
                 },
             },
         )* ];
+    };
+}
+
+/// The sections of a key: all of the struct's, or the one that it names itself.
+macro_rules! sections {
+    ($all:expr) => {
+        $all
+    };
+    ($all:expr, $only:literal) => {
+        &[$only]
     };
 }
 
@@ -124,6 +135,9 @@ section! {
     max_connections: Maybe<Count<u32>> = "none" ["1", "100000000"] Restart
         "Connections at one time; further ones are closed at once."
         "最大同时连接数，超出的连接立即关闭。";
+    allowed_origins: Origins = "[]" Reload only "listeners.ws.*"
+        "Web pages that may connect, besides those of the broker's own host and programs that are no browsers."
+        "允许连接的网页来源；与服务器同主机的网页和非浏览器程序总是允许。";
 }
 
 section! {
@@ -169,8 +183,8 @@ section! {
         "QoS 2 messages of a client that wait for its PUBREL."
         "等待客户端 PUBREL 的 QoS 2 消息数。";
     await_rel_timeout: Time = "300s" ["1s", "7d"] Reload
-        "How long one waits for its PUBREL."
-        "等待 PUBREL 的最长时间。";
+        "How long one waits for its PUBREL, at least; it is forgotten before twice that time."
+        "至少等待 PUBREL 的时间；不超过两倍后即遗忘。";
     upgrade_qos: Switch = "false" Reload
         "Deliver with the subscription's QoS even where the message was published with a lower one."
         "消息 QoS 低于订阅 QoS 时，按订阅的 QoS 投递。";
@@ -234,6 +248,9 @@ section! {
     max_retained_size: Maybe<Bytes<u32>> = "none" ["1", "256MB"] Reload
         "Largest payload that may be retained."
         "单条保留消息的最大负载。";
+    response_information: Maybe<Text> = "none" Reload
+        "Told to 5.0 clients that ask for response information: the start of topics for their answers."
+        "MQTT 5.0 客户端请求响应信息时告知的内容：其响应主题的前缀。";
     sys_interval: Time = "10s" ["0s", "1h"] Reload
         "Time between two publications of $SYS topics; 0s for none."
         "发布 $SYS 主题的间隔；0s 表示不发布。";

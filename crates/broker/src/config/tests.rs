@@ -205,6 +205,46 @@ fn further_listeners() {
     );
 }
 
+/// Origins are written as browsers write them, and only where web pages connect.
+#[test]
+fn origins_of_pages() {
+    let set = |value: &str| {
+        sources(
+            &[],
+            &[&format!("listeners.ws.default.allowed_origins={value}")],
+        )
+    };
+    let pages = |value: &str| {
+        let config = set(value).unwrap().config;
+        config
+            .listeners
+            .into_values()
+            .next_back()
+            .unwrap()
+            .allowed_origins
+    };
+    assert_eq!(pages("[]"), [""; 0]);
+    assert_eq!(
+        pages("https://Tool.example:8443/"),
+        ["https://tool.example:8443"]
+    );
+    assert_eq!(
+        pages(r#"["*", "null", "file:///"]"#),
+        ["*", "null", "file://"]
+    );
+    for bad in [
+        "tool.example",
+        "https://",
+        "https://a/b",
+        "https://*.a",
+        "7",
+        "",
+    ] {
+        assert!(set(bad).is_err(), "{bad}");
+    }
+    assert!(sources(&[], &["listeners.tcp.default.allowed_origins=*"]).is_err());
+}
+
 #[test]
 fn sections_of_later_versions_warn_once_each() {
     let text = "[listeners.ssl.default]\nbind = 8883\ncert = \"a\"\n[listeners.wss.default]\n\

@@ -63,6 +63,8 @@ pub(crate) fn ports(bound: &[Bound]) -> Ports {
     Ports {
         mqtt: port(Transport::Tcp),
         websocket: port(Transport::WebSocket),
+        // None is built in yet.
+        dashboard: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use backbone::{Backend, Error, Guard, NodeId, Record, memory};
+use backbone::{Backend, Error, Guard, NodeId, Record, TailSink, memory};
 use engine::{Message, Request, SessionRef};
 
 use crate::shard::{Letter, Post};
@@ -34,12 +34,20 @@ impl backbone::Message for Stored {
     }
 }
 
+/// The same as the engine sees it.
+fn entry(e: &backbone::Entry<Stored>) -> engine::Entry {
+    engine::Entry {
+        position: e.pos.seq,
+        message: e.msg.0.clone(),
+    }
+}
+
 /// A handle to the log, cloned for each shard.
 #[derive(Clone)]
 pub(crate) struct Log {
     backend: Backend<Stored>,
     post: Arc<Post>,
-    _tail: Arc<Guard>,
+    _guards: Arc<[Guard; 2]>,
 }
 
 /// The log in memory: nothing outlives the process.
@@ -50,25 +58,24 @@ pub(crate) fn memory(post: &Arc<Post>) -> Log {
         ..memory::Options::default()
     };
     let backend = memory::Hub::new(&options).node(NodeId(1));
-    let to = post.clone();
-    let sink = move |batch: Arc<[backbone::Entry<Stored>]>| {
-        let entries: Arc<[engine::Entry]> = batch
-            .iter()
-            .map(|e| engine::Entry {
-                position: e.pos.seq,
-                message: e.msg.0.clone(),
-            })
-            .collect();
-        for shard in 0..to.count() {
-            to.send(shard, Letter::Tail(entries.clone()));
-        }
-    };
-    let tail = backend.log.tail(SHARD, 0, Box::new(sink));
+    let tail = backend.log.tail(SHARD, 0, to_all(post, Letter::Tail));
+    let shed = backend.log.shed(SHARD, to_all(post, Letter::Shed));
     Log {
         backend,
         post: post.clone(),
-        _tail: Arc::new(tail),
+        _guards: Arc::new([tail, shed]),
     }
+}
+
+/// Hands each batch to every shard, as this letter.
+fn to_all(post: &Arc<Post>, letter: fn(Arc<[engine::Entry]>) -> Letter) -> TailSink<Stored> {
+    let to = post.clone();
+    Box::new(move |batch: Arc<[backbone::Entry<Stored>]>| {
+        let entries: Arc<[engine::Entry]> = batch.iter().map(entry).collect();
+        for shard in 0..to.count() {
+            to.send(shard, letter(entries.clone()));
+        }
+    })
 }
 
 impl Log {
@@ -112,37 +119,23 @@ impl Log {
 
     fn read(&self, shard: u16, session: SessionRef, after: u64, filters: Vec<String>, max: usize) {
         let post = self.post.clone();
-        let log = self.backend.log.clone();
-        let bounds = move |bounds: Result<backbone::Bounds, Error>| {
-            // What was trimmed before this session had read it; other sessions' messages among it.
-            let lost = bounds.map_or(0, |b| b.first.saturating_sub(after + 1));
-            let answer = move |found: Result<backbone::Replay<Stored>, Error>| {
-                let (entries, upto) = match found {
-                    Ok(replay) => (replay.entries, replay.upto),
-                    Err(error) => {
-                        tracing::error!("the log could not be read: {error}");
-                        (Vec::new(), after)
-                    }
-                };
-                let entries = entries
-                    .into_iter()
-                    .map(|e| engine::Entry {
-                        position: e.pos.seq,
-                        message: e.msg.0.clone(),
-                    })
-                    .collect();
-                post.send(
-                    shard,
-                    Letter::FoundInLog {
-                        session,
-                        entries,
-                        upto,
-                        lost,
-                    },
-                );
+        let answer = move |found: Result<backbone::Replay<Stored>, Error>| {
+            let (entries, upto) = match found {
+                Ok(replay) => (replay.entries, replay.upto),
+                Err(error) => {
+                    tracing::error!("the log could not be read: {error}");
+                    (Vec::new(), after)
+                }
             };
-            log.replay(SHARD, filters, after, u64::MAX, max, Box::new(answer));
+            let entries = entries.iter().map(entry).collect();
+            let found = Letter::FoundInLog {
+                session,
+                entries,
+                upto,
+            };
+            post.send(shard, found);
         };
-        self.backend.log.bounds(SHARD, Box::new(bounds));
+        let log = &self.backend.log;
+        log.replay(SHARD, filters, after, u64::MAX, max, Box::new(answer));
     }
 }

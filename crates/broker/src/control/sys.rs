@@ -58,6 +58,7 @@ impl Publisher {
 }
 
 fn run(post: &Post, shared: &(Mutex<State>, Condvar), epoch: Instant) {
+    let mut peak = 0;
     let mut state = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
     while !state.stopped {
         let interval = state.interval;
@@ -66,7 +67,7 @@ fn run(post: &Post, shared: &(Mutex<State>, Condvar), epoch: Instant) {
             continue;
         }
         drop(state);
-        publish(post, epoch.elapsed());
+        publish(post, epoch.elapsed(), &mut peak);
         state = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
         let unchanged = |s: &mut State| !s.stopped && s.interval == interval;
         let waited = shared.1.wait_timeout_while(state, interval, unchanged);
@@ -74,10 +75,12 @@ fn run(post: &Post, shared: &(Mutex<State>, Condvar), epoch: Instant) {
     }
 }
 
-fn publish(post: &Post, uptime: Duration) {
+/// `peak` is the most connections that any publication has seen, as mosquitto counts it.
+fn publish(post: &Post, uptime: Duration, peak: &mut u64) {
     let all = post.metrics();
+    *peak = all.connections.max(*peak);
     let mut topics = Vec::new();
-    for (name, value) in mosquitto(&all, uptime) {
+    for (name, value) in mosquitto(&all, uptime, *peak) {
         topics.push((format!("$SYS/broker/{name}"), value));
     }
     for (name, value) in emqx(&all, uptime) {
@@ -88,7 +91,7 @@ fn publish(post: &Post, uptime: Duration) {
 }
 
 /// Names of mosquitto's `$SYS/broker`.
-fn mosquitto(m: &Metrics, uptime: Duration) -> Vec<(&'static str, String)> {
+fn mosquitto(m: &Metrics, uptime: Duration, peak: u64) -> Vec<(&'static str, String)> {
     let online = m.connections;
     vec![
         (
@@ -98,6 +101,7 @@ fn mosquitto(m: &Metrics, uptime: Duration) -> Vec<(&'static str, String)> {
         ("uptime", format!("{} seconds", uptime.as_secs())),
         ("clients/total", m.sessions.to_string()),
         ("clients/connected", online.to_string()),
+        ("clients/maximum", peak.to_string()),
         (
             "clients/disconnected",
             m.sessions.saturating_sub(online).to_string(),

@@ -1,7 +1,6 @@
 //! New connections: taken by shard 0, bounded until they have sent their CONNECT.
 
 use std::{
-    collections::VecDeque,
     fs::File,
     io,
     time::{Duration, Instant},
@@ -15,8 +14,9 @@ use mio::{
 use super::{
     LISTENERS, Worker,
     conn::{Conn, Moving, Peer, Web},
+    deadline::Deadlines,
 };
-use crate::{config::Transport, control::listeners::Bound};
+use crate::{config::Transport, control::listeners::Bound, settings::Limits};
 
 /// Connections taken in one pass.
 const ACCEPT_MAX: usize = 256;
@@ -26,9 +26,8 @@ const RETRY: Duration = Duration::from_millis(100);
 /// The listeners, and the connections that have still to say who they are.
 pub(super) struct Accepting {
     listeners: Vec<Listener>,
-    /// In the order of their deadlines.
-    pub(super) pending: VecDeque<(Instant, u32)>,
-    pub(super) pending_count: usize,
+    /// Until when they have to.
+    pending: Deadlines,
     pub(super) pending_bytes: usize,
     /// Given up for a moment when no descriptor is left, to close a waiting connection at once.
     spare: Option<File>,
@@ -56,8 +55,7 @@ impl Accepting {
         }
         Ok(Self {
             listeners,
-            pending: VecDeque::new(),
-            pending_count: 0,
+            pending: Deadlines::default(),
             pending_bytes: 0,
             spare: spare(),
             retry_at: None,
@@ -68,6 +66,12 @@ impl Accepting {
         if let Some(listener) = self.listeners.get_mut(listener) {
             listener.due = true;
         }
+    }
+
+    /// Web pages that may connect to a listener.
+    pub(super) fn origins<'a>(&self, listener: u8, limits: &'a Limits) -> &'a [String] {
+        let id = self.listeners.get(usize::from(listener)).map(|l| &l.id);
+        id.and_then(|id| limits.origins.get(id)).map_or(&[], |o| o)
     }
 
     pub(super) fn stop(&mut self, poll: &Poll) {
@@ -84,8 +88,7 @@ impl Accepting {
             return Duration::ZERO;
         }
         let now = Instant::now();
-        let first = self.pending.front().map(|(at, _)| *at);
-        [first, self.retry_at]
+        [self.pending.next(), self.retry_at]
             .into_iter()
             .flatten()
             .map(|at| at.saturating_duration_since(now))
@@ -150,7 +153,7 @@ impl Worker {
             );
             return;
         }
-        if self.accepting.pending_count >= self.limits.pending_max {
+        if self.accepting.pending.len() >= self.limits.pending_max {
             self.close_oldest_pending("too many connections without CONNECT (mqtt.max_pending)");
         }
         // Small answers must not wait for each other; a failure only costs latency.
@@ -165,9 +168,8 @@ impl Worker {
             return;
         };
         self.post.opened(at);
-        self.accepting.pending_count += 1;
         let deadline = Instant::now() + self.limits.connect_timeout;
-        self.accepting.pending.push_back((deadline, slot));
+        self.accepting.pending.set(slot, deadline);
     }
 
     /// Puts a connection into this shard's table and poll.
@@ -234,7 +236,7 @@ impl Worker {
         };
         if conn.flags.pending {
             conn.flags.pending = false;
-            self.accepting.pending_count -= 1;
+            self.accepting.pending.cancel(slot);
             let held = conn.input.as_ref().map_or(0, |i| i.len());
             self.accepting.pending_bytes = self.accepting.pending_bytes.saturating_sub(held);
         }
@@ -245,36 +247,23 @@ impl Worker {
         let bytes = self.accepting.pending_bytes + after;
         self.accepting.pending_bytes = bytes.saturating_sub(before);
         while self.accepting.pending_bytes > self.limits.pending_bytes_max
-            && self.accepting.pending_count > 0
+            && self.accepting.pending.len() > 0
         {
             self.close_oldest_pending("too many bytes before CONNECT (mqtt.max_pending_bytes)");
         }
     }
 
     fn close_oldest_pending(&mut self, cause: &'static str) {
-        while let Some((_, slot)) = self.accepting.pending.pop_front() {
-            if self.conns.get(slot).is_some_and(|c| c.flags.pending) {
-                self.abandon(slot, cause);
-                return;
-            }
+        if let Some(slot) = self.accepting.pending.pop_first() {
+            self.abandon(slot, cause);
         }
     }
 
     /// The deadline is for the whole CONNECT, not for its next byte.
     fn expire_pending(&mut self) {
         let now = Instant::now();
-        while self
-            .accepting
-            .pending
-            .front()
-            .is_some_and(|(at, _)| *at <= now)
-        {
-            let Some((_, slot)) = self.accepting.pending.pop_front() else {
-                return;
-            };
-            if self.conns.get(slot).is_some_and(|c| c.flags.pending) {
-                self.abandon(slot, "no CONNECT in time (mqtt.connect_timeout)");
-            }
+        while let Some(slot) = self.accepting.pending.pop_due(now) {
+            self.abandon(slot, "no CONNECT in time (mqtt.connect_timeout)");
         }
     }
 

@@ -8,21 +8,18 @@
     reason = "a boxed buffer is 8 bytes in each connection instead of 24"
 )]
 
-use std::{
-    net::{Ipv6Addr, SocketAddr},
-    time::Instant,
-};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use engine::{Close, ConnId, SessionId, Sink};
+use engine::{ConnId, Ending, Presence, SessionId, Sink, Slab};
 use mio::net::TcpStream;
 
+use super::{deadline::Deadlines, event::Event};
 use crate::transport::websocket::Deframer;
 
 /// Out-buffers kept for reuse, and the largest that is.
 const POOL_MAX: usize = 1024;
 const POOLED_BYTES_MAX: usize = 128 * 1024;
 const OUT_BYTES_MIN: usize = 2048;
-const CHUNK: usize = 256;
 
 /// One connection.
 pub(crate) struct Conn {
@@ -78,7 +75,7 @@ pub(crate) struct Moving {
 }
 
 /// Where a connection came from, in 18 bytes instead of 32.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Peer {
     address: [u8; 16],
     port: [u8; 2],
@@ -87,33 +84,37 @@ pub(super) struct Peer {
 impl Peer {
     pub(super) fn new(peer: SocketAddr) -> Self {
         let address = match peer.ip() {
-            std::net::IpAddr::V4(v4) => v4.to_ipv6_mapped(),
-            std::net::IpAddr::V6(v6) => v6,
+            IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+            IpAddr::V6(v6) => v6,
         };
         Self {
             address: address.octets(),
             port: peer.port().to_be_bytes(),
         }
     }
+
+    pub(super) fn ip(&self) -> IpAddr {
+        Ipv6Addr::from(self.address).to_canonical()
+    }
 }
 
 impl std::fmt::Display for Peer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let address = Ipv6Addr::from(self.address).to_canonical();
-        SocketAddr::new(address, u16::from_be_bytes(self.port)).fmt(f)
+        SocketAddr::new(self.ip(), u16::from_be_bytes(self.port)).fmt(f)
     }
 }
 
 /// All connections of a shard.
 #[derive(Default)]
 pub(super) struct Conns {
-    chunks: Vec<Vec<Option<Conn>>>,
-    free: Vec<u32>,
-    pub(super) len: usize,
+    table: Slab<Conn>,
     pub(super) dirty: Vec<u32>,
     /// Closed by the engine in this pass.
-    pub(super) closing: Vec<(u32, Close)>,
-    pub(super) lingering: std::collections::VecDeque<(Instant, u32)>,
+    pub(super) closing: Vec<(u32, Ending)>,
+    /// Who came and went in this pass.
+    pub(super) events: Vec<Event>,
+    /// Until when a closed connection may take its last bytes.
+    pub(super) lingering: Deadlines,
     pool: Vec<Box<Vec<u8>>>,
     nowhere: Vec<u8>,
 }
@@ -144,54 +145,32 @@ impl Conn {
 
 impl Conns {
     pub(super) fn insert(&mut self, conn: Conn) -> u32 {
-        self.len += 1;
-        if let Some(slot) = self.free.pop() {
-            let (chunk, at) = place(slot);
-            self.chunks[chunk][at] = Some(conn);
-            return slot;
-        }
-        if self.chunks.last().is_none_or(|c| c.len() == CHUNK) {
-            self.chunks.push(Vec::with_capacity(CHUNK));
-        }
-        let chunk = self.chunks.len() - 1;
-        self.chunks[chunk].push(Some(conn));
-        u32::try_from(chunk * CHUNK + self.chunks[chunk].len() - 1)
-            .expect("bounded by file descriptors")
+        self.table.insert(conn)
     }
 
     pub(super) fn get(&self, slot: u32) -> Option<&Conn> {
-        let (chunk, at) = place(slot);
-        self.chunks.get(chunk)?.get(at)?.as_ref()
+        self.table.get(slot)
     }
 
     pub(super) fn get_mut(&mut self, slot: u32) -> Option<&mut Conn> {
-        let (chunk, at) = place(slot);
-        self.chunks.get_mut(chunk)?.get_mut(at)?.as_mut()
+        self.table.get_mut(slot)
     }
 
     pub(super) fn remove(&mut self, slot: u32) -> Option<Conn> {
-        let (chunk, at) = place(slot);
-        let mut conn = self.chunks.get_mut(chunk)?.get_mut(at)?.take()?;
-        self.len -= 1;
-        self.free.push(slot);
+        let mut conn = self.table.remove(slot)?;
+        self.lingering.cancel(slot);
         if let Some(out) = conn.out.take() {
             self.give_back(out);
-        }
-        if self.len == 0 {
-            self.chunks = Vec::new();
-            self.free = Vec::new();
         }
         Some(conn)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
     pub(super) fn slots(&self) -> Vec<u32> {
-        let mut slots = Vec::with_capacity(self.len);
-        for (c, chunk) in self.chunks.iter().enumerate() {
-            for (at, _) in chunk.iter().enumerate().filter(|(_, conn)| conn.is_some()) {
-                slots.push(u32::try_from(c * CHUNK + at).expect("insert checked the width"));
-            }
-        }
-        slots
+        self.table.keys().collect()
     }
 
     pub(super) fn mark_dirty(&mut self, slot: u32) {
@@ -227,13 +206,7 @@ impl Conns {
 impl Sink for Conns {
     #[inline]
     fn out(&mut self, conn: ConnId) -> &mut Vec<u8> {
-        let (chunk, at) = place(conn.0);
-        let entry = self
-            .chunks
-            .get_mut(chunk)
-            .and_then(|c| c.get_mut(at))
-            .and_then(Option::as_mut);
-        let Some(entry) = entry else {
+        let Some(entry) = self.table.get_mut(conn.0) else {
             self.nowhere.clear();
             return &mut self.nowhere;
         };
@@ -248,7 +221,7 @@ impl Sink for Conns {
         })
     }
 
-    fn close(&mut self, conn: ConnId, why: Close) {
+    fn close(&mut self, conn: ConnId, why: Ending) {
         if let Some(entry) = self.get_mut(conn.0)
             && !entry.flags.closing
         {
@@ -257,9 +230,11 @@ impl Sink for Conns {
             self.closing.push((conn.0, why));
         }
     }
-}
 
-fn place(slot: u32) -> (usize, usize) {
-    let slot = slot as usize;
-    (slot / CHUNK, slot % CHUNK)
+    fn note(&mut self, conn: ConnId, client_id: &str, what: Presence<'_>) {
+        if let Some(entry) = self.get(conn.0) {
+            let event = Event::new(client_id, entry, what);
+            self.events.push(event);
+        }
+    }
 }

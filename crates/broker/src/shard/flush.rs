@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use engine::Ending;
 use mio::net::TcpStream;
 
 use super::{Worker, conn::Web};
@@ -86,7 +87,8 @@ impl Worker {
     pub(super) fn finish_closed(&mut self) {
         let linger = self.stopping.map_or(LINGER, |_| Duration::from_millis(300));
         for (slot, why) in std::mem::take(&mut self.conns.closing) {
-            let Some(conn) = self.conns.get(slot) else {
+            // One that was given up meanwhile has left its number to another.
+            let Some(conn) = self.conns.get(slot).filter(|c| c.flags.closing) else {
                 continue;
             };
             let peer = conn.peer;
@@ -98,11 +100,9 @@ impl Worker {
             };
             conn.input = None;
             conn.flags.lingering = true;
-            if why.cause == engine::LEFT && conn.web.is_none() {
+            if matches!(why, Ending::Left(_)) && conn.web.is_none() {
                 // The client closes after its DISCONNECT; some call it a loss if we are faster.
-                self.conns
-                    .lingering
-                    .push_front((Instant::now() + PARTING, slot));
+                self.conns.lingering.set(slot, Instant::now() + PARTING);
                 self.note_readable(slot, true);
                 continue;
             }
@@ -110,25 +110,13 @@ impl Worker {
                 self.remove(slot);
                 continue;
             }
-            self.conns
-                .lingering
-                .push_back((Instant::now() + linger, slot));
+            self.conns.lingering.set(slot, Instant::now() + linger);
             // It may have closed already, or have sent more: edge triggers will not say so again.
             self.note_readable(slot, true);
         }
         let now = Instant::now();
-        while self
-            .conns
-            .lingering
-            .front()
-            .is_some_and(|(at, _)| *at <= now)
-        {
-            let Some((_, slot)) = self.conns.lingering.pop_front() else {
-                return;
-            };
-            if self.conns.get(slot).is_some_and(|c| c.flags.lingering) {
-                self.remove(slot);
-            }
+        while let Some(slot) = self.conns.lingering.pop_due(now) {
+            self.remove(slot);
         }
     }
 

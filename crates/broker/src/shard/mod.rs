@@ -5,6 +5,8 @@
 
 mod accept;
 mod conn;
+mod deadline;
+mod event;
 mod flush;
 mod post;
 mod read;
@@ -122,6 +124,7 @@ impl Worker {
             self.take_letters();
             self.release_held();
             self.engine.tick(self.now, &mut self.conns);
+            self.publish_events();
             self.exchange();
             self.flush();
             self.finish_closed();
@@ -155,7 +158,10 @@ impl Worker {
         let held = self.held.iter().map(|(at, _)| *at).min();
         let next = [engine, held].into_iter().flatten().min();
         let own = next.map_or(WAIT_MAX, |at| Duration::from_millis(at.since(now)));
+        let linger = self.conns.lingering.next();
+        let linger = linger.map_or(WAIT_MAX, |at| at.saturating_duration_since(Instant::now()));
         own.min(self.accepting.timeout(self.limits.connect_timeout))
+            .min(linger)
             .min(WAIT_MAX)
     }
 
@@ -222,14 +228,14 @@ impl Worker {
                 }
             }
             Letter::Tail(entries) => self.engine.tail(now, &entries, conns),
+            Letter::Shed(entries) => self.engine.shed(&entries),
             Letter::FoundInLog {
                 session,
                 entries,
                 upto,
-                lost,
             } => {
                 self.engine
-                    .found_in_log(now, session, &entries, upto, lost, conns);
+                    .found_in_log(now, session, &entries, upto, conns);
             }
             Letter::Publish(topics) => {
                 for (topic, payload) in topics {
@@ -287,13 +293,14 @@ impl Worker {
                 reason,
                 cause: "the broker is shutting down",
             };
-            engine::Sink::close(&mut self.conns, engine::ConnId(slot), close);
+            let ending = engine::Ending::Expelled(close);
+            engine::Sink::close(&mut self.conns, engine::ConnId(slot), ending);
         }
     }
 
     fn is_done(&self) -> bool {
         self.stopping
-            .is_some_and(|until| self.conns.len == 0 || Instant::now() >= until)
+            .is_some_and(|until| self.conns.is_empty() || Instant::now() >= until)
     }
 }
 

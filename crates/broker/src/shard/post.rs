@@ -22,11 +22,12 @@ pub(crate) enum Letter {
     Socket(Box<Moving>),
     Appended(Vec<u64>, bool),
     Tail(Arc<[Entry]>),
+    /// The log had no room for these any more.
+    Shed(Arc<[Entry]>),
     FoundInLog {
         session: SessionRef,
         entries: Vec<Entry>,
         upto: u64,
-        lost: u64,
     },
     /// Topics and payloads of the broker itself, retained.
     Publish(Vec<(String, String)>),

@@ -5,7 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use engine::{Close, ConnId, Counter, Opened, Received, SessionId, Sink};
+use engine::{Close, ConnId, Counter, Ending, Opened, Received, SessionId, Sink};
 
 use super::{READ_BYTES, TAIL_BYTES, Worker};
 use crate::transport::{
@@ -17,6 +17,8 @@ use crate::transport::{
 enum Left {
     Drained,
     More,
+    /// Nothing was read: what there is waits until the connection is released.
+    Held,
     End,
 }
 
@@ -32,7 +34,10 @@ impl Worker {
                 continue;
             }
             match self.read_one(slot) {
+                // A held connection stays marked ready and is read on when it is released.
+                Left::More if self.conns.get(slot).is_some_and(|c| c.flags.held) => {}
                 Left::More => again.push(slot),
+                Left::Held => {}
                 Left::Drained => {
                     if let Some(conn) = self.conns.get_mut(slot) {
                         conn.flags.ready = false;
@@ -58,9 +63,9 @@ impl Worker {
             return Left::Drained;
         };
         if conn.flags.held {
-            return Left::Drained;
+            return Left::Held;
         }
-        let (got, mut end) = match conn.stream.read(&mut buffer[TAIL_BYTES..]) {
+        let (got, end) = match conn.stream.read(&mut buffer[TAIL_BYTES..]) {
             Ok(0) => return Left::End,
             Ok(n) => (n, TAIL_BYTES + n),
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Left::Drained,
@@ -70,13 +75,13 @@ impl Worker {
         // A short read means the socket is empty (epoll, kqueue); Windows re-arms on WouldBlock, and a
         // peer that has closed is read to its end.
         let more = got == READ_BYTES || conn.flags.ended || cfg!(windows);
-        if conn.web.is_some() {
-            match self.unwrap_frames(slot, &mut buffer[TAIL_BYTES..end]) {
-                Some(payload) => end = TAIL_BYTES + payload,
-                None => return Left::Drained,
-            }
+        let payload = match conn.web {
+            Some(_) => self.unwrap_frames(slot, &mut buffer[TAIL_BYTES..end]),
+            None => Some(got),
+        };
+        if let Some(payload) = payload {
+            self.join_tail(slot, buffer, TAIL_BYTES + payload);
         }
-        self.join_tail(slot, buffer, end);
         if more { Left::More } else { Left::Drained }
     }
 
@@ -199,7 +204,8 @@ impl Worker {
 
     fn refuse(&mut self, slot: u32, cause: &'static str) {
         let reason = protocol::Reason::PROTOCOL_ERROR;
-        self.conns.close(ConnId(slot), Close { reason, cause });
+        let close = Close { reason, cause };
+        self.conns.close(ConnId(slot), Ending::Expelled(close));
     }
 
     /// Takes WebSocket frames off. Gives the length of the MQTT bytes, now at the front.
@@ -238,7 +244,9 @@ impl Worker {
         let before = request.len();
         request.extend_from_slice(bytes);
         self.forget_pending_bytes(slot, before);
-        match websocket::upgrade(&request, &self.ports) {
+        let listener = self.conns.get(slot)?.listener;
+        let origins = self.accepting.origins(listener, &self.limits);
+        match websocket::upgrade(&request, &self.ports, origins) {
             Ok(None) => {
                 self.count_pending_bytes(0, request.len());
                 self.conns.get_mut(slot)?.input = Some(Box::new(request));
@@ -278,10 +286,17 @@ impl Worker {
             *at > now
         });
         for slot in due {
-            let Some(conn) = self.conns.get_mut(slot) else {
+            // It may have ended, and another may have its number.
+            let Some(conn) = self.conns.get_mut(slot).filter(|c| c.flags.held) else {
                 continue;
             };
             conn.flags.held = false;
+            if conn.flags.closing {
+                if conn.flags.ready {
+                    self.ready.push(slot);
+                }
+                continue;
+            }
             let waiting = conn.input.take();
             let unread = conn.flags.ready;
             if let Some(input) = waiting {

@@ -1,7 +1,7 @@
 //! One line per ended connection that somebody should know about, throttled: a flood of broken peers
 //! must not become a flood of log lines.
 
-use engine::{Close, Time};
+use engine::{Ending, Time};
 use protocol::Reason;
 
 use super::conn::Peer;
@@ -18,21 +18,21 @@ pub(super) struct Reporter {
 
 impl Reporter {
     /// A connection that ended by the engine's word.
-    pub(super) fn closed(&mut self, now: Time, peer: &Peer, why: Close) {
+    pub(super) fn closed(&mut self, now: Time, peer: &Peer, why: Ending) {
+        let (reason, cause) = match why {
+            Ending::Left(reason) => (reason, "the client disconnected"),
+            Ending::Lost => return,
+            Ending::Expelled(close) => (close.reason, close.cause),
+        };
         let ordinary = matches!(
-            why.reason,
+            reason,
             Reason::NORMAL_DISCONNECTION
                 | Reason::DISCONNECT_WITH_WILL
                 | Reason::SERVER_SHUTTING_DOWN
         );
         if !ordinary {
             self.line(now, || {
-                tracing::info!(
-                    "{peer} closed, 0x{:02x} {}: {}",
-                    why.reason.0,
-                    why.reason,
-                    why.cause
-                );
+                tracing::info!("{peer} closed, 0x{:02x} {reason}: {cause}", reason.0);
             });
         }
     }

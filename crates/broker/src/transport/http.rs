@@ -8,6 +8,8 @@ pub struct Ports {
     pub mqtt: Option<u16>,
     /// Port of the WebSocket listener.
     pub websocket: Option<u16>,
+    /// Port of the dashboard, where a browser belongs.
+    pub dashboard: Option<u16>,
 }
 
 /// Methods with the blank that follows them. Four bytes of any are enough to tell, and none is an
@@ -63,6 +65,14 @@ pub(super) fn page(status: &str, extra: &str, ports: &Ports) -> Vec<u8> {
             "<li>MQTT over WebSocket: <b>ws://this-host:{port}/mqtt</b>, sub-protocol <b>mqtt</b></li>"
         ));
     }
+    if let Some(port) = ports.dashboard {
+        zh.push_str(&format!(
+            "<li>管理界面（浏览器）：<b>http://本机地址:{port}/</b></li>"
+        ));
+        en.push_str(&format!(
+            "<li>Dashboard, for browsers: <b>http://this-host:{port}/</b></li>"
+        ));
+    }
     let body = format!(
         "<!doctype html><html lang=\"zh\"><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\"><title>TernMQ</title>\n\
@@ -116,6 +126,7 @@ mod tests {
         let bytes = http_page(&Ports {
             mqtt: Some(1883),
             websocket: Some(8083),
+            dashboard: Some(18083),
         });
         let text = String::from_utf8(bytes).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
@@ -123,6 +134,7 @@ mod tests {
         assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())));
         assert!(body.contains("端口 <b>1883</b>") && body.contains("port <b>1883</b>"));
         assert!(body.contains("8083/mqtt"));
+        assert_eq!(body.matches(":18083/").count(), 2);
         let none = String::from_utf8(http_page(&Ports::default())).unwrap();
         assert!(!none.contains("<li>"));
     }

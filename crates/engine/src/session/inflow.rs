@@ -10,10 +10,15 @@ use crate::Time;
 pub(crate) struct Inflow {
     /// One bit per packet id between PUBLISH and PUBREL [MQTT-4.3.3-10].
     known: Vec<u64>,
+    /// Those that were known when the clock last struck: forgotten when it strikes again.
+    aged: Vec<u64>,
     count: usize,
+    /// When the clock strikes, while ids are known.
+    strikes: Time,
+    /// When a timer looks at this session for it.
+    timer: Option<Time>,
     /// Acknowledgements leave in the order of the PUBLISHes [MQTT-4.6.0-2], [MQTT-4.6.0-3].
     pub(crate) pending: VecDeque<Pending>,
-    pub(crate) touched: Time,
 }
 
 /// An acknowledgement that waits for the log, or for one before it that does.
@@ -32,8 +37,12 @@ impl Inflow {
         self.known.get(word).is_some_and(|w| w & bit != 0)
     }
 
-    pub(crate) fn learn(&mut self, id: PacketId, now: Time) {
+    /// The clock of the first id starts with `strikes`.
+    pub(crate) fn learn(&mut self, id: PacketId, strikes: Time) {
         let (word, bit) = place(id);
+        if self.count == 0 {
+            self.strikes = strikes;
+        }
         if word >= self.known.len() {
             self.known.resize(word + 1, 0);
         }
@@ -41,20 +50,56 @@ impl Inflow {
             self.known[word] |= bit;
             self.count += 1;
         }
-        self.touched = now;
     }
 
     /// False if the id was not known.
-    pub(crate) fn forget(&mut self, id: PacketId, now: Time) -> bool {
+    pub(crate) fn forget(&mut self, id: PacketId) -> bool {
         let (word, bit) = place(id);
         let Some(w) = self.known.get_mut(word) else {
             return false;
         };
         let known = *w & bit != 0;
         *w &= !bit;
+        if let Some(aged) = self.aged.get_mut(word) {
+            *aged &= !bit;
+        }
         self.count -= usize::from(known);
-        self.touched = now;
+        if self.count == 0 {
+            // The highest id decides how long these are.
+            (self.known, self.aged) = (Vec::new(), Vec::new());
+        }
         known
+    }
+
+    /// QoS 2 ids that wait for their PUBREL.
+    pub(crate) fn awaiting_rel(&self) -> usize {
+        self.count
+    }
+
+    /// The time for which a timer has to be set, if none stands.
+    pub(crate) fn next_timer(&mut self) -> Option<Time> {
+        if self.count == 0 || self.timer.is_some() {
+            return None;
+        }
+        self.timer = Some(self.strikes);
+        self.timer
+    }
+
+    /// A timer came: ids that have been known since the clock struck before are forgotten.
+    pub(crate) fn age(&mut self, now: Time, limit_millis: u64) {
+        if self.timer.is_some_and(|at| at <= now) {
+            self.timer = None;
+        }
+        if self.count == 0 || self.strikes > now {
+            return;
+        }
+        for (known, aged) in self.known.iter_mut().zip(&self.aged) {
+            *known &= !aged;
+        }
+        self.aged.clone_from(&self.known);
+        let left = self.known.iter().map(|w| w.count_ones() as usize);
+        self.count = left.sum();
+        self.strikes = now.plus_millis(limit_millis);
     }
 
     /// What counts against the Receive Maximum we announced [MQTT-3.3.4-7].
@@ -68,13 +113,9 @@ impl Inflow {
                 .count()
     }
 
-    pub(crate) fn clear(&mut self) -> usize {
-        self.known = Vec::new();
-        std::mem::take(&mut self.count)
-    }
-
+    /// Whether nothing is known, owed or timed.
     pub(crate) fn is_empty(&self) -> bool {
-        self.count == 0 && self.pending.is_empty()
+        self.count == 0 && self.pending.is_empty() && self.timer.is_none()
     }
 }
 

@@ -59,9 +59,30 @@ fn known_ids_are_forgotten_once() {
     }
     assert_eq!(inflow.outstanding(), 3);
     assert!(inflow.knows(id(64)) && !inflow.knows(id(63)));
-    assert!(inflow.forget(id(64), Time(0)));
-    assert!(!inflow.forget(id(64), Time(0)));
+    assert!(inflow.forget(id(64)));
+    assert!(!inflow.forget(id(64)));
     assert_eq!(inflow.outstanding(), 2);
+}
+
+/// An id that is never released is forgotten when the clock has struck twice; one that was released
+/// and used again starts anew. One timer stands at a time.
+#[test]
+fn unreleased_ids_age() {
+    let mut inflow = Inflow::default();
+    inflow.learn(id(1), Time(100));
+    inflow.learn(id(2), Time(150));
+    assert_eq!(inflow.next_timer(), Some(Time(100)));
+    assert_eq!(inflow.next_timer(), None);
+    inflow.age(Time(50), 100);
+    inflow.age(Time(100), 100);
+    assert_eq!(inflow.awaiting_rel(), 2);
+    assert_eq!(inflow.next_timer(), Some(Time(200)));
+    assert!(inflow.forget(id(2)));
+    inflow.learn(id(2), Time(290));
+    inflow.age(Time(200), 100);
+    assert!(!inflow.knows(id(1)) && inflow.knows(id(2)));
+    inflow.age(Time(300), 100);
+    assert!(inflow.is_empty());
 }
 
 #[test]

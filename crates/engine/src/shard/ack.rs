@@ -139,12 +139,11 @@ impl Shard {
 
     /// PUBREL: the id is forgotten, then PUBCOMP says so [MQTT-4.3.3-11].
     fn on_pubrel(&mut self, slot: u32, id: PacketId, sink: &mut impl Sink) {
-        let now = self.now;
         let known = self
             .session_mut(slot)
             .inflow
             .as_mut()
-            .is_some_and(|i| i.forget(id, now));
+            .is_some_and(|i| i.forget(id));
         let reason = if known {
             Reason::SUCCESS
         } else {

@@ -7,7 +7,9 @@ use protocol::{
     packet::{ack, connack, connect},
 };
 
-use super::{Close, ConnId, Mail, Opened, SessionId, Shard, Sink, Verdict, refuse};
+use super::{
+    Close, ConnId, Ending, Mail, Opened, Presence, SessionId, Shard, Sink, Verdict, refuse,
+};
 use crate::{
     Counter, Message, SessionRef, Time,
     acl::Principal,
@@ -39,7 +41,7 @@ impl Shard {
                 if let Some(version) = version {
                     refuse_connect(version, close, sink.out(conn));
                 }
-                sink.close(conn, close);
+                sink.close(conn, Ending::Expelled(close));
                 Opened::Refused
             }
         }
@@ -122,6 +124,14 @@ impl Shard {
         self.metrics.add(Counter::OtherSent, 1);
         self.metrics.add(Counter::Connected, 1);
         self.metrics.connections += 1;
+        let came = Presence::Came {
+            user_name: packet.user_name,
+            version: packet.version,
+            keep_alive_secs: packet.keep_alive_secs,
+            clean_start: packet.clean_start,
+            expiry_secs: self.session(slot).expiry_secs,
+        };
+        sink.note(conn, client_id, came);
         if present {
             self.metrics.add(Counter::SessionResumed, 1);
             self.resume(slot, sink);
@@ -134,11 +144,7 @@ impl Shard {
         let kept = self.settings.session_expiry_secs;
         let mut asked = Asked {
             expiry_secs: if v5 || packet.clean_start { 0 } else { kept },
-            receive_max: if v5 {
-                u16::MAX
-            } else {
-                self.settings.inflight_max
-            },
+            receive_max: u16::MAX,
             packet_max: u32::MAX,
             alias_max: 0,
             problem_information: true,
@@ -309,7 +315,7 @@ impl Shard {
         s.seen = reading;
         // One and a half times the Keep Alive [MQTT-3.1.2-22], in tenths of a second.
         s.keep_alive = u32::from(keep_alive_secs) * settings.keep_alive_tenths;
-        s.receive_max = asked.receive_max;
+        s.receive_max = asked.receive_max.min(settings.inflight_max);
         // No packet is longer, whatever the client would take (2.1.4).
         s.packet_max = asked.packet_max.min(protocol::PACKET_BYTES_MAX);
         s.bits.problem_information = asked.problem_information;
@@ -374,7 +380,7 @@ impl Shard {
         if s.expiry_secs != asked.expiry_secs {
             Property::SessionExpiry(s.expiry_secs).put(&mut out);
         }
-        Property::ReceiveMaximum(settings.inflight_max).put(&mut out);
+        Property::ReceiveMaximum(settings.receive_max()).put(&mut out);
         if settings.qos_max < QoS::ExactlyOnce {
             Property::MaximumQoS(settings.qos_max.bits()).put(&mut out); // [MQTT-3.2.2-9]
         }

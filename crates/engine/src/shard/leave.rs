@@ -5,23 +5,13 @@ use std::hash::BuildHasher;
 use protocol::{Property, Reason, packet::disconnect};
 
 use super::{
-    Close, ConnId, Mail, SessionId, Shard, Sink, Verdict, connect::ends_at, protocol_error,
+    Close, ConnId, Ending, Mail, Presence, SessionId, Shard, Sink, Verdict, connect::ends_at,
+    protocol_error,
 };
 use crate::{
     Counter, Drop, Time,
     session::{Held, NEVER, Reading, State},
 };
-
-/// The cause of a close that the client asked for.
-pub const LEFT: &str = "the client disconnected";
-
-/// How the client left, as far as its will cares.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Parting {
-    /// DISCONNECT with Normal disconnection: the will is forgotten [MQTT-3.1.2-10].
-    Orderly,
-    Otherwise,
-}
 
 impl Shard {
     pub(super) fn on_disconnect(
@@ -49,24 +39,9 @@ impl Shard {
             }
             s.expiry_secs = secs.min(max);
         }
-        let orderly = packet.reason == Reason::NORMAL_DISCONNECTION;
-        let conn = self.session(slot).conn;
-        sink.close(
-            conn,
-            Close {
-                reason: packet.reason,
-                cause: "the client disconnected",
-            },
-        );
-        self.part(
-            slot,
-            if orderly {
-                Parting::Orderly
-            } else {
-                Parting::Otherwise
-            },
-            sink,
-        );
+        let left = Ending::Left(packet.reason);
+        sink.close(self.session(slot).conn, left);
+        self.part(slot, left, sink);
         Ok(())
     }
 
@@ -74,7 +49,7 @@ impl Shard {
     pub fn gone(&mut self, now: Time, session: SessionId, conn: ConnId, sink: &mut impl Sink) {
         self.now = now;
         if self.sessions.get(session.0).is_some_and(|s| s.conn == conn) {
-            self.part(session.0, Parting::Otherwise, sink);
+            self.part(session.0, Ending::Lost, sink);
         }
     }
 
@@ -124,15 +99,20 @@ impl Shard {
         ) {
             self.metrics.add(Counter::ProtocolErrors, 1);
         }
-        sink.close(conn, close);
-        self.part(slot, Parting::Otherwise, sink);
+        sink.close(conn, Ending::Expelled(close));
+        self.part(slot, Ending::Expelled(close), sink);
     }
 
     /// Detaches the connection; the session ends or waits, the will goes, waits or is forgotten.
-    fn part(&mut self, slot: u32, parting: Parting, sink: &mut impl Sink) {
+    fn part(&mut self, slot: u32, ending: Ending, sink: &mut impl Sink) {
+        let s = self.session(slot);
+        sink.note(s.conn, &s.client_id, Presence::Went(ending));
         self.metrics.add(Counter::Disconnected, 1);
         self.metrics.connections -= 1;
         let (now, tail) = (self.now, self.tail_seen);
+        if self.session(slot).bits.subscribing {
+            self.forget_suback(slot);
+        }
         let s = self.session_mut(slot);
         s.detach();
         s.scanning = None;
@@ -148,8 +128,8 @@ impl Shard {
             d.reading = Reading::Behind;
         }
         let expiry_secs = s.expiry_secs;
-        if parting == Parting::Orderly {
-            s.will = None;
+        if ending == Ending::Left(Reason::NORMAL_DISCONNECTION) {
+            s.will = None; // [MQTT-3.1.2-10]
         } else if let Some(will) = &mut s.will {
             // The delay never outlasts the session [MQTT-3.1.3-9].
             let delay_secs = if expiry_secs == 0 { 0 } else { will.delay_secs };

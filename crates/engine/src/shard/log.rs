@@ -54,7 +54,7 @@ impl Shard {
         if !kept {
             pending.reason = Reason::QUOTA_EXCEEDED;
             let id = pending.id;
-            inflow.forget(id, now);
+            inflow.forget(id);
             if !v5 {
                 // 3.x cannot be told; without an answer the client sends it again.
                 let cause = "the log could not take the message";
@@ -89,6 +89,32 @@ impl Shard {
             self.routes.put(at, route);
             self.tail_seen = entry.position;
         }
+    }
+
+    /// Entries that the log had no room for any more: lost to those who had not read them yet.
+    pub fn shed(&mut self, entries: &[Entry]) {
+        for entry in entries {
+            let topic = entry.message.topic();
+            let (at, route) = self.routes.take(&mut self.router, topic);
+            if route.durable {
+                let misses = route.targets.iter().filter(|t| self.misses(t, entry));
+                let lost = misses.count() as u64;
+                self.metrics.drop(Drop::Trimmed, lost);
+            }
+            self.routes.put(at, route);
+        }
+    }
+
+    fn misses(&self, target: &Target, entry: &Entry) -> bool {
+        let behind = self
+            .sessions
+            .get(target.session)
+            .and_then(|s| s.durable.as_ref())
+            .is_some_and(|d| d.reading != Reading::Live && d.cursor < entry.position);
+        let qos = self.effective_qos(entry.message.qos, target.flags.qos());
+        let own =
+            target.flags.no_local() && self.is_publisher(entry.message.publisher, target.session);
+        behind && qos > QoS::AtMostOnce && !own
     }
 
     /// One live reader takes one entry, or falls behind.
@@ -160,19 +186,16 @@ impl Shard {
         });
     }
 
-    /// The log's answer: entries in order; everything up to `upto` was looked at. `lost` were trimmed
-    /// before this session had read them.
+    /// The log's answer: entries in order; everything up to `upto` was looked at.
     pub fn found_in_log(
         &mut self,
         now: Time,
         session: SessionRef,
         entries: &[Entry],
         upto: u64,
-        lost: u64,
         sink: &mut impl Sink,
     ) {
         self.now = now;
-        self.metrics.drop(Drop::Trimmed, lost);
         let Some(slot) = self.resolve(session) else {
             return;
         };

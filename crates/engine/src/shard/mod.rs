@@ -21,10 +21,9 @@ use std::{collections::VecDeque, hash::BuildHasher, sync::Arc};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
-use protocol::{DecodeError, Frame, QoS, Reason, Version, frame, kind};
+use protocol::{DecodeError, Frame, QoS, Reason, Topic, Version, frame, kind};
 
 pub use batch::Batch;
-pub use leave::LEFT;
 pub use log::{Entry, Request};
 pub use mail::{Join, Mail};
 pub(crate) use subscribe::Membership;
@@ -33,7 +32,7 @@ use crate::{
     Counter, Metrics, SessionRef, Settings, Time,
     acl::{Acl, Principal},
     retained::Retained,
-    router::{Router, Routes},
+    router::{Route, Router, Routes},
     session::Session,
     shared::Groups,
     slab::Slab,
@@ -60,12 +59,38 @@ pub struct Close {
     pub cause: &'static str,
 }
 
+/// How a connection ends, and by whom.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// The client said DISCONNECT, with this reason.
+    Left(Reason),
+    /// The socket ended without a word.
+    Lost,
+    /// We end it.
+    Expelled(Close),
+}
+
+/// A client came or went.
+#[derive(Clone, Copy, Debug)]
+pub enum Presence<'a> {
+    Came {
+        user_name: Option<&'a str>,
+        version: Version,
+        keep_alive_secs: u16,
+        clean_start: bool,
+        expiry_secs: u32,
+    },
+    Went(Ending),
+}
+
 /// Where bytes for connections go.
 pub trait Sink {
     /// The bytes that wait to be written to a connection; whole packets are appended.
     fn out(&mut self, conn: ConnId) -> &mut Vec<u8>;
     /// Closes the connection once what waits has been written, as far as the socket takes it.
-    fn close(&mut self, conn: ConnId, why: Close);
+    fn close(&mut self, conn: ConnId, why: Ending);
+    /// Told while the connection is still known, for those who watch clients come and go.
+    fn note(&mut self, _conn: ConnId, _client_id: &str, _what: Presence<'_>) {}
 }
 
 /// What became of a connection's first bytes.
@@ -318,6 +343,16 @@ impl Shard {
     #[must_use]
     pub fn client_id(&self, session: SessionId) -> Option<&str> {
         self.sessions.get(session.0).map(|s| &*s.client_id)
+    }
+
+    /// Whether anybody would receive a message on this topic.
+    #[must_use]
+    pub fn is_wanted(&mut self, topic: &str) -> bool {
+        let mut route = Route::default();
+        Topic::parse(topic, u16::MAX).is_ok_and(|topic| {
+            self.router.walk(topic, &mut route);
+            !route.is_empty()
+        })
     }
 
     /// Whether a session waits for its socket to drain.

@@ -164,7 +164,7 @@ impl Shard {
         append: Option<u64>,
         sink: &mut impl Sink,
     ) {
-        let now = self.now;
+        let strikes = self.now.plus_millis(self.settings.await_rel_millis);
         // A client that publishes into its own subscription may have been closed meanwhile.
         let Some(s) = self.sessions.get_mut(slot) else {
             return;
@@ -177,7 +177,8 @@ impl Shard {
         // An error in PUBREC ends the exchange, so its id is free at once [MQTT-4.3.3-9]. 3.x cannot
         // say so: the exchange goes on to its PUBREL.
         if kind == AckKind::PubRec && (!reason.is_error() || !s.version.is_v5()) {
-            s.inflow.get_or_insert_default().learn(id, now);
+            s.inflow.get_or_insert_default().learn(id, strikes);
+            self.watch_unreleased(slot);
         }
         self.acknowledge(slot, kind, id, reason, append, sink);
     }
@@ -326,18 +327,26 @@ impl Shard {
         };
         // A duplicate does not count twice. 3.x knows no Receive Maximum; its ids are the bound.
         let max = if s.version.is_v5() {
-            usize::from(self.settings.inflight_max)
+            usize::from(self.settings.receive_max())
         } else {
             65_535
         };
-        if inflow.outstanding() >= max && !inflow.knows(id) {
-            let cause = "more unacknowledged PUBLISHes than the announced Receive Maximum";
-            return Err(Close {
-                reason: Reason::RECEIVE_MAXIMUM_EXCEEDED,
-                cause,
-            });
+        let releases = packet.qos == QoS::ExactlyOnce
+            && inflow.awaiting_rel() >= usize::from(self.settings.awaiting_rel_max);
+        let cause = if inflow.outstanding() >= max {
+            "more unacknowledged PUBLISHes than the announced Receive Maximum"
+        } else if releases {
+            "more QoS 2 PUBLISHes without PUBREL than mqtt.max_awaiting_rel"
+        } else {
+            return Ok(());
+        };
+        if inflow.knows(id) {
+            return Ok(());
         }
-        Ok(())
+        Err(Close {
+            reason: Reason::RECEIVE_MAXIMUM_EXCEEDED,
+            cause,
+        })
     }
 
     /// Sets or looks up a topic alias. True if the topic stands in `found`.

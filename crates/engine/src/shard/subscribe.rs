@@ -375,6 +375,14 @@ impl Shard {
         self.release(sink);
     }
 
+    /// A SUBACK belongs to the connection that asked: the session's next one, perhaps of another
+    /// version, must not get it.
+    pub(super) fn forget_suback(&mut self, slot: u32) {
+        let session = self.reference(slot);
+        self.visible
+            .retain(|w| w.session != session || !matches!(w.then, Then::SubAck { .. }));
+    }
+
     /// In order, so that the SUBACKs of one client leave as it asked.
     fn release(&mut self, sink: &mut impl Sink) {
         let mine = usize::from(self.id);

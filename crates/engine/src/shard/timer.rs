@@ -82,9 +82,11 @@ impl Shard {
     fn check_due(&mut self, sink: &mut impl Sink) {
         let now = self.now;
         while let Some(slot) = self.due.pop_due(now) {
-            let Some(s) = self.sessions.get(slot) else {
+            if self.sessions.get(slot).is_none() {
                 continue;
-            };
+            }
+            self.forget_unreleased(slot);
+            let s = self.session(slot);
             if s.is_online() {
                 continue;
             }
@@ -98,20 +100,29 @@ impl Shard {
             let s = self.session_mut(slot);
             if s.ends != 0 && u64::from(s.ends) * 100 <= now.0 {
                 self.end(slot, sink);
-            } else {
-                self.forget_unreleased(slot);
             }
         }
     }
 
-    /// QoS 2 ids that were never released are dropped after `mqtt.await_rel_timeout`.
+    /// QoS 2 ids that are not released are forgotten, connected or not: between one and two times
+    /// `mqtt.await_rel_timeout` after they came, so that one clock per session is enough.
     fn forget_unreleased(&mut self, slot: u32) {
         let (now, limit) = (self.now, self.settings.await_rel_millis);
         let s = self.session_mut(slot);
-        if let Some(inflow) = &mut s.inflow
-            && now.since(inflow.touched) >= limit
-        {
-            inflow.clear();
+        let Some(inflow) = &mut s.inflow else { return };
+        inflow.age(now, limit);
+        if inflow.is_empty() {
+            s.inflow = None;
+        } else {
+            self.watch_unreleased(slot);
+        }
+    }
+
+    /// Sets the timer for it, if none stands.
+    pub(super) fn watch_unreleased(&mut self, slot: u32) {
+        let inflow = &mut self.session_mut(slot).inflow;
+        if let Some(at) = inflow.as_mut().and_then(|i| i.next_timer()) {
+            self.due.add(at, slot);
         }
     }
 }

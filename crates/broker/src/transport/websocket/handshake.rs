@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 
+use super::origin::is_allowed;
 use crate::transport::http::{Ports, bare, looks_like_http, looks_like_tls, page};
 
 /// Request line and headers together may be this long.
@@ -41,8 +42,9 @@ pub struct Refusal {
 
 /// Reads an opening handshake from the start of a connection. `Ok(None)` means that more bytes are
 /// needed; the buffer that brings them has to start with the same ones. `ports` are named on the
-/// page that a plain HTTP request gets. No extension (compression) is ever agreed to.
-pub fn upgrade(buf: &[u8], ports: &Ports) -> Result<Option<Upgrade>, Refusal> {
+/// page that a plain HTTP request gets; pages of `origins` may connect besides our host's own. No
+/// extension (compression) is ever agreed to.
+pub fn upgrade(buf: &[u8], ports: &Ports, origins: &[String]) -> Result<Option<Upgrade>, Refusal> {
     if looks_like_tls(buf) {
         return Err(Refusal {
             response: Vec::new(),
@@ -73,7 +75,7 @@ pub fn upgrade(buf: &[u8], ports: &Ports) -> Result<Option<Upgrade>, Refusal> {
     };
     let text = str::from_utf8(&buf[..end]).map_err(|_| bad("header is not UTF-8"))?;
     let request = Request::parse(text)?;
-    let response = request.answer(ports)?;
+    let response = request.answer(ports, origins)?;
     Ok(Some(Upgrade {
         consumed: end + 4,
         response,
@@ -87,6 +89,7 @@ struct Request<'a> {
     path: &'a str,
     http_1_1: bool,
     host: Option<&'a str>,
+    origin: Option<&'a str>,
     key: Option<&'a str>,
     version: Option<&'a str>,
     upgrade: bool,
@@ -136,6 +139,8 @@ impl<'a> Request<'a> {
         let is = |other: &str| name.eq_ignore_ascii_case(other);
         if is("Host") {
             once(&mut self.host, value, "more than one Host")?;
+        } else if is("Origin") {
+            once(&mut self.origin, value, "more than one Origin")?;
         } else if is("Sec-WebSocket-Key") {
             once(&mut self.key, value, "more than one Sec-WebSocket-Key")?;
         } else if is("Sec-WebSocket-Version") {
@@ -165,7 +170,7 @@ impl<'a> Request<'a> {
         Ok(())
     }
 
-    fn answer(&self, ports: &Ports) -> Result<Vec<u8>, Refusal> {
+    fn answer(&self, ports: &Ports, origins: &[String]) -> Result<Vec<u8>, Refusal> {
         if self.method != "GET" {
             let response = bare("405 Method Not Allowed", "Allow: GET\r\n");
             return Err(Refusal {
@@ -174,7 +179,12 @@ impl<'a> Request<'a> {
             });
         }
         if !PATHS.contains(&self.path) {
-            return Err(refuse("404 Not Found", "path is none of /mqtt, /ws, /"));
+            // Whoever mistyped the path is told the right one.
+            let response = page("404 Not Found", "", ports);
+            return Err(Refusal {
+                response,
+                cause: "path is none of /mqtt, /ws, /",
+            });
         }
         if self.body {
             return Err(bad("request with a body"));
@@ -187,8 +197,13 @@ impl<'a> Request<'a> {
                 cause: "HTTP without Upgrade: websocket",
             });
         }
-        if !self.http_1_1 || self.host.is_none() {
+        let Some(host) = self.host.filter(|_| self.http_1_1) else {
             return Err(bad("not HTTP/1.1 with Host"));
+        };
+        // Everybody here is anonymous so far, so where a page came from is all there is to go by.
+        if self.origin.is_some_and(|o| !is_allowed(o, host, origins)) {
+            let cause = "a web page of another host (see allowed_origins of the listener)";
+            return Err(refuse("403 Forbidden", cause));
         }
         if !self.websocket || !self.connection {
             return Err(bad("Upgrade or Connection header is not for WebSocket"));
@@ -258,6 +273,7 @@ mod tests {
     const PORTS: Ports = Ports {
         mqtt: Some(1883),
         websocket: Some(8083),
+        dashboard: None,
     };
     const GOOD: &str = "GET /mqtt HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\
         Connection: keep-alive, Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
@@ -272,14 +288,14 @@ mod tests {
     fn accepts_at_the_last_byte_and_not_before() {
         for n in 0..GOOD.len() {
             assert_eq!(
-                upgrade(&GOOD.as_bytes()[..n], &PORTS),
+                upgrade(&GOOD.as_bytes()[..n], &PORTS, &[]),
                 Ok(None),
                 "{n} bytes"
             );
         }
         let mut more = GOOD.as_bytes().to_vec();
         more.extend_from_slice(&[0x82, 0x80]);
-        let upgrade = upgrade(&more, &PORTS).unwrap().unwrap();
+        let upgrade = upgrade(&more, &PORTS, &[]).unwrap().unwrap();
         assert_eq!(upgrade.consumed, GOOD.len());
         assert_eq!(
             text(&upgrade.response),
@@ -303,16 +319,20 @@ mod tests {
             ),
             ("chat, mqtt", "chat\r\nSec-WebSocket-Protocol: mqtt"),
             ("Host: a", "Host: a\r\nContent-Length: 0"),
+            ("Host: a", "Host: a:8083\r\nOrigin: http://a:18083"),
         ];
         for (from, to) in cases {
             let request = GOOD.replacen(from, to, 1);
-            let upgrade = upgrade(request.as_bytes(), &PORTS).unwrap().unwrap();
+            let upgrade = upgrade(request.as_bytes(), &PORTS, &[]).unwrap().unwrap();
             let response = text(&upgrade.response);
             assert!(response.contains("Protocol: mqtt\r\n"), "{to}");
             assert!(!response.contains("Extensions"), "{to}");
         }
         let old = GOOD.replace("chat, mqtt", "mqttv3.1");
-        let response = upgrade(old.as_bytes(), &PORTS).unwrap().unwrap().response;
+        let response = upgrade(old.as_bytes(), &PORTS, &[])
+            .unwrap()
+            .unwrap()
+            .response;
         assert!(text(&response).contains("Protocol: mqttv3.1\r\n"));
     }
 
@@ -339,6 +359,18 @@ mod tests {
             ("Host: a", "X: a", "400", "Host"),
             (
                 "Host: a",
+                "Host: a\r\nOrigin: http://b",
+                "403",
+                "allowed_origins",
+            ),
+            (
+                "Host: a",
+                "Host: a\r\nOrigin: http://a\r\nOrigin: http://b",
+                "400",
+                "more than one Origin",
+            ),
+            (
+                "Host: a",
                 "Host: a\r\nTransfer-Encoding: chunked",
                 "400",
                 "body",
@@ -352,7 +384,7 @@ mod tests {
         ];
         for (from, to, status, cause) in cases {
             let request = GOOD.replacen(from, to, 1);
-            let refusal = upgrade(request.as_bytes(), &PORTS).unwrap_err();
+            let refusal = upgrade(request.as_bytes(), &PORTS, &[]).unwrap_err();
             assert!(refusal.cause.contains(cause), "{to:?}: {}", refusal.cause);
             let line = format!("HTTP/1.1 {status} ");
             assert!(text(&refusal.response).starts_with(&line), "{to:?}");
@@ -367,7 +399,7 @@ mod tests {
     fn plain_request_gets_the_page() {
         for path in ["/", "/mqtt"] {
             let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
-            let refusal = upgrade(request.as_bytes(), &PORTS).unwrap_err();
+            let refusal = upgrade(request.as_bytes(), &PORTS, &[]).unwrap_err();
             assert!(text(&refusal.response).starts_with("HTTP/1.1 426 "));
             assert!(text(&refusal.response).contains("port <b>1883</b>"));
         }
@@ -380,9 +412,9 @@ mod tests {
         while request.len() < HEADER_BYTES_MAX - 6 {
             request.extend_from_slice(b"A: b\r\n");
         }
-        assert_eq!(upgrade(&request, &PORTS), Ok(None));
+        assert_eq!(upgrade(&request, &PORTS, &[]), Ok(None));
         request.extend_from_slice(b"A: b\r\nA: b\r\n\r\n");
-        let refusal = upgrade(&request, &PORTS).unwrap_err();
+        let refusal = upgrade(&request, &PORTS, &[]).unwrap_err();
         assert!(text(&refusal.response).starts_with("HTTP/1.1 431 "));
     }
 
@@ -394,7 +426,7 @@ mod tests {
             (b"\0\0\0\0", "not HTTP"),
         ];
         for (bytes, cause) in cases {
-            let refusal = upgrade(bytes, &PORTS).unwrap_err();
+            let refusal = upgrade(bytes, &PORTS, &[]).unwrap_err();
             assert!(refusal.cause.contains(cause) && refusal.response.is_empty());
         }
     }

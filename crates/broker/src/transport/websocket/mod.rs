@@ -4,6 +4,7 @@
 
 mod frame;
 mod handshake;
+mod origin;
 
 pub use frame::{Close, Deframer, Progress, put_close, put_header};
 pub use handshake::{Refusal, Upgrade, upgrade};

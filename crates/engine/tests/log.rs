@@ -1,0 +1,91 @@
+//! Sessions and the shared log, with a shard as a value and the log played by the test.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use engine::{
+    ConnId, Drop, Ending, Entry, Opened, Request, SessionId, Settings, Shard, Sink, Time,
+};
+
+#[derive(Default)]
+struct Outs(BTreeMap<u32, Vec<u8>>);
+
+impl Sink for Outs {
+    fn out(&mut self, conn: ConnId) -> &mut Vec<u8> {
+        self.0.entry(conn.0).or_default()
+    }
+
+    fn close(&mut self, _conn: ConnId, _why: Ending) {}
+}
+
+const NOW: Time = Time(1000);
+
+/// A session of MQTT 3.1.1 that outlives its connection.
+fn open(shard: &mut Shard, outs: &mut Outs, conn: u32, name: &str) -> SessionId {
+    let len = u8::try_from(name.len()).expect("short names");
+    let mut bytes = vec![0x10, 12 + len, 0, 4];
+    bytes.extend(b"MQTT\x04\x00\x00\x3c");
+    bytes.extend([0, len]);
+    bytes.extend(name.as_bytes());
+    match shard.open(NOW, ConnId(conn), &bytes, outs) {
+        Opened::Session(session, _) => session,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn appended(shard: &mut Shard, from: u64) -> Vec<Entry> {
+    let requests = shard.requests().drain(..);
+    let messages = requests.filter_map(|request| match request {
+        Request::Append { message, .. } => Some(message),
+        Request::Read { .. } => None,
+    });
+    (from..)
+        .zip(messages)
+        .map(|(position, message)| Entry { position, message })
+        .collect()
+}
+
+/// What the log drops for want of room counts for each session that wanted it and had not read it,
+/// and once: not for others, nor for who was there when it came.
+#[test]
+fn losses_are_counted_for_who_has_them() {
+    let mut shard = Shard::new(0, 1, Arc::new(Settings::default()), 1);
+    let mut outs = Outs::default();
+    let here = open(&mut shard, &mut outs, 1, "here");
+    let away = open(&mut shard, &mut outs, 2, "away");
+    let other = open(&mut shard, &mut outs, 3, "other");
+    let speaker = open(&mut shard, &mut outs, 4, "speaker");
+    for (session, filter) in [(here, b'a'), (away, b'a'), (other, b'b')] {
+        let subscribe = [0x82, 6, 0, 1, 0, 1, filter, 1];
+        shard.receive(NOW, session, &subscribe, &mut outs);
+    }
+    shard.gone(NOW, away, ConnId(2), &mut outs);
+    shard.gone(NOW, other, ConnId(3), &mut outs);
+    for id in 1..=3 {
+        let publish = [0x32, 6, 0, 1, b'a', 0, id, b'x'];
+        shard.receive(NOW, speaker, &publish, &mut outs);
+    }
+    let entries = appended(&mut shard, 1);
+    assert_eq!(entries.len(), 3);
+    shard.tail(NOW, &entries, &mut outs);
+    shard.shed(&entries[..2]);
+    assert_eq!(shard.metrics().dropped(Drop::Trimmed), 2);
+    // Back again, it reads what is left, however often it asks.
+    let away = open(&mut shard, &mut outs, 5, "away");
+    for _ in 0..2 {
+        let reads = shard.requests().drain(..);
+        let session = reads
+            .filter_map(|request| match request {
+                Request::Read { session, .. } => Some(session),
+                Request::Append { .. } => None,
+            })
+            .next_back();
+        if let Some(session) = session {
+            shard.found_in_log(NOW, session, &entries[2..], 3, &mut outs);
+        }
+    }
+    assert_eq!(shard.client_id(away), Some("away"));
+    assert!(outs.0[&5].ends_with(b"x"));
+    assert_eq!(shard.metrics().dropped(Drop::Trimmed), 2);
+    shard.shed(&entries[2..]);
+    assert_eq!(shard.metrics().dropped(Drop::Trimmed), 2);
+}
