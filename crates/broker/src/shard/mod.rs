@@ -8,6 +8,7 @@ mod conn;
 mod deadline;
 mod event;
 mod flush;
+mod pace;
 mod post;
 mod read;
 mod report;
@@ -30,6 +31,7 @@ use crate::{
 };
 use accept::Accepting;
 use conn::Conns;
+use pace::{Pace, Work};
 use report::Reporter;
 
 /// Tokens: the mailbox, then listeners; below them connection slots.
@@ -79,6 +81,8 @@ pub(crate) struct Worker {
     /// Publishers that wait for a slow receiver.
     held: Vec<(Time, u32)>,
     buffer: Box<[u8]>,
+    /// Reads that found something.
+    reads: u64,
     letters: Vec<Letter>,
     now: Time,
     reported: Time,
@@ -104,6 +108,7 @@ impl Worker {
             ready: Vec::new(),
             held: Vec::new(),
             buffer: vec![0; TAIL_BYTES + READ_BYTES].into_boxed_slice(),
+            reads: 0,
             letters: Vec::new(),
             now: Time(0),
             reported: Time(0),
@@ -115,8 +120,10 @@ impl Worker {
     /// The whole data plane on one screen.
     pub(crate) fn run(mut self) {
         let mut events = Events::with_capacity(EVENTS);
+        let mut pace = Pace::new();
         loop {
             self.wait(&mut events);
+            pace.begin(self.work());
             self.now = self.clock();
             self.note_events(&events);
             self.accept();
@@ -132,6 +139,7 @@ impl Worker {
             if self.is_done() {
                 break;
             }
+            pace.end();
         }
     }
 
@@ -163,6 +171,13 @@ impl Worker {
         own.min(self.accepting.timeout(self.limits.connect_timeout))
             .min(linger)
             .min(WAIT_MAX)
+    }
+
+    fn work(&self) -> Work {
+        Work {
+            reads: self.reads,
+            packets: self.engine.metrics.packets_received(),
+        }
     }
 
     fn clock(&self) -> Time {

@@ -72,6 +72,7 @@ impl Worker {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => return Left::More,
             Err(_) => return Left::End,
         };
+        self.reads += 1;
         // A short read means the socket is empty (epoll, kqueue); Windows re-arms on WouldBlock, and a
         // peer that has closed is read to its end.
         let more = got == READ_BYTES || conn.flags.ended || cfg!(windows);
