@@ -9,6 +9,15 @@ pub(crate) struct Cite {
     pub(crate) id: String,
 }
 
+impl std::fmt::Display for Cite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.standard {
+            Standard::V5 => f.write_str(&self.id),
+            Standard::V311 => write!(f, "3.1.1 {}", self.id),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Standard {
     V5,

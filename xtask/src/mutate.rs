@@ -1,8 +1,7 @@
-//! `cargo xtask mutate`: does the named test fail once the named line is disabled?
-//!
-//! Works on a copy of the tree under `target/mutate`, so that an interrupted run harms nothing. For
-//! each row drawn, every line that carries its id is disabled as far as that compiles; a row of
-//! which no line can be disabled by changing text is counted and replaced by another.
+//! `cargo xtask mutate`: does the named test fail once the named line is disabled? In a copy of the
+//! tree under `target/mutate`, every line that carries a drawn row's id is disabled as far as that
+//! compiles; a row of which no line can be is counted and replaced by another. Only what a row needs
+//! is built: unit tests, then a broker at which the black-box tests, built once, are pointed.
 
 use crate::evidence::{Evidence, Place, collect};
 use crate::mutation::mutations;
@@ -17,6 +16,17 @@ use std::time::{Duration, Instant};
 
 /// A test that does not end in this time was disabled into a standstill, which counts as a failure.
 const TEST_SECS_MAX: u64 = 120;
+
+/// Tests by what runs them.
+type Tests = BTreeMap<Target, BTreeSet<String>>;
+
+/// In the order in which they are tried: unit tests need fewer crates than a whole broker.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Target {
+    /// Arguments that select it: `-p engine --lib`.
+    Cargo(Vec<String>),
+    BlackBox,
+}
 
 struct Options {
     seed: u64,
@@ -58,18 +68,22 @@ pub(crate) fn run(tree: &Tree, args: &[String]) -> Result<()> {
         "no row has both a line of code and a Rust test of its own"
     );
     shuffle(&mut rows, options.seed);
-    let bench = Bench::prepare(tree, options.package.as_deref())?;
+    let mut bench = Bench::prepare(tree)?;
     println!(
         "mutate: {} rows to draw from, seed {}",
         rows.len(),
         options.seed
     );
+    // A few more than asked for, as some may have to be redrawn.
+    let likely = rows.iter().take(options.rows + options.rows / 4);
+    let tests = likely.map(|row| bench.named_tests(&evidence.tests[&row.cite]));
+    bench.check_unchanged(tests.flatten().collect())?;
     let (mut killed, mut survived, mut redrawn) = (0, Vec::new(), 0);
     for row in rows {
         if killed + survived.len() == options.rows {
             break;
         }
-        let id = &row.cite.id;
+        let id = &row.cite.to_string();
         match bench.row(row, &evidence).with_context(|| id.clone())? {
             Outcome::Killed(how) => {
                 killed += 1;
@@ -77,7 +91,7 @@ pub(crate) fn run(tree: &Tree, args: &[String]) -> Result<()> {
             }
             Outcome::Survived(how) => {
                 println!("SURVIVED  {id}: {how}");
-                survived.push(id);
+                survived.push(id.clone());
             }
             Outcome::Unchanged(why) => {
                 redrawn += 1;
@@ -151,13 +165,15 @@ fn shuffle<T>(items: &mut [T], seed: u64) {
 struct Bench {
     copy: Tree,
     target: PathBuf,
-    /// Black-box tests of the root: path -> name of the test target.
-    black_box: BTreeMap<String, String>,
+    /// The binary of the black-box tests, built from the unchanged tree.
+    black_box: PathBuf,
+    /// Tests that were seen to pass in the unchanged tree.
+    passed: BTreeSet<(Target, String)>,
 }
 
 impl Bench {
-    /// Copies what changed since the last run and makes sure that the tests pass as they are.
-    fn prepare(tree: &Tree, package: Option<&str>) -> Result<Self> {
+    /// Copies what changed since the last run, and builds the black-box tests.
+    fn prepare(tree: &Tree) -> Result<Self> {
         let folder = tree.join("target/mutate");
         let copy = Tree::at(&folder.join("tree"));
         let files = tree.files()?;
@@ -179,27 +195,42 @@ impl Bench {
         for path in stale {
             std::fs::remove_file(copy.join(&path))?;
         }
-        let black_box = black_box(&copy)?;
-        let bench = Self {
+        let mut bench = Self {
             copy,
             target: folder.join("target"),
-            black_box,
+            black_box: PathBuf::new(),
+            passed: BTreeSet::new(),
         };
-        println!("mutate: the tests as they are");
-        let mut command = bench.cargo(&["test", "--quiet"]);
-        match package {
-            Some(name) => command.args(["--package", name]),
-            None => command.args(["--workspace", "--exclude", "xtask"]),
-        };
-        let out = command.output()?;
-        if !out.status.success() {
-            print!("{}", String::from_utf8_lossy(&out.stdout));
-            bail!(
-                "the tests must pass first: {}",
-                String::from_utf8_lossy(&out.stderr)
-            );
-        }
+        let select = ["-p", "app", "--test", "blackbox", "--no-run"];
+        let out = bench
+            .cargo(&["test", "--message-format", "json"])
+            .args(select)
+            .stderr(Stdio::inherit())
+            .output()?;
+        ensure!(out.status.success(), "the black-box tests do not compile");
+        let text = String::from_utf8_lossy(&out.stdout);
+        bench.black_box = executable(&text).context("cargo names no binary of the tests")?;
         Ok(bench)
+    }
+
+    /// Makes sure that tests pass before anything is disabled.
+    fn check_unchanged(&mut self, tests: Vec<(Target, BTreeSet<String>)>) -> Result<()> {
+        let mut due = Tests::new();
+        for (target, names) in tests {
+            let fresh = names
+                .into_iter()
+                .filter(|name| !self.passed.contains(&(target.clone(), name.clone())));
+            due.entry(target.clone()).or_default().extend(fresh);
+        }
+        due.retain(|_, names| !names.is_empty());
+        if let Some(test) = self.failing(&due)? {
+            bail!("the tests must pass first: {test}");
+        }
+        for (target, names) in due {
+            self.passed
+                .extend(names.into_iter().map(|name| (target.clone(), name)));
+        }
+        Ok(())
     }
 
     fn cargo(&self, args: &[&str]) -> Command {
@@ -207,15 +238,18 @@ impl Bench {
         command
             .args(args)
             .current_dir(self.copy.root())
-            .env("CARGO_TARGET_DIR", &self.target);
+            .env("CARGO_TARGET_DIR", &self.target)
+            // Nobody reads a backtrace here, and debug information costs as much as the code.
+            .env("CARGO_PROFILE_DEV_DEBUG", "0");
         command
     }
 
-    fn row(&self, row: &Statement, evidence: &Evidence) -> Result<Outcome> {
+    fn row(&mut self, row: &Statement, evidence: &Evidence) -> Result<Outcome> {
         let tests = self.named_tests(&evidence.tests[&row.cite]);
         if tests.is_empty() {
             return Ok(Outcome::Unchanged("its tests are not run by cargo"));
         }
+        self.check_unchanged(tests.clone().into_iter().collect())?;
         let mut originals: BTreeMap<&str, String> = BTreeMap::new();
         let mut done = Vec::new();
         for place in obeying(&self.copy, &evidence.code[&row.cite])? {
@@ -260,12 +294,16 @@ impl Bench {
         Ok(None)
     }
 
-    /// The tests of a row, by the arguments that select their target: `-p engine --lib`.
-    fn named_tests(&self, places: &BTreeSet<Place>) -> BTreeMap<Vec<String>, BTreeSet<String>> {
-        let mut named: BTreeMap<Vec<String>, BTreeSet<String>> = BTreeMap::new();
+    /// The tests of a row.
+    fn named_tests(&self, places: &BTreeSet<Place>) -> Tests {
+        let mut named = Tests::new();
         for place in places.iter().filter(|place| is_rust(place)) {
-            let target = if let Some(name) = self.black_box_target(&place.path) {
-                ["-p", "app", "--test", name].map(str::to_owned).to_vec()
+            let target = if place.path.starts_with("tests/") {
+                named
+                    .entry(Target::BlackBox)
+                    .or_default()
+                    .insert(place.name.clone());
+                continue;
             } else if let Some(rest) = place.path.split_once("/tests/").map(|(_, rest)| rest)
                 && !place.path.contains("/src/")
             {
@@ -286,39 +324,43 @@ impl Bench {
             } else {
                 continue;
             };
+            let target = Target::Cargo(target);
             named.entry(target).or_default().insert(place.name.clone());
         }
         named
     }
 
-    /// The target that a file of the root's `tests/` is part of: its own, or the one of `main.rs`.
-    fn black_box_target(&self, path: &str) -> Option<&str> {
-        let main = path
-            .starts_with("tests/")
-            .then(|| self.black_box.get("tests/main.rs"));
-        let own = self.black_box.get(path);
-        own.or_else(|| main.flatten()).map(String::as_str)
+    /// Builds what runs these tests; gives the command, to which their names are added.
+    fn runner(&self, target: &Target) -> Result<Command> {
+        let (build, run) = match target {
+            Target::BlackBox => {
+                let build = self.cargo(&["build", "--quiet", "-p", "app", "--bins"]);
+                let mut run = Command::new(&self.black_box);
+                run.env("TERNMQ_BIN", self.target.join("debug/ternmq"));
+                run.current_dir(self.copy.join("crates/app"));
+                (build, run)
+            }
+            Target::Cargo(select) => {
+                let mut build = self.cargo(&["test", "--quiet"]);
+                build.args(select).arg("--no-run");
+                let mut run = self.cargo(&["test", "--quiet"]);
+                run.args(select).arg("--");
+                (build, run)
+            }
+        };
+        let mut build = build;
+        let built = build.stdout(Stdio::null()).stderr(Stdio::null()).status()?;
+        ensure!(built.success(), "{target:?} does not compile");
+        Ok(run)
     }
 
-    /// The first of the named tests that fails, does not compile or does not end.
-    fn failing(&self, tests: &BTreeMap<Vec<String>, BTreeSet<String>>) -> Result<Option<String>> {
+    /// The first of the named tests that fails or does not end.
+    fn failing(&self, tests: &Tests) -> Result<Option<String>> {
         for (target, names) in tests {
-            let mut args: Vec<&str> = vec!["test", "--quiet"];
-            args.extend(target.iter().map(String::as_str));
-            let built = self
-                .cargo(&args)
-                .arg("--no-run")
-                .stderr(Stdio::null())
-                .status()?;
-            ensure!(
-                built.success(),
-                "the tests do not compile: cargo {}",
-                args.join(" ")
-            );
-            args.push("--");
-            args.extend(names.iter().map(String::as_str));
+            let mut command = self.runner(target)?;
+            command.args(names);
             let log = self.target.join("tests.log");
-            match run_limited(self.cargo(&args), &log)? {
+            match run_limited(command, &log)? {
                 Run::Passed => {}
                 Run::Endless => return Ok(Some("never ends".to_owned())),
                 Run::Failed => {
@@ -406,18 +448,14 @@ fn package(path: &str) -> &str {
         .unwrap_or("app")
 }
 
-/// Test targets of the app whose file stands in the root's `tests/`.
-fn black_box(tree: &Tree) -> Result<BTreeMap<String, String>> {
-    let manifest: toml::Table = tree.read("crates/app/Cargo.toml")?.parse()?;
-    let targets = manifest.get("test").and_then(toml::Value::as_array);
-    Ok(targets
-        .into_iter()
-        .flatten()
-        .filter_map(|target| {
-            let path = target.get("path")?.as_str()?.strip_prefix("../../")?;
-            Some((path.to_owned(), target.get("name")?.as_str()?.to_owned()))
-        })
-        .collect())
+/// The binary of the black-box tests in what cargo tells, a JSON object a line.
+fn executable(told: &str) -> Option<PathBuf> {
+    let line = told.lines().find(|line| {
+        line.contains("\"name\":\"blackbox\"") && line.contains("\"executable\":\"")
+    })?;
+    let (_, rest) = line.split_once("\"executable\":\"")?;
+    let path = rest.split('"').next()?;
+    Some(PathBuf::from(path.replace("\\\\", "\\")))
 }
 
 fn walk(tree: &Tree) -> Result<BTreeSet<String>> {

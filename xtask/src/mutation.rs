@@ -207,9 +207,15 @@ impl Editor<'_> {
         if text.is_empty() {
             return;
         }
-        self.put(from, end, &format!(" !({text})"), "value inverted", found);
+        // `!(return x)` compiles, and still returns x; so does a loop that only returns.
+        if !text.starts_with("return") && !text.starts_with("loop") {
+            self.put(from, end, &format!(" !({text})"), "value inverted", found);
+        }
         if text.starts_with("Err(") || text.starts_with("return Err(") {
             self.put(from, end, " Ok(Default::default())", "error dropped", found);
+        }
+        if let Some(at) = last_call(&self.source.mask[from..end]) {
+            self.put(from + at, end, "", "last call cut", found);
         }
         self.put(
             from,
@@ -260,9 +266,12 @@ impl Editor<'_> {
     }
 }
 
-/// The line of code that a comment is about: its own, or the next below; behind a closing bracket
-/// the line that opened it.
+/// The line of code that a comment is about: its own, or the next below; the condition of an `if`
+/// whose block it opens; behind a closing bracket the line that opened it.
 fn target(source: &Source, line: usize) -> Option<usize> {
+    if let Some(condition) = condition_above(source, line) {
+        return Some(condition);
+    }
     let at = (line..source.lines()).find(|at| {
         let code = source.code(*at).trim();
         !code.is_empty() && !code.starts_with("#[")
@@ -282,6 +291,30 @@ fn target(source: &Source, line: usize) -> Option<usize> {
         }
     }
     open.last().map(|place| source.line_at(*place))
+}
+
+/// The line of the `if` whose block begins with this comment, which then tells why it is entered.
+fn condition_above(source: &Source, line: usize) -> Option<usize> {
+    let before = source.mask[..source.start(line)].trim_end();
+    if !source.code(line).trim().is_empty() || !before.ends_with('{') {
+        return None;
+    }
+    let mut depth = 0_i32;
+    let head = before[..before.len() - 1]
+        .bytes()
+        .rposition(|byte| {
+            match byte {
+                b')' | b']' => depth += 1,
+                b'(' | b'[' => depth -= 1,
+                b';' | b'{' | b'}' | b',' => return depth <= 0,
+                _ => {}
+            }
+            depth < 0
+        })
+        .map_or(0, |at| at + 1);
+    let from = head + indent(&before[head..]);
+    let is_if = before[from..].starts_with("if ") || before[from..].starts_with("else if ");
+    is_if.then(|| source.line_at(from))
 }
 
 fn indent(code: &str) -> usize {
@@ -318,6 +351,22 @@ fn keyword(code: &str, word: &str) -> Option<usize> {
             {
                 return Some(at + word.len());
             }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Offset of the last `.call(..)` of a chain that ends with it.
+fn last_call(code: &str) -> Option<usize> {
+    let code = code.trim_end();
+    let mut depth = 0_i32;
+    for (at, byte) in code.bytes().enumerate().rev() {
+        match byte {
+            b')' | b']' | b'}' => depth += 1,
+            b'(' | b'[' | b'{' => depth -= 1,
+            b'.' if depth == 0 => return Some(at),
+            _ if depth == 0 && !is_word(byte) => return None,
             _ => {}
         }
     }
@@ -401,6 +450,11 @@ mod tests {
             "} else if false && (a) { // HERE\n}",
         );
         check("a();\nself.x.push(\n  1,\n); // HERE", "a();\n // HERE");
+        check(
+            "if a\n  && b(c)\n{\n// HERE\nd();\n}",
+            "if false && (a\n  && b(c)) {\n// HERE\nd();\n}",
+        );
+        check("x.y(|| {\n// HERE\nd();\n})", "x.y(|| {\n// HERE\n\n})");
     }
 
     #[test]
@@ -420,6 +474,7 @@ mod tests {
         );
         check("let a = b && c; // HERE", "let a = !(b && c); // HERE");
         check("retain: a && b, // HERE", "retain: !(a && b), // HERE");
+        check("return a; // HERE", " // HERE");
         check(
             "/// HERE\n// HERE\npub fn g(&self) -> bool {\n x\n}",
             "/// HERE\n// HERE\npub fn g(&self) -> bool { if true { return true; }\n x\n}",

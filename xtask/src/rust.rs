@@ -25,7 +25,7 @@ pub(crate) struct Function {
     pub(crate) signature: usize,
     /// The line of its closing brace.
     pub(crate) last: usize,
-    /// Carries `#[test]`.
+    /// Carries `#[test]`, and is not ignored: what never runs proves nothing.
     pub(crate) test: bool,
 }
 
@@ -128,7 +128,9 @@ impl Source {
             }
             let signature = self.line_at(at);
             let first = self.header(signature);
-            let test = (first..signature).any(|line| self.code(line).trim() == "#[test]");
+            let carries =
+                |start| (first..signature).any(|line| self.code(line).trim().starts_with(start));
+            let test = carries("#[test]") && !carries("#[ignore");
             found.push(Function {
                 name,
                 first,
@@ -341,6 +343,9 @@ mod tests {
     fn second() {
         assert_eq!(r#"}"#, "}"); /* } */
     }
+    #[test]
+    #[ignore = "not yet"]
+    fn third() {}
 }
 "##;
 
@@ -353,7 +358,15 @@ mod tests {
             .iter()
             .map(|f| (&f.name[..], f.first, f.last, f.test))
             .collect();
-        assert_eq!(found, [("first", 1, 5, false), ("second", 9, 13, true)]);
+        let due = [
+            ("first", 1, 5, false),
+            ("second", 9, 13, true),
+            ("third", 14, 16, false),
+        ];
+        assert_eq!(found.len(), due.len());
+        for ((name, first, last, test), due) in found.into_iter().zip(due) {
+            assert_eq!((name, first, last, test), due);
+        }
         assert_eq!(source.comment(3), "// why");
         assert_eq!(source.comment(4), "");
         assert!(!source.is_test(3) && source.is_test(12));

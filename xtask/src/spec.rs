@@ -1,7 +1,8 @@
 //! `docs/conformance.md`: each normative statement, the code that obeys it, the tests that prove it.
 //!
 //! The statements stand in `crates/protocol/spec/`, one a line: id, whom it binds, what it asks in
-//! our words, and for 3.1.1 the statements of version 5 that say the same.
+//! our words, and for 3.1.1 the statements of version 5 that say the same. A statement that no line
+//! can be disabled for has the reason instead, behind a dash.
 
 use crate::cite::{Cite, Standard};
 use crate::evidence::{Evidence, Place, collect};
@@ -31,6 +32,8 @@ pub(crate) struct Statement {
     asks: String,
     /// Statements of version 5 whose evidence counts for this one too.
     same: Vec<Cite>,
+    /// Why there is no line that a test could miss: it does not apply, or is obeyed by doing nothing.
+    moot: Option<String>,
 }
 
 /// Reads both lists in the standards' order.
@@ -58,15 +61,16 @@ pub(crate) fn statements(tree: &Tree) -> Result<Vec<Statement>> {
 
 fn parse(standard: Standard, line: &str) -> Result<Statement> {
     let fields: Vec<&str> = line.split('\t').collect();
-    let (id, who, asks, same) = match fields[..] {
-        [id, who, asks] => (id, who, asks, ""),
-        [id, who, asks, same] => (
-            id,
-            who,
-            asks,
-            same.strip_prefix("= ").context("= is missing")?,
-        ),
-        _ => bail!("want: id, who, statement, and for 3.1.1 `= id...`, with tabs between"),
+    let (id, who, asks, same, moot) = match fields[..] {
+        [id, who, asks] => (id, who, asks, "", None),
+        [id, who, asks, last] => match last.strip_prefix("- ") {
+            Some(why) => (id, who, asks, "", Some(why.to_owned())),
+            None => {
+                let same = last.strip_prefix("= ").context("= or - is missing")?;
+                (id, who, asks, same, None)
+            }
+        },
+        _ => bail!("want: id, who, statement, and `= id...` or `- reason`, with tabs between"),
     };
     let who = match who {
         "server" => Who::Server,
@@ -88,6 +92,7 @@ fn parse(standard: Standard, line: &str) -> Result<Statement> {
                 id: id.to_owned(),
             })
             .collect(),
+        moot,
     })
 }
 
@@ -95,6 +100,20 @@ fn parse(standard: Standard, line: &str) -> Result<Statement> {
 pub(crate) fn proven(statement: &Statement, evidence: &Evidence) -> bool {
     let has = |cite: &Cite| evidence.code.contains_key(cite) && evidence.tests.contains_key(cite);
     has(&statement.cite) || (!statement.same.is_empty() && statement.same.iter().all(has))
+}
+
+/// Why a statement can have no proof: its own reason, or that of one it equals.
+fn moot<'a>(statement: &'a Statement, all: &'a [Statement]) -> Option<&'a str> {
+    let equal = || {
+        let mut same = statement.same.iter();
+        same.find_map(|cite| {
+            all.iter()
+                .find(|other| other.cite == *cite)?
+                .moot
+                .as_deref()
+        })
+    };
+    statement.moot.as_deref().or_else(equal)
 }
 
 pub(crate) fn write(tree: &Tree) -> Result<()> {
@@ -125,7 +144,9 @@ fn page(tree: &Tree) -> Result<(String, String)> {
          the standard, in our words. *Proven* means that a line of code carries the statement's id \
          and that a test which fails without that line does so too; `cargo xtask mutate` tries that \
          for rows drawn by chance.\n\n\
-         Rows of 3.1.1 that ask for the same as rows of 5.0 name them and share their evidence.\n",
+         Rows of 3.1.1 that ask for the same as rows of 5.0 name them and share their evidence. A dash \
+         stands where no line could be disabled, with the reason: the statement does not apply here, or \
+         is obeyed by never doing something.\n",
     );
     let mut summary = Vec::new();
     for (standard, title) in [(Standard::V5, "MQTT 5.0"), (Standard::V311, "MQTT 3.1.1")] {
@@ -137,22 +158,36 @@ fn page(tree: &Tree) -> Result<(String, String)> {
             .iter()
             .filter(|statement| proven(statement, &evidence))
             .count();
-        summary.push(format!("{title} {done} of {} proven", server.len()));
+        let moot = server
+            .iter()
+            .filter(|row| !proven(row, &evidence) && moot(row, &statements).is_some())
+            .count();
+        let open = server.len() - done - moot;
+        summary.push(format!(
+            "{title} {done} of {} proven, {moot} have nothing to disable, {open} open",
+            server.len()
+        ));
         writeln!(page, "\n## {title}\n")?;
         writeln!(
             page,
-            "{done} of {} statements that bind a server are proven.\n",
+            "{done} of {} statements that bind a server are proven; {moot} have nothing to disable; \
+             {open} are open.\n",
             server.len()
         )?;
-        table(&mut page, &server, &evidence)?;
+        table(&mut page, &server, &statements, &evidence)?;
         writeln!(page, "\n### {title}: clients only\n")?;
         writeln!(page, "{} statements bind only a client.\n", client.len())?;
-        table(&mut page, &client, &evidence)?;
+        table(&mut page, &client, &statements, &evidence)?;
     }
     Ok((page, summary.join(", ")))
 }
 
-fn table(page: &mut String, rows: &[&Statement], evidence: &Evidence) -> Result<()> {
+fn table(
+    page: &mut String,
+    rows: &[&Statement],
+    all: &[Statement],
+    evidence: &Evidence,
+) -> Result<()> {
     writeln!(
         page,
         "| id | asks | proven | code | tests |\n| --- | --- | --- | --- | --- |"
@@ -163,12 +198,19 @@ fn table(page: &mut String, rows: &[&Statement], evidence: &Evidence) -> Result<
             let same: Vec<&str> = row.same.iter().map(|cite| cite.id.as_str()).collect();
             code.insert(0, format!("5.0: {}", same.join(", ")));
         }
+        let mark = match moot(row, all) {
+            _ if proven(row, evidence) => "yes",
+            Some(why) => {
+                code.push(why.to_owned());
+                "–"
+            }
+            None => "",
+        };
         writeln!(
             page,
-            "| {} | {} | {} | {} | {} |",
+            "| {} | {} | {mark} | {} | {} |",
             row.cite.id,
             row.asks,
-            if proven(row, evidence) { "yes" } else { "" },
             code.join("<br>"),
             labels(&evidence.tests, &row.cite).join("<br>"),
         )?;
@@ -195,6 +237,19 @@ mod tests {
         // Appendix B of each standard.
         assert_eq!(count(Standard::V5), 251);
         assert_eq!(count(Standard::V311), 141);
+    }
+
+    #[test]
+    fn a_reason_holds_for_equals_too() {
+        let reason = "MQTT-1.1.1-1\tserver\tasks\t- nothing of the kind is sent";
+        let all = [
+            parse(Standard::V5, reason).unwrap(),
+            parse(Standard::V311, "MQTT-2.2.2-2\tserver\tasks\t= MQTT-1.1.1-1").unwrap(),
+            parse(Standard::V311, "MQTT-2.2.2-3\tserver\tasks").unwrap(),
+        ];
+        let why = all.each_ref().map(|row| moot(row, &all));
+        let due = Some("nothing of the kind is sent");
+        assert_eq!(why, [due, due, None]);
     }
 
     #[test]
