@@ -78,11 +78,7 @@ fn empty_topic() {
     for version in BOTH {
         let mut conn = broker.client(version, "empty");
         conn.send(&Publish::new("", "x").bytes(version));
-        let said = conn.read_to_end();
-        assert!(
-            said.iter().all(|p| matches!(p.code, 0x81 | 0x82 | 0x90)),
-            "{said:?}"
-        );
+        conn.expect_closed_for(0x82);
     }
     // Not even the length of a topic fits into this packet.
     let mut conn = broker.v5("empty");

@@ -50,7 +50,8 @@ fn acknowledgements_to_the_byte() {
 }
 
 /// A publisher heard no PUBREC and says the same again, with DUP: it gets its PUBREC again,
-/// success, and the listener gets one message. After PUBCOMP the id is free for a new one.
+/// success, and the listener gets one message. After PUBCOMP the id is free for a new one, though
+/// another exchange is still open.
 /// [MQTT-4.3.3-10] [MQTT-4.3.3-12] [3.1.1 MQTT-4.3.3-2]
 #[test]
 fn qos_2_repeated_before_release() {
@@ -59,6 +60,8 @@ fn qos_2_repeated_before_release() {
         let mut listener = broker.client(version, "listener");
         listener.subscribe("twice", 2);
         let mut speaker = broker.client(version, "speaker");
+        speaker.send(&Publish::new("aside", "x").qos2(8).bytes(version));
+        assert_eq!(speaker.read_kind(Kind::PubRec).id, 8);
         let publish = Publish::new("twice", "once").qos2(7);
         for again in [
             publish.clone(),

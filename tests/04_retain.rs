@@ -195,8 +195,23 @@ fn wildcard_over_many() {
     }
 }
 
-/// The speaker's session ended long ago; what it retained is nobody's session state and stays,
-/// over a killed broker too. [3.1.1 MQTT-3.1.2-7] (4.1, non-normative)
+/// The speaker's session ended long ago; what it retained is nobody's session state and stays.
+/// [3.1.1 MQTT-3.1.2-7] (4.1, non-normative)
+#[test]
+fn retained_outlives_its_session() {
+    let broker = Broker::start();
+    for version in BOTH {
+        let mut speaker = broker.client(version, "speaker");
+        speaker.publish(&Publish::new("stay/1", "here").qos1(1).retained());
+        speaker.bye();
+        broker.client(version, "speaker").bye();
+        let mut late = broker.client(version, "late");
+        late.subscribe("stay/#", 1);
+        assert!(late.receive_this("stay/1", "here").retain);
+    }
+}
+
+/// It stays over a killed broker too. (4.1, non-normative)
 #[test]
 #[ignore = "needs the durable store of issue 3"]
 fn retained_outlives_session_and_broker() {

@@ -184,7 +184,7 @@ fn will_properties() {
 }
 
 /// A will to a topic that is none, or to the broker's own, is refused with the CONNECT.
-/// [MQTT-3.1.4-2] [MQTT-3.3.2-2]
+/// [MQTT-3.1.4-2] [MQTT-3.3.2-2] [3.1.1 MQTT-3.2.2-6]
 #[test]
 fn will_to_a_forbidden_topic() {
     let broker = Broker::start();

@@ -271,8 +271,9 @@ fn refused_by_a_member() {
     other.nothing_from(&mut speaker, 2);
 }
 
-/// A QoS 2 message begun with a worker whose session is kept is finished with that worker, when
-/// it comes back, and with nobody else. [MQTT-4.8.2-4] [MQTT-4.8.2-5]
+/// QoS 2 messages begun with a worker whose session is kept are finished with that worker, when it
+/// comes back, and with nobody else, whether it had answered or not. [MQTT-4.8.2-4]
+/// [MQTT-4.8.2-5]
 #[test]
 fn qos_2_stays_with_its_member() {
     let broker = Broker::start();
@@ -281,7 +282,8 @@ fn qos_2_stays_with_its_member() {
     keeper.subscribe("$share/g/two", 2);
     let mut speaker = broker.v5("speaker");
     speaker.publish(&Publish::new("two", "x").qos2(1));
-    let got = keeper.read_publish();
+    speaker.publish(&Publish::new("two", "y").qos2(1));
+    let (got, unanswered) = (keeper.read_publish(), keeper.read_publish());
     keeper.send(&ack(0x50, got.id));
     keeper.read_kind(Kind::PubRel);
     let mut other = broker.v5("other");
@@ -291,5 +293,7 @@ fn qos_2_stays_with_its_member() {
     let mut keeper = broker.connect(&connect);
     assert_eq!(keeper.read_kind(Kind::PubRel).id, got.id);
     keeper.send(&ack(0x70, got.id));
+    let again = keeper.receive_this("two", "y");
+    assert_eq!((again.id, again.dup), (unanswered.id, true));
     keeper.ping();
 }

@@ -11,7 +11,7 @@ fn expiry(secs: u32) -> Vec<u8> {
 
 /// A client comes back: its subscriptions are there, what was said meanwhile arrives, and it is
 /// told that its session was found. [MQTT-3.1.2-5] [MQTT-3.1.2-6] [MQTT-3.2.2-3]
-/// [MQTT-3.1.2-23] [MQTT-4.5.0-1] [3.1.1 MQTT-3.1.2-4] [3.1.1 MQTT-3.1.2-5]
+/// [MQTT-3.1.2-23] [MQTT-3.1.4-4] [MQTT-4.5.0-1] [3.1.1 MQTT-3.1.2-4] [3.1.1 MQTT-3.1.2-5]
 /// [3.1.1 MQTT-3.2.2-2] [3.1.1 MQTT-3.2.2-3] [3.1.1 MQTT-4.5.0-1]
 #[test]
 fn kept_session() {
@@ -101,13 +101,17 @@ fn session_expires() {
     assert!(!connack.session_present);
 }
 
-/// While the connection holds, the session lasts, however short its expiry. [MQTT-4.1.0-1]
-/// [3.1.1 MQTT-4.1.0-2]
+/// While the connection holds, the session lasts, however short its expiry, and also where that
+/// has begun to run on an earlier connection. [MQTT-4.1.0-1] [3.1.1 MQTT-4.1.0-2]
 #[test]
 fn no_expiry_while_connected() {
     let broker = Broker::start();
-    let mut conn = broker.connect(&Connect::new(V5, "here").persistent(1));
+    let connect = Connect::new(V5, "here").persistent(1);
+    let mut conn = broker.connect(&connect);
     conn.subscribe("here", 1);
+    conn.bye();
+    let (mut conn, connack) = broker.connect_told(&connect);
+    assert!(connack.session_present);
     sleep(Duration::from_millis(2200));
     conn.publish_own("here");
 }

@@ -14,7 +14,7 @@ fn alias(n: u16) -> Vec<u8> {
 
 /// Everything a publisher says about its message arrives as it was said, user properties in
 /// their order and with their repetitions. [MQTT-3.3.2-4] [MQTT-3.3.2-15] [MQTT-3.3.2-16]
-/// [MQTT-3.3.2-17] [MQTT-3.3.2-18] [MQTT-3.3.2-20]
+/// [MQTT-3.3.2-17] [MQTT-3.3.2-18] [MQTT-3.3.2-19] [MQTT-3.3.2-20] [MQTT-1.5.7-1]
 #[test]
 fn passed_on_unaltered() {
     let broker = Broker::start();
@@ -134,7 +134,7 @@ fn alias_ends_with_the_connection() {
 }
 
 /// A listener allows so many aliases: the broker uses none beyond, defines each before use, and
-/// whoever allows none gets none. [MQTT-3.1.2-26] [MQTT-3.1.2-27] [MQTT-3.3.2-11]
+/// whoever allows none gets none, though it uses some itself. [MQTT-3.1.2-26] [MQTT-3.1.2-27] [MQTT-3.3.2-11]
 /// [MQTT-3.3.2-8]
 #[test]
 fn alias_to_the_client() {
@@ -147,6 +147,8 @@ fn alias_to_the_client() {
         }
         let mut listener = broker.connect(&connect);
         listener.subscribe("back/#", 0);
+        listener.publish(&Publish::new("forth", "x").prop(alias(1)));
+        listener.ping();
         let mut known = std::collections::HashMap::new();
         for n in 0..30 {
             let topic = format!("back/{}", n % 5);
@@ -248,8 +250,8 @@ fn maximum_packet_size_of_the_client() {
     }
 }
 
-/// CONNACK itself respects a client that can take very little. [MQTT-3.1.2-24]
-/// [MQTT-3.2.2-19] [MQTT-3.2.2-20]
+/// CONNACK itself respects a client that can take very little: where what it must say does not
+/// fit, the answer is 0x95. [MQTT-3.1.2-24] [MQTT-3.2.2-19] [MQTT-3.2.2-20]
 #[test]
 fn small_connack() {
     let broker = Broker::start();
@@ -265,6 +267,22 @@ fn small_connack() {
         );
         for packet in conn.read_to_end() {
             assert!(packet.len <= max as usize, "{packet:?}");
+        }
+    }
+    for max in 5..60 {
+        for id in ["tiny", ""] {
+            let size = prop::four(prop::MAXIMUM_PACKET_SIZE, max);
+            let mut conn = broker.open(V5);
+            conn.send(&Connect::new(V5, id).prop(size).bytes());
+            let connack = conn.read_kind(Kind::ConnAck);
+            assert!(connack.len <= max as usize, "{max}: {connack:?}");
+            match connack.code {
+                0 => conn.ping(),
+                code => {
+                    assert_eq!(code, 0x95);
+                    conn.expect_closed();
+                }
+            }
         }
     }
 }
@@ -284,7 +302,8 @@ fn small_answers() {
     conn.send(&crate::wire::ack(0x50, 4));
     conn.send(&subscribe(V5, 5, &[("a/#/b", 0)]));
     conn.send(&unsubscribe(V5, 6, &["nothing"]));
-    conn.send(&[0x36, 0]);
+    // Its reason would be a long one.
+    conn.send(&Connect::new(V5, "tiny").bytes());
     let said = conn.read_to_end();
     assert_eq!(said.len(), 7, "{said:?}");
     for packet in said {

@@ -18,8 +18,10 @@ use super::{V5, Version};
 const START: Duration = Duration::from_secs(20);
 
 /// Every listener on a port of the system's choice, so that brokers of parallel tests and of the
-/// person at this machine never meet.
-const PORTS: [&str; 2] = [
+/// person at this machine never meet. And nobody is closed for being slow to say CONNECT before a
+/// test's patience is over: a refusal that does not close must not look as if it did.
+const SETTINGS: [&str; 3] = [
+    "mqtt.connect_timeout=1m",
     "listeners.tcp.default.bind=127.0.0.1:0",
     "listeners.ws.default.bind=127.0.0.1:0",
 ];
@@ -69,8 +71,17 @@ impl Broker {
     pub(crate) fn kill_and_restart(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        self.check_calm();
         let (child, lines, tcp, ws) = launch(&self.dir, &self.settings);
         (self.child, self.lines, self.tcp, self.ws) = (child, lines, tcp, ws);
+    }
+
+    /// A broker that panics ends only the connection it was at, which may be what a test waits for:
+    /// so what it printed is looked through once it has ended.
+    #[track_caller]
+    fn check_calm(&self) {
+        let panic = self.lines.iter().find(|line| line.contains("panicked at"));
+        assert!(panic.is_none(), "the broker panicked: {panic:?}");
     }
 
     /// Sends a signal by name (`TERM`, `INT`).
@@ -140,6 +151,8 @@ impl Drop for Broker {
             } else {
                 panic!("the broker had ended with {status}: {said:?}");
             }
+        } else if !thread::panicking() {
+            self.check_calm();
         }
     }
 }
@@ -221,7 +234,7 @@ fn fresh_dir() -> PathBuf {
 fn launch(dir: &Path, settings: &[String]) -> (Child, Receiver<String>, SocketAddr, SocketAddr) {
     let mut command = Command::new(binary());
     command.arg("start").arg("--data-dir").arg(dir);
-    for setting in PORTS
+    for setting in SETTINGS
         .iter()
         .copied()
         .chain(settings.iter().map(String::as_str))

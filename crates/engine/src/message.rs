@@ -173,6 +173,7 @@ impl<'a> View<'a> {
         ids: &'b [u32],
     ) -> publish::Out<'b> {
         publish::Out {
+            // Whatever the publisher said [MQTT-3.3.1-3], [MQTT-4.3.1-1], [MQTT-4.3.2-2], [MQTT-4.3.3-2].
             dup: false,
             qos,
             retain,

@@ -51,13 +51,14 @@ pub enum Cursor {
 }
 
 impl Retained {
-    /// Stores the message, or removes what is there if the payload is empty
-    /// [MQTT-3.3.1-6], [MQTT-3.3.1-7]. False if a bound refused it.
+    /// Stores the message, or removes what is there if the payload is empty. False if a bound refused
+    /// it.
     pub fn set(&mut self, message: &Arc<Message>, count_max: usize, bytes_max: usize) -> bool {
         let old = self.by_topic.take(message.topic().as_str());
         let freed = old.as_ref().map_or(0, |o| o.0.bytes());
         self.bytes -= freed;
         if message.payload().is_empty() {
+            // [MQTT-3.3.1-6], [MQTT-3.3.1-7]
             return true;
         }
         let fits = self.by_topic.len() < count_max && self.bytes + message.bytes() <= bytes_max;

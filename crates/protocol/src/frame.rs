@@ -61,6 +61,7 @@ pub fn frame<'a>(buf: &'a [u8], packet_bytes_max: u32) -> Result<Option<Frame<'a
     // At most 268,435,460, so it always fits.
     let bytes = u32::try_from(len).unwrap_or(u32::MAX);
     if bytes > packet_bytes_max {
+        // [MQTT-3.2.2-15]
         return Err(DecodeError::TooLarge {
             bytes,
             max: packet_bytes_max,

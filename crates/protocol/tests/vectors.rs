@@ -69,7 +69,7 @@ const CONNECT_GOOD: &[Good] = &[
     (V311, 0x10, b"\0\x04MQTT\x04\x02\0\x3C\0\0", "smallest 3.1.1, empty client id"),
     (V5,   0x10, b"\0\x04MQTT\x05\x02\0\0\0\0\0", "smallest 5, no keep alive"),
     (V311, 0x10, b"\0\x04MQTT\x04\xEE\xFF\xFF\0\x01c\0\x03w/t\0\x02\0\xFF\0\x01u\0\x02p\0",
-        "everything: will of QoS 1 with RETAIN and any bytes, user name, password"),
+        "everything in its order: will of QoS 1 with RETAIN, user name, password [MQTT-3.1.3-1]"),
     (V311, 0x10, b"\0\x04MQTT\x04\x80\0\0\0\x01c\0\x01u", "user name without a password"),
     (V5,   0x10, b"\0\x04MQTT\x05\x40\0\0\0\0\x01c\0\x01p", "password without a user name"),
     (V5,   0x10, b"\0\x04MQTT\x05\x14\0\0\x05\x11\0\0\0\x0A\0\x01c\x05\x18\0\0\0\x05\0\x01w\0\0",
@@ -216,7 +216,7 @@ const PUBLISH_GOOD: &[Good] = &[
     // topic, [id,] [properties,] payload
     (V3, 0x30, b"\0\x01a", "QoS 0, no payload"),
     (V3, 0x31, b"\0\x03a/bhello", "RETAIN"),
-    (V3, 0x32, b"\0\x01a\0\x01\0", "QoS 1"),
+    (V3, 0x32, b"\0\x01a\0\x01\0", "an id above QoS 0, none below [MQTT-2.2.1-2]"),
     (V3, 0x3D, b"\0\x01a\xFF\xFF\0", "QoS 2 with DUP and RETAIN"),
     (V3, 0x30, b"\0\x05$SYS/\xFF\0", "payload is any bytes"),
     (V5, 0x30, b"\0\x01a\0", "QoS 0, no payload"),

@@ -82,7 +82,7 @@ fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
+    socket.listen(BACKLOG)?; // TCP: ordered and without loss [MQTT-4.2.0-1].
     socket.set_nonblocking(true)?;
     Ok(socket.into())
 }

@@ -30,6 +30,7 @@ impl Worker {
                 continue;
             };
             if conn.flags.lingering || conn.flags.closing {
+                // Also what follows a refused CONNECT [MQTT-3.1.4-6].
                 self.discard(slot);
                 continue;
             }

@@ -102,6 +102,7 @@ impl Exact {
     #[inline]
     pub(crate) fn subs_of(&self, hash: u64, topic: &str) -> Option<&Subs> {
         let node = self.table.find(hash, |n| {
+            // [MQTT-3.3.2-3]; compared as it is [MQTT-4.7.3-4].
             self.nodes
                 .get(*n)
                 .is_some_and(|node| &*node.filter == topic)

@@ -49,6 +49,7 @@ impl Route {
         self.targets.extend(found.iter().map(|s| Target {
             session: s.session,
             flags: s.flags,
+            // [MQTT-3.3.4-3]
             ids: if s.id == 0 { Vec::new() } else { vec![s.id] },
         }));
         self.groups.extend_from_slice(subs.groups());
@@ -63,7 +64,7 @@ impl Route {
                     return false;
                 }
                 a.flags = a.flags.overlap(b.flags);
-                a.ids.append(&mut b.ids);
+                a.ids.append(&mut b.ids); // [MQTT-3.3.4-4]
                 true
             });
         }

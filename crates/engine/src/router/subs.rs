@@ -103,7 +103,7 @@ impl Subs {
                 true
             }
             Self::One(one) if one.session == sub.session => {
-                *one = sub;
+                *one = sub; // [MQTT-3.8.4-3]
                 false
             }
             Self::One(_) => {
@@ -213,7 +213,7 @@ impl Many {
     fn insert(&mut self, sub: Sub) -> bool {
         match self.subs.binary_search_by_key(&sub.session, |s| s.session) {
             Ok(at) => {
-                self.subs[at] = sub;
+                self.subs[at] = sub; // [MQTT-3.8.4-3]
                 false
             }
             Err(at) => {

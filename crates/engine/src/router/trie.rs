@@ -175,7 +175,7 @@ impl Trie {
         stack.push((ROOT, 0));
         while let Some((at, from)) = stack.pop() {
             let node = self.node(at);
-            let wildcards = at != ROOT || !topic.is_system();
+            let wildcards = at != ROOT || !topic.is_system(); // [MQTT-4.7.2-1]
             if node.hash != NONE && wildcards {
                 self.collect(node.hash, route);
             }
@@ -220,6 +220,7 @@ impl Trie {
         self.edges
             .find(edge_hash(&self.hasher, parent, level), |n| {
                 let node = self.node(*n);
+                // [MQTT-3.3.2-3]; compared as it is [MQTT-4.7.3-4].
                 node.parent == parent && &*node.level == level
             })
             .copied()

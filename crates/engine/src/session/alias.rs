@@ -34,7 +34,7 @@ pub(crate) struct OutboundAliases {
 }
 
 impl OutboundAliases {
-    /// `max` is the client's Topic Alias Maximum, bounded by our own [MQTT-3.1.2-26].
+    /// `max` is the client's Topic Alias Maximum, bounded by our own.
     pub(crate) fn new(max: u16) -> Self {
         Self {
             max,
@@ -49,7 +49,11 @@ impl OutboundAliases {
             return Some((u16::try_from(at + 1).ok()?, true));
         }
         let next = u16::try_from(self.topics.len() + 1).ok()?;
-        (next <= self.max).then_some((next, false))
+        if next > self.max {
+            // [MQTT-3.1.2-26], [MQTT-3.1.2-27], [MQTT-3.3.2-11]
+            return None;
+        }
+        Some((next, false))
     }
 
     pub(crate) fn sent(&mut self, topic: &str) {

@@ -59,7 +59,7 @@ impl Inflow {
             return false;
         };
         let known = *w & bit != 0;
-        *w &= !bit;
+        *w &= !bit; // [MQTT-4.3.3-12]
         if let Some(aged) = self.aged.get_mut(word) {
             *aged &= !bit;
         }

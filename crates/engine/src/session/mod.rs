@@ -30,7 +30,7 @@ use crate::{
     shard::{ConnId, Membership},
 };
 
-/// A Session Expiry Interval that never ends [MQTT-3.1.2-23].
+/// A Session Expiry Interval that never ends.
 pub(crate) const NEVER: u32 = u32::MAX;
 
 #[derive(Debug)]
@@ -74,7 +74,7 @@ pub(crate) struct Session {
 /// Yes-or-no facts of a session.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Bits {
-    /// The client wants reason strings and user properties on refusals [MQTT-3.1.2-29].
+    /// The client wants reason strings and user properties on refusals.
     pub(crate) problem_information: bool,
     /// A keep-alive entry stands in the timers.
     pub(crate) watched: bool,
@@ -199,6 +199,8 @@ impl Session {
     /// Whether one more message of this QoS may be sent now, as far as the window goes.
     #[inline]
     pub(crate) fn has_window(&self, qos: QoS) -> bool {
+        // Closed for PUBLISH above QoS 0 [MQTT-3.3.4-9], [MQTT-4.9.0-2] and for nothing else
+        // [MQTT-3.3.4-10], [MQTT-4.9.0-3].
         qos == QoS::AtMostOnce || self.in_flight() < usize::from(self.receive_max)
     }
 
@@ -208,8 +210,8 @@ impl Session {
 
     /// Ends everything that belongs to the connection alone.
     pub(crate) fn detach(&mut self) {
-        self.conn = ConnId::NONE;
-        self.aliases = None;
+        self.conn = ConnId::NONE; // Nothing more is sent to it [MQTT-3.14.4-1].
+        self.aliases = None; // [MQTT-3.3.2-7]
         self.hint = u32::MAX;
         self.bits.blocked = false;
         self.bits.subscribing = false;

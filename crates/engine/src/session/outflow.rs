@@ -76,7 +76,7 @@ impl Outflow {
                 self.set_aside();
             }
             let id = following(self.last);
-            self.last = id.get();
+            self.last = id.get(); // [MQTT-2.2.1-4], [MQTT-4.3.2-1], [MQTT-4.3.3-1]
             if self.aside.iter().any(|e| e.id == id) {
                 // The ring's arithmetic needs every id in sequence.
                 self.ring.push_back(Entry {
@@ -86,6 +86,7 @@ impl Outflow {
                 });
                 continue;
             }
+            // Unacknowledged from here on [MQTT-4.3.2-3], [MQTT-4.3.3-3].
             self.ring.push_back(Entry { id, state, held });
             self.in_flight += 1;
             return Some(id);
@@ -118,6 +119,7 @@ impl Outflow {
             if front.state != expected {
                 return None;
             }
+            // Also where the client refused it: a shared one goes to nobody else [MQTT-4.8.2-6].
             let held = self.ring.pop_front()?.held;
             self.in_flight -= 1;
             self.skip_free();

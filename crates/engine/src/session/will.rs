@@ -10,6 +10,6 @@ pub(crate) struct Will {
     /// Message Expiry Interval of the will: it starts when the will is published.
     pub(crate) expiry_secs: Option<u32>,
     pub(crate) delay_secs: u32,
-    /// When it goes out, while the client is away [MQTT-3.1.3-9].
+    /// When it goes out, while the client is away.
     pub(crate) due: Option<Time>,
 }

@@ -91,7 +91,7 @@ impl Shard {
         Ok(())
     }
 
-    /// PUBACK or PUBCOMP: the message is delivered and its id free [MQTT-4.3.2-5], [MQTT-4.3.3-8].
+    /// PUBACK or PUBCOMP: the message is delivered and its id free.
     #[inline]
     fn on_final(&mut self, slot: u32, id: PacketId, expected: State, sink: &mut impl Sink) {
         let s = self.session_mut(slot);
@@ -117,8 +117,8 @@ impl Shard {
                 self.settle_shared(slot, &held);
                 true
             }
+            // The client refused the message: done [MQTT-4.4.0-2].
             Some(entry) if entry.state == State::PubRec => {
-                // The client refused the message: done [MQTT-4.3.3-4].
                 return self.on_final(slot, id, State::PubRec, sink);
             }
             Some(entry) => entry.state == State::PubComp,
@@ -133,6 +133,7 @@ impl Shard {
             Reason::PACKET_ID_NOT_FOUND
         };
         let conn = self.session(slot).conn;
+        // [MQTT-4.3.3-4]
         ack::encode(sink.out(conn), version, AckKind::PubRel, id, answer, &[]);
         self.metrics.add(Counter::OtherSent, 1);
     }

@@ -41,6 +41,8 @@ impl Shard {
                 if let Some(version) = version {
                     refuse_connect(version, close, sink.out(conn));
                 }
+                // Whatever was said before [MQTT-3.1.4-1], [MQTT-3.1.4-2], [MQTT-3.2.2-7],
+                // [MQTT-4.12.0-4], [MQTT-4.13.2-1], [3.1.1 MQTT-3.1.4-1], [3.1.1 MQTT-3.2.2-5].
                 sink.close(conn, Ending::Expelled(close));
                 Opened::Refused
             }
@@ -56,7 +58,8 @@ impl Shard {
         let limits = self.settings.limits;
         // Refused by the first byte: nothing is buffered for who does not speak MQTT.
         if bytes.first().is_some_and(|b| *b != kind::CONNECT << 4) {
-            let cause = "the first packet is not CONNECT"; // [MQTT-3.1.0-1]
+            // [MQTT-3.1.0-1]
+            let cause = "the first packet is not CONNECT";
             return Err((
                 None,
                 Close {
@@ -95,6 +98,7 @@ impl Shard {
         }
         self.check_client_id(packet)?;
         let assigned = packet.client_id.is_empty().then(|| self.assign_client_id());
+        // [MQTT-3.1.3-7]
         let client_id = assigned.as_deref().unwrap_or(packet.client_id);
         let home = self.place(client_id);
         if home != self.id {
@@ -110,13 +114,15 @@ impl Shard {
                 cause,
             });
         }
+        let properties = self.connack_properties(packet, &asked, assigned.as_deref())?;
         let (slot, present) = self.take_session(slot, client_id, owner, packet, sink);
         self.attach(slot, conn, packet, &asked);
-        let properties = self.connack_properties(slot, packet, &asked, assigned.as_deref());
+        // Before anything else [MQTT-3.1.4-5], [MQTT-3.2.0-1].
         connack::encode(
             sink.out(conn),
             packet.version,
-            present && packet.version != Version::V3_1, // [3.1.1 MQTT-3.2.2-1]: 3.1 has no such flag
+            // [MQTT-3.2.2-2], [MQTT-3.2.2-3]; 3.1 has no such flag.
+            present && packet.version != Version::V3_1,
             Reason::SUCCESS,
             &properties,
         );
@@ -184,6 +190,7 @@ impl Shard {
             }
         }
         if packet.client_id.len() > self.settings.client_id_bytes_max {
+            // [MQTT-3.1.3-8], [3.1.1 MQTT-3.1.3-9]; the setting is 23 at least [MQTT-3.1.3-5].
             return Err(Close {
                 reason,
                 cause: "the client id is longer than mqtt.max_clientid_len",
@@ -228,8 +235,8 @@ impl Shard {
         Ok(())
     }
 
+    /// A client id that nobody has [MQTT-3.1.3-6]: drawn again in the unlikely case.
     fn assign_client_id(&mut self) -> Box<str> {
-        // [MQTT-3.1.3-6]: unique, so drawn again in the unlikely case.
         loop {
             let id = format!("auto-{:016x}", self.next_random());
             if self.find(&id).is_none() {
@@ -238,7 +245,7 @@ impl Shard {
         }
     }
 
-    /// Ends, resumes or makes the session [MQTT-3.1.2-4], [MQTT-3.1.2-5], [MQTT-3.1.2-6].
+    /// Ends, resumes or makes the session.
     fn take_session(
         &mut self,
         slot: Option<u32>,
@@ -264,12 +271,13 @@ impl Shard {
             // A session without expiry has ended with its connection just now.
             if let Some(slot) = self.find(client_id) {
                 if !packet.clean_start {
-                    self.cancel_will(slot); // [MQTT-3.1.3-9]
+                    // [MQTT-3.1.2-5], [MQTT-3.1.4-4]
                     return (slot, true);
                 }
-                self.end(slot, sink);
+                self.end(slot, sink); // [MQTT-3.1.2-4]
             }
         }
+        // [MQTT-3.1.2-6]
         (self.create(client_id, owner, packet.version), false)
     }
 
@@ -288,6 +296,7 @@ impl Shard {
         slot
     }
 
+    /// The session that a client id means [MQTT-3.1.3-2].
     pub(super) fn find(&self, client_id: &str) -> Option<u32> {
         let hash = std::hash::BuildHasher::hash_one(&self.hasher, client_id);
         self.names
@@ -311,26 +320,28 @@ impl Shard {
         s.conn = conn;
         s.version = packet.version;
         s.expiry_secs = expiry_secs;
-        s.ends = 0;
+        s.ends = 0; // [MQTT-4.1.0-1]
         s.seen = reading;
         // One and a half times the Keep Alive [MQTT-3.1.2-22], in tenths of a second.
         s.keep_alive = u32::from(keep_alive_secs) * settings.keep_alive_tenths;
-        s.receive_max = asked.receive_max.min(settings.inflight_max);
+        s.receive_max = asked.receive_max.min(settings.inflight_max); // [MQTT-4.9.0-1]
         // No packet is longer, whatever the client would take (2.1.4).
         s.packet_max = asked.packet_max.min(protocol::PACKET_BYTES_MAX);
         s.bits.problem_information = asked.problem_information;
         let alias_max = asked.alias_max.min(settings.topic_alias_max);
+        // Those of an earlier connection are gone [MQTT-3.3.2-7].
         s.aliases = (alias_max > 0).then(|| {
             Box::new(Aliases {
                 outbound: OutboundAliases::new(alias_max),
                 ..Aliases::default()
             })
         });
+        // [MQTT-3.1.2-7]; an earlier one that waits is stopped [MQTT-3.1.3-9].
         s.will = packet
             .will
             .as_ref()
             .map(|will| Box::new(make_will(will, reference)));
-        let durable = expiry_secs > 0;
+        let durable = expiry_secs > 0; // [MQTT-3.1.2-23]
         if durable && !was_durable {
             s.durable = Some(Box::new(Durable {
                 cursor: tail,
@@ -366,19 +377,18 @@ impl Shard {
     /// What the client must know that differs from the defaults of 3.2.2.3.
     fn connack_properties(
         &self,
-        slot: u32,
         packet: &connect::Connect<'_>,
         asked: &Asked,
         assigned: Option<&str>,
-    ) -> Vec<u8> {
+    ) -> Verdict<Vec<u8>> {
         let mut out = Vec::new();
         if !packet.version.is_v5() {
-            return out;
+            return Ok(out);
         }
         let settings = &self.settings;
-        let s = self.session(slot);
-        if s.expiry_secs != asked.expiry_secs {
-            Property::SessionExpiry(s.expiry_secs).put(&mut out);
+        let expiry_secs = asked.expiry_secs.min(settings.session_expiry_secs_max);
+        if expiry_secs != asked.expiry_secs {
+            Property::SessionExpiry(expiry_secs).put(&mut out);
         }
         Property::ReceiveMaximum(settings.receive_max()).put(&mut out);
         if settings.qos_max < QoS::ExactlyOnce {
@@ -405,11 +415,22 @@ impl Shard {
             Property::ServerKeepAlive(keep_alive).put(&mut out); // [MQTT-3.2.2-21]
         }
         if let Some(information) = &settings.response_information
+            // [MQTT-3.1.2-28]
             && asked.response_information
         {
-            Property::ResponseInformation(information).put(&mut out); // [MQTT-3.1.2-28]
+            Property::ResponseInformation(information).put(&mut out);
         }
-        out
+        let mut whole = Vec::new();
+        connack::encode(&mut whole, packet.version, false, Reason::SUCCESS, &out);
+        if whole.len() > asked.packet_max as usize {
+            // Nothing in it may be left out [MQTT-3.1.2-24].
+            let cause = "CONNACK is larger than the client's Maximum Packet Size";
+            return Err(Close {
+                reason: Reason::PACKET_TOO_LARGE,
+                cause,
+            });
+        }
+        Ok(out)
     }
 
     /// Sends again what was in flight, oldest first, with the old ids [MQTT-4.4.0-1], then goes on.
@@ -423,6 +444,7 @@ impl Shard {
             .collect();
         for (id, state, held) in again {
             match (state, held) {
+                // [MQTT-4.3.3-5]
                 (State::PubComp, _) => {
                     let s = self.session(slot);
                     let (conn, version) = (s.conn, s.version);
@@ -443,6 +465,8 @@ impl Shard {
                         _ => QoS::AtLeastOnce,
                     };
                     self.metrics.add(Counter::Redelivered, 1);
+                    // Whatever its expiry [MQTT-4.3.3-7], [MQTT-4.3.3-13], and also where the subscription
+                    // is gone [MQTT-3.10.4-3].
                     self.send_again(slot, &message, qos, retain, &ids, id, sink);
                 }
                 _ => {}
@@ -461,7 +485,7 @@ fn will_view<'a>(will: &connect::Will<'a>, publisher: SessionRef) -> View<'a> {
         publisher,
         topic: Topic::trusted(will.topic),
         qos: will.qos,
-        retain: will.retain,
+        retain: will.retain, // [MQTT-3.1.2-14], [MQTT-3.1.2-15]
         expires: None,
         forwarded: &[],
         payload: will.payload,
@@ -470,7 +494,7 @@ fn will_view<'a>(will: &connect::Will<'a>, publisher: SessionRef) -> View<'a> {
 
 fn make_will(will: &connect::Will<'_>, publisher: SessionRef) -> Will {
     let mut forwarded = Vec::new();
-    will.properties.put_forwarded(&mut forwarded);
+    will.properties.put_forwarded(&mut forwarded); // [MQTT-3.1.3-10]
     let (mut delay_secs, mut expiry_secs) = (0, None);
     for property in will.properties.iter() {
         match property {
@@ -503,7 +527,7 @@ fn granted_keep_alive(packet: &connect::Connect<'_>, settings: &crate::Settings)
     if max < u16::MAX && (packet.keep_alive_secs == 0 || packet.keep_alive_secs > max) {
         return max;
     }
-    packet.keep_alive_secs
+    packet.keep_alive_secs // [MQTT-3.2.2-22]
 }
 
 /// The version a broken CONNECT claims, so that the answer has its form.
@@ -519,15 +543,14 @@ fn connect_version(body: &[u8]) -> Option<Version> {
     })
 }
 
-/// CONNACK with an error; the close follows [MQTT-3.1.4-2], [3.1.1 MQTT-3.2.2-5].
+/// CONNACK with an error; the close follows.
 fn refuse_connect(version: Version, close: Close, out: &mut Vec<u8>) {
     let reason = close.reason;
     if version.is_v5() {
-        // Without a reason string: the client may have asked for small packets [MQTT-3.2.2-19].
+        // Never DISCONNECT [MQTT-3.14.0-1]. No reason string: the client may want small packets.
         connack::encode(out, version, false, reason, &[]);
         return;
     }
-    // A malformed 3.x CONNECT has no return code: it is closed without one.
     let told = [
         Reason::UNSUPPORTED_PROTOCOL_VERSION,
         Reason::CLIENT_ID_NOT_VALID,
@@ -538,9 +561,11 @@ fn refuse_connect(version: Version, close: Close, out: &mut Vec<u8>) {
         Reason::NOT_AUTHORIZED,
         Reason::BANNED,
     ];
-    if told.contains(&reason) {
-        connack::encode(out, version, false, reason, &[]);
+    if !told.contains(&reason) {
+        // Malformed, or without a return code of its own [3.1.1 MQTT-3.1.4-1], [3.1.1 MQTT-3.2.2-6].
+        return;
     }
+    connack::encode(out, version, false, reason, &[]);
 }
 
 /// Keeps the compiler honest about what a subscription of a durable session is marked with.

@@ -131,6 +131,7 @@ impl Shard {
         };
         let out = sink.out(s.conn);
         let full = out.len() > self.settings.out_bytes_max;
+        // What waits is not overtaken: every topic is ordered [MQTT-4.6.0-5], [MQTT-4.6.0-6].
         let queued = terms.qos > QoS::AtMostOnce && s.has_queue();
         if full || queued || s.bits.blocked || !s.has_window(terms.qos) {
             return self.set_back(slot, shot, terms, held, full, sink);
@@ -173,7 +174,7 @@ impl Shard {
         }
     }
 
-    /// Larger than the client takes: not sent, and as if it had been [MQTT-3.1.2-25].
+    /// Larger than the client takes: not sent, and as if it had been.
     #[cold]
     fn cannot_send(&mut self, slot: u32, held: Held) {
         self.metrics.drop(Drop::TooLarge, 1);
@@ -199,7 +200,7 @@ impl Shard {
         }
     }
 
-    /// The same message with the same id once more, DUP set [MQTT-3.3.1-1].
+    /// The same message with the same id once more, DUP set.
     #[expect(clippy::too_many_arguments, reason = "the parts of one packet")]
     pub(super) fn send_again(
         &mut self,
@@ -214,7 +215,7 @@ impl Shard {
         let s = self.session(slot);
         let view = message.view();
         let mut packet: publish::Out<'_> = view.packet(self.now, s.version, qos, retain, ids);
-        packet.dup = true;
+        packet.dup = true; // [MQTT-3.3.1-1]
         packet.id = Some(id);
         packet.encode(s.version, sink.out(s.conn));
         self.metrics.sent(qos, 1);
@@ -232,7 +233,8 @@ impl Shard {
     ) {
         let view = message.view();
         if view.is_expired(self.now) {
-            self.metrics.drop(Drop::Expired, 1); // [MQTT-3.3.2-5]
+            // [MQTT-3.3.2-5]
+            self.metrics.drop(Drop::Expired, 1);
             return;
         }
         let retain = view.retain && as_published;
@@ -247,8 +249,7 @@ impl Shard {
         self.send(slot, &view, Terms { qos, retain, ids }, held, sink);
     }
 
-    /// A retained message for a new subscription: RETAIN is set [MQTT-3.3.1-8]
-    /// whatever Retain As Published says.
+    /// A retained message for a new subscription: RETAIN is set whatever Retain As Published says.
     pub(super) fn send_retained(
         &mut self,
         slot: u32,
@@ -269,7 +270,7 @@ impl Shard {
         };
         let terms = Terms {
             qos,
-            retain: true,
+            retain: true, // [3.1.1 MQTT-3.3.1-8]
             ids,
         };
         self.hand(slot, &mut Shot::shared(message), terms, held, false, sink);
@@ -382,7 +383,8 @@ impl Shard {
             };
             let view = next.message.view();
             if view.is_expired(self.now) {
-                self.metrics.drop(Drop::Expired, 1); // [MQTT-3.3.2-5]
+                // [MQTT-3.3.2-5]
+                self.metrics.drop(Drop::Expired, 1);
                 self.give_up(slot, next.held);
                 continue;
             }
@@ -487,6 +489,7 @@ impl Session {
                 packet.id = Some(PacketId::MIN); // the length does not depend on it
             }
             if packet.len(self.version) > self.packet_max as usize {
+                // [MQTT-3.1.2-24], [MQTT-3.1.2-25]
                 return Err(held);
             }
         }

@@ -99,7 +99,7 @@ impl Shard {
         ) {
             self.metrics.add(Counter::ProtocolErrors, 1);
         }
-        sink.close(conn, Ending::Expelled(close));
+        sink.close(conn, Ending::Expelled(close)); // [MQTT-3.14.4-2], [MQTT-4.13.2-1]
         self.part(slot, Ending::Expelled(close), sink);
     }
 
@@ -129,9 +129,10 @@ impl Shard {
         }
         let expiry_secs = s.expiry_secs;
         if ending == Ending::Left(Reason::NORMAL_DISCONNECTION) {
-            s.will = None; // [MQTT-3.1.2-10]
+            // [MQTT-3.1.2-10], [MQTT-3.14.4-3]
+            s.will = None;
         } else if let Some(will) = &mut s.will {
-            // The delay never outlasts the session [MQTT-3.1.3-9].
+            // The delay never outlasts the session (3.1.3.2.2).
             let delay_secs = if expiry_secs == 0 { 0 } else { will.delay_secs };
             will.due = Some(now.plus_secs(delay_secs));
             if delay_secs == 0 {
@@ -267,14 +268,7 @@ impl Shard {
         self.metrics.add(Counter::SessionEnded, 1);
     }
 
-    pub(super) fn cancel_will(&mut self, slot: u32) {
-        let s = self.session_mut(slot);
-        if s.will.as_ref().is_some_and(|w| w.due.is_some()) {
-            s.will = None;
-        }
-    }
-
-    /// Publishes the will once and forgets it [MQTT-3.1.2-10], with the rights its owner has now.
+    /// Publishes the will once and forgets it, with the rights its owner has now.
     pub(super) fn publish_will(&mut self, slot: u32, sink: &mut impl Sink) {
         let Some(will) = self.session_mut(slot).will.take() else {
             return;

@@ -56,7 +56,8 @@ impl Shard {
             let id = pending.id;
             inflow.forget(id);
             if !v5 {
-                // 3.x cannot be told; without an answer the client sends it again.
+                // 3.x cannot be told; without an answer the client sends it again
+                // [3.1.1 MQTT-4.8.0-2].
                 let cause = "the log could not take the message";
                 let close = Close {
                     reason: Reason::QUOTA_EXCEEDED,

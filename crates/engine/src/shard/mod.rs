@@ -17,6 +17,9 @@ mod scan;
 mod subscribe;
 mod timer;
 
+#[cfg(test)]
+mod tests;
+
 use std::{collections::VecDeque, hash::BuildHasher, sync::Arc};
 
 use foldhash::fast::FixedState;
@@ -252,7 +255,7 @@ impl Shard {
                 Ok(0) => break,
                 Ok(n) => at += n,
                 Err(close) => {
-                    self.expel(slot, close, sink);
+                    self.expel(slot, close, sink); // [MQTT-4.13.1-1]
                     return Received::Closed;
                 }
             }
@@ -300,18 +303,20 @@ impl Shard {
         use protocol::Packet;
         match protocol::decode(f, version, &self.settings.limits).map_err(refuse)? {
             Packet::PingReq => {
-                // [MQTT-3.12.4-1]
                 let conn = self.session(slot).conn;
-                protocol::pingresp(sink.out(conn));
+                protocol::pingresp(sink.out(conn)); // [MQTT-3.12.4-1]
                 self.metrics.add(Counter::OtherSent, 1);
                 Ok(())
             }
             Packet::Disconnect(packet) => self.on_disconnect(slot, &packet, sink),
             Packet::Connect(_) => {
-                // [MQTT-3.1.0-2]
+                // [MQTT-3.1.0-2]; so there is one CONNACK at most [MQTT-3.2.0-2].
                 Err(protocol_error("a second CONNECT on one connection"))
             }
-            Packet::Auth(_) => Err(protocol_error("AUTH without an authentication method")),
+            Packet::Auth(_) => {
+                // No CONNECT with a method was accepted [MQTT-4.12.0-7], [MQTT-4.12.1-2].
+                Err(protocol_error("AUTH without an authentication method"))
+            }
             _ => Err(protocol_error("a packet that only servers send")),
         }
     }
@@ -410,12 +415,12 @@ impl Shard {
         if self.settings.upgrade_qos {
             published.max(subscribed)
         } else {
-            published.min(subscribed) // [MQTT-3.8.4-8]
+            published.min(subscribed) // [MQTT-3.8.4-8], [MQTT-4.8.2-3]
         }
     }
 }
 
-/// A malformed or illegal packet: the connection ends with its reason [MQTT-4.13.1-1].
+/// A malformed or illegal packet: the connection ends with its reason.
 fn refuse(error: DecodeError) -> Close {
     Close {
         reason: error.reason(),

@@ -78,7 +78,7 @@ impl Shard {
             return self.accept(slot, packet, topic, route, sink);
         }
         let mut aliased = std::mem::take(&mut self.scratch);
-        let resolved = self.resolve_alias(slot, packet, &mut aliased); // [MQTT-3.3.2-12]
+        let resolved = self.resolve_alias(slot, packet, &mut aliased);
         let result = resolved.and_then(|from_alias| {
             let topic = if from_alias {
                 std::str::from_utf8(&aliased).expect("stored from a valid topic")
@@ -102,7 +102,7 @@ impl Shard {
     ) -> Verdict<()> {
         self.check_allowed(packet)?;
         if let Some(id) = packet.id
-            && packet.qos == QoS::ExactlyOnce
+            && packet.qos == QoS::ExactlyOnce // [MQTT-4.3.2-5]
             && self
                 .session(slot)
                 .inflow
@@ -148,6 +148,7 @@ impl Shard {
             }
         };
         if let Some(id) = packet.id {
+            // Also where it was refused [3.1.1 MQTT-3.3.5-2].
             self.conclude(slot, packet.qos, id, reason, append, sink);
         }
         Ok(())
@@ -174,12 +175,16 @@ impl Shard {
         } else {
             AckKind::PubAck
         };
-        // An error in PUBREC ends the exchange, so its id is free at once [MQTT-4.3.3-9]. 3.x cannot
-        // say so: the exchange goes on to its PUBREL.
-        if kind == AckKind::PubRec && (!reason.is_error() || !s.version.is_v5()) {
+        // An id of QoS 1 is not kept [MQTT-4.3.2-5].
+        let known = kind == AckKind::PubRec
+            // An error in PUBREC ends the exchange, so its id is free at once [MQTT-4.3.3-9]. 3.x
+            // cannot say so: the exchange goes on to its PUBREL.
+            && (!reason.is_error() || !s.version.is_v5());
+        if known {
             s.inflow.get_or_insert_default().learn(id, strikes);
             self.watch_unreleased(slot);
         }
+        // [MQTT-3.3.4-1], [MQTT-4.3.2-4], [MQTT-4.3.3-8]
         self.acknowledge(slot, kind, id, reason, append, sink);
     }
 
@@ -226,7 +231,8 @@ impl Shard {
     ) -> Routed {
         let mut shot = Shot::new(what.into_inner());
         if shot.view.retain && self.settings.retain_available {
-            // Set before it is routed, so that a later subscriber never sees an older one.
+            // [MQTT-3.3.1-5], [MQTT-3.3.1-8], and not in the session [3.1.1 MQTT-3.1.2-7]. Set before
+            // it is routed, so that a later subscriber never sees an older one.
             self.retain(&mut shot);
         }
         if let Some(route) = route {
@@ -253,6 +259,7 @@ impl Shard {
         let append = (logged && (route.durable || route.interest.durable != 0)).then(|| {
             self.next_token += 1;
             let token = self.next_token;
+            // Kept for those who are away [MQTT-4.5.0-1].
             self.requests.push(Request::Append {
                 token,
                 message: shot.arc(),
@@ -361,7 +368,7 @@ impl Shard {
             return Ok(false);
         };
         if alias > self.settings.topic_alias_max {
-            // [MQTT-3.3.2-9]
+            // [MQTT-3.2.2-17], [MQTT-3.2.2-18], [MQTT-3.3.2-9]
             let cause = "a topic alias above the announced Topic Alias Maximum";
             return Err(Close {
                 reason: Reason::TOPIC_ALIAS_INVALID,
@@ -373,7 +380,7 @@ impl Shard {
             let aliases = s
                 .aliases
                 .get_or_insert_with(|| Box::new(Aliases::default()));
-            aliases.inbound.set(alias, packet.topic);
+            aliases.inbound.set(alias, packet.topic); // [MQTT-3.3.2-12]
             return Ok(false);
         }
         match s.aliases.as_ref().and_then(|a| a.inbound.get(alias)) {

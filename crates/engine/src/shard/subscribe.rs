@@ -62,12 +62,13 @@ impl Shard {
             ticket: self.next_token,
             id: packet.subscription_id.unwrap_or(0),
         };
+        // As if each had come alone [MQTT-3.8.4-5].
         for request in packet.requests() {
             let code = match self.subscribe_one(slot, &request, &mut round) {
                 Ok(granted) => granted,
                 Err(refused) => refused,
             };
-            round.codes.push(code); // one code for each filter, in order [MQTT-3.8.4-6]
+            round.codes.push(code); // [MQTT-3.8.4-6], [MQTT-3.8.4-7], [MQTT-3.9.3-1]
         }
         let mut answer = Vec::new();
         suback::encode(&mut answer, version, packet.id, &round.codes, &[]); // [MQTT-3.8.4-2]
@@ -96,6 +97,7 @@ impl Shard {
         let shared = SharedFilter::parse(request.filter, settings.limits.topic_levels_max)
             .map_err(|_| Reason::TOPIC_FILTER_INVALID)?;
         if shared.filter.is_wildcard() && !settings.wildcard_available {
+            // [3.1.1 MQTT-3.8.3-2]
             return Err(Reason::WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED);
         }
         if shared.group.is_some() && !settings.shared_available {
@@ -108,6 +110,7 @@ impl Shard {
         let filter = allowed.into_inner().0;
         let s = self.session(slot);
         let held = s.subs.slice().len() + s.shared.as_ref().map_or(0, |m| m.len());
+        // Granted lower, not refused [MQTT-3.2.2-10].
         let qos = request.options.qos.min(settings.qos_max);
         if let Some(group) = shared.group {
             if held >= settings.subscriptions_max {
@@ -142,7 +145,7 @@ impl Shard {
             flags,
             id: round.id,
         };
-        // An existing subscription is replaced without a gap [MQTT-3.8.4-3].
+        // An existing subscription is replaced without a gap.
         let (node, new, change) = self.router.subscribe(filter, sub);
         self.announce(change);
         if new {
@@ -150,7 +153,7 @@ impl Shard {
             self.metrics.subscriptions += 1;
         }
         let send = match options.retain_handling {
-            RetainHandling::SendAlways => true, // [MQTT-3.3.1-9]
+            RetainHandling::SendAlways => true, // [MQTT-3.3.1-9], [MQTT-3.8.4-4]
             RetainHandling::SendIfNew => new,   // [MQTT-3.3.1-10]
             RetainHandling::DoNotSend => false, // [MQTT-3.3.1-11]
         };
@@ -246,6 +249,7 @@ impl Shard {
     ) -> Verdict<()> {
         let packet =
             unsubscribe::decode(f.first, f.body, version, &self.settings.limits).map_err(refuse)?;
+        // In order, as if each had come alone [MQTT-3.10.4-6], [MQTT-3.11.3-1].
         let codes: Vec<Reason> = packet
             .filters()
             .map(|filter| self.unsubscribe_one(slot, filter))
@@ -433,7 +437,7 @@ impl Shard {
                 if !s.is_online() {
                     return;
                 }
-                sink.out(s.conn).extend_from_slice(&packet);
+                sink.out(s.conn).extend_from_slice(&packet); // [MQTT-3.8.4-1]
                 if !scans.is_empty() {
                     let scanning = s
                         .scanning

@@ -88,6 +88,7 @@ impl Shard {
             self.forget_unreleased(slot);
             let s = self.session(slot);
             if s.is_online() {
+                // [MQTT-4.1.0-1]
                 continue;
             }
             if s.will

@@ -122,7 +122,7 @@ pub fn encode(
     reason: Reason,
     properties: &[u8],
 ) {
-    let [high, low] = id.get().to_be_bytes();
+    let [high, low] = id.get().to_be_bytes(); // [MQTT-2.2.1-5]
     if !version.is_v5() || (reason == Reason::SUCCESS && properties.is_empty()) {
         out.extend_from_slice(&[kind.first(), 2, high, low]);
     } else if properties.is_empty() {

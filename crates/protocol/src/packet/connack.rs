@@ -75,6 +75,7 @@ pub fn encode(
     reason: Reason,
     properties: &[u8],
 ) {
+    // [MQTT-3.2.2-1] [MQTT-3.2.2-6]
     let flags = u8::from(session_present && !reason.is_error() && version != Version::V3_1);
     if version.is_v5() {
         put_header(out, FIRST, 2 + block_len(properties));

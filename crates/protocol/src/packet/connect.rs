@@ -73,7 +73,9 @@ pub fn decode<'a>(body: &'a [u8], first: u8, limits: &Limits) -> Result<Connect<
     // The order of the payload [MQTT-3.1.3-1]; the client id is always there [MQTT-3.1.3-3] and
     // UTF-8 [MQTT-3.1.3-4].
     let client_id = r.string()?;
-    let will = if flags & flag::WILL != 0 {
+    // [MQTT-3.1.2-9] [3.1.1 MQTT-3.1.2-12]
+    let has_will = flags & flag::WILL != 0;
+    let will = if has_will {
         Some(will(&mut r, flags, version, limits)?)
     } else {
         None
@@ -93,6 +95,7 @@ pub fn decode<'a>(body: &'a [u8], first: u8, limits: &Limits) -> Result<Connect<
     } else {
         None
     };
+    // What no flag announced is not there [MQTT-3.1.2-16] [MQTT-3.1.2-18].
     r.finish()?;
     Ok(Connect {
         version,
@@ -112,7 +115,8 @@ fn version(r: &mut Reader<'_>) -> Result<Version, DecodeError> {
         (b"MQTT", 5) => Ok(Version::V5),
         (b"MQTT", 4) => Ok(Version::V3_1_1),
         (b"MQIsdp", 3) => Ok(Version::V3_1),
-        // [MQTT-3.1.2-2]; bridges set the highest bit of 3 and 4, and try without it next.
+        // [MQTT-3.1.2-2] [3.1.1 MQTT-3.1.2-2]; bridges set the highest bit of 3 and 4, and try
+        // without it next.
         (b"MQTT" | b"MQIsdp", level) => Err(DecodeError::UnsupportedVersion(level)),
         // [MQTT-3.1.2-1]
         _ => Err(DecodeError::Malformed("not MQTT")),
@@ -127,10 +131,6 @@ fn check(flags: u8, version: Version) -> Result<(), DecodeError> {
     // [MQTT-3.1.2-11] [MQTT-3.1.2-13]
     if flags & flag::WILL == 0 && flags & (flag::WILL_QOS | flag::WILL_RETAIN) != 0 {
         return Err(DecodeError::Malformed("will flags without a will"));
-    }
-    // [MQTT-3.1.2-12]
-    if flags & flag::WILL_QOS == flag::WILL_QOS {
-        return Err(DecodeError::Malformed("will with QoS 3"));
     }
     let password_alone = flags & (flag::USER_NAME | flag::PASSWORD) == flag::PASSWORD;
     if password_alone && !version.is_v5() {
@@ -161,15 +161,14 @@ fn will<'a>(
 ) -> Result<Will<'a>, DecodeError> {
     let properties = properties(r, version, Place::Will, limits)?;
     // [MQTT-3.1.3-11]
-    let topic = Topic::decode(r.binary()?, limits.topic_levels_max)?;
+    let topic = Topic::decode(r.binary()?, limits.topic_levels_max)?.as_str();
     let payload = r.binary()?;
-    // [MQTT-3.1.2-12]
-    let qos = QoS::from_bits((flags & flag::WILL_QOS) >> 3)
-        .ok_or(DecodeError::Malformed("will with QoS 3"))?;
+    let bits = (flags & flag::WILL_QOS) >> 3; // [MQTT-3.1.2-12]
+    let qos = QoS::from_bits(bits).ok_or(DecodeError::Malformed("will with QoS 3"))?;
     Ok(Will {
         qos,
         retain: flags & flag::WILL_RETAIN != 0,
-        topic: topic.as_str(),
+        topic,
         payload,
         properties,
     })

@@ -106,6 +106,7 @@ fn decode_at<'a>(
         Properties::default()
     };
     if topic.is_empty() && alias.is_none() {
+        // [MQTT-3.3.2-1]
         return Err(nameless(version));
     }
     Ok(Publish {
@@ -127,7 +128,7 @@ fn nameless(version: Version) -> DecodeError {
         // (3.3.2.1)
         DecodeError::Protocol("neither topic name nor alias")
     } else {
-        // [3.1.1 MQTT-4.7.3-1]
+        // (3.1.1, 4.7.3)
         DecodeError::TopicInvalid("empty")
     }
 }

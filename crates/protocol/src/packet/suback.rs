@@ -103,7 +103,7 @@ fn put_start(out: &mut Vec<u8>, version: Version, id: PacketId, properties: &[u8
         0
     };
     put_header(out, FIRST, 2 + block + codes);
-    put_u16(out, id.get());
+    put_u16(out, id.get()); // [MQTT-2.2.1-6]
     if version.is_v5() {
         put_block(out, properties);
     }

@@ -94,10 +94,10 @@ pub fn encode(
 fn put_start(out: &mut Vec<u8>, version: Version, id: PacketId, properties: &[u8], codes: usize) {
     if version.is_v5() {
         put_header(out, FIRST, 2 + block_len(properties) + codes);
-        put_u16(out, id.get());
+        put_u16(out, id.get()); // [MQTT-2.2.1-6]
         put_block(out, properties);
     } else {
         put_header(out, FIRST, 2);
-        put_u16(out, id.get());
+        put_u16(out, id.get()); // [MQTT-2.2.1-6]
     }
 }

@@ -132,6 +132,7 @@ impl<'a> Filter<'a> {
                 return true;
             }
             match names.next() {
+                // As they are, byte for byte [MQTT-4.7.3-4].
                 Some(name) if level == "+" || level == name => {}
                 _ => return false,
             }
@@ -192,6 +193,7 @@ const NUL: &str = "has U+0000";
 fn check_topic(scan: &Scan, len: usize, levels_max: u16) -> Result<(), DecodeError> {
     let deep = scan.slashes >= usize::from(levels_max);
     if len == 0 || len > usize::from(u16::MAX) || deep || scan.wildcard {
+        // [MQTT-3.3.2-2] [MQTT-4.7.0-1] [MQTT-4.7.3-1] [MQTT-4.7.3-3]
         return Err(DecodeError::TopicInvalid(topic_fault(scan, len, deep)));
     }
     Ok(())
