@@ -175,6 +175,7 @@ fn queue_full_disconnects() {
         "mqtt.max_inflight=2",
         "mqtt.max_queue=3",
         "mqtt.queue_full=disconnect",
+        "mqtt.slow_grace=0ms",
     ];
     let broker = Broker::with(&settings);
     let mut lazy = broker.v5("lazy");
