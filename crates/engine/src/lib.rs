@@ -19,7 +19,8 @@ pub use limits::{QueueFull, Settings, Strategy};
 pub use message::{Message, SessionRef};
 pub use metrics::{Counter, Drop, Metrics};
 pub use shard::{
-    Close, ConnId, Entry, Join, LEFT, Mail, Opened, Received, Request, Run, SessionId, Shard, Sink,
+    Close, ConnId, Entry, Found, Join, LEFT, Mail, Opened, Received, Request, Run, SessionId,
+    Shard, Sink,
 };
 
 /// Milliseconds since an epoch that all shards of one process share.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use backbone::{Backend, Error, Guard, NodeId, Record, memory};
-use engine::{Message, Request, SessionRef};
+use engine::{Found, Message, Request};
 
 use crate::shard::{Letter, Post};
 
@@ -52,13 +52,7 @@ pub(crate) fn memory(post: &Arc<Post>) -> Log {
     let backend = memory::Hub::new(&options).node(NodeId(1));
     let to = post.clone();
     let sink = move |batch: Arc<[backbone::Entry<Stored>]>| {
-        let entries: Arc<[engine::Entry]> = batch
-            .iter()
-            .map(|e| engine::Entry {
-                position: e.pos.seq,
-                message: e.msg.0.clone(),
-            })
-            .collect();
+        let entries: Arc<[engine::Entry]> = batch.iter().map(entry).collect();
         for shard in 0..to.count() {
             to.send(shard, Letter::Tail(entries.clone()));
         }
@@ -84,11 +78,19 @@ impl Log {
                 }
                 Request::Read {
                     session,
+                    number,
                     after,
                     filters,
                     max,
                 } => {
-                    self.read(shard, session, after, filters, max);
+                    let found = Found {
+                        session,
+                        number,
+                        entries: Vec::new(),
+                        upto: after,
+                        lost: 0,
+                    };
+                    self.read(shard, found, filters, max);
                 }
             }
         }
@@ -110,39 +112,34 @@ impl Log {
         self.backend.log.trim(SHARD, below, Box::new(|_| {}));
     }
 
-    fn read(&self, shard: u16, session: SessionRef, after: u64, filters: Vec<String>, max: usize) {
+    /// Reads on from `found.upto` and sends `found`, filled in, to the shard.
+    fn read(&self, shard: u16, mut found: Found, filters: Vec<String>, max: usize) {
+        let after = found.upto;
         let post = self.post.clone();
         let log = self.backend.log.clone();
         let bounds = move |bounds: Result<backbone::Bounds, Error>| {
             // What was trimmed before this session had read it; other sessions' messages among it.
-            let lost = bounds.map_or(0, |b| b.first.saturating_sub(after + 1));
-            let answer = move |found: Result<backbone::Replay<Stored>, Error>| {
-                let (entries, upto) = match found {
-                    Ok(replay) => (replay.entries, replay.upto),
-                    Err(error) => {
-                        tracing::error!("the log could not be read: {error}");
-                        (Vec::new(), after)
+            found.lost = bounds.map_or(0, |b| b.first.saturating_sub(after + 1));
+            let answer = move |replay: Result<backbone::Replay<Stored>, Error>| {
+                match replay {
+                    Ok(replay) => {
+                        found.upto = replay.upto;
+                        found.entries = replay.entries.iter().map(entry).collect();
                     }
-                };
-                let entries = entries
-                    .into_iter()
-                    .map(|e| engine::Entry {
-                        position: e.pos.seq,
-                        message: e.msg.0.clone(),
-                    })
-                    .collect();
-                post.send(
-                    shard,
-                    Letter::FoundInLog {
-                        session,
-                        entries,
-                        upto,
-                        lost,
-                    },
-                );
+                    Err(error) => tracing::error!("the log could not be read: {error}"),
+                }
+                post.send(shard, Letter::FoundInLog(found));
             };
             log.replay(SHARD, filters, after, u64::MAX, max, Box::new(answer));
         };
         self.backend.log.bounds(SHARD, Box::new(bounds));
+    }
+}
+
+/// An entry as the engine takes it.
+fn entry(stored: &backbone::Entry<Stored>) -> engine::Entry {
+    engine::Entry {
+        position: stored.pos.seq,
+        message: stored.msg.0.clone(),
     }
 }

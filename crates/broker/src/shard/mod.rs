@@ -222,15 +222,7 @@ impl Worker {
                 }
             }
             Letter::Tail(entries) => self.engine.tail(now, &entries, conns),
-            Letter::FoundInLog {
-                session,
-                entries,
-                upto,
-                lost,
-            } => {
-                self.engine
-                    .found_in_log(now, session, &entries, upto, lost, conns);
-            }
+            Letter::FoundInLog(found) => self.engine.found_in_log(now, &found, conns),
             Letter::Publish(topics) => {
                 for (topic, payload) in topics {
                     self.engine

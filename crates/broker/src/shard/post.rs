@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use engine::{Entry, Mail, Metrics, SessionRef, Settings};
+use engine::{Entry, Found, Mail, Metrics, Settings};
 use mio::{Poll, Token, Waker};
 
 use super::{WAKE, conn::Moving};
@@ -22,12 +22,7 @@ pub(crate) enum Letter {
     Socket(Box<Moving>),
     Appended(Vec<u64>, bool),
     Tail(Arc<[Entry]>),
-    FoundInLog {
-        session: SessionRef,
-        entries: Vec<Entry>,
-        upto: u64,
-        lost: u64,
-    },
+    FoundInLog(Found),
     /// Topics and payloads of the broker itself, retained.
     Publish(Vec<(String, String)>),
     Configure(Arc<Settings>, Arc<Limits>),

@@ -97,6 +97,45 @@ pub(crate) struct Durable {
     /// Everything up to here was handed to the in-flight window.
     pub(crate) cursor: u64,
     pub(crate) reading: Reading,
+    /// The last read that was asked for: answers to others come too late.
+    pub(crate) number: u32,
+    /// Subscriptions made while behind, and the log's end then: what is older is not for them.
+    /// Bounded by the number of subscriptions.
+    since: Vec<(NodeId, u64)>,
+}
+
+impl Durable {
+    /// Follows from the log's present end.
+    pub(crate) fn at(tail: u64) -> Self {
+        Self {
+            cursor: tail,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn go_live(&mut self) {
+        self.reading = Reading::Live;
+        self.since = Vec::new();
+    }
+
+    /// A subscription begins (or gets its first QoS above 0): not with messages that waited already.
+    pub(crate) fn begins(&mut self, node: NodeId, tail: u64) {
+        self.ended(node);
+        if self.reading != Reading::Live {
+            self.since.push((node, tail));
+        }
+    }
+
+    pub(crate) fn ended(&mut self, node: NodeId) {
+        self.since.retain(|(n, _)| *n != node);
+    }
+
+    /// Whether the message at a position is older than the subscription.
+    pub(crate) fn is_before(&self, node: NodeId, position: u64) -> bool {
+        self.since
+            .iter()
+            .any(|(n, tail)| *n == node && position <= *tail)
+    }
 }
 
 /// How a durable session follows the log.

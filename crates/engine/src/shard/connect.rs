@@ -323,36 +323,15 @@ impl Shard {
             .will
             .as_ref()
             .map(|will| Box::new(make_will(will, reference)));
-        let durable = expiry_secs > 0;
-        if durable && !was_durable {
-            s.durable = Some(Box::new(Durable {
-                cursor: tail,
-                reading: Reading::Live,
-            }));
-        } else if !durable {
-            s.durable = None;
+        // A session that is resumed to end with this connection still has its messages in the log.
+        if expiry_secs > 0 && !was_durable {
+            s.durable = Some(Box::new(Durable::at(tail)));
         }
         if let Some(at) = s.silent_at()
             && !s.bits.watched
         {
             s.bits.watched = true;
             self.silence.add(at, slot);
-        }
-        if durable != was_durable {
-            self.remark(slot, durable);
-        }
-    }
-
-    /// A resumed session changed between ending with its connection and outliving it.
-    fn remark(&mut self, slot: u32, durable: bool) {
-        for node in self.session(slot).subs.slice().to_vec() {
-            let Some(mut sub) = self.router.sub(node, slot) else {
-                continue;
-            };
-            sub.flags = sub.flags.with_durable(durable);
-            let text = self.router.filter(node);
-            let (_, _, change) = self.router.subscribe(protocol::Filter::trusted(&text), sub);
-            self.announce(change);
         }
     }
 

@@ -16,10 +16,25 @@ pub enum Request {
     /// Messages after a position that match one of the filters; [`Shard::found_in_log`] answers.
     Read {
         session: SessionRef,
+        /// Comes back with the answer.
+        number: u32,
         after: u64,
         filters: Vec<String>,
         max: usize,
     },
+}
+
+/// The log's answer to [`Request::Read`].
+#[derive(Clone, Debug)]
+pub struct Found {
+    pub session: SessionRef,
+    pub number: u32,
+    /// What matched, in order.
+    pub entries: Vec<Entry>,
+    /// Everything up to here was looked at.
+    pub upto: u64,
+    /// So many were trimmed before this session had read them.
+    pub lost: u64,
 }
 
 /// A message at its place in the log.
@@ -148,42 +163,38 @@ impl Shard {
         };
         if filters.is_empty() {
             d.cursor = d.cursor.max(tail);
-            d.reading = Reading::Live;
+            d.go_live();
             return;
         }
         d.reading = Reading::Asked;
+        d.number = d.number.wrapping_add(1);
+        let number = d.number;
         self.requests.push(Request::Read {
             session,
+            number,
             after,
             filters,
             max,
         });
     }
 
-    /// The log's answer: entries in order; everything up to `upto` was looked at. `lost` were trimmed
-    /// before this session had read them.
-    pub fn found_in_log(
-        &mut self,
-        now: Time,
-        session: SessionRef,
-        entries: &[Entry],
-        upto: u64,
-        lost: u64,
-        sink: &mut impl Sink,
-    ) {
+    /// The log's answer, which may come late.
+    pub fn found_in_log(&mut self, now: Time, found: &Found, sink: &mut impl Sink) {
         self.now = now;
-        self.metrics.drop(Drop::Trimmed, lost);
-        let Some(slot) = self.resolve(session) else {
+        let Found { entries, upto, .. } = found;
+        let upto = *upto;
+        let Some(slot) = self.resolve(found.session) else {
             return;
         };
         let tail = self.tail_seen;
         let Some(d) = &mut self.session_mut(slot).durable else {
             return;
         };
-        if d.reading != Reading::Asked {
-            return; // The client went away meanwhile.
+        if d.reading != Reading::Asked || d.number != found.number {
+            return; // The client went away meanwhile, or asks with other filters now.
         }
         d.reading = Reading::Behind;
+        self.metrics.drop(Drop::Trimmed, found.lost);
         for entry in entries {
             let s = self.session(slot);
             if s.window_left() == 0 {
@@ -196,7 +207,7 @@ impl Shard {
             if let Some(d) = &mut self.session_mut(slot).durable {
                 d.cursor = entry.position;
             }
-            if let Some(target) = self.terms_of(slot, &entry.message) {
+            if let Some(target) = self.terms_of(slot, entry) {
                 let qos = self.effective_qos(entry.message.qos, target.flags.qos());
                 let as_published = target.flags.as_published();
                 self.send_logged(slot, &entry.message, qos, as_published, &target.ids, sink);
@@ -205,7 +216,7 @@ impl Shard {
         if let Some(d) = &mut self.session_mut(slot).durable {
             d.cursor = d.cursor.max(upto);
             if upto >= tail {
-                d.reading = Reading::Live;
+                d.go_live();
                 return;
             }
         }
@@ -213,12 +224,13 @@ impl Shard {
     }
 
     /// How a session wants a logged message now: its matching subscriptions, merged.
-    fn terms_of(&self, slot: u32, message: &Message) -> Option<Target> {
-        let topic = message.topic();
+    fn terms_of(&self, slot: u32, entry: &Entry) -> Option<Target> {
+        let (message, topic) = (&entry.message, entry.message.topic());
+        let durable = self.session(slot).durable.as_ref()?;
         let mut merged: Option<Target> = None;
         for node in self.session(slot).subs.slice() {
             let text = self.router.filter(*node);
-            if !Filter::trusted(&text).matches(topic) {
+            if !Filter::trusted(&text).matches(topic) || durable.is_before(*node, entry.position) {
                 continue;
             }
             let Some(sub) = self.router.sub(*node, slot) else {

@@ -23,7 +23,7 @@ use hashbrown::HashTable;
 use protocol::{DecodeError, Frame, QoS, Reason, Version, frame, kind};
 
 pub use leave::LEFT;
-pub use log::{Entry, Request};
+pub use log::{Entry, Found, Request};
 pub use mail::{Join, Mail, Run};
 pub(crate) use subscribe::Membership;
 

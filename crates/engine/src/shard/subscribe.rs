@@ -14,7 +14,7 @@ use crate::{
     Counter, SessionRef,
     retained::Cursor,
     router::{Change, Sub},
-    session::{Scan, Scanning},
+    session::{Reading, Scan, Scanning},
 };
 
 /// Something that is said once all shards follow.
@@ -143,11 +143,24 @@ impl Shard {
             id: round.id,
         };
         // An existing subscription is replaced without a gap [MQTT-3.8.4-3].
+        let before = self.router.find(filter);
+        let before = before.and_then(|node| self.router.sub(node, slot));
         let (node, new, change) = self.router.subscribe(filter, sub);
         self.announce(change);
         if new {
             self.session_mut(slot).subs.push(node);
             self.metrics.subscriptions += 1;
+        }
+        let tail = self.tail_seen;
+        if before.is_none_or(|old| old.flags.qos() == QoS::AtMostOnce)
+            && let Some(d) = &mut self.session_mut(slot).durable
+        {
+            d.begins(node, tail);
+            if d.reading == Reading::Asked {
+                // What is asked for does not have this filter: it is asked for again.
+                d.reading = Reading::Behind;
+                self.read_on(slot);
+            }
         }
         let send = match options.retain_handling {
             RetainHandling::SendAlways => true, // [MQTT-3.3.1-9]
@@ -281,7 +294,11 @@ impl Shard {
         let Some(change) = self.router.unsubscribe(node, slot) else {
             return false;
         };
-        self.session_mut(slot).subs.remove(node);
+        let s = self.session_mut(slot);
+        s.subs.remove(node);
+        if let Some(d) = &mut s.durable {
+            d.ended(node);
+        }
         self.metrics.subscriptions -= 1;
         self.announce(change);
         true
