@@ -52,11 +52,33 @@ pub(crate) struct Outflow {
     aside: Vec<Entry>,
     last: u16,
     in_flight: usize,
+    /// Still to be sent again on this connection, oldest first.
+    again: VecDeque<PacketId>,
 }
 
 impl Outflow {
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight
+    }
+
+    /// What is unfinished has to be sent again: the client is back.
+    pub(crate) fn begin_again(&mut self) {
+        self.again = self.entries().map(|e| e.id).collect();
+    }
+
+    /// The client is away, or all was sent again.
+    pub(crate) fn end_again(&mut self) {
+        self.again = VecDeque::new();
+    }
+
+    /// The next to be sent again, if no more than `window` were on this connection.
+    pub(crate) fn next_again(&mut self, window: usize) -> Option<PacketId> {
+        let sent = self.in_flight - self.again.len();
+        (sent < window).then(|| self.again.pop_front()).flatten()
+    }
+
+    pub(crate) fn has_again(&self) -> bool {
+        !self.again.is_empty()
     }
 
     /// Gives a new message an id that is not in use [MQTT-2.2.1-4]. `None` if all are.
@@ -111,6 +133,9 @@ impl Outflow {
     /// Takes a finished message out; its id is free again.
     #[inline]
     pub(crate) fn finish(&mut self, id: PacketId) -> Option<Held> {
+        if !self.again.is_empty() {
+            self.again.retain(|a| *a != id); // answered before it was sent again
+        }
         if let Some(at) = self.aside.iter().position(|e| e.id == id) {
             self.in_flight -= 1;
             return Some(self.aside.swap_remove(at).held);

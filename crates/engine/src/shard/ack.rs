@@ -46,7 +46,8 @@ impl Shard {
             return; // An answer to nothing of ours is ignored.
         }
         let held = out.finish(id).unwrap_or_default();
-        let waits = s.has_queue() || s.durable.is_some() || s.scanning.is_some();
+        let again = out.has_again();
+        let waits = again || s.has_queue() || s.durable.is_some() || s.scanning.is_some();
         self.settle_shared(slot, &held);
         if waits {
             self.pump(slot, sink);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use protocol::{
-    PacketId, Property, QoS, Reason, Topic, Version, frame, kind,
-    packet::{ack, connack, connect},
+    Property, QoS, Reason, Topic, Version, frame, kind,
+    packet::{connack, connect},
 };
 
 use super::{Close, ConnId, Mail, Opened, SessionId, Shard, Sink, Verdict, refuse};
@@ -384,41 +384,10 @@ impl Shard {
         out
     }
 
-    /// Sends again what was in flight, oldest first, with the old ids [MQTT-4.4.0-1], then goes on.
+    /// What was in flight is sent again, oldest first, with the old ids [MQTT-4.4.0-1]; then it goes on.
     fn resume(&mut self, slot: u32, sink: &mut impl Sink) {
-        let again: Vec<(PacketId, State, Held)> = self
-            .session(slot)
-            .out
-            .iter()
-            .flat_map(|o| o.entries())
-            .map(|e| (e.id, e.state, e.held.clone()))
-            .collect();
-        for (id, state, held) in again {
-            match (state, held) {
-                (State::PubComp, _) => {
-                    let s = self.session(slot);
-                    let (conn, version) = (s.conn, s.version);
-                    let kind = ack::AckKind::PubRel;
-                    ack::encode(sink.out(conn), version, kind, id, Reason::SUCCESS, &[]);
-                    self.metrics.add(Counter::PacketsSent, 1);
-                }
-                (
-                    state,
-                    Held::Message {
-                        message,
-                        retain,
-                        ids,
-                    },
-                ) => {
-                    let qos = match state {
-                        State::PubRec => QoS::ExactlyOnce,
-                        _ => QoS::AtLeastOnce,
-                    };
-                    self.metrics.add(Counter::Redelivered, 1);
-                    self.send_again(slot, &message, qos, retain, &ids, id, sink);
-                }
-                _ => {}
-            }
+        if let Some(out) = &mut self.session_mut(slot).out {
+            out.begin_again();
         }
         self.rejoin(slot);
         if let Some(d) = &mut self.session_mut(slot).durable {

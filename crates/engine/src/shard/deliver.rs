@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use protocol::{PacketId, QoS, packet::publish};
+use protocol::{
+    PacketId, QoS, Reason,
+    packet::{ack::AckKind, publish},
+};
 
 use super::{Close, Shard, Sink};
 use crate::{
@@ -10,7 +13,7 @@ use crate::{
     limits::{GRACE_WINDOW_MILLIS, HOLD_MILLIS},
     message::View,
     router::Target,
-    session::{Held, Queue, Queued, Session},
+    session::{Held, Queue, Queued, Session, State},
 };
 
 /// A message on its way to several receivers: owned only once somebody has to keep it.
@@ -194,24 +197,67 @@ impl Shard {
         self.count_sent(qos);
     }
 
-    /// The same message with the same id once more, DUP set [MQTT-3.3.1-1].
-    #[expect(clippy::too_many_arguments, reason = "the parts of one packet")]
-    pub(super) fn send_again(
+    /// Sends again what the last connection left unfinished, as far as window and socket allow. False
+    /// if more is to come.
+    fn send_again(&mut self, slot: u32, sink: &mut impl Sink) -> bool {
+        loop {
+            let full = self.is_full(slot, sink);
+            let s = self.session_mut(slot);
+            let window = usize::from(s.receive_max);
+            let Some(out) = s.out.as_mut().filter(|out| out.has_again()) else {
+                return true;
+            };
+            if full {
+                s.bits.blocked = true;
+                return false;
+            }
+            let Some(id) = out.next_again(window) else {
+                return false;
+            };
+            let Some(entry) = out.find(id) else { continue };
+            let (state, held) = (entry.state, entry.held.clone());
+            self.send_one_again(slot, id, state, held, sink);
+        }
+    }
+
+    /// The same message with the same id once more, DUP set [MQTT-3.3.1-1], or its PUBREL.
+    fn send_one_again(
         &mut self,
         slot: u32,
-        message: &Message,
-        qos: QoS,
-        retain: bool,
-        ids: &[u32],
         id: PacketId,
+        state: State,
+        held: Held,
         sink: &mut impl Sink,
     ) {
-        let s = self.session(slot);
+        if state == State::PubComp {
+            return self.send_ack(slot, AckKind::PubRel, id, Reason::SUCCESS, sink);
+        }
+        let Held::Message {
+            message,
+            retain,
+            ids,
+        } = held
+        else {
+            return;
+        };
+        let qos = match state {
+            State::PubRec => QoS::ExactlyOnce,
+            _ => QoS::AtLeastOnce,
+        };
+        let now = self.now;
+        let s = self.session_mut(slot);
         let view = message.view();
-        let mut packet: publish::Out<'_> = view.packet(self.now, s.version, qos, retain, ids);
+        let mut packet: publish::Out<'_> = view.packet(now, s.version, qos, retain, &ids);
         packet.dup = true;
         packet.id = Some(id);
+        if packet.len(s.version) > s.packet_max as usize {
+            // The client takes smaller packets than before: as if it had been sent [MQTT-3.1.2-25].
+            s.out.as_mut().and_then(|out| out.finish(id));
+            self.metrics.drop(Drop::TooLarge, 1);
+            return;
+        }
         packet.encode(s.version, sink.out(s.conn));
+        self.metrics.add(Counter::Redelivered, 1);
         self.count_sent(qos);
     }
 
@@ -324,7 +370,7 @@ impl Shard {
             let cause = "the client does not keep up and its queue is full (mqtt.queue_full)";
             self.metrics.drop(Drop::QueueFull, 1);
             let close = Close {
-                reason: protocol::Reason::QUOTA_EXCEEDED,
+                reason: Reason::QUOTA_EXCEEDED,
                 cause,
             };
             return self.expel(slot, close, sink);
@@ -350,13 +396,16 @@ impl Shard {
     /// Sends what waits, as far as window and socket allow; then reads on in the log or the retained
     /// messages. Called when either has room again.
     pub(super) fn pump(&mut self, slot: u32, sink: &mut impl Sink) {
+        if self.sessions.get(slot).is_none_or(|s| !s.is_online()) || !self.send_again(slot, sink) {
+            return;
+        }
         loop {
-            let Some(s) = self.sessions.get(slot) else {
-                return;
-            };
-            if !s.is_online() || sink.out(s.conn).len() > self.settings.out_bytes_max {
+            if self.is_full(slot, sink) {
+                // Without this nobody would come back when the socket has room again.
+                self.session_mut(slot).bits.blocked = true;
                 return;
             }
+            let s = self.session(slot);
             let Some(front) = s.queue.as_ref().and_then(|q| q.front()) else {
                 break;
             };
@@ -383,6 +432,11 @@ impl Shard {
         self.session_mut(slot).bits.blocked = false;
         self.read_on(slot);
         self.scan_on(slot);
+    }
+
+    /// Whether no more is written for a session before its socket takes what there is.
+    fn is_full(&self, slot: u32, sink: &mut impl Sink) -> bool {
+        sink.out(self.session(slot).conn).len() > self.settings.out_bytes_max
     }
 
     /// The socket of a session that was blocked has taken everything.
