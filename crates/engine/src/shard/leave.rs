@@ -137,7 +137,10 @@ impl Shard {
         s.detach();
         s.scanning = None;
         if let Some(inflow) = &mut s.inflow {
-            inflow.pending.clear(); // what waited is answered when the client sends it again
+            inflow.forget_pending(); // what waited is answered when the client sends it again
+        }
+        if let Some(out) = &mut s.out {
+            out.end_again();
         }
         if let Some(d) = &mut s.durable
             && d.reading == Reading::Live

@@ -62,15 +62,12 @@ impl Shard {
         }
         let v5 = s.version.is_v5();
         let Some(inflow) = &mut s.inflow else { return };
-        let Some(pending) = inflow.pending.iter_mut().find(|p| p.token == Some(token)) else {
+        let Some(id) = inflow.append_done(token, kept) else {
             return;
         };
-        pending.token = None;
         if !kept {
-            pending.reason = Reason::QUOTA_EXCEEDED;
-            let id = pending.id;
             inflow.forget(id, now);
-            if !v5 {
+            if !v5 && s.is_online() {
                 // 3.x cannot be told; without an answer the client sends it again.
                 let cause = "the log could not take the message";
                 let close = Close {

@@ -78,14 +78,13 @@ impl Shard {
         self.check_allowed(packet)?;
         if let Some(id) = packet.id
             && packet.qos == QoS::ExactlyOnce
-            && self
-                .session(slot)
-                .inflow
-                .as_ref()
-                .is_some_and(|i| i.knows(id))
+            && let Some(inflow) = &mut self.session_mut(slot).inflow
+            && inflow.knows(id)
         {
-            // Known and not yet released: acknowledged again, not delivered again [MQTT-4.3.3-10].
-            self.acknowledge(slot, AckKind::PubRec, id, Reason::SUCCESS, None, sink);
+            // Known and not yet released: acknowledged again, not delivered again [MQTT-4.3.3-10]; not
+            // before the log has what was sent on a connection that is gone.
+            let token = inflow.take_unsure(id);
+            self.acknowledge(slot, AckKind::PubRec, id, Reason::SUCCESS, token, sink);
             return Ok(());
         }
         let mut forwarded = Vec::new();
@@ -176,9 +175,16 @@ impl Shard {
                 reason,
                 token,
             };
-            s.inflow.get_or_insert_default().pending.push_back(pending);
-            if let Some(token) = token {
-                let generation = s.generation;
+            let (generation, online) = (s.generation, s.is_online());
+            let inflow = s.inflow.get_or_insert_default();
+            inflow.pending.push_back(pending);
+            if !online {
+                inflow.forget_pending(); // closed by what it published itself
+            }
+            // One that was waited for before is there already.
+            if let Some(token) = token
+                && self.appends.back().is_none_or(|(last, ..)| *last < token)
+            {
                 self.appends.push_back((token, slot, generation));
             }
             return;
