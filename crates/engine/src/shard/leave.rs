@@ -132,6 +132,9 @@ impl Shard {
     fn part(&mut self, slot: u32, parting: Parting, sink: &mut impl Sink) {
         self.metrics.add(Counter::Disconnected, 1);
         self.metrics.connections -= 1;
+        if self.session(slot).bits.subscribing {
+            self.forget_suback(self.reference(slot));
+        }
         let (now, tail) = (self.now, self.tail_seen);
         let s = self.session_mut(slot);
         s.detach();

@@ -384,12 +384,23 @@ impl Shard {
     }
 
     fn wait(&mut self, waiting: Waiting, sink: &mut impl Sink) {
-        if matches!(waiting.then, Then::SubAck { .. }) {
+        if let Then::SubAck { scans, .. } = &waiting.then {
             // The client's next packet is handled once this is in force everywhere.
-            self.session_mut(waiting.session.slot).bits.subscribing = true;
+            let s = self.session_mut(waiting.session.slot);
+            s.bits.subscribing = true;
+            if !scans.is_empty() {
+                // From now on a retained message that comes live is newer than what is stored.
+                s.scanning.get_or_insert_default();
+            }
         }
         self.visible.push_back(waiting);
         self.release(sink);
+    }
+
+    /// The connection of a session ends: a SUBACK that is still owed goes with it.
+    pub(super) fn forget_suback(&mut self, session: SessionRef) {
+        self.visible
+            .retain(|w| w.session != session || !matches!(w.then, Then::SubAck { .. }));
     }
 
     /// In order, so that the SUBACKs of one client leave as it asked.
