@@ -13,7 +13,8 @@ use crate::{
     acl::Principal,
     message::View,
     router::Flags,
-    session::{Aliases, Durable, Held, NEVER, OutboundAliases, Reading, Session, State, Will},
+    session::{Aliases, Durable, NEVER, OutboundAliases, Reading, Session, Will},
+    timers::ticks_up,
 };
 
 /// What CONNECT's properties ask for.
@@ -242,6 +243,10 @@ impl Shard {
         sink: &mut impl Sink,
     ) -> (u32, bool) {
         if let Some(slot) = slot {
+            // After a suspend the client may be read before the timers: its session may be over.
+            self.come_due(slot, sink);
+        }
+        if let Some(slot) = self.find(client_id) {
             if self.session(slot).is_online() {
                 // [MQTT-3.1.4-3]
                 self.metrics.add(Counter::SessionTakenOver, 1);
@@ -327,11 +332,13 @@ impl Shard {
         if expiry_secs > 0 && !was_durable {
             s.durable = Some(Box::new(Durable::at(tail)));
         }
-        if let Some(at) = s.silent_at()
-            && !s.bits.watched
-        {
-            s.bits.watched = true;
-            self.silence.add(at, slot);
+        if let Some(at) = s.silent_at() {
+            let ticks = ticks_up(at);
+            // An entry of an earlier connection may be there: it is enough if it is not later.
+            if s.watched_at == 0 || ticks < s.watched_at {
+                s.watched_at = ticks;
+                self.silence.add(at, slot);
+            }
         }
     }
 
