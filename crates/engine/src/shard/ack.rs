@@ -141,7 +141,7 @@ impl Shard {
         }
     }
 
-    fn settle_shared(&mut self, slot: u32, held: &Held) {
+    pub(super) fn settle_shared(&mut self, slot: u32, held: &Held) {
         if let Held::Shared { home, group, .. } = held {
             let member = self.reference(slot);
             self.mail(

@@ -181,7 +181,7 @@ impl Shard {
         if packet.len(s.version) > s.packet_max as usize {
             // Not sent, and as if it had been [MQTT-3.1.2-25].
             self.metrics.drop(Drop::TooLarge, 1);
-            self.give_up(slot, held);
+            self.settle_shared(slot, &held); // back to the group, it would come again for ever
             return;
         }
         if qos > QoS::AtMostOnce {

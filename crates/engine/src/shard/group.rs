@@ -135,7 +135,8 @@ impl Shard {
                 message: message.clone(),
             };
             let taken = self.resolve(m.session).is_some_and(|slot| {
-                self.deliver_shared(slot, message, qos, m.as_published, m.id, held, sink)
+                self.is_member(slot, self.id, message)
+                    && self.deliver_shared(slot, message, qos, m.as_published, m.id, held, sink)
             });
             if taken {
                 return true;
@@ -202,6 +203,14 @@ impl Shard {
         }
     }
 
+    /// Whether a session still has a shared subscription, of a group that lives on `home`, for a message:
+    /// it may have left while the message was on its way [MQTT-3.10.4-2].
+    fn is_member(&self, slot: u32, home: u16, message: &Message) -> bool {
+        let list = self.session(slot).shared.iter().flat_map(|l| l.iter());
+        list.filter(|m| Filter::trusted(m.filter()).matches(message.topic()))
+            .any(|m| m.home() == home)
+    }
+
     /// A message picked for a member that lives here.
     #[expect(clippy::too_many_arguments, reason = "the parts of one letter")]
     pub(super) fn on_hand(
@@ -218,7 +227,8 @@ impl Shard {
             return;
         };
         let taken = self.resolve(member).is_some_and(|slot| {
-            self.deliver_shared(slot, &message, qos, as_published, id, held, sink)
+            self.is_member(slot, home, &message)
+                && self.deliver_shared(slot, &message, qos, as_published, id, held, sink)
         });
         if !taken {
             self.mail(

@@ -196,6 +196,7 @@ impl Shard {
         round: &mut Round,
     ) {
         let membership = Membership {
+            home: self.group_home(group, filter.as_str()),
             group: group.into(),
             filter: filter.as_str().into(),
             qos,
@@ -203,6 +204,7 @@ impl Shard {
             id: round.id,
         };
         let join = self.join_letter(slot, &membership, round.ticket);
+        let home = membership.home;
         let list = self.session_mut(slot).shared.get_or_insert_default();
         match list
             .iter_mut()
@@ -215,7 +217,6 @@ impl Shard {
                 self.metrics.shared_subscriptions += 1;
             }
         }
-        let home = self.group_home(&join.group, &join.filter);
         round.joins += 1;
         self.mail(home, Mail::Join(Box::new(join)));
     }
@@ -470,6 +471,8 @@ impl Shard {
 /// A shared subscription of a session.
 #[derive(Clone, Debug)]
 pub(crate) struct Membership {
+    /// The shard on which the group lives.
+    home: u16,
     group: Box<str>,
     filter: Box<str>,
     qos: QoS,
@@ -478,6 +481,14 @@ pub(crate) struct Membership {
 }
 
 impl Membership {
+    pub(super) fn home(&self) -> u16 {
+        self.home
+    }
+
+    pub(super) fn filter(&self) -> &str {
+        &self.filter
+    }
+
     pub(super) fn into_names(self) -> (Box<str>, Box<str>) {
         (self.group, self.filter)
     }
