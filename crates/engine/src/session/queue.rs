@@ -11,6 +11,7 @@ use crate::{Message, Time};
 pub(crate) struct Queue {
     waiting: VecDeque<Queued>,
     bytes: usize,
+    qos_0: usize,
     /// Grace to hold back publishers: used in this window of ten seconds.
     pub(crate) grace_from: Time,
     pub(crate) grace_used: u64,
@@ -30,6 +31,7 @@ pub(crate) struct Queued {
 impl Queue {
     pub(crate) fn push(&mut self, queued: Queued) {
         self.bytes += queued.message.bytes();
+        self.qos_0 += usize::from(queued.qos == QoS::AtMostOnce);
         self.waiting.push_back(queued);
     }
 
@@ -40,6 +42,7 @@ impl Queue {
     pub(crate) fn pop(&mut self) -> Option<Queued> {
         let queued = self.waiting.pop_front()?;
         self.bytes -= queued.message.bytes();
+        self.qos_0 -= usize::from(queued.qos == QoS::AtMostOnce);
         if self.waiting.is_empty() {
             self.waiting = VecDeque::new();
         }
@@ -48,6 +51,10 @@ impl Queue {
 
     pub(crate) fn len(&self) -> usize {
         self.waiting.len()
+    }
+
+    pub(crate) fn has_qos_0(&self) -> bool {
+        self.qos_0 > 0
     }
 
     pub(crate) fn is_empty(&self) -> bool {

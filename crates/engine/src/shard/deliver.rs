@@ -107,10 +107,19 @@ impl Shard {
         many: bool,
         sink: &mut impl Sink,
     ) {
+        if shot.view.is_expired(self.now) {
+            self.metrics.drop(Drop::Expired, 1); // on its way between shards [MQTT-3.3.2-5]
+            return;
+        }
         let s = self.session(slot);
-        let queued = s.queue.as_ref().is_some_and(|q| !q.is_empty());
+        // Behind what waits already, of the same kind at least [MQTT-4.6.0-6].
+        let queued = s.queue.as_ref().is_some_and(|q| match terms.qos {
+            // One that changed what is retained does not overtake what was retained before.
+            QoS::AtMostOnce => q.has_qos_0() || shot.view.retain && !q.is_empty(),
+            QoS::AtLeastOnce | QoS::ExactlyOnce => !q.is_empty(),
+        });
         let full = sink.out(s.conn).len() > self.settings.out_bytes_max;
-        let waits = full || s.bits.blocked || (terms.qos > QoS::AtMostOnce && queued);
+        let waits = full || s.bits.blocked || queued;
         if waits || !s.has_window(terms.qos) {
             if full {
                 self.session_mut(slot).bits.blocked = true;
@@ -479,5 +488,10 @@ impl Shard {
 impl Session {
     pub(super) fn has_queue(&self) -> bool {
         self.queue.as_ref().is_some_and(|q| !q.is_empty())
+    }
+
+    /// QoS 0 messages wait, and another must not overtake them.
+    pub(super) fn has_queued_qos_0(&self) -> bool {
+        self.queue.as_ref().is_some_and(|q| q.has_qos_0())
     }
 }

@@ -100,6 +100,10 @@ impl Shard {
 
     /// Gives a message to one member, or keeps it until one can take it.
     pub(super) fn dispatch(&mut self, key: u32, message: &Arc<Message>, sink: &mut impl Sink) {
+        if message.view().is_expired(self.now) {
+            self.metrics.drop(Drop::Expired, 1); // on its way between shards [MQTT-3.3.2-5]
+            return;
+        }
         let waiting = self.groups.get_mut(key).is_none_or(|g| !g.queue.is_empty());
         if waiting || !self.try_dispatch(key, message, sink) {
             self.keep(key, message);
@@ -226,6 +230,10 @@ impl Shard {
         let Held::Shared { home, group, .. } = held else {
             return;
         };
+        if message.view().is_expired(self.now) {
+            self.metrics.drop(Drop::Expired, 1); // on its way between shards [MQTT-3.3.2-5]
+            return self.mail(home, Mail::Settled { group, member });
+        }
         let taken = self.resolve(member).is_some_and(|slot| {
             self.is_member(slot, home, &message)
                 && self.deliver_shared(slot, &message, qos, as_published, id, held, sink)

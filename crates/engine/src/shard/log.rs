@@ -118,7 +118,8 @@ impl Shard {
             return; // [MQTT-3.8.3-3]
         }
         let full = sink.out(s.conn).len() > self.settings.out_bytes_max;
-        let room = s.is_online() && !full && !s.bits.blocked && s.has_window(qos);
+        let clear = !full && !s.bits.blocked && !s.has_queue();
+        let room = s.is_online() && clear && s.has_window(qos);
         let tail = self.tail_seen;
         let s = self.session_mut(slot);
         s.bits.blocked |= full;
@@ -194,7 +195,7 @@ impl Shard {
         self.metrics.drop(Drop::Trimmed, found.lost);
         for entry in entries {
             let s = self.session(slot);
-            if s.window_left() == 0 {
+            if s.window_left() == 0 || s.has_queue() {
                 return; // The next acknowledgement reads on from the cursor.
             }
             if sink.out(s.conn).len() > self.settings.out_bytes_max {
