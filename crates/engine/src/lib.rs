@@ -7,6 +7,7 @@ pub mod acl;
 pub mod limits;
 pub mod message;
 pub mod metrics;
+pub mod plant;
 pub mod retained;
 pub mod router;
 pub mod session;

@@ -7,7 +7,11 @@ use std::{collections::VecDeque, sync::Arc};
 
 use protocol::{PacketId, QoS};
 
-use crate::{Message, limits::RING_MAX};
+use crate::{
+    Message,
+    limits::RING_MAX,
+    plant::{self, Fault},
+};
 
 /// What the client still owes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -91,6 +95,11 @@ impl Outflow {
         } else {
             State::PubAck
         };
+        if plant::on(Fault::IdReused)
+            && let Some(last) = self.ring.back().filter(|e| e.state == state)
+        {
+            return Some(last.id);
+        }
         loop {
             // Only where most of the ring is finished: it is the stuck ones that are few.
             let room = (RING_MAX + 2 * self.in_flight).min(usize::from(u16::MAX));

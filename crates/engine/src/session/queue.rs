@@ -35,6 +35,12 @@ impl Queue {
         self.waiting.push_back(queued);
     }
 
+    /// Only the planted fault does this.
+    pub(crate) fn push_first(&mut self, queued: Queued) {
+        self.push(queued);
+        self.waiting.rotate_right(1);
+    }
+
     pub(crate) fn front(&self) -> Option<&Queued> {
         self.waiting.front()
     }

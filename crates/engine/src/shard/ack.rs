@@ -8,6 +8,7 @@ use protocol::{
 use super::{Shard, Sink, Verdict, refuse};
 use crate::{
     Counter, Drop,
+    plant::{self, Fault},
     session::{Held, State},
 };
 
@@ -93,7 +94,7 @@ impl Shard {
             .session_mut(slot)
             .inflow
             .as_mut()
-            .is_some_and(|i| i.forget(id, now));
+            .is_some_and(|i| plant::on(Fault::PubcompBeforeForget) || i.forget(id, now));
         let reason = if known {
             Reason::SUCCESS
         } else {

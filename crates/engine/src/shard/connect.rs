@@ -12,6 +12,7 @@ use crate::{
     Counter, Message, SessionRef, Time,
     acl::Principal,
     message::View,
+    plant::{self, Fault},
     router::Flags,
     session::{Aliases, Durable, NEVER, OutboundAliases, Reading, Session, Will},
     timers::ticks_up,
@@ -262,8 +263,8 @@ impl Shard {
             }
             // A session without expiry has ended with its connection just now.
             if let Some(slot) = self.find(client_id) {
-                if !packet.clean_start {
-                    self.cancel_will(slot); // [MQTT-3.1.3-9]
+                if !packet.clean_start || plant::on(Fault::CleanStartIgnored) {
+                    self.cancel_will(slot, sink); // [MQTT-3.1.3-9]
                     return (slot, true);
                 }
                 self.end(slot, sink);
@@ -393,6 +394,9 @@ impl Shard {
 
     /// What was in flight is sent again, oldest first, with the old ids [MQTT-4.4.0-1]; then it goes on.
     fn resume(&mut self, slot: u32, sink: &mut impl Sink) {
+        if plant::on(Fault::ReturnLosesInflight) {
+            self.session_mut(slot).out = None;
+        }
         if let Some(out) = &mut self.session_mut(slot).out {
             out.begin_again();
         }

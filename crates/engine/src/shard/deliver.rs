@@ -12,6 +12,7 @@ use crate::{
     Counter, Drop, Message, QueueFull,
     limits::{GRACE_WINDOW_MILLIS, HOLD_MILLIS},
     message::View,
+    plant::{self, Fault},
     router::Target,
     session::{Held, Queue, Queued, Session, State},
 };
@@ -74,7 +75,10 @@ impl Shard {
         let Some(s) = self.sessions.get(slot) else {
             return;
         };
-        if target.flags.no_local() && self.is_publisher(shot.view.publisher, slot) {
+        if target.flags.no_local()
+            && !plant::on(Fault::NoLocalIgnored)
+            && self.is_publisher(shot.view.publisher, slot)
+        {
             return; // [MQTT-3.8.3-3]
         }
         let qos = self.effective_qos(shot.view.qos, target.flags.qos());
@@ -257,7 +261,7 @@ impl Shard {
         let s = self.session_mut(slot);
         let view = message.view();
         let mut packet: publish::Out<'_> = view.packet(now, s.version, qos, retain, &ids);
-        packet.dup = true;
+        packet.dup = !plant::on(Fault::DupForgotten);
         packet.id = Some(id);
         if packet.len(s.version) > s.packet_max as usize {
             // The client takes smaller packets than before: as if it had been sent [MQTT-3.1.2-25].
@@ -389,13 +393,18 @@ impl Shard {
             dropped.push(oldest.held);
         }
         let Terms { qos, retain, ids } = terms;
-        queue.push(Queued {
+        let queued = Queued {
             message,
             qos,
             retain,
             ids: ids.into(),
             held,
-        });
+        };
+        if plant::on(Fault::QueueReversed) {
+            queue.push_first(queued);
+        } else {
+            queue.push(queued);
+        }
         self.metrics.drop(Drop::QueueFull, dropped.len() as u64);
         for held in dropped {
             self.give_up(slot, held);
@@ -451,7 +460,9 @@ impl Shard {
     /// The socket of a session that was blocked has taken everything.
     pub fn drained(&mut self, now: crate::Time, session: super::SessionId, sink: &mut impl Sink) {
         self.now = now;
-        if let Some(s) = self.sessions.get_mut(session.0) {
+        if let Some(s) = self.sessions.get_mut(session.0)
+            && !plant::on(Fault::DrainedIgnored)
+        {
             s.bits.blocked = false;
             self.pump(session.0, sink);
         }

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     Counter, Drop, Time,
+    plant::{self, Fault},
     session::{Held, NEVER, Reading, State},
 };
 
@@ -49,7 +50,8 @@ impl Shard {
             }
             s.expiry_secs = secs.min(max);
         }
-        let orderly = packet.reason == Reason::NORMAL_DISCONNECTION;
+        let orderly =
+            packet.reason == Reason::NORMAL_DISCONNECTION && !plant::on(Fault::WillAfterDisconnect);
         let conn = self.session(slot).conn;
         sink.close(
             conn,
@@ -231,7 +233,9 @@ impl Shard {
         };
         self.metrics.drop(why, lost);
         for held in back {
-            self.give_up(slot, held);
+            if !plant::on(Fault::SharedLost) {
+                self.give_up(slot, held);
+            }
         }
         let member = self.reference(slot);
         let names: Vec<_> = self
@@ -293,9 +297,12 @@ impl Shard {
         self.metrics.add(Counter::SessionEnded, 1);
     }
 
-    pub(super) fn cancel_will(&mut self, slot: u32) {
+    pub(super) fn cancel_will(&mut self, slot: u32, sink: &mut impl Sink) {
         let s = self.session_mut(slot);
         if s.will.as_ref().is_some_and(|w| w.due.is_some()) {
+            if plant::on(Fault::WillNotCancelled) {
+                return self.publish_will(slot, sink);
+            }
             s.will = None;
         }
     }

@@ -6,7 +6,13 @@ use std::sync::Arc;
 use protocol::{Filter, QoS, Reason};
 
 use super::{Close, Shard, Sink};
-use crate::{Drop, Message, SessionRef, Time, limits::READ_MAX, router::Target, session::Reading};
+use crate::{
+    Drop, Message, SessionRef, Time,
+    limits::READ_MAX,
+    plant::{self, Fault},
+    router::Target,
+    session::Reading,
+};
 
 /// What a shard asks of the log.
 #[derive(Debug)]
@@ -48,6 +54,7 @@ impl Shard {
     /// The log has (or has not) what was appended: acknowledgements that waited may go.
     pub fn appended(&mut self, now: Time, token: u64, kept: bool, sink: &mut impl Sink) {
         self.now = now;
+        let kept = kept || plant::on(Fault::FailedAppendAcknowledged);
         let Some(at) = self.appends.iter().position(|(t, ..)| *t == token) else {
             return;
         };
@@ -126,7 +133,8 @@ impl Shard {
         let Some(d) = &mut s.durable else { return };
         if !room {
             d.reading = Reading::Behind;
-            d.cursor = d.cursor.max(tail);
+            let skipped = plant::on(Fault::CursorOverGap);
+            d.cursor = d.cursor.max(if skipped { entry.position } else { tail });
             return;
         }
         d.cursor = entry.position;

@@ -12,6 +12,7 @@ use crate::{
     Counter, Message,
     acl::{Authorized, Principal},
     message::View,
+    plant::{self, Fault},
     session::{Aliases, Inflow, Pending},
 };
 
@@ -80,6 +81,7 @@ impl Shard {
             && packet.qos == QoS::ExactlyOnce
             && let Some(inflow) = &mut self.session_mut(slot).inflow
             && inflow.knows(id)
+            && !plant::on(Fault::DuplicateRouted)
         {
             // Known and not yet released: acknowledged again, not delivered again [MQTT-4.3.3-10]; not
             // before the log has what was sent on a connection that is gone.
@@ -166,8 +168,10 @@ impl Shard {
         token: Option<u64>,
         sink: &mut impl Sink,
     ) {
+        let token = token.filter(|_| !plant::on(Fault::AckBeforeAppend));
         let s = self.session_mut(slot);
         let waits = s.inflow.as_ref().is_some_and(|i| !i.pending.is_empty());
+        let waits = waits && !plant::on(Fault::AckOutOfOrder);
         if token.is_some() || waits {
             let pending = Pending {
                 id,
@@ -377,6 +381,17 @@ impl Shard {
     }
 
     pub(super) fn store_retained(&mut self, message: &Arc<Message>) {
+        let empty = message.payload().is_empty();
+        let known = || {
+            self.retained
+                .get(message.topic().as_str(), self.now)
+                .is_some()
+        };
+        if plant::on(Fault::RetainedNotReplaced) && !empty && known()
+            || plant::on(Fault::RetainedNotCleared) && empty
+        {
+            return;
+        }
         let settings = &self.settings;
         let fits = message.payload().len() <= settings.retained_payload_max
             && self

@@ -12,6 +12,7 @@ use protocol::{
 use super::{Mail, Shard, Sink, Verdict, connect::marked, mail::Join, refuse};
 use crate::{
     Counter, SessionRef,
+    plant::{self, Fault},
     retained::Cursor,
     router::{Change, Sub},
     session::{Reading, Scan, Scanning},
@@ -278,10 +279,9 @@ impl Shard {
         };
         let done = match shared.group {
             Some(group) => self.leave_group(slot, group, shared.filter),
-            None => self
-                .router
-                .find(shared.filter)
-                .is_some_and(|node| self.drop_sub(slot, node)),
+            None => self.router.find(shared.filter).is_some_and(|node| {
+                plant::on(Fault::UnsubscribeIgnored) || self.drop_sub(slot, node)
+            }),
         };
         if done {
             Reason::SUCCESS
@@ -335,7 +335,10 @@ impl Shard {
 
     /// Tells the other shards what this one wants now.
     pub(super) fn announce(&mut self, change: Option<Change>) {
-        let Some(change) = change else { return };
+        let Some(mut change) = change else { return };
+        if plant::on(Fault::InterestForgotten) && !change.wants.durable {
+            change.wants.live = false;
+        }
         if self.count == 1 {
             return;
         }
@@ -418,7 +421,9 @@ impl Shard {
         let mut kept = std::collections::VecDeque::new();
         let mut stuck: Vec<SessionRef> = Vec::new();
         while let Some(waiting) = self.visible.pop_front() {
-            let free = waiting.number <= followed || waiting.number == 0;
+            let free = waiting.number <= followed
+                || waiting.number == 0
+                || plant::on(Fault::SubackBeforeVisible);
             let answer = matches!(waiting.then, Then::SubAck { .. });
             if !free || waiting.joins > 0 || answer && stuck.contains(&waiting.session) {
                 if answer {

@@ -3,7 +3,12 @@
 use protocol::Reason;
 
 use super::{Close, Shard, Sink};
-use crate::{Time, limits::SWEEP_MILLIS, timers::ticks_up};
+use crate::{
+    Time,
+    limits::SWEEP_MILLIS,
+    plant::{self, Fault},
+    timers::ticks_up,
+};
 
 /// A pass that comes later than this after the last one was not able to read meanwhile.
 const GAP_MILLIS: u64 = 1000;
@@ -49,6 +54,9 @@ impl Shard {
     /// [MQTT-3.1.2-22]
     fn check_silence(&mut self, sink: &mut impl Sink) {
         let clock = Time(u64::from(self.reading) * 100);
+        if plant::on(Fault::KeepAliveIgnored) {
+            return;
+        }
         while let Some((ticks, slot)) = self.silence.pop(clock) {
             let Some(s) = self.sessions.get_mut(slot) else {
                 continue;
@@ -96,6 +104,9 @@ impl Shard {
             self.publish_will(slot, sink);
         }
         let s = self.session_mut(slot);
+        if plant::on(Fault::SessionForEver) {
+            return;
+        }
         if s.ends != 0 && u64::from(s.ends) * 100 <= now.0 {
             self.end(slot, sink);
         } else {
