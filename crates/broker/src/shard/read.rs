@@ -31,6 +31,9 @@ impl Worker {
                 self.discard(slot);
                 continue;
             }
+            if conn.flags.held {
+                continue; // still marked as ready: `release_held` puts it back
+            }
             match self.read_one(slot) {
                 Left::More => again.push(slot),
                 Left::Drained => {
