@@ -11,7 +11,7 @@ const BINARY: &str = "target/debug/ternmq";
 
 type Step = (&'static str, fn(&Tree) -> Result<()>);
 
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     ("fmt", |tree| {
         tree.run("cargo", &["fmt", "--all", "--check"])
     }),
@@ -33,6 +33,23 @@ const STEPS: [Step; 7] = [
     }),
     ("test", |tree| {
         tree.run("cargo", &["test", "--workspace", "--locked", "--quiet"])
+    }),
+    ("simulator", |tree| {
+        tree.run(
+            "cargo",
+            &[
+                "test",
+                "--package",
+                "engine",
+                "--features",
+                "plant",
+                "--test",
+                "sim",
+                "--release",
+                "--locked",
+                "--quiet",
+            ],
+        )
     }),
     ("build", |tree| {
         tree.run(

@@ -7,6 +7,7 @@ pub mod acl;
 pub mod limits;
 pub mod message;
 pub mod metrics;
+pub mod plant;
 pub mod retained;
 pub mod router;
 pub mod session;
@@ -19,7 +20,7 @@ pub use limits::{QueueFull, Settings, Strategy};
 pub use message::{Message, SessionRef};
 pub use metrics::{Counter, Drop, Metrics};
 pub use shard::{
-    Batch, Close, ConnId, Ending, Entry, Join, Mail, Opened, Presence, Received, Request,
+    Batch, Close, ConnId, Ending, Entry, Found, Join, Mail, Opened, Presence, Received, Request,
     SessionId, Shard, Sink,
 };
 pub use slab::Slab;

@@ -2,7 +2,10 @@
 
 use protocol::{QoS, Topic, Version, packet::publish};
 
-use crate::Time;
+use crate::{
+    Time,
+    plant::{self, Fault},
+};
 
 /// Which session, on which shard. The generation tells a slot's later owner from an earlier one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
@@ -159,7 +162,7 @@ impl<'a> View<'a> {
 
     #[must_use]
     pub fn is_expired(&self, now: Time) -> bool {
-        self.expires.is_some_and(|at| at <= now)
+        self.expires.is_some_and(|at| at <= now) && !plant::on(Fault::ExpiredDelivered)
     }
 
     /// The packet as one receiver gets it.

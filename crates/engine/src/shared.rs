@@ -9,16 +9,17 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use protocol::QoS;
 
-use crate::{
-    Message, SessionRef, Strategy, Time, message::View, router::NodeId, session::Grace, slab::Slab,
-};
+use crate::{Message, SessionRef, Strategy, Time, message::View, router::NodeId, session::Grace};
 
 /// How long a member that gave a message back is left alone, unless it finishes something first.
 const STALL_MILLIS: u64 = 100;
 
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
-    groups: Slab<Group>,
+    groups: HashMap<u32, Group, FixedState>,
+    /// The key of the next group. Keys are not used again: a message may come back for a group that is
+    /// gone.
+    next: u32,
     names: HashMap<(Box<str>, Box<str>), u32, FixedState>,
     /// Groups with messages that nobody could take.
     waiting: Vec<u32>,
@@ -67,7 +68,7 @@ impl Groups {
 
     pub(crate) fn insert(&mut self, group: Box<str>, filter: Box<str>) -> u32 {
         let name = (group, filter);
-        let key = self.groups.insert(Group {
+        let group = Group {
             name: name.clone(),
             node: None,
             members: Vec::new(),
@@ -76,17 +77,20 @@ impl Groups {
             queue: VecDeque::new(),
             queue_bytes: 0,
             grace: Grace::default(),
-        });
+        };
+        let key = self.next;
+        self.next = key.wrapping_add(1);
+        self.groups.insert(key, group);
         self.names.insert(name, key);
         key
     }
 
     pub(crate) fn get_mut(&mut self, key: u32) -> Option<&mut Group> {
-        self.groups.get_mut(key)
+        self.groups.get_mut(&key)
     }
 
     pub(crate) fn remove(&mut self, key: u32) -> Option<Group> {
-        let group = self.groups.remove(key)?;
+        let group = self.groups.remove(&key)?;
         self.names.remove(&group.name);
         self.waiting.retain(|g| *g != key);
         Some(group)

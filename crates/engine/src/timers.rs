@@ -23,6 +23,11 @@ impl Timers {
 
     /// The next slot to look at, if its time has come.
     pub(crate) fn pop_due(&mut self, now: Time) -> Option<u32> {
+        self.pop(now).map(|(_, slot)| slot)
+    }
+
+    /// As [`Timers::pop_due`], with the tick for which it was noted.
+    pub(crate) fn pop(&mut self, now: Time) -> Option<(u32, u32)> {
         let Reverse((at, slot)) = *self.heap.peek()?;
         if u64::from(at) * TICK_MILLIS > now.0 {
             return None;
@@ -31,7 +36,7 @@ impl Timers {
         if self.heap.is_empty() {
             self.heap.shrink_to(0);
         }
-        Some(slot)
+        Some((at, slot))
     }
 
     pub(crate) fn next(&self) -> Option<Time> {
@@ -42,7 +47,7 @@ impl Timers {
 }
 
 /// Rounded up, so that nothing is looked at before its time.
-fn ticks_up(at: Time) -> u32 {
+pub(crate) fn ticks_up(at: Time) -> u32 {
     u32::try_from(at.0.div_ceil(TICK_MILLIS)).unwrap_or(u32::MAX)
 }
 

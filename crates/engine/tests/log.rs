@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use engine::{
-    ConnId, Drop, Ending, Entry, Opened, Request, SessionId, Settings, Shard, Sink, Time,
+    ConnId, Drop, Ending, Entry, Found, Opened, Request, SessionId, Settings, Shard, Sink, Time,
 };
 
 #[derive(Default)]
@@ -75,12 +75,20 @@ fn losses_are_counted_for_who_has_them() {
         let reads = shard.requests().drain(..);
         let session = reads
             .filter_map(|request| match request {
-                Request::Read { session, .. } => Some(session),
+                Request::Read {
+                    session, number, ..
+                } => Some((session, number)),
                 Request::Append { .. } => None,
             })
             .next_back();
-        if let Some(session) = session {
-            shard.found_in_log(NOW, session, &entries[2..], 3, &mut outs);
+        if let Some((session, number)) = session {
+            let found = Found {
+                session,
+                number,
+                entries: entries[2..].to_vec(),
+                upto: 3,
+            };
+            shard.found_in_log(NOW, &found, &mut outs);
         }
     }
     assert_eq!(shard.client_id(away), Some("away"));

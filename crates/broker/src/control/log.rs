@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use backbone::{Backend, Error, Guard, NodeId, Record, TailSink, memory};
-use engine::{Message, Request, SessionRef};
+use engine::{Found, Message, Request};
 
 use crate::shard::{Letter, Post};
 
@@ -91,11 +91,18 @@ impl Log {
                 }
                 Request::Read {
                     session,
+                    number,
                     after,
                     filters,
                     max,
                 } => {
-                    self.read(shard, session, after, filters, max);
+                    let found = Found {
+                        session,
+                        number,
+                        entries: Vec::new(),
+                        upto: after,
+                    };
+                    self.read(shard, found, filters, max);
                 }
             }
         }
@@ -117,23 +124,19 @@ impl Log {
         self.backend.log.trim(SHARD, below, Box::new(|_| {}));
     }
 
-    fn read(&self, shard: u16, session: SessionRef, after: u64, filters: Vec<String>, max: usize) {
+    /// Reads on from `found.upto` and sends `found`, filled in, to the shard.
+    fn read(&self, shard: u16, mut found: Found, filters: Vec<String>, max: usize) {
+        let after = found.upto;
         let post = self.post.clone();
-        let answer = move |found: Result<backbone::Replay<Stored>, Error>| {
-            let (entries, upto) = match found {
-                Ok(replay) => (replay.entries, replay.upto),
-                Err(error) => {
-                    tracing::error!("the log could not be read: {error}");
-                    (Vec::new(), after)
+        let answer = move |replay: Result<backbone::Replay<Stored>, Error>| {
+            match replay {
+                Ok(replay) => {
+                    found.upto = replay.upto;
+                    found.entries = replay.entries.iter().map(entry).collect();
                 }
-            };
-            let entries = entries.iter().map(entry).collect();
-            let found = Letter::FoundInLog {
-                session,
-                entries,
-                upto,
-            };
-            post.send(shard, found);
+                Err(error) => tracing::error!("the log could not be read: {error}"),
+            }
+            post.send(shard, Letter::FoundInLog(found));
         };
         let log = &self.backend.log;
         log.replay(SHARD, filters, after, u64::MAX, max, Box::new(answer));

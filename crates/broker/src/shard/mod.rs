@@ -244,14 +244,7 @@ impl Worker {
             }
             Letter::Tail(entries) => self.engine.tail(now, &entries, conns),
             Letter::Shed(entries) => self.engine.shed(&entries),
-            Letter::FoundInLog {
-                session,
-                entries,
-                upto,
-            } => {
-                self.engine
-                    .found_in_log(now, session, &entries, upto, conns);
-            }
+            Letter::FoundInLog(found) => self.engine.found_in_log(now, &found, conns),
             Letter::Publish(topics) => {
                 for (topic, payload) in topics {
                     self.engine

@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use engine::{Entry, Mail, Metrics, SessionRef, Settings};
+use engine::{Entry, Found, Mail, Metrics, Settings};
 use mio::{Poll, Token, Waker};
 
 use super::{WAKE, conn::Moving};
@@ -24,11 +24,7 @@ pub(crate) enum Letter {
     Tail(Arc<[Entry]>),
     /// The log had no room for these any more.
     Shed(Arc<[Entry]>),
-    FoundInLog {
-        session: SessionRef,
-        entries: Vec<Entry>,
-        upto: u64,
-    },
+    FoundInLog(Found),
     /// Topics and payloads of the broker itself, retained.
     Publish(Vec<(String, String)>),
     Configure(Arc<Settings>, Arc<Limits>),

@@ -34,6 +34,9 @@ impl Worker {
                 self.discard(slot);
                 continue;
             }
+            if conn.flags.held {
+                continue; // still marked as ready: `release_held` puts it back
+            }
             match self.read_one(slot) {
                 // A held connection stays marked ready and is read on when it is released.
                 Left::More if self.conns.get(slot).is_some_and(|c| c.flags.held) => {}

@@ -49,14 +49,6 @@ impl Flags {
         self.0 & Self::DURABLE != 0
     }
 
-    pub(crate) fn with_durable(self, durable: bool) -> Self {
-        Self(if durable {
-            self.0 | Self::DURABLE
-        } else {
-            self.0 & !Self::DURABLE
-        })
-    }
-
     /// Two overlapping subscriptions of one session: the higher QoS [MQTT-3.3.4-2]; No Local holds only
     /// if both say so; Retain As Published if either does.
     pub(crate) fn overlap(self, other: Self) -> Self {

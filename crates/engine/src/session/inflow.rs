@@ -19,6 +19,9 @@ pub(crate) struct Inflow {
     timer: Option<Time>,
     /// Acknowledgements leave in the order of the PUBLISHes [MQTT-4.6.0-2], [MQTT-4.6.0-3].
     pub(crate) pending: VecDeque<Pending>,
+    /// Known ids whose append was under way when their connection ended, with its token: known for
+    /// good once the log has the message. No more than there are ids.
+    pub(crate) unsure: Vec<(PacketId, u64)>,
 }
 
 /// An acknowledgement that waits for the log, or for one before it that does.
@@ -102,6 +105,36 @@ impl Inflow {
         self.strikes = now.plus_millis(limit_millis);
     }
 
+    /// The connection ends: nothing is acknowledged on it any more.
+    pub(crate) fn forget_pending(&mut self) {
+        for p in std::mem::take(&mut self.pending) {
+            if let (AckKind::PubRec, Some(token)) = (p.kind, p.token) {
+                self.unsure.push((p.id, token));
+            }
+        }
+    }
+
+    /// The log has, or has not, what was appended. Gives the id of the message that waited for it.
+    pub(crate) fn append_done(&mut self, token: u64, kept: bool) -> Option<PacketId> {
+        // Mostly the first: appends are done in their order.
+        if let Some(p) = self.pending.iter_mut().find(|p| p.token == Some(token)) {
+            p.token = None;
+            if !kept {
+                p.reason = Reason::QUOTA_EXCEEDED;
+            }
+            return Some(p.id);
+        }
+        let at = self.unsure.iter().position(|u| u.1 == token)?;
+        Some(self.unsure.swap_remove(at).0)
+    }
+
+    /// The append that a known id still waits for since an earlier connection; its acknowledgement waits
+    /// for it now.
+    pub(crate) fn take_unsure(&mut self, id: PacketId) -> Option<u64> {
+        let at = self.unsure.iter().position(|u| u.0 == id)?;
+        Some(self.unsure.swap_remove(at).1)
+    }
+
     /// What counts against the Receive Maximum we announced [MQTT-3.3.4-7].
     pub(crate) fn outstanding(&self) -> usize {
         // A QoS 2 id is counted by its bit already.
@@ -115,7 +148,7 @@ impl Inflow {
 
     /// Whether nothing is known, owed or timed.
     pub(crate) fn is_empty(&self) -> bool {
-        self.count == 0 && self.pending.is_empty() && self.timer.is_none()
+        self.count == 0 && self.pending.is_empty() && self.unsure.is_empty() && self.timer.is_none()
     }
 }
 

@@ -26,6 +26,7 @@ pub(crate) use will::Will;
 use crate::{
     Time,
     acl::Principal,
+    plant::{self, Fault},
     router::NodeId,
     shard::{ConnId, Membership},
 };
@@ -57,6 +58,8 @@ pub(crate) struct Session {
     pub(crate) seen: u32,
     /// Tenths of a second without a packet after which the client is gone; 0 = never.
     pub(crate) keep_alive: u32,
+    /// When the timers look at this session's silence next; other entries of theirs are stale. 0 = never.
+    pub(crate) watched_at: u32,
     pub(crate) expiry_secs: u32,
     /// When the session ends, while the client is away.
     pub(crate) ends: u32,
@@ -76,8 +79,6 @@ pub(crate) struct Session {
 pub(crate) struct Bits {
     /// The client wants reason strings and user properties on refusals.
     pub(crate) problem_information: bool,
-    /// A keep-alive entry stands in the timers.
-    pub(crate) watched: bool,
     /// Waits for its socket to drain before more is sent.
     pub(crate) blocked: bool,
     /// A SUBACK is owed; what the client sent behind its SUBSCRIBE waits for it.
@@ -97,6 +98,45 @@ pub(crate) struct Durable {
     /// Everything up to here was handed to the in-flight window.
     pub(crate) cursor: u64,
     pub(crate) reading: Reading,
+    /// The last read that was asked for: answers to others come too late.
+    pub(crate) number: u32,
+    /// Subscriptions made while behind, and the log's end then: what is older is not for them.
+    /// Bounded by the number of subscriptions.
+    since: Vec<(NodeId, u64)>,
+}
+
+impl Durable {
+    /// Follows from the log's present end.
+    pub(crate) fn at(tail: u64) -> Self {
+        Self {
+            cursor: tail,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn go_live(&mut self) {
+        self.reading = Reading::Live;
+        self.since = Vec::new();
+    }
+
+    /// A subscription begins (or gets its first QoS above 0): not with messages that waited already.
+    pub(crate) fn begins(&mut self, node: NodeId, tail: u64) {
+        self.ended(node);
+        if self.reading != Reading::Live {
+            self.since.push((node, tail));
+        }
+    }
+
+    pub(crate) fn ended(&mut self, node: NodeId) {
+        self.since.retain(|(n, _)| *n != node);
+    }
+
+    /// Whether the message at a position is older than the subscription.
+    pub(crate) fn is_before(&self, node: NodeId, position: u64) -> bool {
+        self.since
+            .iter()
+            .any(|(n, tail)| *n == node && position <= *tail)
+    }
 }
 
 /// How a durable session follows the log.
@@ -174,6 +214,7 @@ impl Session {
             conn: ConnId::NONE,
             seen: 0,
             keep_alive: 0,
+            watched_at: 0,
             expiry_secs: 0,
             ends: 0,
             packet_max: u32::MAX,
@@ -201,7 +242,8 @@ impl Session {
     pub(crate) fn has_window(&self, qos: QoS) -> bool {
         // Closed for PUBLISH above QoS 0 [MQTT-3.3.4-9], [MQTT-4.9.0-2] and for nothing else
         // [MQTT-3.3.4-10], [MQTT-4.9.0-3].
-        qos == QoS::AtMostOnce || self.in_flight() < usize::from(self.receive_max)
+        let max = usize::from(self.receive_max) + usize::from(plant::on(Fault::WindowTooLarge));
+        qos == QoS::AtMostOnce || self.in_flight() < max
     }
 
     pub(crate) fn window_left(&self) -> usize {

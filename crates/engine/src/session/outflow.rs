@@ -7,7 +7,11 @@ use std::{collections::VecDeque, sync::Arc};
 
 use protocol::{PacketId, QoS};
 
-use crate::{Message, limits::RING_MAX};
+use crate::{
+    Message,
+    limits::RING_MAX,
+    plant::{self, Fault},
+};
 
 /// What the client still owes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,11 +56,33 @@ pub(crate) struct Outflow {
     aside: Vec<Entry>,
     last: u16,
     in_flight: usize,
+    /// Still to be sent again on this connection, oldest first.
+    again: VecDeque<PacketId>,
 }
 
 impl Outflow {
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight
+    }
+
+    /// What is unfinished has to be sent again: the client is back.
+    pub(crate) fn begin_again(&mut self) {
+        self.again = self.entries().map(|e| e.id).collect();
+    }
+
+    /// The client is away, or all was sent again.
+    pub(crate) fn end_again(&mut self) {
+        self.again = VecDeque::new();
+    }
+
+    /// The next to be sent again, if no more than `window` were on this connection.
+    pub(crate) fn next_again(&mut self, window: usize) -> Option<PacketId> {
+        let sent = self.in_flight - self.again.len();
+        (sent < window).then(|| self.again.pop_front()).flatten()
+    }
+
+    pub(crate) fn has_again(&self) -> bool {
+        !self.again.is_empty()
     }
 
     /// Gives a new message an id that is not in use [MQTT-2.2.1-4]. `None` if all are.
@@ -69,6 +95,11 @@ impl Outflow {
         } else {
             State::PubAck
         };
+        if plant::on(Fault::IdReused)
+            && let Some(last) = self.ring.back().filter(|e| e.state == state)
+        {
+            return Some(last.id);
+        }
         loop {
             // Only where most of the ring is finished: it is the stuck ones that are few.
             let room = (RING_MAX + 2 * self.in_flight).min(usize::from(u16::MAX));
@@ -115,6 +146,7 @@ impl Outflow {
         // Nearly always the oldest, as clients answer in order [MQTT-4.6.0-2].
         if let Some(front) = self.ring.front()
             && front.id == id
+            && self.again.is_empty()
         {
             if front.state != expected {
                 return None;
@@ -134,6 +166,9 @@ impl Outflow {
     /// Takes a finished message out; its id is free again.
     #[inline]
     pub(crate) fn finish(&mut self, id: PacketId) -> Option<Held> {
+        if !self.again.is_empty() {
+            self.again.retain(|a| *a != id); // answered before it was sent again
+        }
         if let Some(at) = self.aside.iter().position(|e| e.id == id) {
             self.in_flight -= 1;
             return Some(self.aside.swap_remove(at).held);

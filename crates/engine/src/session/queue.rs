@@ -11,6 +11,7 @@ use crate::{Message, Time, limits::GRACE_WINDOW_MILLIS};
 pub(crate) struct Queue {
     waiting: VecDeque<Queued>,
     bytes: usize,
+    qos_0: usize,
     pub(crate) grace: Grace,
 }
 
@@ -67,7 +68,14 @@ impl Queue {
 
     pub(crate) fn push(&mut self, queued: Queued) {
         self.bytes += queued.message.bytes();
+        self.qos_0 += usize::from(queued.qos == QoS::AtMostOnce);
         self.waiting.push_back(queued);
+    }
+
+    /// Only the planted fault does this.
+    pub(crate) fn push_first(&mut self, queued: Queued) {
+        self.push(queued);
+        self.waiting.rotate_right(1);
     }
 
     pub(crate) fn front(&self) -> Option<&Queued> {
@@ -77,6 +85,7 @@ impl Queue {
     pub(crate) fn pop(&mut self) -> Option<Queued> {
         let queued = self.waiting.pop_front()?;
         self.bytes -= queued.message.bytes();
+        self.qos_0 -= usize::from(queued.qos == QoS::AtMostOnce);
         if self.waiting.is_empty() {
             self.waiting = VecDeque::new();
         }
@@ -85,6 +94,10 @@ impl Queue {
 
     pub(crate) fn len(&self) -> usize {
         self.waiting.len()
+    }
+
+    pub(crate) fn has_qos_0(&self) -> bool {
+        self.qos_0 > 0
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -8,8 +8,8 @@ use crate::{retained::Cursor, router::Flags};
 #[derive(Debug, Default)]
 pub(crate) struct Scanning {
     pub(crate) scans: VecDeque<Scan>,
-    /// An answer is on its way.
-    pub(crate) asked: bool,
+    /// The answer that is on its way.
+    pub(crate) asked: Option<u64>,
     /// Topics whose retained message changed and was delivered meanwhile: what a slice brings for them
     /// is older.
     pub(crate) fresh: Vec<Box<str>>,

@@ -8,6 +8,7 @@ use protocol::{
 use super::{Mail, Shard, Sink, Verdict, refuse};
 use crate::{
     Counter, Drop, SessionRef,
+    plant::{self, Fault},
     session::{Held, State},
 };
 
@@ -55,7 +56,8 @@ impl Shard {
                 Some(Held::Nothing | Held::Message { .. }) | None => {}
             }
         }
-        let waits = s.has_queue() || s.durable.is_some() || s.scanning.is_some();
+        let again = s.out.as_ref().is_some_and(|o| o.has_again());
+        let waits = again || s.has_queue() || s.durable.is_some() || s.scanning.is_some();
         if let Some((home, group, n)) = settled {
             self.mail_settled(slot, home, group, n);
         }
@@ -98,7 +100,8 @@ impl Shard {
         let Some(held) = s.out.as_mut().and_then(|o| o.settle(id, expected)) else {
             return; // An answer to nothing of ours is ignored.
         };
-        let waits = s.has_queue() || s.durable.is_some() || s.scanning.is_some();
+        let again = s.out.as_ref().is_some_and(|o| o.has_again());
+        let waits = again || s.has_queue() || s.durable.is_some() || s.scanning.is_some();
         self.settle_shared(slot, &held);
         if waits {
             self.pump(slot, sink);
@@ -144,7 +147,7 @@ impl Shard {
             .session_mut(slot)
             .inflow
             .as_mut()
-            .is_some_and(|i| i.forget(id));
+            .is_some_and(|i| plant::on(Fault::PubcompBeforeForget) || i.forget(id));
         let reason = if known {
             Reason::SUCCESS
         } else {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use protocol::{
-    PacketId, Property, QoS, Reason, Topic, Version, frame, kind,
-    packet::{ack, connack, connect},
+    Property, QoS, Reason, Topic, Version, frame, kind,
+    packet::{connack, connect},
 };
 
 use super::{
@@ -14,8 +14,10 @@ use crate::{
     Counter, Message, SessionRef, Time,
     acl::Principal,
     message::View,
+    plant::{self, Fault},
     router::Flags,
-    session::{Aliases, Durable, Held, NEVER, OutboundAliases, Reading, Session, State, Will},
+    session::{Aliases, Durable, NEVER, OutboundAliases, Reading, Session, Will},
+    timers::ticks_up,
 };
 
 /// What CONNECT's properties ask for.
@@ -255,6 +257,10 @@ impl Shard {
         sink: &mut impl Sink,
     ) -> (u32, bool) {
         if let Some(slot) = slot {
+            // After a suspend the client may be read before the timers: its session may be over.
+            self.come_due(slot, sink);
+        }
+        if let Some(slot) = self.find(client_id) {
             if self.session(slot).is_online() {
                 // [MQTT-3.1.4-3]
                 self.metrics.add(Counter::SessionTakenOver, 1);
@@ -270,8 +276,9 @@ impl Shard {
             }
             // A session without expiry has ended with its connection just now.
             if let Some(slot) = self.find(client_id) {
-                if !packet.clean_start {
-                    // [MQTT-3.1.2-5], [MQTT-3.1.4-4]
+                // [MQTT-3.1.2-5], [MQTT-3.1.4-4]
+                if !packet.clean_start || plant::on(Fault::CleanStartIgnored) {
+                    self.cancel_will(slot, sink);
                     return (slot, true);
                 }
                 self.end(slot, sink); // [MQTT-3.1.2-4]
@@ -341,36 +348,18 @@ impl Shard {
             .will
             .as_ref()
             .map(|will| Box::new(make_will(will, reference)));
-        let durable = expiry_secs > 0; // [MQTT-3.1.2-23]
-        if durable && !was_durable {
-            s.durable = Some(Box::new(Durable {
-                cursor: tail,
-                reading: Reading::Live,
-            }));
-        } else if !durable {
-            s.durable = None;
+        // A session that is resumed to end with this connection still has its messages in the log.
+        // [MQTT-3.1.2-23]
+        if expiry_secs > 0 && !was_durable {
+            s.durable = Some(Box::new(Durable::at(tail)));
         }
-        if let Some(at) = s.silent_at()
-            && !s.bits.watched
-        {
-            s.bits.watched = true;
-            self.silence.add(at, slot);
-        }
-        if durable != was_durable {
-            self.remark(slot, durable);
-        }
-    }
-
-    /// A resumed session changed between ending with its connection and outliving it.
-    fn remark(&mut self, slot: u32, durable: bool) {
-        for node in self.session(slot).subs.slice().to_vec() {
-            let Some(mut sub) = self.router.sub(node, slot) else {
-                continue;
-            };
-            sub.flags = sub.flags.with_durable(durable);
-            let text = self.router.filter(node);
-            let (_, _, change) = self.router.subscribe(protocol::Filter::trusted(&text), sub);
-            self.announce(change);
+        if let Some(at) = s.silent_at() {
+            let ticks = ticks_up(at);
+            // An entry of an earlier connection may be there: it is enough if it is not later.
+            if s.watched_at == 0 || ticks < s.watched_at {
+                s.watched_at = ticks;
+                self.silence.add(at, slot);
+            }
         }
     }
 
@@ -433,44 +422,13 @@ impl Shard {
         Ok(out)
     }
 
-    /// Sends again what was in flight, oldest first, with the old ids [MQTT-4.4.0-1], then goes on.
+    /// What was in flight is sent again, oldest first, with the old ids [MQTT-4.4.0-1]; then it goes on.
     fn resume(&mut self, slot: u32, sink: &mut impl Sink) {
-        let again: Vec<(PacketId, State, Held)> = self
-            .session(slot)
-            .out
-            .iter()
-            .flat_map(|o| o.entries())
-            .map(|e| (e.id, e.state, e.held.clone()))
-            .collect();
-        for (id, state, held) in again {
-            match (state, held) {
-                // [MQTT-4.3.3-5]
-                (State::PubComp, _) => {
-                    let s = self.session(slot);
-                    let (conn, version) = (s.conn, s.version);
-                    let kind = ack::AckKind::PubRel;
-                    ack::encode(sink.out(conn), version, kind, id, Reason::SUCCESS, &[]);
-                    self.metrics.add(Counter::OtherSent, 1);
-                }
-                (
-                    state,
-                    Held::Message {
-                        message,
-                        retain,
-                        ids,
-                    },
-                ) => {
-                    let qos = match state {
-                        State::PubRec => QoS::ExactlyOnce,
-                        _ => QoS::AtLeastOnce,
-                    };
-                    self.metrics.add(Counter::Redelivered, 1);
-                    // Whatever its expiry [MQTT-4.3.3-7], [MQTT-4.3.3-13], and also where the subscription
-                    // is gone [MQTT-3.10.4-3].
-                    self.send_again(slot, &message, qos, retain, &ids, id, sink);
-                }
-                _ => {}
-            }
+        if plant::on(Fault::ReturnLosesInflight) {
+            self.session_mut(slot).out = None;
+        }
+        if let Some(out) = &mut self.session_mut(slot).out {
+            out.begin_again();
         }
         self.rejoin(slot);
         if let Some(d) = &mut self.session_mut(slot).durable {

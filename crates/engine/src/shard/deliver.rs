@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
-use protocol::{PacketId, QoS, Version, packet::publish};
+use protocol::{
+    PacketId, QoS, Reason, Version,
+    packet::{ack::AckKind, publish},
+};
 
 use super::{Close, Mail, Shard, Sink, batch::Hand};
 use crate::{
-    Drop, Message, QueueFull, SessionRef, Time,
+    Counter, Drop, Message, QueueFull, SessionRef, Time,
     limits::{HOLD_MILLIS, SURPLUS_MAX},
     message::View,
+    plant::{self, Fault},
     router::Target,
-    session::{Held, Queue, Queued, Session},
+    session::{Held, Queue, Queued, Session, State},
 };
 
 /// A message on its way to several receivers: owned only once somebody has to keep it.
@@ -92,7 +96,10 @@ impl Shard {
         let Some(s) = self.sessions.get(slot) else {
             return;
         };
-        if target.flags.no_local() && self.is_publisher(shot.view.publisher, slot) {
+        if target.flags.no_local()
+            && !plant::on(Fault::NoLocalIgnored)
+            && self.is_publisher(shot.view.publisher, slot)
+        {
             return; // [MQTT-3.8.3-3]
         }
         let qos = self.effective_qos(shot.view.qos, target.flags.qos());
@@ -126,13 +133,21 @@ impl Shard {
         many: bool,
         sink: &mut impl Sink,
     ) {
+        if shot.view.is_expired(self.now) {
+            self.metrics.drop(Drop::Expired, 1); // on its way between shards [MQTT-3.3.2-5]
+            return;
+        }
         let Some(s) = self.sessions.get_mut(slot) else {
             return;
         };
         let out = sink.out(s.conn);
         let full = out.len() > self.settings.out_bytes_max;
         // What waits is not overtaken: every topic is ordered [MQTT-4.6.0-5], [MQTT-4.6.0-6].
-        let queued = terms.qos > QoS::AtMostOnce && s.has_queue();
+        let queued = s.queue.as_ref().is_some_and(|q| match terms.qos {
+            // One that changed what is retained does not overtake what was retained before.
+            QoS::AtMostOnce => q.has_qos_0() || shot.view.retain && !q.is_empty(),
+            QoS::AtLeastOnce | QoS::ExactlyOnce => !q.is_empty(),
+        });
         if full || queued || s.bits.blocked || !s.has_window(terms.qos) {
             return self.set_back(slot, shot, terms, held, full, sink);
         }
@@ -200,24 +215,69 @@ impl Shard {
         }
     }
 
-    /// The same message with the same id once more, DUP set.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one packet")]
-    pub(super) fn send_again(
+    /// Sends again what the last connection left unfinished, as far as window and socket allow. False
+    /// if more is to come.
+    fn send_again(&mut self, slot: u32, sink: &mut impl Sink) -> bool {
+        loop {
+            let full = self.is_full(slot, sink);
+            let s = self.session_mut(slot);
+            let window = usize::from(s.receive_max);
+            let Some(out) = s.out.as_mut().filter(|out| out.has_again()) else {
+                return true;
+            };
+            if full {
+                s.bits.blocked = true;
+                return false;
+            }
+            let Some(id) = out.next_again(window) else {
+                return false;
+            };
+            let Some(entry) = out.find(id) else { continue };
+            let (state, held) = (entry.state, entry.held.clone());
+            self.send_one_again(slot, id, state, held, sink);
+        }
+    }
+
+    /// The same message with the same id once more, DUP set, or its PUBREL: whatever its expiry
+    /// [MQTT-4.3.3-7], [MQTT-4.3.3-13], and also where the subscription is gone [MQTT-3.10.4-3].
+    fn send_one_again(
         &mut self,
         slot: u32,
-        message: &Message,
-        qos: QoS,
-        retain: bool,
-        ids: &[u32],
         id: PacketId,
+        state: State,
+        held: Held,
         sink: &mut impl Sink,
     ) {
-        let s = self.session(slot);
+        if state == State::PubComp {
+            // [MQTT-4.3.3-5]
+            return self.send_ack(slot, AckKind::PubRel, id, Reason::SUCCESS, sink);
+        }
+        let Held::Message {
+            message,
+            retain,
+            ids,
+        } = held
+        else {
+            return;
+        };
+        let qos = match state {
+            State::PubRec => QoS::ExactlyOnce,
+            _ => QoS::AtLeastOnce,
+        };
+        let now = self.now;
+        let s = self.session_mut(slot);
         let view = message.view();
-        let mut packet: publish::Out<'_> = view.packet(self.now, s.version, qos, retain, ids);
-        packet.dup = true; // [MQTT-3.3.1-1]
+        let mut packet: publish::Out<'_> = view.packet(now, s.version, qos, retain, &ids);
+        packet.dup = !plant::on(Fault::DupForgotten); // [MQTT-3.3.1-1]
         packet.id = Some(id);
+        if packet.len(s.version) > s.packet_max as usize {
+            // The client takes smaller packets than before: as if it had been sent [MQTT-3.1.2-25].
+            s.out.as_mut().and_then(|out| out.finish(id));
+            self.metrics.drop(Drop::TooLarge, 1);
+            return;
+        }
         packet.encode(s.version, sink.out(s.conn));
+        self.metrics.add(Counter::Redelivered, 1);
         self.metrics.sent(qos, 1);
     }
 
@@ -338,7 +398,7 @@ impl Shard {
             let cause = "the client does not keep up and its queue is full (mqtt.queue_full)";
             self.metrics.drop(Drop::QueueFull, 1);
             let close = Close {
-                reason: protocol::Reason::QUOTA_EXCEEDED,
+                reason: Reason::QUOTA_EXCEEDED,
                 cause,
             };
             return self.expel(slot, close, sink);
@@ -348,13 +408,18 @@ impl Shard {
             dropped.push(oldest.held);
         }
         let Terms { qos, retain, ids } = terms;
-        queue.push(Queued {
+        let queued = Queued {
             message,
             qos,
             retain,
             ids: ids.into(),
             held,
-        });
+        };
+        if plant::on(Fault::QueueReversed) {
+            queue.push_first(queued);
+        } else {
+            queue.push(queued);
+        }
         self.metrics.drop(Drop::QueueFull, dropped.len() as u64);
         for held in dropped {
             self.give_up(slot, held);
@@ -364,13 +429,16 @@ impl Shard {
     /// Sends what waits, as far as window and socket allow; then reads on in the log or the retained
     /// messages. Called when either has room again.
     pub(super) fn pump(&mut self, slot: u32, sink: &mut impl Sink) {
+        if self.sessions.get(slot).is_none_or(|s| !s.is_online()) || !self.send_again(slot, sink) {
+            return;
+        }
         loop {
-            let Some(s) = self.sessions.get(slot) else {
-                return;
-            };
-            if !s.is_online() || sink.out(s.conn).len() > self.settings.out_bytes_max {
+            if self.is_full(slot, sink) {
+                // Without this nobody would come back when the socket has room again.
+                self.session_mut(slot).bits.blocked = true;
                 return;
             }
+            let s = self.session(slot);
             let Some(front) = s.queue.as_ref().and_then(|q| q.front()) else {
                 break;
             };
@@ -405,10 +473,17 @@ impl Shard {
         self.scan_on(slot);
     }
 
+    /// Whether no more is written for a session before its socket takes what there is.
+    fn is_full(&self, slot: u32, sink: &mut impl Sink) -> bool {
+        sink.out(self.session(slot).conn).len() > self.settings.out_bytes_max
+    }
+
     /// The socket of a session that was blocked has taken everything.
     pub fn drained(&mut self, now: Time, session: super::SessionId, sink: &mut impl Sink) {
         self.now = now;
-        if let Some(s) = self.sessions.get_mut(session.0) {
+        if let Some(s) = self.sessions.get_mut(session.0)
+            && !plant::on(Fault::DrainedIgnored)
+        {
             s.bits.blocked = false;
             self.pump(session.0, sink);
         }
@@ -504,5 +579,10 @@ impl Session {
         }
         packet.encode(self.version, out);
         Ok(())
+    }
+
+    /// QoS 0 messages wait, and another must not overtake them.
+    pub(super) fn has_queued_qos_0(&self) -> bool {
+        self.queue.as_ref().is_some_and(|q| q.has_qos_0())
     }
 }

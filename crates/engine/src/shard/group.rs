@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use protocol::{Filter, QoS};
+use protocol::{Filter, QoS, Topic};
 
 use super::{Mail, Shard, Sink, batch::Hand, deliver::Shot, mail::Join};
 use crate::{Drop, Message, SessionRef, Time, limits::SURPLUS_MAX, shared::Member};
@@ -100,6 +100,10 @@ impl Shard {
 
     /// Gives a message to one member, or keeps it until one can take it.
     pub(super) fn dispatch(&mut self, key: u32, shot: &mut Shot<'_>, sink: &mut impl Sink) {
+        if shot.view.is_expired(self.now) {
+            self.metrics.drop(Drop::Expired, 1); // on its way between shards [MQTT-3.3.2-5]
+            return;
+        }
         let waiting = self.groups.get_mut(key).is_none_or(|g| !g.queue.is_empty());
         if waiting || !self.try_dispatch(key, shot, sink) {
             self.keep(key, &shot.arc());
@@ -145,7 +149,8 @@ impl Shard {
         let Some(slot) = self.resolve(hand.member) else {
             return false;
         };
-        self.deliver_shared(slot, home, shot, hand, sink)
+        self.is_member(slot, home, shot.view.topic)
+            && self.deliver_shared(slot, home, shot, hand, sink)
     }
 
     /// The member did not take it: it is skipped for a while.
@@ -219,6 +224,14 @@ impl Shard {
         }
     }
 
+    /// Whether a session still has a shared subscription, of a group that lives on `home`, for a message:
+    /// it may have left while the message was on its way [MQTT-3.10.4-2].
+    fn is_member(&self, slot: u32, home: u16, topic: Topic<'_>) -> bool {
+        let list = self.session(slot).shared.iter().flat_map(|l| l.iter());
+        list.filter(|m| m.home() == home)
+            .any(|m| Filter::trusted(m.filter()).matches(topic))
+    }
+
     /// A message that a group at home elsewhere picked a member of this shard for.
     pub(super) fn on_hand(
         &mut self,
@@ -227,6 +240,16 @@ impl Shard {
         hand: Hand,
         sink: &mut impl Sink,
     ) {
+        if shot.view.is_expired(self.now) {
+            self.metrics.drop(Drop::Expired, 1); // on its way between shards [MQTT-3.3.2-5]
+            let (group, member) = (hand.group, hand.member);
+            let letter = Mail::Settled {
+                group,
+                member,
+                n: 1,
+            };
+            return self.mail(home, letter);
+        }
         if !self.deliver_hand(home, shot, hand, sink) {
             let letter = Mail::Back {
                 group: hand.group,

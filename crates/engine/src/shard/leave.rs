@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     Counter, Drop, Time,
+    plant::{self, Fault},
     session::{Held, NEVER, Reading, State},
 };
 
@@ -41,7 +42,12 @@ impl Shard {
         }
         let left = Ending::Left(packet.reason);
         sink.close(self.session(slot).conn, left);
-        self.part(slot, left, sink);
+        let heard = if plant::on(Fault::WillAfterDisconnect) {
+            Ending::Lost
+        } else {
+            left
+        };
+        self.part(slot, heard, sink);
         Ok(())
     }
 
@@ -117,7 +123,10 @@ impl Shard {
         s.detach();
         s.scanning = None;
         if let Some(inflow) = &mut s.inflow {
-            inflow.pending.clear(); // what waited is answered when the client sends it again
+            inflow.forget_pending(); // what waited is answered when the client sends it again
+        }
+        if let Some(out) = &mut s.out {
+            out.end_again();
         }
         if let Some(d) = &mut s.durable
             && d.reading == Reading::Live
@@ -206,7 +215,9 @@ impl Shard {
         };
         self.metrics.drop(why, lost);
         for held in back {
-            self.give_up(slot, held);
+            if !plant::on(Fault::SharedLost) {
+                self.give_up(slot, held);
+            }
         }
         let member = self.reference(slot);
         let names: Vec<_> = self
@@ -266,6 +277,17 @@ impl Shard {
             self.names = hashbrown::HashTable::new();
         }
         self.metrics.add(Counter::SessionEnded, 1);
+    }
+
+    /// The client is back in time: its delayed will is not published.
+    pub(super) fn cancel_will(&mut self, slot: u32, sink: &mut impl Sink) {
+        let s = self.session_mut(slot);
+        if s.will.as_ref().is_some_and(|w| w.due.is_some()) {
+            if plant::on(Fault::WillNotCancelled) {
+                return self.publish_will(slot, sink);
+            }
+            s.will = None;
+        }
     }
 
     /// Publishes the will once and forgets it, with the rights its owner has now.

@@ -6,7 +6,13 @@ use std::sync::Arc;
 use protocol::{Filter, QoS, Reason};
 
 use super::{Close, Shard, Sink};
-use crate::{Drop, Message, SessionRef, Time, limits::READ_MAX, router::Target, session::Reading};
+use crate::{
+    Drop, Message, SessionRef, Time,
+    limits::READ_MAX,
+    plant::{self, Fault},
+    router::Target,
+    session::Reading,
+};
 
 /// What a shard asks of the log.
 #[derive(Debug)]
@@ -16,10 +22,23 @@ pub enum Request {
     /// Messages after a position that match one of the filters; [`Shard::found_in_log`] answers.
     Read {
         session: SessionRef,
+        /// Comes back with the answer.
+        number: u32,
         after: u64,
         filters: Vec<String>,
         max: usize,
     },
+}
+
+/// The log's answer to [`Request::Read`].
+#[derive(Clone, Debug)]
+pub struct Found {
+    pub session: SessionRef,
+    pub number: u32,
+    /// What matched, in order.
+    pub entries: Vec<Entry>,
+    /// Everything up to here was looked at.
+    pub upto: u64,
 }
 
 /// A message at its place in the log.
@@ -33,6 +52,7 @@ impl Shard {
     /// The log has (or has not) what was appended: acknowledgements that waited may go.
     pub fn appended(&mut self, now: Time, token: u64, kept: bool, sink: &mut impl Sink) {
         self.now = now;
+        let kept = kept || plant::on(Fault::FailedAppendAcknowledged);
         let Some(at) = self.appends.iter().position(|(t, ..)| *t == token) else {
             return;
         };
@@ -47,15 +67,12 @@ impl Shard {
         }
         let v5 = s.version.is_v5();
         let Some(inflow) = &mut s.inflow else { return };
-        let Some(pending) = inflow.pending.iter_mut().find(|p| p.token == Some(token)) else {
+        let Some(id) = inflow.append_done(token, kept) else {
             return;
         };
-        pending.token = None;
         if !kept {
-            pending.reason = Reason::QUOTA_EXCEEDED;
-            let id = pending.id;
             inflow.forget(id);
-            if !v5 {
+            if !v5 && s.is_online() {
                 // 3.x cannot be told; without an answer the client sends it again
                 // [3.1.1 MQTT-4.8.0-2].
                 let cause = "the log could not take the message";
@@ -133,14 +150,16 @@ impl Shard {
             return; // [MQTT-3.8.3-3]
         }
         let full = sink.out(s.conn).len() > self.settings.out_bytes_max;
-        let room = s.is_online() && !full && !s.bits.blocked && s.has_window(qos);
+        let clear = !full && !s.bits.blocked && !s.has_queue();
+        let room = s.is_online() && clear && s.has_window(qos);
         let tail = self.tail_seen;
         let s = self.session_mut(slot);
         s.bits.blocked |= full;
         let Some(d) = &mut s.durable else { return };
         if !room {
             d.reading = Reading::Behind;
-            d.cursor = d.cursor.max(tail);
+            let skipped = plant::on(Fault::CursorOverGap);
+            d.cursor = d.cursor.max(if skipped { entry.position } else { tail });
             return;
         }
         d.cursor = entry.position;
@@ -175,42 +194,40 @@ impl Shard {
         };
         if filters.is_empty() {
             d.cursor = d.cursor.max(tail);
-            d.reading = Reading::Live;
+            d.go_live();
             return;
         }
         d.reading = Reading::Asked;
+        d.number = d.number.wrapping_add(1);
+        let number = d.number;
         self.requests.push(Request::Read {
             session,
+            number,
             after,
             filters,
             max,
         });
     }
 
-    /// The log's answer: entries in order; everything up to `upto` was looked at.
-    pub fn found_in_log(
-        &mut self,
-        now: Time,
-        session: SessionRef,
-        entries: &[Entry],
-        upto: u64,
-        sink: &mut impl Sink,
-    ) {
+    /// The log's answer, which may come late.
+    pub fn found_in_log(&mut self, now: Time, found: &Found, sink: &mut impl Sink) {
         self.now = now;
-        let Some(slot) = self.resolve(session) else {
+        let Found { entries, upto, .. } = found;
+        let upto = *upto;
+        let Some(slot) = self.resolve(found.session) else {
             return;
         };
         let tail = self.tail_seen;
         let Some(d) = &mut self.session_mut(slot).durable else {
             return;
         };
-        if d.reading != Reading::Asked {
-            return; // The client went away meanwhile.
+        if d.reading != Reading::Asked || d.number != found.number {
+            return; // The client went away meanwhile, or asks with other filters now.
         }
         d.reading = Reading::Behind;
         for entry in entries {
             let s = self.session(slot);
-            if s.window_left() == 0 {
+            if s.window_left() == 0 || s.has_queue() {
                 return; // The next acknowledgement reads on from the cursor.
             }
             if sink.out(s.conn).len() > self.settings.out_bytes_max {
@@ -220,7 +237,7 @@ impl Shard {
             if let Some(d) = &mut self.session_mut(slot).durable {
                 d.cursor = entry.position;
             }
-            if let Some(target) = self.terms_of(slot, &entry.message) {
+            if let Some(target) = self.terms_of(slot, entry) {
                 let qos = self.effective_qos(entry.message.qos, target.flags.qos());
                 let as_published = target.flags.as_published();
                 self.send_logged(slot, &entry.message, qos, as_published, &target.ids, sink);
@@ -229,7 +246,7 @@ impl Shard {
         if let Some(d) = &mut self.session_mut(slot).durable {
             d.cursor = d.cursor.max(upto);
             if upto >= tail {
-                d.reading = Reading::Live;
+                d.go_live();
                 return;
             }
         }
@@ -237,12 +254,13 @@ impl Shard {
     }
 
     /// How a session wants a logged message now: its matching subscriptions, merged.
-    fn terms_of(&self, slot: u32, message: &Message) -> Option<Target> {
-        let topic = message.topic();
+    fn terms_of(&self, slot: u32, entry: &Entry) -> Option<Target> {
+        let (message, topic) = (&entry.message, entry.message.topic());
+        let durable = self.session(slot).durable.as_ref()?;
         let mut merged: Option<Target> = None;
         for node in self.session(slot).subs.slice() {
             let text = self.router.filter(*node);
-            if !Filter::trusted(&text).matches(topic) {
+            if !Filter::trusted(&text).matches(topic) || durable.is_before(*node, entry.position) {
                 continue;
             }
             let Some(sub) = self.router.sub(*node, slot) else {

@@ -27,11 +27,14 @@ pub enum Mail {
     /// Look through retained messages for a subscriber.
     Scan {
         session: SessionRef,
+        /// Comes back with the answer.
+        number: u64,
         filter: Box<str>,
         cursor: Cursor,
     },
     Found {
         session: SessionRef,
+        number: u64,
         messages: Vec<Arc<Message>>,
         next: Option<Cursor>,
     },
@@ -102,17 +105,19 @@ impl Shard {
                 Mail::Retain(message) => self.store_retained(&message),
                 Mail::Scan {
                     session,
+                    number,
                     filter,
                     cursor,
                 } => {
-                    self.on_scan(session, Filter::trusted(&filter), &cursor);
+                    self.on_scan(session, number, Filter::trusted(&filter), &cursor);
                 }
                 Mail::Found {
                     session,
+                    number,
                     messages,
                     next,
                 } => {
-                    self.on_found(session, messages, next, sink);
+                    self.on_found(session, number, messages, next, sink);
                 }
                 Mail::Join(join) => self.on_join(*join, sink),
                 Mail::Joined { session, ticket } => self.on_joined(session, ticket, sink),

@@ -27,7 +27,7 @@ use hashbrown::HashTable;
 use protocol::{DecodeError, Frame, QoS, Reason, Topic, Version, frame, kind};
 
 pub use batch::Batch;
-pub use log::{Entry, Request};
+pub use log::{Entry, Found, Request};
 pub use mail::{Join, Mail};
 pub(crate) use subscribe::Membership;
 

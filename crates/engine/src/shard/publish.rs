@@ -15,6 +15,7 @@ use crate::{
     Counter, Message, SessionRef,
     acl::{Authorized, Principal},
     message::View,
+    plant::{self, Fault},
     router::Route,
     session::{Aliases, Inflow, Pending},
 };
@@ -103,14 +104,14 @@ impl Shard {
         self.check_allowed(packet)?;
         if let Some(id) = packet.id
             && packet.qos == QoS::ExactlyOnce // [MQTT-4.3.2-5]
-            && self
-                .session(slot)
-                .inflow
-                .as_ref()
-                .is_some_and(|i| i.knows(id))
+            && let Some(inflow) = &mut self.session_mut(slot).inflow
+            && inflow.knows(id)
+            && !plant::on(Fault::DuplicateRouted)
         {
-            // Known and not yet released: acknowledged again, not delivered again [MQTT-4.3.3-10].
-            self.acknowledge(slot, AckKind::PubRec, id, Reason::SUCCESS, None, sink);
+            // Known and not yet released: acknowledged again, not delivered again [MQTT-4.3.3-10]; not
+            // before the log has what was sent on a connection that is gone.
+            let token = inflow.take_unsure(id);
+            self.acknowledge(slot, AckKind::PubRec, id, Reason::SUCCESS, token, sink);
             return Ok(());
         }
         let mut forwarded = Vec::new();
@@ -199,8 +200,10 @@ impl Shard {
         token: Option<u64>,
         sink: &mut impl Sink,
     ) {
+        let token = token.filter(|_| !plant::on(Fault::AckBeforeAppend));
         let s = self.session_mut(slot);
         let waits = s.inflow.as_ref().is_some_and(|i| !i.pending.is_empty());
+        let waits = waits && !plant::on(Fault::AckOutOfOrder);
         if token.is_none() && !waits {
             if s.is_online() {
                 ack::encode(sink.out(s.conn), s.version, kind, id, reason, &[]);
@@ -214,9 +217,16 @@ impl Shard {
             reason,
             token,
         };
-        s.inflow.get_or_insert_default().pending.push_back(pending);
-        if let Some(token) = token {
-            let generation = s.generation;
+        let (generation, online) = (s.generation, s.is_online());
+        let inflow = s.inflow.get_or_insert_default();
+        inflow.pending.push_back(pending);
+        if !online {
+            inflow.forget_pending(); // closed by what it published itself
+        }
+        // One that was waited for before is there already.
+        if let Some(token) = token
+            && self.appends.back().is_none_or(|(last, ..)| *last < token)
+        {
             self.appends.push_back((token, slot, generation));
         }
     }
@@ -434,6 +444,17 @@ impl Shard {
     }
 
     pub(super) fn store_retained(&mut self, message: &Arc<Message>) {
+        let empty = message.payload().is_empty();
+        let known = || {
+            self.retained
+                .get(message.topic().as_str(), self.now)
+                .is_some()
+        };
+        if plant::on(Fault::RetainedNotReplaced) && !empty && known()
+            || plant::on(Fault::RetainedNotCleared) && empty
+        {
+            return;
+        }
         let settings = &self.settings;
         let fits = message.payload().len() <= settings.retained_payload_max
             && self

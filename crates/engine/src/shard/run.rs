@@ -128,7 +128,14 @@ impl Shard {
         let same_form = s.version.is_v5() == run.version.is_v5();
         let plain = target.ids.is_empty() && s.aliases.is_none();
         let fits = run.longest <= s.packet_max as usize;
-        if own || !same_form || !plain || !fits || s.bits.blocked || !s.is_online() {
+        if own
+            || !same_form
+            || !plain
+            || !fits
+            || s.bits.blocked
+            || !s.is_online()
+            || s.has_queued_qos_0()
+        {
             return false;
         }
         let out = sink.out(s.conn);

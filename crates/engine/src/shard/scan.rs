@@ -11,27 +11,30 @@ impl Shard {
     /// Asks for the next slice, if the last has gone out.
     pub(super) fn scan_on(&mut self, slot: u32) {
         let session = self.reference(slot);
+        let number = self.next_token + 1;
         let s = self.session_mut(slot);
-        if s.bits.blocked || s.has_queue() {
-            return;
+        if s.bits.blocked || s.bits.subscribing || s.has_queue() {
+            return; // A scan begins behind its SUBACK.
         }
         let Some(scanning) = &mut s.scanning else {
             return;
         };
-        if scanning.asked {
+        if scanning.asked.is_some() {
             return;
         }
         let Some(scan) = scanning.scans.front() else {
             s.scanning = None;
             return;
         };
-        scanning.asked = true;
+        scanning.asked = Some(number);
         let (to, filter) = (scan.shards.start, scan.filter.clone());
         let cursor = scan.cursor.clone();
+        self.next_token = number;
         self.mail(
             to,
             Mail::Scan {
                 session,
+                number,
                 filter,
                 cursor,
             },
@@ -39,15 +42,24 @@ impl Shard {
     }
 
     /// Looks through this shard's retained messages for somebody.
-    pub(super) fn on_scan(&mut self, session: SessionRef, filter: Filter<'_>, cursor: &Cursor) {
+    pub(super) fn on_scan(
+        &mut self,
+        session: SessionRef,
+        number: u64,
+        filter: Filter<'_>,
+        cursor: &Cursor,
+    ) {
         let mut messages = Vec::new();
+        // What does not fit the subscriber's window has to fit its queue.
+        let slice = SCAN_SLICE.min(self.settings.queue_max).max(1);
         let next = self
             .retained
-            .scan(filter, cursor, SCAN_SLICE, self.now, &mut messages);
+            .scan(filter, cursor, slice, self.now, &mut messages);
         self.mail(
             session.shard,
             Mail::Found {
                 session,
+                number,
                 messages,
                 next,
             },
@@ -57,6 +69,7 @@ impl Shard {
     pub(super) fn on_found(
         &mut self,
         session: SessionRef,
+        number: u64,
         messages: Vec<Arc<Message>>,
         next: Option<Cursor>,
         sink: &mut impl Sink,
@@ -64,10 +77,23 @@ impl Shard {
         let Some(slot) = self.resolve(session) else {
             return;
         };
+        let filter = self.session(slot).scanning.as_ref();
+        let filter = filter.and_then(|s| s.scans.front().map(|scan| scan.filter.clone()));
+        let held = filter.is_some_and(|filter| {
+            let node = self.router.find(Filter::trusted(&filter));
+            node.is_some_and(|node| self.router.sub(node, slot).is_some())
+        });
         let Some(scanning) = &mut self.session_mut(slot).scanning else {
             return;
         };
-        scanning.asked = false;
+        if scanning.asked != Some(number) {
+            return; // asked on an earlier connection
+        }
+        scanning.asked = None;
+        if !held {
+            scanning.scans.pop_front(); // unsubscribed meanwhile [MQTT-3.10.4-2]
+            return self.scan_on(slot);
+        }
         let Some(scan) = scanning.scans.front_mut() else {
             return;
         };

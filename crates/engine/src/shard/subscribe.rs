@@ -12,9 +12,10 @@ use protocol::{
 use super::{Mail, Shard, Sink, Verdict, connect::marked, mail::Join, refuse};
 use crate::{
     Counter, SessionRef,
+    plant::{self, Fault},
     retained::Cursor,
     router::{Change, Sub},
-    session::{Scan, Scanning},
+    session::{Reading, Scan, Scanning},
 };
 
 /// Something that is said once all shards follow.
@@ -146,11 +147,24 @@ impl Shard {
             id: round.id,
         };
         // An existing subscription is replaced without a gap.
+        let before = self.router.find(filter);
+        let before = before.and_then(|node| self.router.sub(node, slot));
         let (node, new, change) = self.router.subscribe(filter, sub);
         self.announce(change);
         if new {
             self.session_mut(slot).subs.push(node);
             self.metrics.subscriptions += 1;
+        }
+        let tail = self.tail_seen;
+        if before.is_none_or(|old| old.flags.qos() == QoS::AtMostOnce)
+            && let Some(d) = &mut self.session_mut(slot).durable
+        {
+            d.begins(node, tail);
+            if d.reading == Reading::Asked {
+                // What is asked for does not have this filter: it is asked for again.
+                d.reading = Reading::Behind;
+                self.read_on(slot);
+            }
         }
         let send = match options.retain_handling {
             RetainHandling::SendAlways => true, // [MQTT-3.3.1-9], [MQTT-3.8.4-4]
@@ -186,6 +200,7 @@ impl Shard {
         round: &mut Round,
     ) {
         let membership = Membership {
+            home: self.group_home(group, filter.as_str()),
             group: group.into(),
             filter: filter.as_str().into(),
             qos,
@@ -193,6 +208,7 @@ impl Shard {
             id: round.id,
         };
         let join = self.join_letter(slot, &membership, round.ticket);
+        let home = membership.home;
         let list = self.session_mut(slot).shared.get_or_insert_default();
         match list
             .iter_mut()
@@ -205,7 +221,6 @@ impl Shard {
                 self.metrics.shared_subscriptions += 1;
             }
         }
-        let home = self.group_home(&join.group, &join.filter);
         round.joins += 1;
         self.mail(home, Mail::Join(Box::new(join)));
     }
@@ -268,10 +283,9 @@ impl Shard {
         };
         let done = match shared.group {
             Some(group) => self.leave_group(slot, group, shared.filter),
-            None => self
-                .router
-                .find(shared.filter)
-                .is_some_and(|node| self.drop_sub(slot, node)),
+            None => self.router.find(shared.filter).is_some_and(|node| {
+                plant::on(Fault::UnsubscribeIgnored) || self.drop_sub(slot, node)
+            }),
         };
         if done {
             Reason::SUCCESS
@@ -285,7 +299,11 @@ impl Shard {
         let Some(change) = self.router.unsubscribe(node, slot) else {
             return false;
         };
-        self.session_mut(slot).subs.remove(node);
+        let s = self.session_mut(slot);
+        s.subs.remove(node);
+        if let Some(d) = &mut s.durable {
+            d.ended(node);
+        }
         self.metrics.subscriptions -= 1;
         self.announce(change);
         true
@@ -321,7 +339,10 @@ impl Shard {
 
     /// Tells the other shards what this one wants now.
     pub(super) fn announce(&mut self, change: Option<Change>) {
-        let Some(change) = change else { return };
+        let Some(mut change) = change else { return };
+        if plant::on(Fault::InterestForgotten) && !change.wants.durable {
+            change.wants.live = false;
+        }
         if self.count == 1 {
             return;
         }
@@ -371,9 +392,14 @@ impl Shard {
     }
 
     fn wait(&mut self, waiting: Waiting, sink: &mut impl Sink) {
-        if matches!(waiting.then, Then::SubAck { .. }) {
+        if let Then::SubAck { scans, .. } = &waiting.then {
             // The client's next packet is handled once this is in force everywhere.
-            self.session_mut(waiting.session.slot).bits.subscribing = true;
+            let s = self.session_mut(waiting.session.slot);
+            s.bits.subscribing = true;
+            if !scans.is_empty() {
+                // From now on a retained message that comes live is newer than what is stored.
+                s.scanning.get_or_insert_default();
+            }
         }
         self.visible.push_back(waiting);
         self.release(sink);
@@ -401,7 +427,9 @@ impl Shard {
         let mut kept = std::collections::VecDeque::new();
         let mut stuck: Vec<SessionRef> = Vec::new();
         while let Some(waiting) = self.visible.pop_front() {
-            let free = waiting.number <= followed || waiting.number == 0;
+            let free = waiting.number <= followed
+                || waiting.number == 0
+                || plant::on(Fault::SubackBeforeVisible);
             let answer = matches!(waiting.then, Then::SubAck { .. });
             if !free || waiting.joins > 0 || answer && stuck.contains(&waiting.session) {
                 if answer {
@@ -454,6 +482,8 @@ impl Shard {
 /// A shared subscription of a session.
 #[derive(Clone, Debug)]
 pub(crate) struct Membership {
+    /// The shard on which the group lives.
+    home: u16,
     group: Box<str>,
     filter: Box<str>,
     qos: QoS,
@@ -462,6 +492,14 @@ pub(crate) struct Membership {
 }
 
 impl Membership {
+    pub(super) fn home(&self) -> u16 {
+        self.home
+    }
+
+    pub(super) fn filter(&self) -> &str {
+        &self.filter
+    }
+
     pub(super) fn into_names(self) -> (Box<str>, Box<str>) {
         (self.group, self.filter)
     }

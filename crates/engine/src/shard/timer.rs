@@ -3,7 +3,12 @@
 use protocol::Reason;
 
 use super::{Close, Shard, Sink};
-use crate::{Time, limits::SWEEP_MILLIS};
+use crate::{
+    Time,
+    limits::SWEEP_MILLIS,
+    plant::{self, Fault},
+    timers::ticks_up,
+};
 
 /// A pass that comes later than this after the last one was not able to read meanwhile.
 const GAP_MILLIS: u64 = 1000;
@@ -56,15 +61,24 @@ impl Shard {
     /// [MQTT-3.1.2-22]
     fn check_silence(&mut self, sink: &mut impl Sink) {
         let clock = Time(u64::from(self.reading) * 100);
-        while let Some(slot) = self.silence.pop_due(clock) {
+        if plant::on(Fault::KeepAliveIgnored) {
+            return;
+        }
+        while let Some((ticks, slot)) = self.silence.pop(clock) {
             let Some(s) = self.sessions.get_mut(slot) else {
                 continue;
             };
+            if s.watched_at != ticks {
+                continue; // of an earlier connection, or of an earlier session in this slot
+            }
+            s.watched_at = 0;
             match s.silent_at() {
-                None => s.bits.watched = false,
-                Some(at) if at > clock => self.silence.add(at, slot),
+                None => {}
+                Some(at) if at > clock => {
+                    s.watched_at = ticks_up(at);
+                    self.silence.add(at, slot);
+                }
                 Some(_) => {
-                    s.bits.watched = false;
                     let cause = "nothing was heard for one and a half times the Keep Alive";
                     self.expel(
                         slot,
@@ -82,26 +96,30 @@ impl Shard {
     fn check_due(&mut self, sink: &mut impl Sink) {
         let now = self.now;
         while let Some(slot) = self.due.pop_due(now) {
-            if self.sessions.get(slot).is_none() {
-                continue;
+            if self.sessions.get(slot).is_some() {
+                self.forget_unreleased(slot);
+                self.come_due(slot, sink);
             }
-            self.forget_unreleased(slot);
-            let s = self.session(slot);
-            if s.is_online() {
-                // [MQTT-4.1.0-1]
-                continue;
-            }
-            if s.will
-                .as_ref()
-                .and_then(|w| w.due)
-                .is_some_and(|due| due <= now)
-            {
-                self.publish_will(slot, sink);
-            }
-            let s = self.session_mut(slot);
-            if s.ends != 0 && u64::from(s.ends) * 100 <= now.0 {
-                self.end(slot, sink);
-            }
+        }
+    }
+
+    /// What is due by now of a session whose client is away.
+    pub(super) fn come_due(&mut self, slot: u32, sink: &mut impl Sink) {
+        let now = self.now;
+        // [MQTT-4.1.0-1]
+        let Some(s) = self.sessions.get(slot).filter(|s| !s.is_online()) else {
+            return;
+        };
+        let will_due = s.will.as_ref().and_then(|w| w.due);
+        if will_due.is_some_and(|due| due <= now) {
+            self.publish_will(slot, sink);
+        }
+        let s = self.session_mut(slot);
+        if plant::on(Fault::SessionForEver) {
+            return;
+        }
+        if s.ends != 0 && u64::from(s.ends) * 100 <= now.0 {
+            self.end(slot, sink);
         }
     }
 

@@ -1,0 +1,95 @@
+//! Faults that can be planted, so that the simulator proves that it would find them.
+//!
+//! Only with the feature `plant`, which nothing that is built for use has; otherwise every question is
+//! answered with a constant "no" and costs nothing.
+
+macro_rules! faults {
+    ($($(#[$doc:meta])* $fault:ident)*) => {
+        /// What is wrong, if it is planted.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum Fault { $($(#[$doc])* $fault),* }
+
+        impl Fault {
+            pub const ALL: &[Self] = &[$(Self::$fault),*];
+        }
+    };
+}
+
+faults! {
+    /// PUBACK and PUBREC do not wait for the log.
+    AckBeforeAppend
+    /// An append that failed is acknowledged as if it had not.
+    FailedAppendAcknowledged
+    /// Acknowledgements leave as they are ready, not in the order of the PUBLISHes.
+    AckOutOfOrder
+    /// PUBCOMP leaves and the packet id stays known: the next message with it is swallowed.
+    PubcompBeforeForget
+    /// A QoS 2 PUBLISH that is known is routed again.
+    DuplicateRouted
+    /// A session that falls behind skips what it had no room for.
+    CursorOverGap
+    /// SUBACK does not wait for the other shards.
+    SubackBeforeVisible
+    /// A packet id that is in use is given again.
+    IdReused
+    /// Whoever comes back does not get again what was in flight.
+    ReturnLosesInflight
+    /// A message is sent again without DUP.
+    DupForgotten
+    /// The first retained message of a topic stays.
+    RetainedNotReplaced
+    /// An empty retained message does not clear.
+    RetainedNotCleared
+    /// The will is published although the client took its leave.
+    WillAfterDisconnect
+    /// A delayed will is published although the client came back.
+    WillNotCancelled
+    /// One message more than Receive Maximum is in flight.
+    WindowTooLarge
+    /// Messages go back to their publisher in spite of No Local.
+    NoLocalIgnored
+    /// What has expired is delivered.
+    ExpiredDelivered
+    /// A shared message is lost when the member that had it goes.
+    SharedLost
+    /// What waits for a slow client comes out in the wrong order.
+    QueueReversed
+    /// UNSUBSCRIBE is answered and nothing is deleted.
+    UnsubscribeIgnored
+    /// Clean Start finds the old session.
+    CleanStartIgnored
+    /// A session does not end.
+    SessionForEver
+    /// Silence is not noticed.
+    KeepAliveIgnored
+    /// A client whose socket has room again is not served.
+    DrainedIgnored
+    /// Other shards are told that nobody listens when one of several leaves.
+    InterestForgotten
+}
+
+#[cfg(feature = "plant")]
+thread_local! {
+    static PLANTED: std::cell::Cell<Option<Fault>> = const { std::cell::Cell::new(None) };
+}
+
+/// Plants a fault in the shards of this thread, or takes it out.
+#[cfg(feature = "plant")]
+pub fn plant(fault: Option<Fault>) {
+    PLANTED.set(fault);
+}
+
+/// Whether a fault is planted.
+#[cfg(feature = "plant")]
+#[must_use]
+pub fn on(fault: Fault) -> bool {
+    PLANTED.get() == Some(fault)
+}
+
+/// Whether a fault is planted: never.
+#[cfg(not(feature = "plant"))]
+#[inline(always)]
+#[must_use]
+pub const fn on(_fault: Fault) -> bool {
+    false
+}

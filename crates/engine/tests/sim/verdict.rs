@@ -1,0 +1,330 @@
+//! What a client's application got, and the reckoning at the end of a run.
+
+use engine::{Counter, Drop};
+use protocol::{Options, QoS, RetainHandling};
+
+use crate::{
+    client::{Asked, Delivery, number},
+    faults::Kind,
+    ledger::{Announced, WillState},
+    log::matches,
+    world::World,
+};
+
+/// Rounds of calm after which something that has not come never will.
+const ROUNDS_MAX: usize = 1_500;
+const QUIET_ROUNDS: usize = 14;
+
+impl World {
+    /// A client's application gets a message.
+    pub(crate) fn on_delivery(&mut self, c: usize, d: &Delivery) {
+        let Some(msg) = number(&d.payload) else {
+            return;
+        };
+        if self.ledger.msgs[msg].topic != d.topic {
+            self.ledger.fault(format!(
+                "client {c} took message {msg} for one on {}",
+                d.topic
+            ));
+        }
+        let era = self.ledger.sessions[c].era;
+        let failed = self.ledger.msgs[msg].appends_failed > 0;
+        let got = self.ledger.msgs[msg].got.entry((c, era)).or_default();
+        if d.repeated {
+            return;
+        }
+        let first = got.taken == 0;
+        got.taken += 1;
+        if d.qos == 2 && !d.retain {
+            got.taken_twice += 1;
+        }
+        let twice = got.taken_twice > 1;
+        let shared = self.clients[c].worker;
+        if twice && !shared && !failed && !d.retain {
+            self.ledger
+                .fault(format!("client {c} got message {msg} twice with QoS 2"));
+        }
+        if shared || d.retain || !first || failed {
+            return;
+        }
+        let m = &self.ledger.msgs[msg];
+        // A message that its publisher sent again may be new to whoever subscribed in between.
+        if m.will != WillState::NotAWill || m.routed > 1 {
+            return;
+        }
+        let key = (m.line, m.topic.clone(), m.qos, d.qos);
+        let last = self.ledger.sessions[c].order.insert(key, msg);
+        if let Some(last) = last
+            && last > msg
+        {
+            self.ledger
+                .fault(format!("client {c} got message {msg} after {last}"));
+        }
+    }
+
+    /// All trouble ends; then everything that is owed must come, and all that was used be freed.
+    pub(crate) fn conclude(&mut self) {
+        self.plan.calm();
+        for place in &mut self.places {
+            place.stopped_until = 0;
+        }
+        for client in &mut self.clients {
+            client.deaf_until = 0;
+            client.mute_until = 0;
+            client.lazy_until = 0;
+            client.away_until = 0;
+        }
+        // The broker learns of connections that their clients gave up long ago.
+        for line in 0..self.lines.len() {
+            let client = &self.clients[self.lines[line].client];
+            self.wires[line].client_gone |= client.line != Some(line);
+        }
+        self.settle_down(true);
+        self.check_owed();
+        self.check_wills();
+        self.check_retained();
+        self.check_drops();
+        self.leave_all();
+    }
+
+    /// Rounds until nothing moves any more.
+    fn settle_down(&mut self, reconnect: bool) {
+        let mut quiet = 0;
+        for _ in 0..ROUNDS_MAX {
+            self.ledger.now += 50;
+            self.activity = 0;
+            for c in 0..self.clients.len() {
+                self.stay(c, reconnect);
+            }
+            for shard in 0..self.places.len() {
+                self.pass(shard);
+            }
+            let manners = self.plan.log;
+            self.log.step(manners, &mut self.rng, &mut self.faults);
+            let moved = self.activity > 0 || !self.is_idle();
+            quiet = if moved { 0 } else { quiet + 1 };
+            if quiet == QUIET_ROUNDS {
+                return;
+            }
+        }
+        let mail: usize = self
+            .places
+            .iter()
+            .flat_map(|p| &p.mail)
+            .map(|m| m.len())
+            .sum();
+        let (log, moved) = (self.log.is_idle(), self.activity);
+        self.ledger.fault(format!(
+            "the run does not come to rest: {mail} letters, log at rest {log}, {moved} moves"
+        ));
+    }
+
+    /// A client that only reads, answers and stays.
+    fn stay(&mut self, c: usize, reconnect: bool) {
+        self.read(c);
+        let session = &self.ledger.sessions[c];
+        if self.clients[c].line.is_none() && reconnect && session.alive && !session.online {
+            let ends = session.ends;
+            if ends.is_some_and(|ends| ends <= self.ledger.now + 1_000) {
+                return;
+            }
+            let v5 = self.clients[c].version.is_v5();
+            let announced = Announced {
+                v5,
+                clean: false,
+                receive_max: if v5 { 20 } else { u16::MAX },
+                packet_max: 1 << 20,
+                alias_max: 0,
+                keep_alive_secs: 0,
+                expiry_secs: 600,
+                will: None,
+            };
+            return self.connect_as(c, announced, None);
+        }
+        if !self.clients[c].connected {
+            return;
+        }
+        while self.clients[c].owed.iter().any(|q| !q.is_empty()) {
+            self.answer(c, 6);
+        }
+        // All at once, so that there is quiet between.
+        if self.clients[c].announced.keep_alive_secs > 0 && self.ledger.now % 1_000 < 50 {
+            self.ping(c);
+        }
+    }
+
+    fn check_owed(&mut self) {
+        let mut missing = Vec::new();
+        for (id, msg) in self.ledger.msgs.iter().enumerate() {
+            for c in 0..self.plan.clients {
+                let era = self.ledger.sessions[c].era;
+                let got = msg.got.get(&(c, era)).is_some_and(|got| got.taken > 0);
+                let fits = msg.bytes + 60 < 90 || self.plan.small_packets == 0;
+                if !got && fits && self.ledger.is_owed(c, msg) {
+                    let lasting = self.ledger.sessions[c].expiry_secs > 0;
+                    missing.push((id, c, lasting));
+                }
+            }
+        }
+        // What a full queue dropped is missing by right, and counted.
+        let excused = self.dropped(Drop::QueueFull);
+        let live = missing.iter().filter(|(.., lasting)| !lasting).count();
+        let forgiven = excused > 0 && u64::try_from(live).expect("small") <= excused;
+        for (id, c, lasting) in missing {
+            if !lasting && forgiven {
+                continue;
+            }
+            let m = &self.ledger.msgs[id];
+            let (topic, qos) = (m.topic.clone(), m.qos);
+            self.ledger.fault(format!(
+                "client {c} never got message {id} on {topic} with QoS {qos}"
+            ));
+        }
+        self.check_groups();
+    }
+
+    /// A message for a group that always had members: exactly one of them has it in the end.
+    fn check_groups(&mut self) {
+        let dropped = self.dropped(Drop::NoMember) + self.dropped(Drop::TooLarge);
+        let mut wrong = Vec::new();
+        for (group, since) in &self.ledger.manned {
+            let (_, filter) = group.split_once('/').expect("made with a slash");
+            for (id, msg) in self.ledger.msgs.iter().enumerate() {
+                if msg.empty || !matches(filter, &msg.topic) {
+                    continue;
+                }
+                let handed: u32 = self
+                    .ledger
+                    .handed
+                    .get(&(group.clone(), id))
+                    .copied()
+                    .unwrap_or(0);
+                let back = self.ledger.returned.get(&(group.clone(), id)).copied();
+                let allowed = msg.routed + back.unwrap_or(0);
+                if handed > allowed && msg.appends_failed == 0 {
+                    wrong.push(format!(
+                        "group {group} got message {id} {handed} times, allowed {allowed}"
+                    ));
+                }
+                let stable = since.is_some_and(|since| since < msg.sent);
+                let owed = msg.accepted.is_some() && msg.qos == 1 && msg.expiry_secs.is_none();
+                let settled = msg.settled.contains(group);
+                if stable && owed && dropped == 0 && !settled {
+                    wrong.push(format!("group {group} never got message {id}"));
+                }
+            }
+        }
+        for text in wrong {
+            self.ledger.fault(text);
+        }
+    }
+
+    fn check_wills(&mut self) {
+        let owed = self.ledger.wills_owed;
+        let published = self.counted(Counter::WillPublished);
+        self.faults.add(Kind::WillFired, published);
+        if published != owed {
+            self.ledger.fault(format!(
+                "{published} wills were published, {owed} are right"
+            ));
+        }
+    }
+
+    /// Somebody new looks at all retained messages.
+    fn check_retained(&mut self) {
+        let c = self.plan.clients;
+        let announced = Announced {
+            v5: true,
+            clean: true,
+            receive_max: 20,
+            packet_max: 1 << 20,
+            alias_max: 0,
+            keep_alive_secs: 0,
+            expiry_secs: 0,
+            will: None,
+        };
+        self.plan.pipeline = 0;
+        self.connect_as(c, announced, None);
+        self.settle_down(false);
+        let options = Options {
+            qos: QoS::AtLeastOnce,
+            no_local: false,
+            retain_as_published: false,
+            retain_handling: RetainHandling::SendAlways,
+        };
+        let id = self.clients[c].free_id().expect("none is in use");
+        self.clients[c].asked.insert(id, Asked::Subscribe);
+        let bytes = self.clients[c].subscribe_packet(id, &[("#".to_owned(), options)], None);
+        self.send(c, &bytes);
+        self.settle_down(false);
+        let era = self.ledger.sessions[c].era;
+        let full = self.dropped(Drop::QueueFull) > 0;
+        let lists = std::mem::take(&mut self.ledger.last_retained);
+        for (topic, list) in &lists {
+            let last = *list.last().expect("made with one");
+            let m = &self.ledger.msgs[last];
+            let expiring = m.expiry_secs.is_some();
+            for (id, msg) in self.ledger.msgs.iter().enumerate() {
+                let has = msg.topic == *topic && msg.got.contains_key(&(c, era));
+                let should = id == last && !m.empty;
+                if has && !should {
+                    let text = format!("{topic} has the retained message {id}, {last} is the last");
+                    self.ledger.fault(text);
+                    break;
+                }
+                if should && !has && !expiring && !full {
+                    let text = format!("{topic} has lost its retained message {last}");
+                    self.ledger.fault(text);
+                    break;
+                }
+            }
+        }
+        self.ledger.last_retained = lists;
+    }
+
+    fn check_drops(&mut self) {
+        let trimmed = self.dropped(Drop::Trimmed);
+        if trimmed > 0 {
+            self.ledger.fault(format!(
+                "{trimmed} messages were trimmed before all had them"
+            ));
+        }
+        let expired = self.dropped(Drop::Expired);
+        self.faults.add(Kind::MessageExpired, expired);
+        let full = self.dropped(Drop::QueueFull);
+        self.faults.add(Kind::QueueFull, full);
+    }
+
+    /// Everybody goes for good: nothing may be left behind.
+    fn leave_all(&mut self) {
+        let before = self.counted(Counter::SessionEnded);
+        for c in 0..self.clients.len() {
+            self.drop_line(c);
+        }
+        for _ in 0..10 {
+            self.ledger.now += 1_000_000;
+            for shard in 0..self.places.len() {
+                self.pass(shard);
+            }
+            let manners = self.plan.log;
+            self.log.step(manners, &mut self.rng, &mut self.faults);
+        }
+        let after = self.counted(Counter::SessionEnded);
+        self.faults.add(Kind::SessionExpired, after - before);
+        for shard in 0..self.places.len() {
+            let m = self.places[shard].shard.metrics();
+            let left = [
+                ("sessions", m.sessions),
+                ("connections", m.connections),
+                ("subscriptions", m.subscriptions),
+                ("shared subscriptions", m.shared_subscriptions),
+            ];
+            for (what, n) in left {
+                if n > 0 {
+                    self.ledger
+                        .fault(format!("{n} {what} are left on shard {shard}"));
+                }
+            }
+        }
+    }
+}
