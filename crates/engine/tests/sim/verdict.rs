@@ -6,7 +6,7 @@ use protocol::{Options, QoS, RetainHandling};
 use crate::{
     client::{Asked, Delivery, number},
     faults::Kind,
-    ledger::{Announced, WillState},
+    ledger::{Announced, Sub, WillState},
     log::matches,
     world::World,
 };
@@ -189,6 +189,11 @@ impl World {
         let mut wrong = Vec::new();
         for (group, since) in &self.ledger.manned {
             let (_, filter) = group.split_once('/').expect("made with a slash");
+            // While all members are away, or their sessions over, it waits.
+            let here = self.ledger.sessions.iter().any(|s| {
+                let member = |sub: &Sub| sub.group.as_ref() == Some(group) && sub.until.is_none();
+                s.online && s.subs.iter().any(member)
+            });
             for (id, msg) in self.ledger.msgs.iter().enumerate() {
                 if msg.empty || !matches(filter, &msg.topic) {
                     continue;
@@ -206,7 +211,7 @@ impl World {
                         "group {group} got message {id} {handed} times, allowed {allowed}"
                     ));
                 }
-                let stable = since.is_some_and(|since| since < msg.sent);
+                let stable = here && since.is_some_and(|since| since < msg.sent);
                 let owed = msg.accepted.is_some() && msg.qos == 1 && msg.expiry_secs.is_none();
                 let settled = msg.settled.contains(group);
                 if stable && owed && dropped == 0 && !settled {
