@@ -16,6 +16,8 @@
 mod connect;
 #[path = "16_handover.rs"]
 mod handover;
+#[path = "17_exhaustion.rs"]
+mod exhaustion;
 #[path = "10_hostile.rs"]
 mod hostile;
 #[path = "15_limits.rs"]
@@ -38,6 +40,8 @@ mod shared;
 mod shutdown;
 #[path = "06_subscribe.rs"]
 mod subscribe;
+#[path = "18_state.rs"]
+mod state;
 #[path = "12_sys.rs"]
 mod sys;
 #[path = "11_websocket.rs"]

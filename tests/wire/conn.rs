@@ -37,7 +37,14 @@ pub(crate) enum Outcome {
 impl Conn {
     /// A TCP connection on which nothing was said yet.
     pub(crate) fn open(address: SocketAddr, version: Version) -> Self {
-        let stream = TcpStream::connect(address).expect("the listener accepts");
+        Self::over(
+            TcpStream::connect(address).expect("the listener accepts"),
+            version,
+        )
+    }
+
+    /// A socket of the caller's making, on which nothing was said yet.
+    pub(crate) fn over(stream: TcpStream, version: Version) -> Self {
         stream.set_nodelay(true).unwrap();
         Self {
             stream,

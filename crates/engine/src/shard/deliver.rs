@@ -354,7 +354,12 @@ impl Shard {
             let Some(s) = self.sessions.get(slot) else {
                 return;
             };
-            if !s.is_online() || sink.out(s.conn).len() > self.settings.out_bytes_max {
+            if !s.is_online() {
+                return;
+            }
+            if sink.out(s.conn).len() > self.settings.out_bytes_max {
+                // Said again, or nobody would go on when the socket has taken this.
+                self.session_mut(slot).bits.blocked = true;
                 return;
             }
             let Some(front) = s.queue.as_ref().and_then(|q| q.front()) else {
