@@ -293,7 +293,7 @@ fn x09_endless_subscriptions() {
         after.push(broker.pss());
     }
     println!("{after:?}");
-    broker.settles_at(after[1] + after[1] / 10);
+    broker.settles_at(after[2] + after[2] / 20);
 }
 
 /// X10: ten thousand filters made of wildcards, and topics of sixteen levels that each match

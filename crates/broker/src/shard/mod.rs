@@ -8,6 +8,7 @@ mod conn;
 mod deadline;
 mod event;
 mod flush;
+mod inbound;
 mod post;
 mod read;
 mod report;
@@ -30,6 +31,7 @@ use crate::{
 };
 use accept::Accepting;
 use conn::Conns;
+use inbound::Inbound;
 use report::Reporter;
 
 /// Tokens: the mailbox, then listeners; below them connection slots.
@@ -72,6 +74,7 @@ pub(crate) struct Worker {
     poll: Poll,
     engine: Shard,
     conns: Conns,
+    inbound: Inbound,
     accepting: Accepting,
     reporter: Reporter,
     /// Connections with something to read.
@@ -99,6 +102,7 @@ impl Worker {
             poll: parts.poll,
             engine: Shard::new(parts.id, parts.count, parts.engine, parts.seed),
             conns: Conns::default(),
+            inbound: Inbound::default(),
             accepting,
             reporter: Reporter::default(),
             ready: Vec::new(),
@@ -123,6 +127,7 @@ impl Worker {
             self.read_ready();
             self.take_letters();
             self.release_held();
+            self.unpark();
             self.engine.tick(self.now, &mut self.conns);
             self.publish_events();
             self.exchange();
@@ -279,6 +284,7 @@ impl Worker {
                 self.log.trim(self.post.floor() + 1);
             }
             self.conns.shrink_pool();
+            self.keep_parked_alive();
             self.reporter.flush(self.now);
         }
     }
