@@ -14,10 +14,12 @@
 
 #[path = "01_connect.rs"]
 mod connect;
-#[path = "16_handover.rs"]
-mod handover;
+#[path = "19_crowd.rs"]
+mod crowd;
 #[path = "17_exhaustion.rs"]
 mod exhaustion;
+#[path = "16_handover.rs"]
+mod handover;
 #[path = "10_hostile.rs"]
 mod hostile;
 #[path = "15_limits.rs"]
@@ -38,10 +40,10 @@ mod session;
 mod shared;
 #[path = "13_shutdown.rs"]
 mod shutdown;
-#[path = "06_subscribe.rs"]
-mod subscribe;
 #[path = "18_state.rs"]
 mod state;
+#[path = "06_subscribe.rs"]
+mod subscribe;
 #[path = "12_sys.rs"]
 mod sys;
 #[path = "11_websocket.rs"]

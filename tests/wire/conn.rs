@@ -371,6 +371,11 @@ impl Conn {
         self.expect_closed();
     }
 
+    /// The client is gone without a word and without having read what came.
+    pub(crate) fn cut_unread(self) {
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+
     /// The client is gone without a word; over once the broker closed its side too.
     pub(crate) fn cut(mut self) {
         let _ = self.stream.shutdown(Shutdown::Write);

@@ -19,7 +19,7 @@ pub(crate) use bytes::{
 };
 pub(crate) use canary::Canary;
 pub(crate) use conn::{Conn, Outcome};
-pub(crate) use packet::Kind;
+pub(crate) use packet::{Kind, Packet};
 pub(crate) use process::raise_files;
 pub(crate) use websocket::{Frame, handshake, http};
 

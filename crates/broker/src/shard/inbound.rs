@@ -12,7 +12,7 @@ use std::{
 use engine::Close;
 use protocol::Reason;
 
-use super::{READ_BYTES, TAIL_BYTES, Worker, deadlines::Deadlines};
+use super::{READ_BYTES, TAIL_BYTES, Worker, deadline::Deadlines};
 
 /// How long a large packet may stand still while others wait.
 const STALL: Duration = Duration::from_secs(10);
@@ -32,14 +32,14 @@ impl Inbound {
     fn forget(&mut self, slot: u32, bytes: usize) {
         self.bytes = self.bytes.saturating_sub(bytes);
         if bytes > READ_BYTES {
-            self.growing.forget(slot);
+            self.growing.cancel(slot);
         }
     }
 
     fn keep(&mut self, slot: u32, bytes: usize) {
         self.bytes += bytes;
         if bytes > READ_BYTES {
-            self.growing.add(slot, Instant::now() + STALL);
+            self.growing.set(slot, Instant::now() + STALL);
         }
     }
 
@@ -71,7 +71,7 @@ impl Worker {
             conn.flags.parked = true;
             self.inbound.parked.push_back(slot);
             // It waits for us, not we for it.
-            self.inbound.growing.forget(slot);
+            self.inbound.growing.cancel(slot);
         }
         0
     }
@@ -99,8 +99,7 @@ impl Worker {
             return;
         }
         let now = Instant::now();
-        while let Some(slot) = self.inbound.growing.first_due(now) {
-            self.inbound.growing.forget(slot);
+        while let Some(slot) = self.inbound.growing.pop_due(now) {
             if let Some(session) = self.conns.get(slot).and_then(|c| c.session) {
                 let why = Close {
                     reason: Reason::QUOTA_EXCEEDED,
