@@ -45,6 +45,8 @@ const TAIL_BYTES: usize = 8 * 1024;
 const EVENTS: usize = 1024;
 /// A pass waits at most so long: keep-alive counts only time in which the shard was able to read.
 const WAIT_MAX: Duration = Duration::from_millis(500);
+/// Between two looks at a shard that has too much to do.
+const CROWDED_WAIT: Duration = Duration::from_millis(1);
 const REPORT_EVERY: Duration = Duration::from_millis(100);
 const TRIM_EVERY: Duration = Duration::from_secs(1);
 
@@ -124,7 +126,10 @@ impl Worker {
             self.now = self.clock();
             self.note_events(&events);
             self.accept();
-            self.read_ready();
+            // The inbox is taken all the same, so two shards never wait for each other.
+            if !self.post.is_crowded(self.id) {
+                self.read_ready();
+            }
             self.take_letters();
             self.release_held();
             self.unpark();
@@ -144,6 +149,8 @@ impl Worker {
         let idle = self.ready.is_empty() && self.conns.dirty.is_empty();
         let timeout = if idle && self.post.fall_asleep(self.id) {
             self.timeout()
+        } else if self.post.is_crowded(self.id) && self.post.fall_asleep(self.id) {
+            CROWDED_WAIT
         } else {
             Duration::ZERO
         };

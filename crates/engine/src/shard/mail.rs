@@ -75,6 +75,22 @@ pub enum Mail {
     },
 }
 
+impl Mail {
+    /// What it weighs in a mailbox.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                Self::Run(run) => run.bytes.len(),
+                Self::Publish(message)
+                | Self::Retain(message)
+                | Self::Hand { message, .. }
+                | Self::Back { message, .. } => message.bytes(),
+                _ => 0,
+            }
+    }
+}
+
 /// Consecutive QoS 0 packets, byte for byte.
 #[derive(Debug)]
 pub struct Run {
