@@ -48,6 +48,8 @@ const WAIT_MAX: Duration = Duration::from_millis(500);
 /// Between two looks at a shard that has too much to do.
 const CROWDED_WAIT: Duration = Duration::from_millis(1);
 const REPORT_EVERY: Duration = Duration::from_millis(100);
+/// Room for so many letters is kept between passes.
+const LETTERS_KEPT: usize = 256;
 const TRIM_EVERY: Duration = Duration::from_secs(1);
 
 /// What a shard is made of.
@@ -225,6 +227,10 @@ impl Worker {
         self.post.take(self.id, &mut letters);
         for letter in letters.drain(..) {
             self.handle_letter(letter);
+        }
+        if letters.capacity() > LETTERS_KEPT {
+            // After a storm: the next one may make its own.
+            letters = Vec::new();
         }
         self.letters = letters;
     }

@@ -57,6 +57,9 @@ pub(crate) struct Session {
     pub(crate) seen: u32,
     /// Tenths of a second without a packet after which the client is gone; 0 = never.
     pub(crate) keep_alive: u32,
+    /// The tick of this session's own entry in the keep-alive timers; 0 if none stands there. Another
+    /// entry for its slot was left by a session before it.
+    pub(crate) watched: u32,
     pub(crate) expiry_secs: u32,
     /// When the session ends, while the client is away.
     pub(crate) ends: u32,
@@ -76,8 +79,6 @@ pub(crate) struct Session {
 pub(crate) struct Bits {
     /// The client wants reason strings and user properties on refusals [MQTT-3.1.2-29].
     pub(crate) problem_information: bool,
-    /// A keep-alive entry stands in the timers.
-    pub(crate) watched: bool,
     /// Waits for its socket to drain before more is sent.
     pub(crate) blocked: bool,
     /// A SUBACK is owed; what the client sent behind its SUBSCRIBE waits for it.
@@ -174,6 +175,7 @@ impl Session {
             conn: ConnId::NONE,
             seen: 0,
             keep_alive: 0,
+            watched: 0,
             expiry_secs: 0,
             ends: 0,
             packet_max: u32::MAX,

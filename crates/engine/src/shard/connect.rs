@@ -229,10 +229,11 @@ impl Shard {
     }
 
     fn assign_client_id(&mut self) -> Box<str> {
-        // [MQTT-3.1.3-6]: unique, so drawn again in the unlikely case.
+        // [MQTT-3.1.3-6]: unique, so drawn again in the unlikely case. The first shard spreads such
+        // clients over all; whoever got one handed over keeps it, or it would be sent on by each.
         loop {
             let id = format!("auto-{:016x}", self.next_random());
-            if self.find(&id).is_none() {
+            if self.find(&id).is_none() && (self.id == 0 || self.place(&id) == self.id) {
                 return id.into();
             }
         }
@@ -339,10 +340,10 @@ impl Shard {
             s.durable = None;
         }
         if let Some(at) = s.silent_at()
-            && !s.bits.watched
+            && s.watched == 0
         {
-            s.bits.watched = true;
-            self.silence.add(at, slot);
+            let tick = self.silence.add(at, slot);
+            self.session_mut(slot).watched = tick;
         }
         if durable != was_durable {
             self.remark(slot, durable);
