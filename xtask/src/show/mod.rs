@@ -1,15 +1,39 @@
 //! The must-show lines of each issue: what was promised, and the command that shows it.
 
+mod broker;
+mod first;
+mod load;
+mod router;
+mod rows;
+mod storm;
+
 use crate::tree::Tree;
 use anyhow::{Context as _, Result, bail};
+use std::path::PathBuf;
 use std::time::Instant;
 
 struct Line {
     issue: u32,
     number: u32,
     promise: &'static str,
-    /// Run by `sh` in the root; `None` until there is one.
-    command: Option<&'static str>,
+    how: How,
+}
+
+enum How {
+    /// Run by `sh` in the root.
+    Command(&'static str),
+    Function(fn(&Tree, &Options) -> Result<()>),
+}
+
+/// What may be said behind the line's number.
+pub(crate) struct Options {
+    /// The load generator, which is no part of this repository: `--loadgen PATH`, or the environment
+    /// variable `TERNMQ_LOADGEN`.
+    loadgen: Option<PathBuf>,
+    /// Repetitions of each measurement; the median counts.
+    repeat: usize,
+    /// Seconds of each measurement.
+    seconds: u32,
 }
 
 const LINES: &[Line] = &[
@@ -18,67 +42,77 @@ const LINES: &[Line] = &[
         number: 1,
         promise: "README's first command starts the broker; the tutorial's scripts and examples/python \
                   exchange messages through it on paho-mqtt 1.6.1 and 2.x",
-        command: None,
+        how: How::Function(first::show),
     },
     Line {
         issue: 2,
         number: 2,
         promise: "README's second command passes in under 30 minutes on 2 cores",
-        command: Some("cargo xtask ci"),
+        how: How::Function(first::show_second),
     },
     Line {
         issue: 2,
         number: 3,
         promise: "conformance: statements proven; 20 rows drawn by seed, at least 19 killed; the client \
                   matrix passes in every cell",
-        command: Some(
+        how: How::Command(
             "cargo xtask spec --check && cargo xtask mutate --seed 2 --rows 20 && \
-             cargo build --release && python3 tests/clients/matrix.py --bin target/release/ternmq",
+             cargo build --release --package app --locked && \
+             python3 tests/clients/matrix.py --bin ${CARGO_TARGET_DIR:-target}/release/ternmq",
         ),
     },
     Line {
         issue: 2,
         number: 4,
         promise: "delivered per broker-CPU-second as a multiple of mosquitto's, and latency beside it",
-        command: None,
+        how: How::Function(load::show),
     },
     Line {
         issue: 2,
         number: 5,
         promise: "9,000 idle connections with a subscription each: at most 400 bytes of user memory each",
-        command: None,
+        how: How::Function(load::show_idle),
     },
     Line {
         issue: 2,
         number: 6,
-        promise: "router: time per match from 10^3 to 10^6 filters, load time and bytes per filter",
-        command: None,
+        promise: "router: time per match from 10^3 to 10^6 filters, load time and bytes per filter, and \
+                  throughput while subscriptions come and go",
+        how: How::Function(router::show),
     },
     Line {
         issue: 2,
         number: 7,
         promise: "19,000 connections at once, each answered; all killed; memory returns, five rounds",
-        command: None,
+        how: How::Function(|tree, _| storm::show(tree)),
     },
     Line {
         issue: 2,
         number: 8,
         promise: "simulator: 10,000 seeds, 0 violations; 12 planted faults found; fuzzers: 0 crashes",
-        command: None,
+        how: How::Command("cargo xtask fuzz --seconds 60"),
     },
     Line {
         issue: 2,
         number: 9,
         promise: "pressure and bad input: stopped readers, floods, self-publishers; drops add up",
-        command: None,
+        how: How::Function(|tree, _| rows::show(tree)),
     },
 ];
 
+pub(crate) const USAGE: &str = "show ISSUE [LINE] [--loadgen PATH] [--repeat N] [--seconds N]";
+
 pub(crate) fn run(tree: &Tree, args: &[String]) -> Result<()> {
-    let (issue, only) = match args {
-        [issue] => (issue.parse::<u32>()?, None),
-        [issue, line] => (issue.parse::<u32>()?, Some(line.parse::<u32>()?)),
-        _ => bail!("which issue? `cargo xtask show ISSUE [LINE]`"),
+    if let Some((word, rest)) = args.split_first()
+        && word == "storm"
+    {
+        return storm::drive(rest);
+    }
+    let (numbers, options) = parse(args)?;
+    let (issue, only) = match numbers.as_slice() {
+        [issue] => (*issue, None),
+        [issue, line] => (*issue, Some(*line)),
+        _ => bail!("which issue? `cargo xtask {USAGE}`"),
     };
     let lines: Vec<&Line> = LINES
         .iter()
@@ -91,18 +125,14 @@ pub(crate) fn run(tree: &Tree, args: &[String]) -> Result<()> {
     for line in lines {
         println!("\n== {}.{} {}", line.issue, line.number, line.promise);
         let begun = Instant::now();
-        let result = match line.command {
-            None => "no command yet".to_owned(),
-            Some(command) => {
-                println!("$ {command}");
-                let status = std::process::Command::new("sh")
-                    .args(["-c", command])
-                    .current_dir(tree.root())
-                    .status()
-                    .context("cannot start sh")?;
-                let word = if status.success() { "shown" } else { "FAILED" };
-                format!("{word} in {} s", begun.elapsed().as_secs())
-            }
+        let outcome = match line.how {
+            How::Function(show) => show(tree, &options),
+            How::Command(command) => shell(tree, command),
+        };
+        let took = begun.elapsed().as_secs();
+        let result = match outcome {
+            Ok(()) => format!("shown in {took} s"),
+            Err(error) => format!("FAILED in {took} s: {error:#}"),
         };
         println!("== {}.{} {result}", line.issue, line.number);
         results.push((line, result));
@@ -118,4 +148,29 @@ pub(crate) fn run(tree: &Tree, args: &[String]) -> Result<()> {
         bail!("not everything is shown");
     }
     Ok(())
+}
+
+fn parse(args: &[String]) -> Result<(Vec<u32>, Options)> {
+    let mut numbers = Vec::new();
+    let mut options = Options {
+        loadgen: std::env::var_os("TERNMQ_LOADGEN").map(PathBuf::from),
+        repeat: 3,
+        seconds: 10,
+    };
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        let mut value = || args.next().with_context(|| format!("{arg} needs a value"));
+        match arg.as_str() {
+            "--loadgen" => options.loadgen = Some(PathBuf::from(value()?)),
+            "--repeat" => options.repeat = value()?.parse::<usize>()?.max(1),
+            "--seconds" => options.seconds = value()?.parse()?,
+            number => numbers.push(number.parse().with_context(|| format!("{number}?"))?),
+        }
+    }
+    Ok((numbers, options))
+}
+
+fn shell(tree: &Tree, command: &str) -> Result<()> {
+    println!("$ {command}");
+    tree.run("sh", &["-c", command])
 }
