@@ -7,6 +7,7 @@
     clippy::cast_possible_truncation,
     reason = "a test fails by panic"
 )]
+#![allow(clippy::print_stdout, reason = "some tests tell what they measured")]
 #![allow(
     dead_code,
     reason = "the wire room keeps whole sets of names, used or not yet"

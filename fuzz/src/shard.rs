@@ -79,12 +79,13 @@ struct World {
 }
 
 pub fn run(data: &[u8]) {
-    let mut settings = Settings::default();
-    settings.queue_max = 5;
-    settings.inflight_max = 3;
-    settings.subscriptions_max = 10;
-    settings.out_bytes_max = 300;
-    let settings = Arc::new(settings);
+    let settings = Arc::new(Settings {
+        queue_max: 5,
+        inflight_max: 3,
+        subscriptions_max: 10,
+        out_bytes_max: 300,
+        ..Settings::default()
+    });
     let mut world = World {
         now: Time(1000),
         shards: (0..SHARDS)
@@ -153,7 +154,7 @@ impl World {
     }
 
     fn connect(&mut self, choices: &mut Choices<'_>) {
-        let v5 = choices.byte() % 2 == 0;
+        let v5 = choices.byte().is_multiple_of(2);
         let version = if v5 { Version::V5 } else { Version::V3_1_1 };
         let (flags, id) = (choices.byte() & 2, choices.of(&CLIENTS));
         let mut body = b"\0\x04MQTT".to_vec();
@@ -233,7 +234,7 @@ impl World {
                 let position = self.log.len() as u64 + 1;
                 let entry = Entry { position, message };
                 self.log.push(entry.clone());
-                let kept = position % 7 != 0;
+                let kept = !position.is_multiple_of(7);
                 self.shards[at].appended(self.now, token, kept, &mut self.wires[at]);
                 for (shard, wires) in self.shards.iter_mut().zip(&mut self.wires) {
                     shard.tail(self.now, std::slice::from_ref(&entry), wires);
@@ -348,7 +349,7 @@ fn packet(choices: &mut Choices<'_>, version: Version) -> Vec<u8> {
         8 => whole(0xC0, &[]),
         _ => whole(
             0xE0,
-            if v5 && choices.byte() % 2 == 0 {
+            if v5 && choices.byte().is_multiple_of(2) {
                 &[4]
             } else {
                 &[]

@@ -100,8 +100,8 @@ pub(super) fn show(tree: &Tree, options: &Options) -> Result<()> {
         options.repeat, options.seconds
     );
     println!(
-        "{:<22} {:<15} {:>12} {:>9} {:>7} {:>8}  {}",
-        "scenario", "broker", "per CPU-s", "multiple", "wanted", "rate x", "lost/reorder/dup"
+        "{:<22} {:<15} {:>12} {:>9} {:>7} {:>8}  lost/reorder/dup",
+        "scenario", "broker", "per CPU-s", "multiple", "wanted", "rate x"
     );
     let mut short = Vec::new();
     for scenario in &SCENARIOS {

@@ -16,6 +16,15 @@ const ROWS: [&str; 39] = [
     "s03", "s04", "s05", "s06", "s07", "s08", "s10", "s12", "o01", "o04", "crowd", "flood", "self",
 ];
 
+/// Words in the lines in which tests tell figures.
+const FIGURES: [&str; 5] = [
+    "stopped readers, QoS",
+    "canary: ",
+    " sent, ",
+    " takeovers, ",
+    "ended after ",
+];
+
 pub(super) fn show(tree: &Tree) -> Result<()> {
     let binary = released(tree)?;
     let listed = test(&["--list"], tree, None)?;
@@ -24,7 +33,13 @@ pub(super) fn show(tree: &Tree) -> Result<()> {
         .filter_map(|line| line.strip_suffix(": test"))
         .filter(|name| !rows_of(name).is_empty())
         .collect();
-    let mut args = vec!["--exact", "--include-ignored", "--test-threads", "1"];
+    let mut args = vec![
+        "--exact",
+        "--include-ignored",
+        "--show-output",
+        "--test-threads",
+        "1",
+    ];
     args.extend(&names);
     let said = test(&args, tree, Some(&binary))?;
     let mut rows: BTreeMap<&str, Vec<(&str, bool)>> = BTreeMap::new();
@@ -47,6 +62,13 @@ pub(super) fn show(tree: &Tree) -> Result<()> {
             .map(|(name, ok)| format!("{name}{}", if *ok { "" } else { " (failed)" }))
             .collect();
         println!("{row:<6} {word}  {}", names.join(", "));
+    }
+    // What the tests measured.
+    for line in said
+        .lines()
+        .filter(|line| FIGURES.iter().any(|f| line.contains(f)))
+    {
+        println!("  {line}");
     }
     println!("{passed} of {} rows passed", rows.len());
     if passed < rows.len() {

@@ -10,10 +10,6 @@ pub(crate) enum Level {
         bytes: [u8; SHORT_MAX],
     },
     /// Boxed twice, so that the rare long one costs the others nothing.
-    #[expect(
-        clippy::redundant_allocation,
-        reason = "8 bytes in each node instead of 16"
-    )]
     Long(Box<Box<str>>),
 }
 
