@@ -54,7 +54,7 @@ fn acknowledgements_to_the_byte() {
 /// another exchange is still open.
 /// [MQTT-4.3.3-10] [MQTT-4.3.3-12] [3.1.1 MQTT-4.3.3-2]
 #[test]
-fn qos_2_repeated_before_release() {
+fn s03_qos_2_repeated_before_release() {
     let broker = Broker::start();
     for version in ALL {
         let mut listener = broker.client(version, "listener");
@@ -117,7 +117,7 @@ fn qos_1_id_is_free_after_puback() {
 /// 0x92, older ones plainly; nobody loops and nobody is closed. (4.3.3) [MQTT-4.3.3-11]
 /// [MQTT-3.7.2-1]
 #[test]
-fn release_of_the_unknown() {
+fn s04_release_of_the_unknown() {
     let broker = Broker::start();
     for version in BOTH {
         let mut conn = broker.client(version, "unknown");
@@ -376,7 +376,7 @@ fn never_resent_on_a_live_connection() {
 /// back, keeps its own ids, and has the message once. [MQTT-4.4.0-1] [MQTT-4.3.3-3]
 /// [MQTT-4.3.3-4] [MQTT-4.3.3-5] [MQTT-4.3.3-6] [3.1.1 MQTT-4.4.0-1] [3.1.1 MQTT-4.3.3-1]
 #[test]
-fn cut_in_delivery_of_qos_2() {
+fn s01_cut_in_delivery_of_qos_2() {
     let broker = Broker::start();
     for version in BOTH {
         for step in 1..=4 {
@@ -419,7 +419,7 @@ fn cut_in_delivery_of_qos_2() {
 /// From a publisher, the line breaks after each of the four steps; it comes back, goes on where
 /// its own books say, and the listener has the message once. [MQTT-4.3.3-10] [MQTT-4.1.0-1]
 #[test]
-fn cut_in_publishing_of_qos_2() {
+fn s01_cut_in_publishing_of_qos_2() {
     let broker = Broker::start();
     for version in BOTH {
         let mut listener = broker.client(version, "listener");
@@ -457,7 +457,7 @@ fn cut_in_publishing_of_qos_2() {
 /// The connection was lost with a hundred unanswered while new ones arrive: old ones first, then
 /// the new, no id used twice (S06). [MQTT-2.2.1-4] [MQTT-4.4.0-1]
 #[test]
-fn resume_with_many_in_flight() {
+fn s06_resume_with_many_in_flight() {
     let broker = Broker::start();
     let mut listener = broker.connect(&kept(V5, "many"));
     listener.subscribe("many", 1);
@@ -526,7 +526,7 @@ fn reconnect(broker: &Broker, version: Version, id: &str) -> Conn {
 /// After a restart a PUBREL of before is answered, not looped (S04): version 5 is told 0x92 if
 /// the exchange is unknown. [MQTT-4.3.3-11]
 #[test]
-fn release_after_a_restart() {
+fn s04_release_after_a_restart() {
     let mut broker = Broker::start();
     broker.client(V311, "x").ping();
     broker.kill_and_restart();
@@ -539,7 +539,7 @@ fn release_after_a_restart() {
 /// Two hundred messages at a window of one: ids go round, the window never closes for good
 /// (S05, S07), while the listener subscribes again and again at other QoS. [MQTT-4.9.0-2]
 #[test]
-fn window_does_not_erode() {
+fn s07_window_does_not_erode() {
     let broker = Broker::start();
     let connect = Connect::new(V5, "one").prop(prop::two(prop::RECEIVE_MAXIMUM, 1));
     let mut listener = broker.connect(&connect);

@@ -308,6 +308,55 @@ fn p09_no_way_inside() {
     still_calm(&mut calm);
 }
 
+/// P10: topics and filters of as many levels as the broker takes, and of far more: refused by name,
+/// at no great cost, and the next one is served. (4.7.3, non-normative) [MQTT-3.8.3-1]
+#[test]
+fn p10_deep_topics() {
+    let broker = Broker::start();
+    let mut calm = bystander(&broker);
+    let deep = |levels: usize| vec!["a"; levels].join("/");
+    for version in BOTH {
+        let mut conn = broker.client(version, "deep");
+        conn.subscribe(&deep(128), 0);
+        conn.publish(&Publish::new(&deep(128), "x"));
+        conn.receive_this(&deep(128), "x");
+        let started = Instant::now();
+        for text in [
+            deep(129),
+            deep(32_768),
+            "/".repeat(65_535),
+            "+/".repeat(32_767),
+        ] {
+            for _ in 0..20 {
+                let mut conn = broker.client(version, "deep");
+                conn.send(&subscribe(version, 1, &[(&text, 0)]));
+                // Refused in its SUBACK, or with the connection: 0x8F is the name of it.
+                match conn.read_by(Instant::now() + Duration::from_secs(8)) {
+                    Outcome::Packet(p) if p.kind == Kind::SubAck => {
+                        assert_eq!(p.codes, [if version == V5 { 0x8F } else { 0x80 }]);
+                    }
+                    Outcome::Packet(p) => assert_eq!((p.kind, p.code), (Kind::Disconnect, 0x8F)),
+                    Outcome::Closed => assert_eq!(version, V311),
+                    Outcome::Late => panic!("no answer"),
+                }
+                let mut conn = broker.client(version, "deep");
+                conn.send(&Publish::new(&text, "x").bytes(version));
+                let said = conn.read_to_end();
+                assert!(
+                    said.iter().all(|p| matches!(p.code, 0x81 | 0x82 | 0x90)),
+                    "{said:?}"
+                );
+            }
+        }
+        assert!(
+            started.elapsed() < Duration::from_secs(8),
+            "{:?}",
+            started.elapsed()
+        );
+    }
+    still_calm(&mut calm);
+}
+
 /// P11: more user properties than anybody needs are refused by count, while the broker goes on.
 #[test]
 fn p11_flood_of_user_properties() {

@@ -69,7 +69,7 @@ fn sigterm_with_a_deaf_client() {
 /// Each wrong start ends at once with one line that names the culprit, an exit code of failure,
 /// and no panic. Settings as (arguments, what the line must name).
 #[test]
-fn wrong_starts() {
+fn o01_wrong_starts() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let port = format!("port {} is used by {}", address.port(), std::process::id());

@@ -7,6 +7,7 @@
     clippy::cast_possible_truncation,
     reason = "a test fails by panic"
 )]
+#![allow(clippy::print_stdout, reason = "some tests tell what they measured")]
 #![allow(
     dead_code,
     reason = "the wire room keeps whole sets of names, used or not yet"
@@ -14,6 +15,10 @@
 
 #[path = "01_connect.rs"]
 mod connect;
+#[path = "19_crowd.rs"]
+mod crowd;
+#[path = "17_exhaustion.rs"]
+mod exhaustion;
 #[path = "16_handover.rs"]
 mod handover;
 #[path = "10_hostile.rs"]
@@ -36,6 +41,8 @@ mod session;
 mod shared;
 #[path = "13_shutdown.rs"]
 mod shutdown;
+#[path = "18_state.rs"]
+mod state;
 #[path = "06_subscribe.rs"]
 mod subscribe;
 #[path = "12_sys.rs"]

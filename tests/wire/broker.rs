@@ -138,6 +138,15 @@ impl Drop for Broker {
         let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = std::fs::remove_dir_all(&self.dir);
+        // A panic that ended one connection only is a fault all the same.
+        if died.is_none() && !thread::panicking() {
+            let panics: Vec<String> = self
+                .lines
+                .try_iter()
+                .filter(|line| line.contains("panicked at"))
+                .collect();
+            assert!(panics.is_empty(), "the broker survived panics: {panics:?}");
+        }
         // A broker that ended by a panic explains a failing test better than its own message.
         if let Some(status) = died.filter(|s| !s.success()) {
             let said: Vec<String> = self.lines.try_iter().collect();

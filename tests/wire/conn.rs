@@ -37,7 +37,14 @@ pub(crate) enum Outcome {
 impl Conn {
     /// A TCP connection on which nothing was said yet.
     pub(crate) fn open(address: SocketAddr, version: Version) -> Self {
-        let stream = TcpStream::connect(address).expect("the listener accepts");
+        Self::over(
+            TcpStream::connect(address).expect("the listener accepts"),
+            version,
+        )
+    }
+
+    /// A socket of the caller's making, on which nothing was said yet.
+    pub(crate) fn over(stream: TcpStream, version: Version) -> Self {
         stream.set_nodelay(true).unwrap();
         Self {
             stream,
@@ -362,6 +369,11 @@ impl Conn {
     pub(crate) fn bye(mut self) {
         self.send(&[0xE0, 0]);
         self.expect_closed();
+    }
+
+    /// The client is gone without a word and without having read what came.
+    pub(crate) fn cut_unread(self) {
+        let _ = self.stream.shutdown(Shutdown::Both);
     }
 
     /// The client is gone without a word; over once the broker closed its side too.

@@ -4,8 +4,11 @@
 
 mod broker;
 mod bytes;
+mod canary;
 mod conn;
+mod narrow;
 mod packet;
+mod process;
 pub(crate) mod prop;
 mod websocket;
 
@@ -14,8 +17,10 @@ pub(crate) use bytes::{
     Connect, Publish, Will, ack, disconnect, packet, pingreq, raw_publish, reply, string,
     subscribe, subscribe_with, unsubscribe, varint,
 };
+pub(crate) use canary::Canary;
 pub(crate) use conn::{Conn, Outcome};
-pub(crate) use packet::Kind;
+pub(crate) use packet::{Kind, Packet};
+pub(crate) use process::raise_files;
 pub(crate) use websocket::{Frame, handshake, http};
 
 /// The three protocol versions a client may speak, by the level byte of CONNECT.

@@ -11,6 +11,7 @@
 mod ci;
 mod cite;
 mod evidence;
+mod fuzz;
 mod mutate;
 mod mutation;
 mod picture;
@@ -33,7 +34,10 @@ cargo xtask <command>
   spec [--check]            write docs/conformance.md, or fail if it is stale
   mutate [--seed N] [--rows N] [--id ID]... [--package P]
                             disable lines that obey the standard, see the named tests fail
-  show ISSUE [LINE]         run the must-show lines of an issue
+  show ISSUE [LINE] [--loadgen PATH] [--repeat N] [--seconds N]
+                            run the must-show lines of an issue
+  fuzz [--seconds N] [TARGET]...
+                            the targets of fuzz/ under libFuzzer, 60 s each
   windows                   check that the Windows target compiles
 ";
 
@@ -63,6 +67,7 @@ fn run(args: &[String]) -> Result<()> {
         },
         "mutate" => mutate::run(&tree, rest),
         "show" => show::run(&tree, rest),
+        "fuzz" => fuzz::run(&tree, rest),
         "windows" => windows::run(&tree),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");

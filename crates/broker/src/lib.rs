@@ -83,7 +83,7 @@ pub fn start(config: Config) -> Result<Handle, StartError> {
         .map(|l| (l.id.to_string(), l.address))
         .collect();
     let ports = listeners::ports(&bound);
-    let limits = Arc::new(settings::Limits::new(&config));
+    let limits = Arc::new(settings::Limits::new(&config, count));
     let (post, polls) = Post::new(count).map_err(refused("event queue"))?;
     let post = Arc::new(post);
     let log = log::memory(&post);
@@ -132,7 +132,7 @@ impl Handle {
     pub fn reload(&self, config: Config) {
         let count = self.post.count();
         let engine = Arc::new(settings::engine(&config, count));
-        let limits = Arc::new(settings::Limits::new(&config));
+        let limits = Arc::new(settings::Limits::new(&config, count));
         for shard in 0..count {
             self.post
                 .send(shard, Letter::Configure(engine.clone(), limits.clone()));

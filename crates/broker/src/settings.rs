@@ -16,6 +16,8 @@ pub(crate) struct Limits {
     pub(crate) pending_max: usize,
     /// Bytes of all of those together.
     pub(crate) pending_bytes_max: usize,
+    /// Bytes of packets that have not arrived whole, of one shard's clients together.
+    pub(crate) incomplete_bytes_max: usize,
     /// Per listener, in the order of the configuration.
     pub(crate) connections_max: Vec<(ListenerId, u32)>,
     /// Web pages that may connect to a WebSocket listener, besides those of its own host.
@@ -23,12 +25,13 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config, shards: u16) -> Self {
         let mqtt = &config.mqtt;
         Self {
             connect_timeout: mqtt.connect_timeout,
             pending_max: mqtt.max_pending,
             pending_bytes_max: mqtt.max_pending_bytes,
+            incomplete_bytes_max: mqtt.max_incomplete_bytes.div_ceil(usize::from(shards)),
             connections_max: config
                 .listeners
                 .iter()

@@ -17,17 +17,15 @@ pub(crate) struct Timers {
 }
 
 impl Timers {
-    pub(crate) fn add(&mut self, at: Time, slot: u32) {
-        self.heap.push(Reverse((ticks_up(at), slot)));
+    /// Gives the tick of the entry, never 0.
+    pub(crate) fn add(&mut self, at: Time, slot: u32) -> u32 {
+        let tick = ticks_up(at).max(1);
+        self.heap.push(Reverse((tick, slot)));
+        tick
     }
 
-    /// The next slot to look at, if its time has come.
-    pub(crate) fn pop_due(&mut self, now: Time) -> Option<u32> {
-        self.pop(now).map(|(_, slot)| slot)
-    }
-
-    /// As [`Timers::pop_due`], with the tick for which it was noted.
-    pub(crate) fn pop(&mut self, now: Time) -> Option<(u32, u32)> {
+    /// The next slot to look at, if its time has come, and the tick of the entry.
+    pub(crate) fn pop_due(&mut self, now: Time) -> Option<(u32, u32)> {
         let Reverse((at, slot)) = *self.heap.peek()?;
         if u64::from(at) * TICK_MILLIS > now.0 {
             return None;
@@ -36,7 +34,17 @@ impl Timers {
         if self.heap.is_empty() {
             self.heap.shrink_to(0);
         }
-        Some((at, slot))
+        Some((slot, at))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.heap.len()
+    }
+
+    /// Keeps the entries, by slot and tick, that somebody still waits for.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(u32, u32) -> bool) {
+        self.heap.retain(|Reverse((tick, slot))| keep(*slot, *tick));
+        self.heap.shrink_to_fit();
     }
 
     pub(crate) fn next(&self) -> Option<Time> {
@@ -62,8 +70,13 @@ mod tests {
         t.add(Time(500), 2);
         assert_eq!(t.next(), Some(Time(500)));
         assert_eq!(t.pop_due(Time(499)), None);
-        assert_eq!(t.pop_due(Time(1050)), Some(2));
+        assert_eq!(t.pop_due(Time(1050)), Some((2, 5)));
         assert_eq!(t.pop_due(Time(1050)), None);
-        assert_eq!(t.pop_due(Time(1100)), Some(1));
+        assert_eq!(t.pop_due(Time(1100)), Some((1, 11)));
+        for slot in 0..10 {
+            t.add(Time(2000), slot);
+        }
+        t.retain(|slot, tick| slot == 4 && tick == 20);
+        assert_eq!((t.len(), t.pop_due(Time(2000))), (1, Some((4, 20))));
     }
 }

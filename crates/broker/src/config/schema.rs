@@ -206,6 +206,9 @@ section! {
     max_pending_bytes: Bytes<usize> = "32MB" ["256KB", "64GB"] Reload
         "Memory for what such connections have sent, all together."
         "这些连接已发来的数据占用的内存总上限。";
+    max_incomplete_bytes: Bytes<usize> = "128MB" ["1MB", "64GB"] Reload
+        "Memory for packets of connected clients that have not arrived whole; further ones wait in their sockets."
+        "已连接客户端尚未收齐的报文占用的内存总上限；超出后其余报文留在各自的套接字中等待。";
     max_sessions: Count<usize> = "1000000" ["1", "100000000"] Reload
         "Sessions, connected or not."
         "会话总数上限（包括离线）。";

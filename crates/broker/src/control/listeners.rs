@@ -1,8 +1,8 @@
 //! Opens listening sockets: all of them, or none.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, time::Duration};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
 use crate::{
     StartError,
@@ -12,6 +12,12 @@ use crate::{
 
 /// Connections that the system keeps until they are accepted: a storm of clients fits.
 const BACKLOG: i32 = 4096;
+
+/// When the system asks a silent peer whether it lives, and how often again. MQTT's own Keep Alive may
+/// be off or eighteen hours; a peer that died without a word is noticed within three minutes.
+const ASK_AFTER: Duration = Duration::from_secs(60);
+const ASK_EVERY: Duration = Duration::from_secs(10);
+const ASK_TIMES: u32 = 6;
 
 /// A listening socket.
 pub(crate) struct Bound {
@@ -84,6 +90,13 @@ fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?; // TCP: ordered and without loss [MQTT-4.2.0-1].
     socket.set_nonblocking(true)?;
+    // Accepted sockets inherit it, at no cost for each.
+    let ask = TcpKeepalive::new()
+        .with_time(ASK_AFTER)
+        .with_interval(ASK_EVERY);
+    #[cfg(not(any(target_os = "openbsd", target_os = "windows")))]
+    let ask = ask.with_retries(ASK_TIMES);
+    socket.set_tcp_keepalive(&ask)?;
     Ok(socket.into())
 }
 

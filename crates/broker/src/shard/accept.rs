@@ -84,7 +84,8 @@ impl Accepting {
     }
 
     pub(super) fn timeout(&self, connect_timeout: Duration) -> Duration {
-        if self.listeners.iter().any(|l| l.due) {
+        // While accepting rests, a listener that is due must not keep the loop awake.
+        if self.retry_at.is_none() && self.listeners.iter().any(|l| l.due) {
             return Duration::ZERO;
         }
         let now = Instant::now();

@@ -48,6 +48,8 @@ pub(super) struct Flags {
     pub(super) lingering: bool,
     /// Publishes to somebody slow: not read before its time.
     pub(super) held: bool,
+    /// Waits until there is room for its large packet.
+    pub(super) parked: bool,
     /// Counts against the bounds on sockets that have not sent CONNECT.
     pub(super) pending: bool,
     /// Reading went on until the socket had no more.

@@ -23,6 +23,10 @@ impl Deadlines {
     pub(super) fn cancel(&mut self, slot: u32) {
         if let Some(at) = self.of.remove(&slot) {
             self.order.remove(&(at, slot));
+            if self.of.is_empty() {
+                // A crowd is gone: its memory goes too.
+                self.of = HashMap::new();
+            }
         }
     }
 

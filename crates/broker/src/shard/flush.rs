@@ -93,12 +93,12 @@ impl Worker {
             };
             let peer = conn.peer;
             self.reporter.closed(self.now, &peer, why);
+            self.drop_input(slot);
             self.no_longer_pending(slot);
             self.flush_last(slot);
             let Some(conn) = self.conns.get_mut(slot) else {
                 continue;
             };
-            conn.input = None;
             conn.flags.lingering = true;
             if matches!(why, Ending::Left(_)) && conn.web.is_none() {
                 // The client closes after its DISCONNECT; some call it a loss if we are faster.

@@ -8,6 +8,7 @@ mod conn;
 mod deadline;
 mod event;
 mod flush;
+mod inbound;
 mod pace;
 mod post;
 mod read;
@@ -31,6 +32,7 @@ use crate::{
 };
 use accept::Accepting;
 use conn::Conns;
+use inbound::Inbound;
 use pace::{Pace, Work};
 use report::Reporter;
 
@@ -45,7 +47,11 @@ const TAIL_BYTES: usize = 8 * 1024;
 const EVENTS: usize = 1024;
 /// A pass waits at most so long: keep-alive counts only time in which the shard was able to read.
 const WAIT_MAX: Duration = Duration::from_millis(500);
+/// Between two looks at a shard that has too much to do.
+const CROWDED_WAIT: Duration = Duration::from_millis(1);
 const REPORT_EVERY: Duration = Duration::from_millis(100);
+/// Room for so many letters is kept between passes.
+const LETTERS_KEPT: usize = 256;
 const TRIM_EVERY: Duration = Duration::from_secs(1);
 
 /// What a shard is made of.
@@ -74,6 +80,7 @@ pub(crate) struct Worker {
     poll: Poll,
     engine: Shard,
     conns: Conns,
+    inbound: Inbound,
     accepting: Accepting,
     reporter: Reporter,
     /// Connections with something to read.
@@ -103,6 +110,7 @@ impl Worker {
             poll: parts.poll,
             engine: Shard::new(parts.id, parts.count, parts.engine, parts.seed),
             conns: Conns::default(),
+            inbound: Inbound::default(),
             accepting,
             reporter: Reporter::default(),
             ready: Vec::new(),
@@ -127,9 +135,13 @@ impl Worker {
             self.now = self.clock();
             self.note_events(&events);
             self.accept();
-            self.read_ready();
+            // The inbox is taken all the same, so two shards never wait for each other.
+            if !self.post.is_crowded(self.id) {
+                self.read_ready();
+            }
             self.take_letters();
             self.release_held();
+            self.unpark();
             self.engine.tick(self.now, &mut self.conns);
             self.publish_events();
             self.exchange();
@@ -147,6 +159,8 @@ impl Worker {
         let idle = self.ready.is_empty() && self.conns.dirty.is_empty();
         let timeout = if idle && self.post.fall_asleep(self.id) {
             self.timeout()
+        } else if self.post.is_crowded(self.id) && self.post.fall_asleep(self.id) {
+            CROWDED_WAIT
         } else {
             Duration::ZERO
         };
@@ -229,6 +243,10 @@ impl Worker {
         for letter in letters.drain(..) {
             self.handle_letter(letter);
         }
+        if letters.capacity() > LETTERS_KEPT {
+            // After a storm: the next one may make its own.
+            letters = Vec::new();
+        }
         self.letters = letters;
     }
 
@@ -287,6 +305,7 @@ impl Worker {
                 self.log.trim(self.post.floor() + 1);
             }
             self.conns.shrink_pool();
+            self.keep_parked_alive();
             self.reporter.flush(self.now);
         }
     }

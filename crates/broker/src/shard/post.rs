@@ -4,7 +4,7 @@ use std::{
     io,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
     time::Instant,
 };
@@ -31,6 +31,10 @@ pub(crate) enum Letter {
     ShutDown(Instant),
 }
 
+/// Bytes in a mailbox from which on those who send to it do not read: messages come in no faster than
+/// the slowest of their shards takes them.
+const BACKLOG_MAX: usize = 256 * 1024;
+
 /// All mailboxes, and each shard's figures.
 pub(crate) struct Post {
     boxes: Vec<Mailbox>,
@@ -40,6 +44,8 @@ pub(crate) struct Post {
 
 struct Mailbox {
     letters: Mutex<Vec<Letter>>,
+    /// What the letters in it weigh.
+    backlog: AtomicUsize,
     waker: Waker,
     /// The shard waits in its poll, or is about to: a letter has to wake it.
     asleep: AtomicBool,
@@ -57,6 +63,7 @@ impl Post {
             let poll = Poll::new()?;
             boxes.push(Mailbox {
                 letters: Mutex::new(Vec::new()),
+                backlog: AtomicUsize::new(0),
                 waker: Waker::new(poll.registry(), Token(WAKE))?,
                 asleep: AtomicBool::new(true),
                 metrics: Mutex::new(Metrics::default()),
@@ -74,6 +81,10 @@ impl Post {
 
     pub(crate) fn send(&self, to: u16, letter: Letter) {
         let mailbox = &self.boxes[usize::from(to)];
+        if let Letter::Mail(_, mail) = &letter {
+            let bytes = mail.iter().map(Mail::bytes).sum();
+            mailbox.backlog.fetch_add(bytes, Ordering::Relaxed);
+        }
         mailbox
             .letters
             .lock()
@@ -92,6 +103,15 @@ impl Post {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         std::mem::swap(&mut *letters, into);
+        mailbox.backlog.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether another shard than this one has more to do than it should.
+    pub(super) fn is_crowded(&self, shard: u16) -> bool {
+        let others = (0..).zip(&self.boxes).filter(|(to, _)| *to != shard);
+        others
+            .map(|(_, mailbox)| mailbox.backlog.load(Ordering::Relaxed))
+            .any(|bytes| bytes > BACKLOG_MAX)
     }
 
     /// Says that this shard is going to wait. False if letters came: look again instead.

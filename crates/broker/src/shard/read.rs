@@ -7,7 +7,7 @@ use std::{
 
 use engine::{Close, ConnId, Counter, Ending, Opened, Received, SessionId, Sink};
 
-use super::{READ_BYTES, TAIL_BYTES, Worker};
+use super::{TAIL_BYTES, Worker};
 use crate::transport::{
     http::{http_page, looks_like_http, looks_like_tls},
     websocket,
@@ -69,7 +69,11 @@ impl Worker {
         if conn.flags.held {
             return Left::Held;
         }
-        let (got, end) = match conn.stream.read(&mut buffer[TAIL_BYTES..]) {
+        let max = self.read_max(slot);
+        let Some(conn) = self.conns.get_mut(slot).filter(|_| max > 0) else {
+            return Left::Drained;
+        };
+        let (got, end) = match conn.stream.read(&mut buffer[TAIL_BYTES..TAIL_BYTES + max]) {
             Ok(0) => return Left::End,
             Ok(n) => (n, TAIL_BYTES + n),
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Left::Drained,
@@ -79,7 +83,7 @@ impl Worker {
         self.reads += 1;
         // A short read means the socket is empty (epoll, kqueue); Windows re-arms on WouldBlock, and a
         // peer that has closed is read to its end.
-        let more = got == READ_BYTES || conn.flags.ended || cfg!(windows);
+        let more = got == max || conn.flags.ended || cfg!(windows);
         let payload = match conn.web {
             Some(_) => self.unwrap_frames(slot, &mut buffer[TAIL_BYTES..end]),
             None => Some(got),
@@ -102,41 +106,30 @@ impl Worker {
         if input.len() <= TAIL_BYTES {
             let from = TAIL_BYTES - input.len();
             buffer[from..TAIL_BYTES].copy_from_slice(&input);
-            self.forget_pending_bytes(slot, before);
+            self.forget_input(slot, before);
             self.take_bytes(slot, &buffer[from..end]);
         } else {
             input.extend_from_slice(&buffer[TAIL_BYTES..end]);
-            self.forget_pending_bytes(slot, before);
-            self.take_bytes(slot, &input);
-        }
-    }
-
-    fn forget_pending_bytes(&mut self, slot: u32, bytes: usize) {
-        if self.conns.get(slot).is_some_and(|c| c.flags.pending) {
-            self.count_pending_bytes(bytes, 0);
+            self.forget_input(slot, before);
+            if let Some(used) = self.consume(slot, &input) {
+                input.drain(..used);
+                self.keep_input(slot, *input);
+            }
         }
     }
 
     /// MQTT bytes of a connection, from the start of a packet on.
     pub(super) fn take_bytes(&mut self, slot: u32, bytes: &[u8]) {
-        let Some(conn) = self.conns.get(slot) else {
-            return;
-        };
-        let used = match conn.session {
+        if let Some(used) = self.consume(slot, bytes) {
+            self.keep_input(slot, bytes[used..].to_vec());
+        }
+    }
+
+    /// Hands on what is whole; `None` if the connection is over or gone elsewhere.
+    fn consume(&mut self, slot: u32, bytes: &[u8]) -> Option<usize> {
+        match self.conns.get(slot)?.session {
             Some(session) => self.feed(slot, session, bytes),
             None => self.feed_first(slot, bytes),
-        };
-        let Some(used) = used else { return };
-        let rest = &bytes[used..];
-        if rest.is_empty() {
-            return;
-        }
-        let Some(conn) = self.conns.get_mut(slot) else {
-            return;
-        };
-        conn.input = Some(Box::new(rest.to_vec()));
-        if conn.flags.pending {
-            self.count_pending_bytes(0, rest.len());
         }
     }
 
@@ -235,6 +228,7 @@ impl Worker {
     fn take_tail_then_close(&mut self, slot: u32, payload: &[u8], close: websocket::Close) {
         let input = self.conns.get_mut(slot).and_then(|c| c.input.take());
         let mut whole = input.map_or_else(Vec::new, |i| *i);
+        self.forget_input(slot, whole.len());
         whole.extend_from_slice(payload);
         self.take_bytes(slot, &whole);
         self.lose_session(slot);
@@ -248,7 +242,7 @@ impl Worker {
         let mut request = conn.input.take().map_or_else(Vec::new, |i| *i);
         let before = request.len();
         request.extend_from_slice(bytes);
-        self.forget_pending_bytes(slot, before);
+        self.forget_input(slot, before);
         let listener = self.conns.get(slot)?.listener;
         let origins = self.accepting.origins(listener, &self.limits);
         match websocket::upgrade(&request, &self.ports, origins) {
@@ -305,6 +299,7 @@ impl Worker {
             let waiting = conn.input.take();
             let unread = conn.flags.ready;
             if let Some(input) = waiting {
+                self.forget_input(slot, input.len());
                 self.take_bytes(slot, &input);
             }
             let held = self.conns.get(slot).is_none_or(|c| c.flags.held);
@@ -360,6 +355,7 @@ impl Worker {
     }
 
     pub(super) fn remove(&mut self, slot: u32) {
+        self.drop_input(slot);
         self.no_longer_pending(slot);
         if let Some(mut conn) = self.conns.remove(slot) {
             // The descriptor is closed right after; a failure changes nothing.

@@ -5,13 +5,14 @@ use std::hash::BuildHasher;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-use super::{Interest, Wants, subs::Subs};
+use super::{Interest, Wants, subs::Subs, trie::check};
 use crate::slab::Slab;
 
 #[derive(Debug)]
 pub(crate) struct Exact {
     hasher: FixedState,
-    table: HashTable<u32>,
+    /// Node, and bits of its hash that tell others apart without a look at the node.
+    table: HashTable<(u32, u32)>,
     nodes: Slab<Node>,
     /// Other shards' interest, by hash.
     remote: HashTable<(u64, Interest)>,
@@ -39,11 +40,17 @@ impl Exact {
     }
 
     pub(crate) fn find(&self, filter: &str) -> Option<u32> {
-        self.table
-            .find(self.hash(filter), |n| {
-                self.nodes.get(*n).is_some_and(|n| &*n.filter == filter)
-            })
-            .copied()
+        self.find_hashed(self.hash(filter), filter)
+    }
+
+    #[inline]
+    fn find_hashed(&self, hash: u64, filter: &str) -> Option<u32> {
+        let bits = check(hash);
+        let found = self.table.find(hash, |(n, check)| {
+            // [MQTT-3.3.2-3]; compared as it is [MQTT-4.7.3-4].
+            *check == bits && self.nodes.get(*n).is_some_and(|n| &*n.filter == filter)
+        });
+        found.map(|(n, _)| *n)
     }
 
     pub(crate) fn insert(&mut self, filter: &str) -> u32 {
@@ -54,9 +61,10 @@ impl Exact {
             filter: filter.into(),
             subs: Subs::None,
         });
+        let hash = self.hash(filter);
         let (hasher, nodes) = (&self.hasher, &self.nodes);
         self.table
-            .insert_unique(hasher.hash_one(filter), node, |n| {
+            .insert_unique(hash, (node, check(hash)), |(n, _)| {
                 hasher.hash_one(&*nodes.get(*n).expect("the table holds live nodes").filter)
             });
         node
@@ -67,7 +75,7 @@ impl Exact {
             return;
         };
         let hash = self.hash(&gone.filter);
-        if let Ok(entry) = self.table.find_entry(hash, |n| *n == node) {
+        if let Ok(entry) = self.table.find_entry(hash, |(n, _)| *n == node) {
             entry.remove();
         }
         if self.table.is_empty() {
@@ -101,20 +109,15 @@ impl Exact {
 
     #[inline]
     pub(crate) fn subs_of(&self, hash: u64, topic: &str) -> Option<&Subs> {
-        let node = self.table.find(hash, |n| {
-            // [MQTT-3.3.2-3]; compared as it is [MQTT-4.7.3-4].
-            self.nodes
-                .get(*n)
-                .is_some_and(|node| &*node.filter == topic)
-        })?;
-        Some(&self.nodes.get(*node)?.subs)
+        let node = self.find_hashed(hash, topic)?;
+        Some(&self.nodes.get(node)?.subs)
     }
 
     /// The union over all filters with this one's hash: the others know us by hash only.
     pub(crate) fn wants(&self, node: u32) -> Wants {
         let hash = self.hash(self.filter(node));
         let mut wants = Wants::default();
-        for n in self.table.iter_hash(hash) {
+        for (n, _) in self.table.iter_hash(hash) {
             let Some(other) = self.nodes.get(*n) else {
                 continue;
             };

@@ -6,6 +6,7 @@
 //! route is walked again only if one of them matches its topic.
 
 mod exact;
+mod level;
 mod route;
 mod subs;
 mod trie;
@@ -18,7 +19,8 @@ use std::collections::VecDeque;
 use foldhash::fast::FixedState;
 use protocol::{Filter, QoS, Topic};
 
-pub(crate) use route::{Route, Routes, Target};
+pub use route::Route;
+pub(crate) use route::{Routes, Target};
 pub use subs::{Flags, Sub};
 
 use crate::limits::CHANGES_MAX;
@@ -202,7 +204,7 @@ impl Router {
     }
 
     /// Fills `route` with all that matches its topic, each session once.
-    pub(crate) fn walk(&mut self, topic: Topic<'_>, route: &mut Route) {
+    pub fn walk(&mut self, topic: Topic<'_>, route: &mut Route) {
         route.clear(topic, self.changes);
         let hash = self.exact.hash(topic.as_str());
         route.interest = self.exact.remote(hash);

@@ -17,8 +17,9 @@ pub(crate) struct Target {
     pub(crate) ids: Vec<u32>,
 }
 
+/// Who gets a topic.
 #[derive(Debug, Default)]
-pub(crate) struct Route {
+pub struct Route {
     pub(crate) topic: String,
     /// The router's change count when this was filled or last found current.
     pub(crate) seen: u64,
@@ -81,7 +82,14 @@ impl Route {
         std::ptr::eq(self.topic.as_str(), topic)
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Receivers on this shard.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.targets.len() + self.groups.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.targets.is_empty() && self.groups.is_empty() && self.interest.is_empty()
     }
 }

@@ -14,7 +14,8 @@ impl Flags {
     const AS_PUBLISHED: u8 = 8;
     const DURABLE: u8 = 16;
 
-    pub(crate) fn new(qos: QoS, no_local: bool, as_published: bool, durable: bool) -> Self {
+    #[must_use]
+    pub fn new(qos: QoS, no_local: bool, as_published: bool, durable: bool) -> Self {
         let mut bits = qos.bits();
         if no_local {
             bits |= Self::NO_LOCAL;

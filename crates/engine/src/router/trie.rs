@@ -8,7 +8,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use protocol::{Filter, Topic};
 
-use super::{Interest, Route, Wants, subs::Subs};
+use super::{Interest, Route, Wants, level::Level, subs::Subs};
 use crate::slab::Slab;
 
 const ROOT: u32 = 0;
@@ -17,15 +17,23 @@ const NONE: u32 = 0;
 #[derive(Debug)]
 pub(crate) struct Trie {
     hasher: FixedState,
-    edges: HashTable<u32>,
+    edges: HashTable<Edge>,
     nodes: Slab<Node>,
     stack: Vec<(u32, u32)>,
     filters: usize,
 }
 
+/// A child, found by the hash of its parent and level.
+#[derive(Clone, Copy, Debug)]
+struct Edge {
+    child: u32,
+    /// Some bits of the hash: who has others is told apart without a look at the node.
+    check: u32,
+}
+
 #[derive(Debug)]
 struct Node {
-    level: Box<str>,
+    level: Level,
     subs: Subs,
     remote: Interest,
     parent: u32,
@@ -38,7 +46,7 @@ struct Node {
 impl Node {
     fn new(level: &str, parent: u32) -> Self {
         Self {
-            level: level.into(),
+            level: Level::new(level),
             subs: Subs::None,
             remote: Interest::default(),
             parent,
@@ -93,11 +101,12 @@ impl Trie {
             "#" => up.hash = child,
             _ => {
                 let (hasher, nodes) = (&self.hasher, &self.nodes);
-                self.edges
-                    .insert_unique(edge_hash(hasher, parent, level), child, |n| {
-                        let node = nodes.get(*n).expect("the table holds live nodes");
-                        edge_hash(hasher, node.parent, &node.level)
-                    });
+                let hash = edge_hash(hasher, parent, level);
+                let check = check(hash);
+                self.edges.insert_unique(hash, Edge { child, check }, |e| {
+                    let node = nodes.get(e.child).expect("the table holds live nodes");
+                    edge_hash(hasher, node.parent, node.level.as_str())
+                });
             }
         }
         child
@@ -112,12 +121,12 @@ impl Trie {
             let Some(gone) = self.nodes.remove(at) else {
                 return;
             };
-            match &*gone.level {
+            match gone.level.as_str() {
                 "+" => self.node_mut(gone.parent).plus = NONE,
                 "#" => self.node_mut(gone.parent).hash = NONE,
                 level => {
                     let hash = edge_hash(&self.hasher, gone.parent, level);
-                    if let Ok(entry) = self.edges.find_entry(hash, |n| *n == at) {
+                    if let Ok(entry) = self.edges.find_entry(hash, |e| e.child == at) {
                         entry.remove();
                     }
                 }
@@ -135,7 +144,7 @@ impl Trie {
         let mut at = node;
         while at != ROOT {
             let node = self.node(at);
-            levels.push(&*node.level);
+            levels.push(node.level.as_str());
             at = node.parent;
         }
         levels.reverse();
@@ -217,13 +226,17 @@ impl Trie {
 
     #[inline]
     fn literal(&self, parent: u32, level: &str) -> Option<u32> {
+        let hash = edge_hash(&self.hasher, parent, level);
+        let check = check(hash);
         self.edges
-            .find(edge_hash(&self.hasher, parent, level), |n| {
-                let node = self.node(*n);
-                // [MQTT-3.3.2-3]; compared as it is [MQTT-4.7.3-4].
-                node.parent == parent && &*node.level == level
+            .find(hash, |e| {
+                e.check == check && {
+                    let node = self.node(e.child);
+                    // [MQTT-3.3.2-3]; compared as it is [MQTT-4.7.3-4].
+                    node.parent == parent && node.level.is(level)
+                }
             })
-            .copied()
+            .map(|e| e.child)
     }
 
     fn is_vacant(&self, node: u32) -> bool {
@@ -247,4 +260,10 @@ impl Trie {
 #[inline]
 fn edge_hash(hasher: &FixedState, parent: u32, level: &str) -> u64 {
     hasher.hash_one((parent, level))
+}
+
+/// Bits of a hash that the table itself uses for nothing else, as far as it is not huge.
+#[inline]
+pub(super) fn check(hash: u64) -> u32 {
+    u32::try_from((hash >> 24) & u64::from(u32::MAX)).expect("32 bits are left")
 }

@@ -58,8 +58,9 @@ pub(crate) struct Session {
     pub(crate) seen: u32,
     /// Tenths of a second without a packet after which the client is gone; 0 = never.
     pub(crate) keep_alive: u32,
-    /// When the timers look at this session's silence next; other entries of theirs are stale. 0 = never.
-    pub(crate) watched_at: u32,
+    /// The tick at which the timers look at this session's silence next; other entries of theirs for
+    /// its slot are stale. 0 = never.
+    pub(crate) watched: u32,
     pub(crate) expiry_secs: u32,
     /// When the session ends, while the client is away.
     pub(crate) ends: u32,
@@ -214,7 +215,7 @@ impl Session {
             conn: ConnId::NONE,
             seen: 0,
             keep_alive: 0,
-            watched_at: 0,
+            watched: 0,
             expiry_secs: 0,
             ends: 0,
             packet_max: u32::MAX,

@@ -67,6 +67,11 @@ pub(super) struct Hand {
 }
 
 impl Batch {
+    /// What it weighs in a mailbox.
+    pub(super) fn bytes(&self) -> usize {
+        self.topics.len() + self.bytes.len() + self.items.len() * size_of::<Item>()
+    }
+
     fn has_room(&self) -> bool {
         self.bytes.len() < BYTES_MAX && self.topics.len() < BYTES_MAX
     }

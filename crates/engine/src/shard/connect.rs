@@ -239,9 +239,11 @@ impl Shard {
 
     /// A client id that nobody has [MQTT-3.1.3-6]: drawn again in the unlikely case.
     fn assign_client_id(&mut self) -> Box<str> {
+        // The first shard spreads such clients over all; whoever got one handed over keeps it, or it
+        // would be sent on by each.
         loop {
             let id = format!("auto-{:016x}", self.next_random());
-            if self.find(&id).is_none() {
+            if self.find(&id).is_none() && (self.id == 0 || self.place(&id) == self.id) {
                 return id.into();
             }
         }
@@ -356,9 +358,9 @@ impl Shard {
         if let Some(at) = s.silent_at() {
             let ticks = ticks_up(at);
             // An entry of an earlier connection may be there: it is enough if it is not later.
-            if s.watched_at == 0 || ticks < s.watched_at {
-                s.watched_at = ticks;
-                self.silence.add(at, slot);
+            if s.watched == 0 || ticks < s.watched {
+                let tick = self.silence.add(at, slot);
+                self.session_mut(slot).watched = tick;
             }
         }
     }

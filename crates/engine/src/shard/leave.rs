@@ -157,6 +157,7 @@ impl Shard {
             let s = self.session_mut(slot);
             s.ends = u32::try_from(at.0.div_ceil(100)).unwrap_or(NEVER);
             self.due.add(at, slot);
+            self.forget_the_gone();
         }
     }
 
@@ -277,6 +278,7 @@ impl Shard {
             self.names = hashbrown::HashTable::new();
         }
         self.metrics.add(Counter::SessionEnded, 1);
+        self.forget_the_gone();
     }
 
     /// The client is back in time: its delayed will is not published.

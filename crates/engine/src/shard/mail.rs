@@ -75,6 +75,21 @@ pub enum Mail {
     },
 }
 
+impl Mail {
+    /// What it weighs in a mailbox.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                Self::Batch(batch) => batch.bytes(),
+                Self::Publish(message) | Self::Retain(message) | Self::Back { message, .. } => {
+                    message.bytes()
+                }
+                _ => 0,
+            }
+    }
+}
+
 /// A request to be a member of a shared group.
 #[derive(Debug)]
 pub struct Join {

@@ -266,6 +266,14 @@ impl Shard {
         Received::Consumed(at)
     }
 
+    /// The caller does not read this client for now, so its Keep Alive begins anew: what it sends may
+    /// wait unread [MQTT-3.1.2-22].
+    pub fn excuse_silence(&mut self, session: SessionId) {
+        if let Some(s) = self.sessions.get_mut(session.0) {
+            s.seen = self.reading;
+        }
+    }
+
     /// One packet, or one run of QoS 0 PUBLISHes. Gives the bytes consumed; 0 = incomplete.
     #[inline]
     fn packet(&mut self, slot: u32, bytes: &[u8], sink: &mut impl Sink) -> Verdict<usize> {

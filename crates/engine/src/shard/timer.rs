@@ -17,6 +17,9 @@ const GAP_MILLIS: u64 = 1000;
 /// core.
 const PASS_MILLIS: u64 = 10;
 
+/// Stale entries of the keep-alive timers that are not worth a look.
+const STALE_MIN: usize = 1024;
+
 impl Shard {
     /// Called each pass, after reading, and at least once a second.
     pub fn tick(&mut self, now: Time, sink: &mut impl Sink) {
@@ -64,21 +67,16 @@ impl Shard {
         if plant::on(Fault::KeepAliveIgnored) {
             return;
         }
-        while let Some((ticks, slot)) = self.silence.pop(clock) {
-            let Some(s) = self.sessions.get_mut(slot) else {
+        while let Some((slot, tick)) = self.silence.pop_due(clock) {
+            // An entry of a session that had the slot before, or of an earlier connection, is nobody's.
+            let Some(s) = self.sessions.get_mut(slot).filter(|s| s.watched == tick) else {
                 continue;
             };
-            if s.watched_at != ticks {
-                continue; // of an earlier connection, or of an earlier session in this slot
-            }
-            s.watched_at = 0;
             match s.silent_at() {
-                None => {}
-                Some(at) if at > clock => {
-                    s.watched_at = ticks_up(at);
-                    self.silence.add(at, slot);
-                }
+                None => s.watched = 0,
+                Some(at) if at > clock => s.watched = self.silence.add(at, slot),
                 Some(_) => {
+                    s.watched = 0;
                     let cause = "nothing was heard for one and a half times the Keep Alive";
                     self.expel(
                         slot,
@@ -93,9 +91,29 @@ impl Shard {
         }
     }
 
+    /// Entries of sessions that are gone are dropped once they are the most, or a crowd that comes and
+    /// goes would leave one behind each time.
+    pub(super) fn forget_the_gone(&mut self) {
+        if self.silence.len() > STALE_MIN + 2 * self.sessions.len() {
+            let sessions = &self.sessions;
+            self.silence
+                .retain(|slot, tick| sessions.get(slot).is_some_and(|s| s.watched == tick));
+        }
+        // A session may wait for its end, its will and the PUBRELs it is owed.
+        if self.due.len() > STALE_MIN + 4 * self.sessions.len() {
+            let sessions = &self.sessions;
+            self.due.retain(|slot, tick| {
+                sessions.get(slot).is_some_and(|s| {
+                    let will = s.will.as_ref().and_then(|w| w.due).map(ticks_up);
+                    s.inflow.is_some() || (!s.is_online() && (s.ends == tick || will == Some(tick)))
+                })
+            });
+        }
+    }
+
     fn check_due(&mut self, sink: &mut impl Sink) {
         let now = self.now;
-        while let Some(slot) = self.due.pop_due(now) {
+        while let Some((slot, _)) = self.due.pop_due(now) {
             if self.sessions.get(slot).is_some() {
                 self.forget_unreleased(slot);
                 self.come_due(slot, sink);

@@ -1,0 +1,489 @@
+//! Peers that take more than their share (rows X01 to X18 of our reliability table, in short):
+//! each meets a bound, and others do not notice.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use crate::wire::{
+    BOTH, Broker, Conn, Connect, Kind, Publish, V5, V311, prop, raise_files, subscribe, varint,
+};
+
+const MB: u64 = 1 << 20;
+
+/// Opens a socket and says nothing.
+fn silent(broker: &Broker) -> TcpStream {
+    TcpStream::connect(broker.tcp).unwrap()
+}
+
+/// Whether the broker has closed this socket; nothing was sent to it.
+fn is_closed(stream: &mut TcpStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    match stream.read(&mut [0; 64]) {
+        Ok(n) => n == 0,
+        Err(e) => e.kind() != ErrorKind::WouldBlock,
+    }
+}
+
+/// Waits for a condition that nobody announces.
+#[track_caller]
+fn until(what: &str, patience: Duration, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + patience;
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what} after {patience:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// X01: a crowd connects and says nothing: each is gone at the deadline, none costs more than
+/// 4 KB, and who means it gets in meanwhile.
+#[test]
+fn x01_silent_crowd() {
+    raise_files();
+    let broker = Broker::with(&["mqtt.connect_timeout=3s"]);
+    broker.v5("canary").ping();
+    let before = broker.pss();
+    let began = Instant::now();
+    let mut crowd: Vec<TcpStream> = (0..2000).map(|_| silent(&broker)).collect();
+    for n in 0..20 {
+        let asked = Instant::now();
+        broker.v5(&format!("canary-{n}")).ping();
+        assert!(asked.elapsed() < Duration::from_secs(1));
+    }
+    let opened = began.elapsed();
+    let grown = broker.pss().saturating_sub(before);
+    assert!(
+        grown < 2000 * 4096,
+        "{grown} bytes for 2,000 silent sockets"
+    );
+    if began.elapsed() < Duration::from_secs(2) {
+        assert!(!is_closed(&mut crowd[0]), "closed before the deadline");
+    }
+    let all_gone = opened + Duration::from_secs(4);
+    until("not all closed", all_gone, || {
+        crowd.iter_mut().all(is_closed)
+    });
+    broker.v5("canary").ping();
+}
+
+/// X02: many say their CONNECT a byte at a time: the deadline is for the whole of it.
+#[test]
+fn x02_dripping_connect() {
+    let broker = Broker::with(&["mqtt.connect_timeout=1s"]);
+    let mut crowd: Vec<TcpStream> = (0..300).map(|_| silent(&broker)).collect();
+    let began = Instant::now();
+    let hello = Connect::new(V311, &"slow".repeat(100)).bytes();
+    for byte in &hello {
+        for stream in &mut crowd {
+            let _ = stream.write_all(&[*byte]);
+        }
+        if crowd.iter_mut().all(is_closed) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
+    assert!(crowd.iter_mut().all(is_closed));
+    broker.v5("canary").ping();
+}
+
+/// X03: many announce a large CONNECT, send most of it and stop: what they all have sent is
+/// bounded, and the oldest make room.
+#[test]
+fn x03_half_a_large_connect() {
+    let broker = Broker::with(&["mqtt.connect_timeout=60s", "mqtt.max_pending_bytes=4MB"]);
+    broker.v5("canary").ping();
+    let before = broker.pss();
+    let part = [&[0x10][..], &varint(250_000), &vec![0; 200 << 10]].concat();
+    let mut crowd: Vec<TcpStream> = Vec::new();
+    for _ in 0..100 {
+        let mut stream = silent(&broker);
+        let _ = stream.write_all(&part);
+        crowd.push(stream);
+    }
+    // Twenty of them are within 4 MB.
+    until("too many are kept", Duration::from_secs(8), || {
+        crowd
+            .iter_mut()
+            .filter_map(|s| (!is_closed(s)).then_some(()))
+            .count()
+            <= 20
+    });
+    let open: Vec<usize> = (0..100).filter(|n| !is_closed(&mut crowd[*n])).collect();
+    assert!(open.len() >= 15, "only {open:?} are kept");
+    assert!(
+        open.windows(2).all(|w| w[0] + 1 == w[1]) && open.contains(&99),
+        "not the oldest: {open:?}"
+    );
+    let grown = broker.pss().saturating_sub(before);
+    assert!(grown < 16 * MB, "{grown} bytes");
+    broker.v5("canary").ping();
+}
+
+/// X04: a peer died without a word, under a keep-alive of 0 or of the longest: the system asks
+/// whether it lives after a minute, the broker caps the keep-alive, and whoever has its client id
+/// takes over at once. [MQTT-3.1.2-21]
+#[test]
+fn x04_dead_peer() {
+    let broker = Broker::with(&["mqtt.max_keepalive=3600"]);
+    let (_, connack) = broker.connect_told(&Connect::new(V5, "long").keep_alive(65_535));
+    assert_eq!(connack.props.number(prop::SERVER_KEEP_ALIVE), Some(3600));
+    let dead = broker.connect(&Connect::new(V5, "dead").keep_alive(0));
+    let (theirs, ours) = (broker.tcp.port(), dead.stream.local_addr().unwrap().port());
+    let secs = keepalive_timer(theirs, ours).expect("the system watches no such socket");
+    assert!(
+        (1..=60).contains(&secs),
+        "the system asks after {secs} s only"
+    );
+    let asked = Instant::now();
+    broker.v5("dead").ping();
+    assert!(asked.elapsed() < Duration::from_secs(1));
+}
+
+/// Seconds until the system asks the peer of a connection whether it lives; `None` if it never
+/// does. From proc(5): the sixth field is timer:when, timer 2 is keep-alive, in 1/100 s.
+fn keepalive_timer(from: u16, to: u16) -> Option<u64> {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    table.lines().skip(1).find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let port = |field: &str| u16::from_str_radix(field.rsplit(':').next()?, 16).ok();
+        if port(fields[1])? != from || port(fields[2])? != to {
+            return None;
+        }
+        let (timer, when) = fields[5].split_once(':')?;
+        (timer == "02").then(|| u64::from_str_radix(when, 16).unwrap() / 100)
+    })
+}
+
+/// X05: readers of QoS 0 that have stopped: each keeps at most its buffer and its queue, the
+/// oldest go, all are counted; when they read again they have whole messages in order, up to the
+/// last. [MQTT-4.9.0-3]
+#[test]
+fn x05_stopped_readers_qos_0() {
+    let broker = Broker::with(&[
+        "mqtt.sys_interval=1s",
+        "mqtt.max_out_buffer=64KB",
+        "mqtt.max_queue_bytes=128KB",
+    ]);
+    let mut calm = broker.v5("calm");
+    calm.subscribe("calm", 1);
+    let mut stopped: Vec<Conn> = (0..30)
+        .map(|n| {
+            let version = BOTH[n % 2];
+            let mut conn = broker.narrow(&Connect::new(version, &format!("stopped-{n}")));
+            conn.subscribe("flood", 0);
+            conn
+        })
+        .collect();
+    let before = broker.pss();
+    let mut speaker = broker.v5("speaker");
+    let filling = vec![b'.'; 4096];
+    for n in 0..300u32 {
+        let payload = [&n.to_be_bytes()[..], &filling].concat();
+        speaker.publish(&Publish::new("flood", payload));
+        if n % 30 == 0 {
+            calm.publish(&Publish::new("calm", "x").qos1(1));
+            calm.receive_this("calm", "x");
+        }
+    }
+    speaker.publish(&Publish::new("flood", "end"));
+    speaker.ping();
+    // 30 times 192 KB, and what a growing buffer leaves behind.
+    let grown = broker.pss().saturating_sub(before);
+    assert!(
+        grown < 30 * 2 * 192 * 1024,
+        "{grown} bytes for 30 stopped readers"
+    );
+    let mut missing = 0;
+    for conn in &mut stopped {
+        let mut last = None;
+        loop {
+            let got = conn.receive();
+            if got.payload == b"end" {
+                break;
+            }
+            let n = u32::from_be_bytes(got.payload[..4].try_into().unwrap());
+            missing += u64::from(n - last.map_or(0, |l: u32| l + 1));
+            last = Some(n);
+        }
+        missing += u64::from(299 - last.unwrap());
+    }
+    assert!(missing > 0, "nobody was behind");
+    broker.figures_add_up(&["dropped/queue_full"], missing);
+    broker.figures_add_up(&["messages/dropped"], missing);
+}
+
+/// X06: a stopped reader of QoS 1 and of QoS 2: as many are in flight as it allows, as many wait
+/// as the limit says, the others are dropped and counted. [MQTT-3.3.4-9]
+#[test]
+fn x06_stopped_reader_qos_1_and_2() {
+    let broker = Broker::with(&["mqtt.sys_interval=1s", "mqtt.max_queue=50"]);
+    let before = broker.pss();
+    let mut due = 0;
+    for qos in [1, 2] {
+        let topic = format!("x06/{qos}");
+        let connect = Connect::new(V5, "stopped").prop(prop::two(prop::RECEIVE_MAXIMUM, 10));
+        let mut stopped = broker.narrow(&connect);
+        stopped.subscribe(&topic, qos);
+        let mut speaker = broker.v5("speaker");
+        for n in 0..5000u32 {
+            speaker.publish(&Publish::new(&topic, n.to_string()).qos(1, 1));
+        }
+        speaker.publish(&Publish::new(&topic, "last").qos(2, 1));
+        for n in 0..10 {
+            stopped.receive_this(&topic, &n.to_string());
+        }
+        // The ten in flight were the oldest; of the others the newest fifty were kept.
+        for n in 5001 - 50..5000 {
+            stopped.receive_this(&topic, &n.to_string());
+        }
+        assert_eq!(stopped.receive_this(&topic, "last").qos, qos);
+        due += 5001 - 60;
+        broker.figures_add_up(&["dropped/queue_full"], due);
+        stopped.bye();
+    }
+    broker.figures_add_up(&["messages/dropped"], due);
+    let grown = broker.pss().saturating_sub(before);
+    assert!(grown < 8 * MB, "{grown} bytes");
+}
+
+/// X09: one client subscribes without end, and many filters at once: 0x97 from the limit on, and
+/// when it leaves, what the filters took is free. (3.9.3, 0x97)
+#[test]
+fn x09_endless_subscriptions() {
+    let broker = Broker::with(&["mqtt.max_subscriptions=10000"]);
+    broker.v5("calm").ping();
+    let mut after = vec![broker.pss()];
+    for _ in 0..4 {
+        let mut conn = broker.v5("greedy");
+        let mut granted = 0;
+        for chunk in 0..40u16 {
+            let filters: Vec<String> = (0..500)
+                .map(|n| match n % 5 {
+                    0 => format!("x09/+/{chunk}/{n}/#"),
+                    _ => format!("x09/{chunk}/{n}"),
+                })
+                .collect();
+            let list: Vec<(&str, u8)> = filters.iter().map(|f| (f.as_str(), 0)).collect();
+            conn.send(&subscribe(V5, 1, &list));
+            let codes = conn.read_kind(Kind::SubAck).codes;
+            assert_eq!(codes.len(), 500);
+            assert!(codes.iter().all(|c| matches!(c, 0 | 0x97)));
+            granted += codes.iter().filter(|c| **c == 0).count();
+        }
+        assert_eq!(granted, 10_000);
+        // One by one they are refused as well, and the connection lives.
+        for n in 0..2000 {
+            conn.send(&subscribe(V5, 1, &[(&format!("x09/one/{n}"), 0)]));
+            assert_eq!(conn.read_kind(Kind::SubAck).codes, [0x97]);
+        }
+        conn.publish(&Publish::new("x09/2/4/6", "nobody"));
+        conn.publish(&Publish::new("x09/x/0/0", "one"));
+        conn.receive_this("x09/x/0/0", "one");
+        // Five thousand in one packet are more than anybody means.
+        let many: Vec<(&str, u8)> = (0..5000).map(|_| ("x09/many", 0)).collect();
+        conn.send(&subscribe(V5, 1, &many));
+        conn.expect_closed_for(0x97);
+        let mut next = broker.v5("next");
+        next.publish(&Publish::new("x09/0/1", "nobody").qos1(1));
+        after.push(broker.pss());
+    }
+    println!("{after:?}");
+    broker.settles_at(after[2] + after[2] / 20);
+}
+
+/// X10: ten thousand filters made of wildcards, and topics of sixteen levels that each match
+/// thousands of their beginnings: a match costs what matches, no more.
+#[test]
+fn x10_wildcard_explosion() {
+    let broker = Broker::with(&["mqtt.max_subscriptions=20000"]);
+    let mut conn = broker.v5("bomb");
+    // Every mix of `+` and `a` over thirteen levels, ending in what no topic has.
+    let filters: Vec<String> = (0..8192u32)
+        .map(|mix| {
+            let levels: Vec<&str> = (0..13)
+                .map(|bit| ["a", "+"][(mix >> bit & 1) as usize])
+                .collect();
+            format!("{}/none", levels.join("/"))
+        })
+        .collect();
+    for chunk in filters.chunks(512) {
+        let list: Vec<(&str, u8)> = chunk.iter().map(|f| (f.as_str(), 0)).collect();
+        conn.send(&subscribe(V5, 1, &list));
+        assert!(conn.read_kind(Kind::SubAck).codes.iter().all(|c| *c == 0));
+    }
+    let mut speaker = broker.v5("speaker");
+    let began = Instant::now();
+    for n in 0..20 {
+        let topic = format!("{}/{n}", ["a"; 15].join("/"));
+        speaker.publish(&Publish::new(&topic, "x").qos1(1));
+    }
+    // 16,384 nodes match a beginning: this bounds the work of one match to a visit of each, not
+    // to every way that leads there. Development builds are ten times slower than released ones.
+    assert!(
+        began.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        began.elapsed()
+    );
+    conn.nothing_from(&mut speaker, 1);
+}
+
+/// X13: one QoS 2 id again and again without its PUBREL is one message; more open ids than the
+/// limit end the connection, in version 5 with 0x93; neither costs memory. [MQTT-3.3.4-8]
+/// [MQTT-4.3.3-10]
+#[test]
+fn x13_unreleased_qos_2() {
+    let broker = Broker::start();
+    let mut listener = broker.v5("listener");
+    listener.subscribe("x13", 2);
+    let before = broker.pss();
+    for version in BOTH {
+        let mut conn = broker.client(version, "same");
+        let publish = Publish::new("x13", "once").qos2(7);
+        let many = publish.bytes(version).repeat(1000);
+        for _ in 0..20 {
+            conn.send(&many);
+            for _ in 0..1000 {
+                assert_eq!(conn.read_packet().id, 7);
+            }
+        }
+        listener.receive_this("x13", "once");
+        listener.nothing_from(&mut conn, 1);
+    }
+    for version in BOTH {
+        let mut conn = broker.client(version, "open");
+        for id in 1..=1024u16 {
+            conn.send(&Publish::new("x13/open", "x").qos2(id).bytes(version));
+            assert_eq!(conn.read_kind(Kind::PubRec).id, id);
+        }
+        conn.send(&Publish::new("x13/open", "x").qos2(1025).bytes(version));
+        conn.expect_closed_for(0x93);
+    }
+    let grown = broker.pss().saturating_sub(before);
+    assert!(grown < 4 * MB, "{grown} bytes");
+}
+
+/// X14: every alias there is, each for the longest topic: thirty-two are kept of each client, one
+/// more ends the connection; towards a client no more are used than it and the broker allow.
+/// [MQTT-3.3.2-9] [MQTT-3.1.2-26]
+#[test]
+fn x14_aliases_of_long_topics() {
+    let broker = Broker::start();
+    let before = broker.pss();
+    let long = "t".repeat(65_000);
+    let mut crowd: Vec<Conn> = (0..10).map(|n| broker.v5(&format!("alias-{n}"))).collect();
+    for conn in &mut crowd {
+        for alias in 1..=32u16 {
+            let topic = format!("{alias}/{long}");
+            conn.publish(&Publish::new(&topic, "x").prop(prop::two(prop::TOPIC_ALIAS, alias)));
+        }
+        conn.ping();
+    }
+    let grown = broker.pss().saturating_sub(before);
+    assert!(
+        grown < 10 * 5 / 2 * MB + 8 * MB,
+        "{grown} bytes for ten clients"
+    );
+    for mut conn in crowd {
+        conn.send(
+            &Publish::new("x", "x")
+                .prop(prop::two(prop::TOPIC_ALIAS, 33))
+                .bytes(V5),
+        );
+        conn.expect_closed_for(0x94);
+    }
+    let wants_all = Connect::new(V5, "many").prop(prop::two(prop::TOPIC_ALIAS_MAXIMUM, 65_535));
+    let mut listener = broker.connect(&wants_all);
+    listener.subscribe("out/#", 0);
+    let mut speaker = broker.v5("speaker");
+    for n in 0..100 {
+        let topic = format!("out/{n}");
+        speaker.publish(&Publish::new(&topic, "x"));
+        let got = listener.receive_this(&topic, "x");
+        assert!(got.props.number(prop::TOPIC_ALIAS).unwrap_or(0) <= 32);
+    }
+}
+
+/// X16: no file descriptor is left: further clients are closed, the others are served, nobody
+/// spins, and as soon as one leaves another gets in.
+#[test]
+fn x16_no_descriptor_left() {
+    let broker = Broker::start();
+    let mut calm = broker.v5("calm");
+    broker.limit_files(128);
+    let mut crowd = Vec::new();
+    for _ in 0..200 {
+        crowd.push(silent(&broker));
+    }
+    let mut refused = Vec::new();
+    let deadline = Instant::now() + Duration::from_secs(8);
+    // The first hundred or so wait for their CONNECT; of the others some are closed by now.
+    while refused.is_empty() && Instant::now() < deadline {
+        refused = (0..200).filter(|n| is_closed(&mut crowd[*n])).collect();
+        calm.ping();
+    }
+    assert!(!refused.is_empty(), "nobody was refused");
+    let before = broker.cpu();
+    let rest = Instant::now();
+    while rest.elapsed() < Duration::from_secs(1) {
+        calm.ping();
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let used = broker.cpu() - before;
+    assert!(
+        used <= Duration::from_millis(200),
+        "{used:?} in a second of nothing"
+    );
+    drop(crowd);
+    let mut late = broker.v5("late");
+    late.ping();
+    calm.ping();
+}
+
+/// X18: many publishers at once, each with most of a message of the largest size: what the broker
+/// keeps of them is bounded, the others wait in their own sockets, and all get through in turn.
+#[test]
+fn x18_many_large_messages() {
+    raise_files();
+    let broker = Broker::start();
+    broker.v5("calm").ping();
+    let before = broker.pss();
+    let whole = Publish::new("x18", vec![b'x'; 900_000]).qos1(1).bytes(V5);
+    let hold_back = whole.len() - 1000;
+    let writers: Vec<_> = (0..300)
+        .map(|n| {
+            let mut conn = broker.v5(&format!("large-{n}"));
+            let whole = whole.clone();
+            std::thread::spawn(move || {
+                let patience = Some(Duration::from_secs(30));
+                conn.stream.set_write_timeout(patience).unwrap();
+                conn.stream.write_all(&whole[..hold_back]).unwrap();
+                // The last bytes come when the others have sent what they could.
+                std::thread::sleep(Duration::from_millis(1500));
+                conn.stream.write_all(&whole[hold_back..]).unwrap();
+                assert_eq!(conn.read_kind(Kind::PubAck).id, 1);
+            })
+        })
+        .collect();
+    let mut most = 0;
+    while !writers.iter().all(std::thread::JoinHandle::is_finished) {
+        most = most.max(broker.pss());
+        let asked = Instant::now();
+        broker.v5("calm").ping();
+        assert!(
+            asked.elapsed() < Duration::from_secs(2),
+            "{:?}",
+            asked.elapsed()
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    for writer in writers {
+        writer.join().expect("every publisher gets through");
+    }
+    let grown = most.saturating_sub(before);
+    assert!(grown < 192 * MB, "{grown} bytes");
+}

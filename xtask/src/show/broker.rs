@@ -1,0 +1,154 @@
+//! A broker under measurement: the released binary on ports of the system's choice, or mosquitto
+//! beside it, and what the system says about its process.
+
+use anyhow::{Context as _, Result, bail, ensure};
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const START: Duration = Duration::from_secs(20);
+
+pub(super) struct Broker {
+    child: Child,
+    dir: PathBuf,
+    pub(super) address: SocketAddr,
+}
+
+impl Broker {
+    /// Our own, with these settings.
+    pub(super) fn ternmq(binary: &Path, settings: &[&str]) -> Result<Self> {
+        let dir = fresh_dir()?;
+        let mut command = Command::new(binary);
+        command.arg("start").arg("--data-dir").arg(dir.join("data"));
+        // All of 127.0.0.0/8 leads to it.
+        let ports = [
+            "listeners.tcp.default.bind=0.0.0.0:0",
+            "listeners.ws.default.bind=127.0.0.1:0",
+        ];
+        for setting in ports.iter().chain(settings) {
+            command.arg("--set").arg(setting);
+        }
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .with_context(|| format!("cannot start {}", binary.display()))?;
+        let said = child
+            .stdout
+            .take()
+            .context("its standard output is a pipe")?;
+        let mut lines = BufReader::new(said).lines();
+        let mut port = None;
+        while let Some(Ok(line)) = lines.next() {
+            if let Some(address) = line.strip_prefix("listening tcp:default ") {
+                port = Some(address.parse::<SocketAddr>()?.port());
+            }
+            if line.starts_with("listening ws:default ") {
+                break;
+            }
+        }
+        // Read on, or a full pipe would stall the broker.
+        thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        let Some(port) = port else {
+            let _ = child.kill();
+            let _ = child.wait();
+            bail!("the broker did not say where it listens");
+        };
+        Ok(Self {
+            child,
+            dir,
+            address: SocketAddr::from(([127, 0, 0, 1], port)),
+        })
+    }
+
+    /// mosquitto, without limits of its own in the way of the measurement.
+    pub(super) fn mosquitto() -> Result<Self> {
+        let dir = fresh_dir()?;
+        // The port is free now; who takes it meanwhile makes the start fail, not the figures.
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let config = dir.join("mosquitto.conf");
+        let text = format!(
+            "listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n\
+             max_inflight_messages 0\nset_tcp_nodelay true\nlog_type none\n"
+        );
+        fs::write(&config, text)?;
+        let mut child = Command::new("mosquitto")
+            .arg("-c")
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("cannot start mosquitto; is it installed?")?;
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let deadline = Instant::now() + START;
+        while TcpStream::connect(address).is_err() {
+            if Instant::now() > deadline || child.try_wait()?.is_some() {
+                let _ = child.kill();
+                let _ = child.wait();
+                bail!("mosquitto did not start");
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(Self {
+            child,
+            dir,
+            address,
+        })
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Proportional set size in bytes.
+    pub(super) fn pss(&self) -> Result<u64> {
+        let path = format!("/proc/{}/smaps_rollup", self.pid());
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+        let line = text.lines().find(|line| line.starts_with("Pss:"));
+        let kb = line.and_then(|line| line.split_whitespace().nth(1));
+        Ok(kb.context("no Pss in it")?.parse::<u64>()? * 1024)
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+fn fresh_dir() -> Result<PathBuf> {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let n = NEXT.fetch_add(1, Ordering::Relaxed);
+    let dir = std::env::temp_dir().join(format!("ternmq-show-{}-{n}", std::process::id()));
+    fs::create_dir_all(&dir)?;
+    Ok(dir)
+}
+
+/// The released binary, built now if it is not up to date.
+pub(super) fn released(tree: &crate::tree::Tree) -> Result<PathBuf> {
+    tree.run(
+        "cargo",
+        &[
+            "build",
+            "--release",
+            "--package",
+            "app",
+            "--locked",
+            "--quiet",
+        ],
+    )?;
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| tree.join("target"), PathBuf::from);
+    let binary = target.join("release").join("ternmq");
+    ensure!(binary.exists(), "{} is missing", binary.display());
+    Ok(binary)
+}

@@ -1,0 +1,176 @@
+//! The must-show lines of each issue: what was promised, and the command that shows it.
+
+mod broker;
+mod first;
+mod load;
+mod router;
+mod rows;
+mod storm;
+
+use crate::tree::Tree;
+use anyhow::{Context as _, Result, bail};
+use std::path::PathBuf;
+use std::time::Instant;
+
+struct Line {
+    issue: u32,
+    number: u32,
+    promise: &'static str,
+    how: How,
+}
+
+enum How {
+    /// Run by `sh` in the root.
+    Command(&'static str),
+    Function(fn(&Tree, &Options) -> Result<()>),
+}
+
+/// What may be said behind the line's number.
+pub(crate) struct Options {
+    /// The load generator, which is no part of this repository: `--loadgen PATH`, or the environment
+    /// variable `TERNMQ_LOADGEN`.
+    loadgen: Option<PathBuf>,
+    /// Repetitions of each measurement; the median counts.
+    repeat: usize,
+    /// Seconds of each measurement.
+    seconds: u32,
+}
+
+const LINES: &[Line] = &[
+    Line {
+        issue: 2,
+        number: 1,
+        promise: "README's first command starts the broker; the tutorial's scripts and examples/python \
+                  exchange messages through it on paho-mqtt 1.6.1 and 2.x",
+        how: How::Function(first::show),
+    },
+    Line {
+        issue: 2,
+        number: 2,
+        promise: "README's second command passes in under 30 minutes on 2 cores",
+        how: How::Function(first::show_second),
+    },
+    Line {
+        issue: 2,
+        number: 3,
+        promise: "conformance: statements proven; 20 rows drawn by seed, at least 19 killed; the client \
+                  matrix passes in every cell",
+        how: How::Command(
+            "cargo xtask spec --check && cargo xtask mutate --seed 2 --rows 20 && \
+             cargo build --release --package app --locked && \
+             python3 tests/clients/matrix.py --bin ${CARGO_TARGET_DIR:-target}/release/ternmq",
+        ),
+    },
+    Line {
+        issue: 2,
+        number: 4,
+        promise: "delivered per broker-CPU-second as a multiple of mosquitto's, and latency beside it",
+        how: How::Function(load::show),
+    },
+    Line {
+        issue: 2,
+        number: 5,
+        promise: "9,000 idle connections with a subscription each: at most 400 bytes of user memory each",
+        how: How::Function(load::show_idle),
+    },
+    Line {
+        issue: 2,
+        number: 6,
+        promise: "router: time per match from 10^3 to 10^6 filters, load time and bytes per filter, and \
+                  throughput while subscriptions come and go",
+        how: How::Function(router::show),
+    },
+    Line {
+        issue: 2,
+        number: 7,
+        promise: "19,000 connections at once, each answered; all killed; memory returns, five rounds",
+        how: How::Function(|tree, _| storm::show(tree)),
+    },
+    Line {
+        issue: 2,
+        number: 8,
+        promise: "simulator: 10,000 seeds, 0 violations; 12 planted faults found; fuzzers: 0 crashes",
+        how: How::Command("cargo xtask fuzz --seconds 60"),
+    },
+    Line {
+        issue: 2,
+        number: 9,
+        promise: "pressure and bad input: stopped readers, floods, self-publishers; drops add up",
+        how: How::Function(|tree, _| rows::show(tree)),
+    },
+];
+
+pub(crate) const USAGE: &str = "show ISSUE [LINE] [--loadgen PATH] [--repeat N] [--seconds N]";
+
+pub(crate) fn run(tree: &Tree, args: &[String]) -> Result<()> {
+    if let Some((word, rest)) = args.split_first()
+        && word == "storm"
+    {
+        return storm::drive(rest);
+    }
+    let (numbers, options) = parse(args)?;
+    let (issue, only) = match numbers.as_slice() {
+        [issue] => (*issue, None),
+        [issue, line] => (*issue, Some(*line)),
+        _ => bail!("which issue? `cargo xtask {USAGE}`"),
+    };
+    let lines: Vec<&Line> = LINES
+        .iter()
+        .filter(|line| line.issue == issue && only.is_none_or(|only| only == line.number))
+        .collect();
+    if lines.is_empty() {
+        bail!("no such line");
+    }
+    let mut results = Vec::new();
+    for line in lines {
+        println!("\n== {}.{} {}", line.issue, line.number, line.promise);
+        let begun = Instant::now();
+        let outcome = match line.how {
+            How::Function(show) => show(tree, &options),
+            How::Command(command) => shell(tree, command),
+        };
+        let took = begun.elapsed().as_secs();
+        let result = match outcome {
+            Ok(()) => format!("shown in {took} s"),
+            Err(error) => format!("FAILED in {took} s: {error:#}"),
+        };
+        println!("== {}.{} {result}", line.issue, line.number);
+        results.push((line, result));
+    }
+    println!();
+    for (line, result) in &results {
+        println!("{}.{} {result}: {}", line.issue, line.number, line.promise);
+    }
+    if results
+        .iter()
+        .any(|(_, result)| !result.starts_with("shown"))
+    {
+        bail!("not everything is shown");
+    }
+    Ok(())
+}
+
+fn parse(args: &[String]) -> Result<(Vec<u32>, Options)> {
+    let mut numbers = Vec::new();
+    let mut options = Options {
+        loadgen: std::env::var_os("TERNMQ_LOADGEN").map(PathBuf::from),
+        repeat: 3,
+        seconds: 10,
+    };
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        let mut value = || args.next().with_context(|| format!("{arg} needs a value"));
+        match arg.as_str() {
+            "--loadgen" => options.loadgen = Some(PathBuf::from(value()?)),
+            "--repeat" => options.repeat = value()?.parse::<usize>()?.max(1),
+            "--seconds" => options.seconds = value()?.parse()?,
+            number => numbers.push(number.parse().with_context(|| format!("{number}?"))?),
+        }
+    }
+    Ok((numbers, options))
+}
+
+fn shell(tree: &Tree, command: &str) -> Result<()> {
+    println!("$ {command}");
+    tree.run("sh", &["-c", command])
+}

@@ -1,0 +1,127 @@
+//! The rows of the reliability table that black-box tests are named after (`p05_...`, `x18_...`), and
+//! the crowds, with as many clients as promised, against the released binary.
+
+use anyhow::{Result, ensure};
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use super::broker::released;
+use crate::tree::Tree;
+
+const CROWD: &str = "500";
+/// Rows that are promised; a row without a test is a failure.
+const ROWS: [&str; 39] = [
+    "p01", "p02", "p03", "p04", "p05", "p06", "p07", "p08", "p09", "p10", "p11", "p12", "p13",
+    "x01", "x02", "x03", "x04", "x05", "x06", "x09", "x10", "x13", "x14", "x16", "x18", "s01",
+    "s03", "s04", "s05", "s06", "s07", "s08", "s10", "s12", "o01", "o04", "crowd", "flood", "self",
+];
+
+/// Words in the lines in which tests tell figures.
+const FIGURES: [&str; 5] = [
+    "stopped readers, QoS",
+    "canary: ",
+    " sent, ",
+    " takeovers, ",
+    "ended after ",
+];
+
+pub(super) fn show(tree: &Tree) -> Result<()> {
+    let binary = released(tree)?;
+    let listed = test(&["--list"], tree, None)?;
+    let names: Vec<&str> = listed
+        .lines()
+        .filter_map(|line| line.strip_suffix(": test"))
+        .filter(|name| !rows_of(name).is_empty())
+        .collect();
+    let mut args = vec![
+        "--exact",
+        "--include-ignored",
+        "--show-output",
+        "--test-threads",
+        "1",
+    ];
+    args.extend(&names);
+    let said = test(&args, tree, Some(&binary))?;
+    let mut rows: BTreeMap<&str, Vec<(&str, bool)>> = BTreeMap::new();
+    for row in ROWS {
+        rows.insert(row, Vec::new());
+    }
+    for name in names {
+        let passed = said.contains(&format!("test {name} ... ok\n"));
+        for row in rows_of(name) {
+            rows.entry(row).or_default().push((name, passed));
+        }
+    }
+    let mut passed = 0;
+    for (row, tests) in &rows {
+        let good = !tests.is_empty() && tests.iter().all(|(_, passed)| *passed);
+        passed += usize::from(good);
+        let word = if good { "passed" } else { "FAILED" };
+        let names: Vec<String> = tests
+            .iter()
+            .map(|(name, ok)| format!("{name}{}", if *ok { "" } else { " (failed)" }))
+            .collect();
+        println!("{row:<6} {word}  {}", names.join(", "));
+    }
+    // What the tests measured.
+    for line in said
+        .lines()
+        .filter(|line| FIGURES.iter().any(|f| line.contains(f)))
+    {
+        println!("  {line}");
+    }
+    println!("{passed} of {} rows passed", rows.len());
+    if passed < rows.len() {
+        println!("{said}");
+    }
+    ensure!(passed == rows.len(), "{} rows failed", rows.len() - passed);
+    Ok(())
+}
+
+/// The rows that a test is for, by its name.
+fn rows_of(name: &str) -> Vec<&'static str> {
+    let (room, own) = name.rsplit_once("::").unwrap_or(("", name));
+    ROWS.into_iter()
+        .filter(|row| match *row {
+            "crowd" => room == "crowd" && own.contains("crowd_qos"),
+            "flood" => room == "crowd" && own.starts_with("flooding"),
+            "self" => room == "crowd" && own.starts_with("publishing_to"),
+            row => own.starts_with(&format!("{row}_")),
+        })
+        .collect()
+}
+
+/// Runs the black-box tests with these arguments; gives what they said, passed or not.
+fn test(args: &[&str], tree: &Tree, binary: Option<&std::path::Path>) -> Result<String> {
+    let mut command = Command::new("cargo");
+    command
+        .args([
+            "test",
+            "--package",
+            "app",
+            "--test",
+            "blackbox",
+            "--locked",
+            "--",
+        ])
+        .args(args)
+        .current_dir(tree.root());
+    if let Some(binary) = binary {
+        command.env("TERNMQ_BIN", binary).env("TERNMQ_CROWD", CROWD);
+    }
+    let done = command.output()?;
+    Ok(String::from_utf8_lossy(&done.stdout).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_are_rows_by_name() {
+        assert_eq!(rows_of("hostile::p05_cut_and_bent"), ["p05"]);
+        assert_eq!(rows_of("crowd::x06_crowd_qos_1"), ["x06", "crowd"]);
+        assert_eq!(rows_of("crowd::publishing_to_oneself"), ["self"]);
+        assert!(rows_of("qos::resume_qos_1").is_empty());
+    }
+}

@@ -1,0 +1,223 @@
+//! 19,000 clients as fast as they come, from many addresses; each is accepted and each PINGREQ
+//! answered; then all are killed at once and the memory comes back. Five rounds.
+//!
+//! The clients are processes of their own: this program, called again as `xtask show storm ...`.
+
+use anyhow::{Context as _, Result, bail, ensure};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::broker::Broker;
+
+const CLIENTS: usize = 19_000;
+const DRIVERS: usize = 2;
+const ROUNDS: usize = 5;
+/// Threads of a driver, each with its share of the clients.
+const THREADS: usize = 8;
+/// Clients that share a source address.
+const PER_ADDRESS: usize = 1000;
+const BACK: Duration = Duration::from_secs(60);
+const SETTLE_SECS: u32 = 20;
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(super) fn show(tree: &crate::tree::Tree) -> Result<()> {
+    let binary = super::broker::released(tree)?;
+    let broker = Broker::ternmq(&binary, &[])?;
+    let base = broker.pss()?;
+    println!("base {} KB", base / 1024);
+    let mut first = 0;
+    let mut after_first = 0;
+    for round in 1..=ROUNDS {
+        let begun = Instant::now();
+        let mut drivers = Vec::new();
+        for driver in 0..DRIVERS {
+            drivers.push(Driver::start(broker.address, driver, round)?);
+        }
+        for driver in &mut drivers {
+            driver.wait_for("connected")?;
+        }
+        let connected = begun.elapsed();
+        for driver in &mut drivers {
+            driver.say("ping")?;
+        }
+        for driver in &mut drivers {
+            driver.wait_for("pinged")?;
+        }
+        let pinged = begun.elapsed() - connected;
+        // What the storm itself used is given back within seconds; what stays is theirs.
+        let mut full = u64::MAX;
+        for _ in 0..SETTLE_SECS {
+            thread::sleep(Duration::from_secs(1));
+            full = full.min(broker.pss()?);
+        }
+        drop(drivers);
+        let killed = Instant::now();
+        if round == 1 {
+            first = full - base;
+        }
+        // What comes back in the time that is allowed; the least that it comes to counts.
+        let goal = base + first / 4;
+        let mut least = u64::MAX;
+        let mut back = None;
+        while killed.elapsed() < BACK && back.is_none() {
+            thread::sleep(Duration::from_millis(500));
+            least = least.min(broker.pss()?);
+            if least <= goal {
+                back = Some(killed.elapsed());
+            }
+        }
+        println!(
+            "round {round}: {CLIENTS} connected in {:.2} s, all answered a PINGREQ in {:.2} s, {} bytes \
+             each; {}",
+            connected.as_secs_f32(),
+            pinged.as_secs_f32(),
+            (full - base) / CLIENTS as u64,
+            match back {
+                Some(took) => format!(
+                    "back to {} KB after {:.1} s",
+                    least / 1024,
+                    took.as_secs_f32()
+                ),
+                None => format!("NOT back: {} KB, wanted {}", least / 1024, goal / 1024),
+            }
+        );
+        ensure!(back.is_some(), "memory did not come back within {BACK:?}");
+        if round == 1 {
+            after_first = full;
+        } else {
+            let growth = full as f64 / after_first as f64 - 1.0;
+            println!(
+                "round {round}: {:+.2} % of round 1 with all connected",
+                growth * 100.0
+            );
+            ensure!(growth <= 0.02, "it grows from round to round");
+        }
+    }
+    Ok(())
+}
+
+/// A process with its share of the clients; killed when dropped.
+struct Driver {
+    child: Child,
+    said: BufReader<std::process::ChildStdout>,
+}
+
+impl Driver {
+    fn start(address: SocketAddr, driver: usize, round: usize) -> Result<Self> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["show", "storm", &address.port().to_string()])
+            .args([driver.to_string(), round.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let said = BufReader::new(child.stdout.take().context("a pipe")?);
+        Ok(Self { child, said })
+    }
+
+    fn say(&mut self, word: &str) -> Result<()> {
+        let pipe = self.child.stdin.as_mut().context("a pipe")?;
+        Ok(writeln!(pipe, "{word}")?)
+    }
+
+    fn wait_for(&mut self, word: &str) -> Result<()> {
+        let mut line = String::new();
+        self.said.read_line(&mut line)?;
+        ensure!(line.trim() == word, "a driver said {line:?}, wanted {word}");
+        Ok(())
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // SIGKILL: the system closes all its sockets at once, without a word of MQTT.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The other side of [`Driver`]: `PORT DRIVER ROUND`.
+pub(super) fn drive(args: &[String]) -> Result<()> {
+    let [port, driver, round] = args else {
+        bail!("show storm PORT DRIVER ROUND");
+    };
+    let (port, round) = (port.parse()?, round.parse()?);
+    let driver: usize = driver.parse()?;
+    let share = CLIENTS / DRIVERS / THREADS;
+    let rest = CLIENTS / DRIVERS - share * THREADS;
+    let mut streams = thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS)
+            .map(|n| {
+                let count = share + if n == 0 { rest } else { 0 };
+                let first = driver * CLIENTS + n * (share + rest);
+                scope.spawn(move || connect_all(port, round, first..first + count))
+            })
+            .collect();
+        let mut all = Vec::new();
+        for thread in threads {
+            match thread.join() {
+                Ok(streams) => all.extend(streams?),
+                Err(_) => bail!("a thread panicked"),
+            }
+        }
+        Ok(all)
+    })?;
+    println!("connected");
+    let mut word = String::new();
+    std::io::stdin().read_line(&mut word)?;
+    for stream in &mut streams {
+        stream.write_all(&[0xC0, 0])?;
+    }
+    for stream in &mut streams {
+        let mut answer = [0; 2];
+        stream.read_exact(&mut answer)?;
+        ensure!(
+            answer == [0xD0, 0],
+            "PINGREQ was answered with {answer:02x?}"
+        );
+    }
+    println!("pinged");
+    // Killed from here.
+    std::io::stdin().read_line(&mut word)?;
+    Ok(())
+}
+
+fn connect_all(port: u16, round: usize, clients: std::ops::Range<usize>) -> Result<Vec<TcpStream>> {
+    let mut streams = Vec::new();
+    for client in clients {
+        let mut stream =
+            connect(port, round, client).with_context(|| format!("client {client}"))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(&hello(client))?;
+        streams.push(stream);
+    }
+    for stream in &mut streams {
+        let mut answer = [0; 4];
+        stream.read_exact(&mut answer).context("no CONNACK")?;
+        ensure!(answer == [0x20, 2, 0, 0], "refused: {answer:02x?}");
+    }
+    Ok(streams)
+}
+
+/// From an address that a thousand clients share, another in each round: a port that was just used
+/// is not free at once.
+fn connect(port: u16, round: usize, client: usize) -> Result<TcpStream> {
+    let host = u8::try_from(2 + client / PER_ADDRESS)?;
+    let from = SocketAddr::from(([127, 0, u8::try_from(round)?, host], 0));
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+    socket.bind(&from.into())?;
+    socket.connect(&SocketAddr::from(([127, 0, 0, 1], port)).into())?;
+    Ok(socket.into())
+}
+
+/// CONNECT of MQTT 3.1.1: a clean session, keep-alive 60 s.
+fn hello(client: usize) -> Vec<u8> {
+    let id = format!("storm-{client:06}");
+    let mut packet = vec![0x10, 12 + 12];
+    packet.extend([0, 4, b'M', b'Q', b'T', b'T', 4, 2, 0, 60, 0, 12]);
+    packet.extend(id.as_bytes());
+    packet
+}
