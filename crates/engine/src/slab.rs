@@ -1,7 +1,8 @@
 //! A slab in fixed chunks: growing never copies what is there, so memory does not double for a
 //! moment (a growing `Vec` of sessions cost 700 bytes per connection more, measured).
 
-const CHUNK: usize = 256;
+/// What a chunk is meant to take; the allocator has a size for exactly this.
+const CHUNK_BYTES: usize = 16 * 1024;
 
 /// Values under numbers that stay theirs until they are removed; then the number is used again.
 #[derive(Debug)]
@@ -22,39 +23,49 @@ impl<T> Default for Slab<T> {
 }
 
 impl<T> Slab<T> {
+    const CHUNK: usize = {
+        let fit = CHUNK_BYTES / size_of::<Option<T>>();
+        if fit > 8 { fit } else { 8 }
+    };
+
+    fn place(key: u32) -> (usize, usize) {
+        let key = key as usize;
+        (key / Self::CHUNK, key % Self::CHUNK)
+    }
+
     /// # Panics
     /// Beyond 2^32 entries: all callers are bounded far below.
     pub fn insert(&mut self, value: T) -> u32 {
         self.len += 1;
         if let Some(key) = self.free.pop() {
-            let (chunk, at) = place(key);
+            let (chunk, at) = Self::place(key);
             self.chunks[chunk][at] = Some(value);
             return key;
         }
-        if self.chunks.last().is_none_or(|c| c.len() == CHUNK) {
-            self.chunks.push(Vec::with_capacity(CHUNK));
+        if self.chunks.last().is_none_or(|c| c.len() == Self::CHUNK) {
+            self.chunks.push(Vec::with_capacity(Self::CHUNK));
         }
         let chunk = self.chunks.len() - 1;
         self.chunks[chunk].push(Some(value));
-        u32::try_from(chunk * CHUNK + self.chunks[chunk].len() - 1)
+        u32::try_from(chunk * Self::CHUNK + self.chunks[chunk].len() - 1)
             .expect("sessions, subscriptions and connections are bounded below 2^32")
     }
 
     #[inline]
     #[must_use]
     pub fn get(&self, key: u32) -> Option<&T> {
-        let (chunk, at) = place(key);
+        let (chunk, at) = Self::place(key);
         self.chunks.get(chunk)?.get(at)?.as_ref()
     }
 
     #[inline]
     pub fn get_mut(&mut self, key: u32) -> Option<&mut T> {
-        let (chunk, at) = place(key);
+        let (chunk, at) = Self::place(key);
         self.chunks.get_mut(chunk)?.get_mut(at)?.as_mut()
     }
 
     pub fn remove(&mut self, key: u32) -> Option<T> {
-        let (chunk, at) = place(key);
+        let (chunk, at) = Self::place(key);
         let value = self.chunks.get_mut(chunk)?.get_mut(at)?.take()?;
         self.len -= 1;
         self.free.push(key);
@@ -83,15 +94,10 @@ impl<T> Slab<T> {
                 .enumerate()
                 .filter(|(_, e)| e.is_some())
                 .map(move |(at, _)| {
-                    u32::try_from(c * CHUNK + at).expect("insert checked the width")
+                    u32::try_from(c * Self::CHUNK + at).expect("insert checked the width")
                 })
         })
     }
-}
-
-fn place(key: u32) -> (usize, usize) {
-    let key = key as usize;
-    (key / CHUNK, key % CHUNK)
 }
 
 #[cfg(test)]

@@ -42,16 +42,7 @@ pub(crate) struct Session {
     pub(crate) subs: Nodes,
     pub(crate) out: Option<Box<Outflow>>,
     pub(crate) inflow: Option<Box<Inflow>>,
-    pub(crate) will: Option<Box<Will>>,
-    pub(crate) aliases: Option<Box<Aliases>>,
-    pub(crate) durable: Option<Box<Durable>>,
-    pub(crate) queue: Option<Box<Queue>>,
-    pub(crate) scanning: Option<Box<Scanning>>,
-    #[expect(
-        clippy::box_collection,
-        reason = "8 bytes in each session instead of 24"
-    )]
-    pub(crate) shared: Option<Box<Vec<Membership>>>,
+    pub(crate) rare: Rare,
     /// [`ConnId::NONE`] while the client is away.
     pub(crate) conn: ConnId,
     /// Tenths of a second on the reading clock when the last packet came.
@@ -73,6 +64,75 @@ pub(crate) struct Session {
     pub(crate) receive_max: u16,
     pub(crate) version: Version,
     pub(crate) bits: Bits,
+}
+
+/// What few sessions have at a time: one pointer for all of it, so that the others cost little.
+#[derive(Debug, Default)]
+pub(crate) struct Rare(Option<Box<Rarities>>);
+
+#[derive(Debug)]
+pub(crate) struct Rarities {
+    pub(crate) will: Option<Box<Will>>,
+    pub(crate) aliases: Option<Box<Aliases>>,
+    pub(crate) durable: Option<Box<Durable>>,
+    pub(crate) queue: Option<Box<Queue>>,
+    pub(crate) scanning: Option<Box<Scanning>>,
+    pub(crate) shared: Option<Vec<Membership>>,
+}
+
+static NOTHING_RARE: Rarities = Rarities::new();
+
+impl Rarities {
+    const fn new() -> Self {
+        Self {
+            will: None,
+            aliases: None,
+            durable: None,
+            queue: None,
+            scanning: None,
+            shared: None,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.will.is_none()
+            && self.aliases.is_none()
+            && self.durable.is_none()
+            && self.queue.is_none()
+            && self.scanning.is_none()
+            && self.shared.is_none()
+    }
+}
+
+impl std::ops::Deref for Rare {
+    type Target = Rarities;
+
+    #[inline]
+    fn deref(&self) -> &Rarities {
+        self.0.as_deref().unwrap_or(&NOTHING_RARE)
+    }
+}
+
+impl Rare {
+    /// To put something in.
+    pub(crate) fn make(&mut self) -> &mut Rarities {
+        self.0.get_or_insert_with(|| Box::new(Rarities::new()))
+    }
+
+    #[inline]
+    fn get_mut(&mut self) -> Option<&mut Rarities> {
+        self.0.as_deref_mut()
+    }
+
+    /// Takes something out; the room goes with the last thing in it.
+    pub(crate) fn take<T>(&mut self, what: impl FnOnce(&mut Rarities) -> Option<T>) -> Option<T> {
+        let rarities = self.0.as_deref_mut()?;
+        let taken = what(rarities);
+        if rarities.is_empty() {
+            self.0 = None;
+        }
+        taken
+    }
 }
 
 /// Yes-or-no facts of a session.
@@ -206,12 +266,7 @@ impl Session {
             subs: Nodes::None,
             out: None,
             inflow: None,
-            will: None,
-            aliases: None,
-            durable: None,
-            queue: None,
-            scanning: None,
-            shared: None,
+            rare: Rare::default(),
             conn: ConnId::NONE,
             seen: 0,
             keep_alive: 0,
@@ -225,6 +280,46 @@ impl Session {
             version,
             bits: Bits::default(),
         }
+    }
+
+    pub(crate) fn will_mut(&mut self) -> Option<&mut Will> {
+        self.rare.get_mut()?.will.as_deref_mut()
+    }
+
+    pub(crate) fn aliases_mut(&mut self) -> Option<&mut Aliases> {
+        self.rare.get_mut()?.aliases.as_deref_mut()
+    }
+
+    pub(crate) fn durable_mut(&mut self) -> Option<&mut Durable> {
+        self.rare.get_mut()?.durable.as_deref_mut()
+    }
+
+    pub(crate) fn queue_mut(&mut self) -> Option<&mut Queue> {
+        self.rare.get_mut()?.queue.as_deref_mut()
+    }
+
+    pub(crate) fn scanning_mut(&mut self) -> Option<&mut Scanning> {
+        self.rare.get_mut()?.scanning.as_deref_mut()
+    }
+
+    pub(crate) fn shared_mut(&mut self) -> Option<&mut Vec<Membership>> {
+        self.rare.get_mut()?.shared.as_mut()
+    }
+
+    pub(crate) fn take_will(&mut self) -> Option<Box<Will>> {
+        self.rare.take(|r| r.will.take())
+    }
+
+    pub(crate) fn take_queue(&mut self) -> Option<Box<Queue>> {
+        self.rare.take(|r| r.queue.take())
+    }
+
+    pub(crate) fn take_scanning(&mut self) -> Option<Box<Scanning>> {
+        self.rare.take(|r| r.scanning.take())
+    }
+
+    pub(crate) fn take_shared(&mut self) -> Option<Vec<Membership>> {
+        self.rare.take(|r| r.shared.take())
     }
 
     #[inline]
@@ -254,7 +349,7 @@ impl Session {
     /// Ends everything that belongs to the connection alone.
     pub(crate) fn detach(&mut self) {
         self.conn = ConnId::NONE; // Nothing more is sent to it [MQTT-3.14.4-1].
-        self.aliases = None; // [MQTT-3.3.2-7]
+        self.rare.take(|r| r.aliases.take()); // [MQTT-3.3.2-7]
         self.hint = u32::MAX;
         self.bits.blocked = false;
         self.bits.subscribing = false;

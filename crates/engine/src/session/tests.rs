@@ -103,7 +103,7 @@ fn outbound_aliases_stop_at_the_clients_maximum() {
 #[test]
 fn a_session_stays_small() {
     assert!(
-        size_of::<Session>() <= 144,
+        size_of::<Session>() <= 104,
         "{} bytes",
         size_of::<Session>()
     );

@@ -57,7 +57,7 @@ impl Shard {
             }
         }
         let again = s.out.as_ref().is_some_and(|o| o.has_again());
-        let waits = again || s.has_queue() || s.durable.is_some() || s.scanning.is_some();
+        let waits = again || s.has_queue() || s.rare.durable.is_some() || s.rare.scanning.is_some();
         if let Some((home, group, n)) = settled {
             self.mail_settled(slot, home, group, n);
         }
@@ -101,7 +101,7 @@ impl Shard {
             return; // An answer to nothing of ours is ignored.
         };
         let again = s.out.as_ref().is_some_and(|o| o.has_again());
-        let waits = again || s.has_queue() || s.durable.is_some() || s.scanning.is_some();
+        let waits = again || s.has_queue() || s.rare.durable.is_some() || s.rare.scanning.is_some();
         self.settle_shared(slot, &held);
         if waits {
             self.pump(slot, sink);

@@ -323,7 +323,7 @@ impl Shard {
         let expiry_secs = asked.expiry_secs.min(settings.session_expiry_secs_max);
         let keep_alive_secs = granted_keep_alive(packet, &settings);
         let (reading, reference) = (self.reading, self.reference(slot));
-        let was_durable = self.session(slot).durable.is_some();
+        let was_durable = self.session(slot).rare.durable.is_some();
         let tail = self.tail_seen;
         let s = self.session_mut(slot);
         s.conn = conn;
@@ -339,21 +339,22 @@ impl Shard {
         s.bits.problem_information = asked.problem_information;
         let alias_max = asked.alias_max.min(settings.topic_alias_max);
         // Those of an earlier connection are gone [MQTT-3.3.2-7].
-        s.aliases = (alias_max > 0).then(|| {
-            Box::new(Aliases {
+        s.rare.take(|r| r.aliases.take());
+        if alias_max > 0 {
+            s.rare.make().aliases = Some(Box::new(Aliases {
                 outbound: OutboundAliases::new(alias_max),
                 ..Aliases::default()
-            })
-        });
+            }));
+        }
         // [MQTT-3.1.2-7]; an earlier one that waits is stopped [MQTT-3.1.3-9].
-        s.will = packet
-            .will
-            .as_ref()
-            .map(|will| Box::new(make_will(will, reference)));
+        s.take_will();
+        if let Some(will) = &packet.will {
+            s.rare.make().will = Some(Box::new(make_will(will, reference)));
+        }
         // A session that is resumed to end with this connection still has its messages in the log.
         // [MQTT-3.1.2-23]
         if expiry_secs > 0 && !was_durable {
-            s.durable = Some(Box::new(Durable::at(tail)));
+            s.rare.make().durable = Some(Box::new(Durable::at(tail)));
         }
         if let Some(at) = s.silent_at() {
             let ticks = ticks_up(at);
@@ -433,7 +434,7 @@ impl Shard {
             out.begin_again();
         }
         self.rejoin(slot);
-        if let Some(d) = &mut self.session_mut(slot).durable {
+        if let Some(d) = self.session_mut(slot).durable_mut() {
             d.reading = Reading::Behind;
         }
         self.pump(slot, sink);
@@ -530,7 +531,7 @@ fn refuse_connect(version: Version, close: Close, out: &mut Vec<u8>) {
 
 /// Keeps the compiler honest about what a subscription of a durable session is marked with.
 pub(super) fn marked(qos: QoS, no_local: bool, as_published: bool, s: &Session) -> Flags {
-    Flags::new(qos, no_local, as_published, s.durable.is_some())
+    Flags::new(qos, no_local, as_published, s.rare.durable.is_some())
 }
 
 /// Seconds of a session's expiry as a deadline; `None` for one that never ends.

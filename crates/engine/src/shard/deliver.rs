@@ -103,7 +103,7 @@ impl Shard {
             return; // [MQTT-3.8.3-3]
         }
         let qos = self.effective_qos(shot.view.qos, target.flags.qos());
-        if s.durable.is_some() && qos > QoS::AtMostOnce {
+        if s.rare.durable.is_some() && qos > QoS::AtMostOnce {
             return;
         }
         if !s.is_online() {
@@ -143,7 +143,7 @@ impl Shard {
         let out = sink.out(s.conn);
         let full = out.len() > self.settings.out_bytes_max;
         // What waits is not overtaken: every topic is ordered [MQTT-4.6.0-5], [MQTT-4.6.0-6].
-        let queued = s.queue.as_ref().is_some_and(|q| match terms.qos {
+        let queued = s.rare.queue.as_ref().is_some_and(|q| match terms.qos {
             // One that changed what is retained does not overtake what was retained before.
             QoS::AtMostOnce => q.has_qos_0() || shot.view.retain && !q.is_empty(),
             QoS::AtLeastOnce | QoS::ExactlyOnce => !q.is_empty(),
@@ -151,7 +151,8 @@ impl Shard {
         if full || queued || s.bits.blocked || !s.has_window(terms.qos) {
             return self.set_back(slot, shot, terms, held, full, sink);
         }
-        if terms.qos == QoS::AtMostOnce && many && terms.ids.is_empty() && s.aliases.is_none() {
+        if terms.qos == QoS::AtMostOnce && many && terms.ids.is_empty() && s.rare.aliases.is_none()
+        {
             let layout = self.layouts.of(shot, terms.retain, s.version, self.now);
             if layout.len() <= s.packet_max as usize {
                 out.extend_from_slice(layout);
@@ -183,7 +184,7 @@ impl Shard {
         self.enqueue(slot, message, terms, held, sink);
         let settings = &self.settings;
         let (count_max, bytes_max) = (settings.queue_max, settings.queue_bytes_max);
-        let queue = self.sessions.get(slot).and_then(|s| s.queue.as_ref());
+        let queue = self.sessions.get(slot).and_then(|s| s.rare.queue.as_ref());
         if full || queue.is_some_and(|q| q.is_filling(count_max, bytes_max)) {
             self.hold_for(slot, shot.view.publisher);
         }
@@ -318,7 +319,7 @@ impl Shard {
         ids: &[u32],
         sink: &mut impl Sink,
     ) {
-        let keeps = self.session(slot).durable.is_some() && qos > QoS::AtMostOnce;
+        let keeps = self.session(slot).rare.durable.is_some() && qos > QoS::AtMostOnce;
         let held = if keeps {
             Held::Message {
                 message: message.clone(),
@@ -388,7 +389,11 @@ impl Shard {
         let (now, settings) = (self.serving, &self.settings);
         let (mut count_max, bytes_max) = (settings.queue_max, settings.queue_bytes_max);
         let s = self.sessions.get_mut(slot).expect("the caller found it");
-        let queue = s.queue.get_or_insert_with(|| Box::new(Queue::default()));
+        let queue = s
+            .rare
+            .make()
+            .queue
+            .get_or_insert_with(|| Box::new(Queue::default()));
         if queue.grace.runs(now, settings.slow_grace_millis) {
             count_max += SURPLUS_MAX;
         }
@@ -439,14 +444,14 @@ impl Shard {
                 return;
             }
             let s = self.session(slot);
-            let Some(front) = s.queue.as_ref().and_then(|q| q.front()) else {
+            let Some(front) = s.rare.queue.as_ref().and_then(|q| q.front()) else {
                 break;
             };
             if !s.has_window(front.qos) {
                 return;
             }
             let s = self.session_mut(slot);
-            let Some(next) = s.queue.as_mut().and_then(|q| q.pop()) else {
+            let Some(next) = s.queue_mut().and_then(|q| q.pop()) else {
                 break;
             };
             let view = next.message.view();
@@ -466,7 +471,7 @@ impl Shard {
         let now = self.serving;
         let s = self.session_mut(slot);
         s.bits.blocked = false;
-        if let Some(queue) = &mut s.queue {
+        if let Some(queue) = s.queue_mut() {
             queue.grace.caught_up(now);
         }
         self.read_on(slot);
@@ -492,7 +497,7 @@ impl Shard {
     /// A receiver that is behind holds back who publishes to it, for a while in any ten seconds.
     fn hold_for(&mut self, slot: u32, publisher: SessionRef) {
         let (now, max) = (self.serving, self.settings.slow_grace_millis);
-        let queue = self.sessions.get_mut(slot).and_then(|s| s.queue.as_mut());
+        let queue = self.sessions.get_mut(slot).and_then(|s| s.queue_mut());
         if queue.is_some_and(|q| q.grace.hold(now, max)) {
             self.hold_publisher(publisher);
         }
@@ -533,7 +538,7 @@ impl Shard {
 
 impl Session {
     pub(super) fn has_queue(&self) -> bool {
-        self.queue.as_ref().is_some_and(|q| !q.is_empty())
+        self.rare.queue.as_ref().is_some_and(|q| !q.is_empty())
     }
 
     /// Writes the PUBLISH as this client gets it. Gives `held` back if the packet is larger than the
@@ -549,7 +554,7 @@ impl Session {
     ) -> Result<(), Held> {
         let Terms { qos, retain, ids } = terms;
         let mut packet = view.packet(now, self.version, qos, retain, ids);
-        let alias = match &self.aliases {
+        let alias = match &self.rare.aliases {
             Some(aliases) => aliases.outbound.choose(packet.topic),
             None => None,
         };
@@ -574,7 +579,7 @@ impl Session {
                 return Ok(()); // The window is at most 65,535, so an id is free.
             }
         }
-        if let (Some((_, false)), Some(aliases)) = (alias, &mut self.aliases) {
+        if let (Some((_, false)), Some(aliases)) = (alias, self.aliases_mut()) {
             aliases.outbound.sent(packet.topic);
         }
         packet.encode(self.version, out);
@@ -583,6 +588,6 @@ impl Session {
 
     /// QoS 0 messages wait, and another must not overtake them.
     pub(super) fn has_queued_qos_0(&self) -> bool {
-        self.queue.as_ref().is_some_and(|q| q.has_qos_0())
+        self.rare.queue.as_ref().is_some_and(|q| q.has_qos_0())
     }
 }

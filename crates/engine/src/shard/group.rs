@@ -227,7 +227,7 @@ impl Shard {
     /// Whether a session still has a shared subscription, of a group that lives on `home`, for a message:
     /// it may have left while the message was on its way [MQTT-3.10.4-2].
     fn is_member(&self, slot: u32, home: u16, topic: Topic<'_>) -> bool {
-        let list = self.session(slot).shared.iter().flat_map(|l| l.iter());
+        let list = self.session(slot).rare.shared.iter().flat_map(|l| l.iter());
         list.filter(|m| m.home() == home)
             .any(|m| Filter::trusted(m.filter()).matches(topic))
     }

@@ -121,26 +121,26 @@ impl Shard {
         }
         let s = self.session_mut(slot);
         s.detach();
-        s.scanning = None;
+        s.take_scanning();
         if let Some(inflow) = &mut s.inflow {
             inflow.forget_pending(); // what waited is answered when the client sends it again
         }
         if let Some(out) = &mut s.out {
             out.end_again();
         }
-        if let Some(d) = &mut s.durable
+        if let Some(d) = s.durable_mut()
             && d.reading == Reading::Live
         {
             d.cursor = d.cursor.max(tail);
         }
-        if let Some(d) = &mut s.durable {
+        if let Some(d) = s.durable_mut() {
             d.reading = Reading::Behind;
         }
         let expiry_secs = s.expiry_secs;
         if ending == Ending::Left(Reason::NORMAL_DISCONNECTION) {
             // [MQTT-3.1.2-10], [MQTT-3.14.4-3]
-            s.will = None;
-        } else if let Some(will) = &mut s.will {
+            s.take_will();
+        } else if let Some(will) = s.will_mut() {
             // The delay never outlasts the session (3.1.3.2.2).
             let delay_secs = if expiry_secs == 0 { 0 } else { will.delay_secs };
             will.due = Some(now.plus_secs(delay_secs));
@@ -163,11 +163,11 @@ impl Shard {
 
     /// Gives shared messages back and tells the groups.
     fn step_aside(&mut self, slot: u32) {
-        let durable = self.session(slot).durable.is_some();
+        let durable = self.session(slot).rare.durable.is_some();
         let mut lost = 0;
         let mut back = Vec::new();
         let s = self.session_mut(slot);
-        if let Some(mut queue) = s.queue.take() {
+        if let Some(mut queue) = s.take_queue() {
             while let Some(queued) = queue.pop() {
                 match queued.held {
                     held @ Held::Shared { .. } => back.push(held),
@@ -223,6 +223,7 @@ impl Shard {
         let member = self.reference(slot);
         let names: Vec<_> = self
             .session(slot)
+            .rare
             .shared
             .iter()
             .flat_map(|l| l.iter())
@@ -248,6 +249,7 @@ impl Shard {
         // The session ends: a delayed will goes out now [MQTT-3.1.2-8].
         if self
             .session(slot)
+            .rare
             .will
             .as_ref()
             .is_some_and(|w| w.due.is_some())
@@ -257,8 +259,8 @@ impl Shard {
         for node in self.session(slot).subs.slice().to_vec() {
             self.drop_sub(slot, node);
         }
-        if let Some(list) = self.session_mut(slot).shared.take() {
-            for membership in *list {
+        if let Some(list) = self.session_mut(slot).take_shared() {
+            for membership in list {
                 self.metrics.subscriptions -= 1;
                 self.metrics.shared_subscriptions -= 1;
                 let (group, filter) = membership.into_names();
@@ -284,17 +286,17 @@ impl Shard {
     /// The client is back in time: its delayed will is not published.
     pub(super) fn cancel_will(&mut self, slot: u32, sink: &mut impl Sink) {
         let s = self.session_mut(slot);
-        if s.will.as_ref().is_some_and(|w| w.due.is_some()) {
+        if s.rare.will.as_ref().is_some_and(|w| w.due.is_some()) {
             if plant::on(Fault::WillNotCancelled) {
                 return self.publish_will(slot, sink);
             }
-            s.will = None;
+            s.take_will();
         }
     }
 
     /// Publishes the will once and forgets it, with the rights its owner has now.
     pub(super) fn publish_will(&mut self, slot: u32, sink: &mut impl Sink) {
-        let Some(will) = self.session_mut(slot).will.take() else {
+        let Some(will) = self.session_mut(slot).take_will() else {
             return;
         };
         let mut view = will.message.view();

@@ -127,7 +127,7 @@ impl Shard {
         let behind = self
             .sessions
             .get(target.session)
-            .and_then(|s| s.durable.as_ref())
+            .and_then(|s| s.rare.durable.as_ref())
             .is_some_and(|d| d.reading != Reading::Live && d.cursor < entry.position);
         let qos = self.effective_qos(entry.message.qos, target.flags.qos());
         let own =
@@ -141,7 +141,7 @@ impl Shard {
         let Some(s) = self.sessions.get(slot) else {
             return;
         };
-        let Some(d) = &s.durable else { return };
+        let Some(d) = &s.rare.durable else { return };
         let qos = self.effective_qos(entry.message.qos, target.flags.qos());
         if qos == QoS::AtMostOnce || d.reading != Reading::Live || entry.position <= d.cursor {
             return;
@@ -155,7 +155,7 @@ impl Shard {
         let tail = self.tail_seen;
         let s = self.session_mut(slot);
         s.bits.blocked |= full;
-        let Some(d) = &mut s.durable else { return };
+        let Some(d) = s.durable_mut() else { return };
         if !room {
             d.reading = Reading::Behind;
             let skipped = plant::on(Fault::CursorOverGap);
@@ -172,7 +172,7 @@ impl Shard {
         let session = self.reference(slot);
         let s = self.session(slot);
         let max = s.window_left().min(READ_MAX);
-        let Some(d) = &s.durable else { return };
+        let Some(d) = &s.rare.durable else { return };
         if d.reading != Reading::Behind || max == 0 || s.bits.blocked {
             return;
         }
@@ -189,7 +189,7 @@ impl Shard {
             .map(|n| self.router.filter(*n))
             .collect();
         let tail = self.tail_seen;
-        let Some(d) = &mut self.session_mut(slot).durable else {
+        let Some(d) = self.session_mut(slot).durable_mut() else {
             return;
         };
         if filters.is_empty() {
@@ -218,7 +218,7 @@ impl Shard {
             return;
         };
         let tail = self.tail_seen;
-        let Some(d) = &mut self.session_mut(slot).durable else {
+        let Some(d) = self.session_mut(slot).durable_mut() else {
             return;
         };
         if d.reading != Reading::Asked || d.number != found.number {
@@ -234,7 +234,7 @@ impl Shard {
                 self.session_mut(slot).bits.blocked = true;
                 return;
             }
-            if let Some(d) = &mut self.session_mut(slot).durable {
+            if let Some(d) = self.session_mut(slot).durable_mut() {
                 d.cursor = entry.position;
             }
             if let Some(target) = self.terms_of(slot, entry) {
@@ -243,7 +243,7 @@ impl Shard {
                 self.send_logged(slot, &entry.message, qos, as_published, &target.ids, sink);
             }
         }
-        if let Some(d) = &mut self.session_mut(slot).durable {
+        if let Some(d) = self.session_mut(slot).durable_mut() {
             d.cursor = d.cursor.max(upto);
             if upto >= tail {
                 d.go_live();
@@ -256,7 +256,7 @@ impl Shard {
     /// How a session wants a logged message now: its matching subscriptions, merged.
     fn terms_of(&self, slot: u32, entry: &Entry) -> Option<Target> {
         let (message, topic) = (&entry.message, entry.message.topic());
-        let durable = self.session(slot).durable.as_ref()?;
+        let durable = self.session(slot).rare.durable.as_ref()?;
         let mut merged: Option<Target> = None;
         for node in self.session(slot).subs.slice() {
             let text = self.router.filter(*node);
@@ -287,7 +287,7 @@ impl Shard {
     pub fn floor(&self) -> u64 {
         self.sessions
             .keys()
-            .filter_map(|slot| self.sessions.get(slot)?.durable.as_ref())
+            .filter_map(|slot| self.sessions.get(slot)?.rare.durable.as_ref())
             .filter(|d| d.reading != Reading::Live)
             .map(|d| d.cursor)
             .min()

@@ -17,7 +17,7 @@ use crate::{
     message::View,
     plant::{self, Fault},
     router::Route,
-    session::{Aliases, Inflow, Pending},
+    session::{Inflow, Pending},
 };
 
 /// What routing found.
@@ -387,13 +387,11 @@ impl Shard {
         }
         let s = self.session_mut(slot);
         if !packet.topic.is_empty() {
-            let aliases = s
-                .aliases
-                .get_or_insert_with(|| Box::new(Aliases::default()));
+            let aliases = s.rare.make().aliases.get_or_insert_default();
             aliases.inbound.set(alias, packet.topic); // [MQTT-3.3.2-12]
             return Ok(false);
         }
-        match s.aliases.as_ref().and_then(|a| a.inbound.get(alias)) {
+        match s.rare.aliases.as_ref().and_then(|a| a.inbound.get(alias)) {
             Some(topic) => {
                 found.extend_from_slice(topic.as_bytes());
                 Ok(true)

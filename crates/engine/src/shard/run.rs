@@ -126,7 +126,7 @@ impl Shard {
         };
         let own = target.flags.no_local() && self.is_publisher(run.publisher, target.session);
         let same_form = s.version.is_v5() == run.version.is_v5();
-        let plain = target.ids.is_empty() && s.aliases.is_none();
+        let plain = target.ids.is_empty() && s.rare.aliases.is_none();
         let fits = run.longest <= s.packet_max as usize;
         if own
             || !same_form

@@ -16,14 +16,14 @@ impl Shard {
         if s.bits.blocked || s.bits.subscribing || s.has_queue() {
             return; // A scan begins behind its SUBACK.
         }
-        let Some(scanning) = &mut s.scanning else {
+        let Some(scanning) = s.scanning_mut() else {
             return;
         };
         if scanning.asked.is_some() {
             return;
         }
         let Some(scan) = scanning.scans.front() else {
-            s.scanning = None;
+            s.take_scanning();
             return;
         };
         scanning.asked = Some(number);
@@ -77,13 +77,13 @@ impl Shard {
         let Some(slot) = self.resolve(session) else {
             return;
         };
-        let filter = self.session(slot).scanning.as_ref();
+        let filter = self.session(slot).rare.scanning.as_ref();
         let filter = filter.and_then(|s| s.scans.front().map(|scan| scan.filter.clone()));
         let held = filter.is_some_and(|filter| {
             let node = self.router.find(Filter::trusted(&filter));
             node.is_some_and(|node| self.router.sub(node, slot).is_some())
         });
-        let Some(scanning) = &mut self.session_mut(slot).scanning else {
+        let Some(scanning) = self.session_mut(slot).scanning_mut() else {
             return;
         };
         if scanning.asked != Some(number) {
@@ -126,7 +126,7 @@ impl Shard {
 
     /// A live message changed this topic's retained one while older ones are being sent.
     pub(super) fn mark_fresh(&mut self, slot: u32, topic: &str) {
-        if let Some(scanning) = &mut self.session_mut(slot).scanning {
+        if let Some(scanning) = self.session_mut(slot).scanning_mut() {
             scanning.fresh.push(topic.into());
         }
     }

@@ -15,7 +15,7 @@ use crate::{
     plant::{self, Fault},
     retained::Cursor,
     router::{Change, Sub},
-    session::{Reading, Scan, Scanning},
+    session::{Reading, Scan},
 };
 
 /// Something that is said once all shards follow.
@@ -110,7 +110,7 @@ impl Shard {
             .ok_or(Reason::NOT_AUTHORIZED)?;
         let filter = allowed.into_inner().0;
         let s = self.session(slot);
-        let held = s.subs.slice().len() + s.shared.as_ref().map_or(0, |m| m.len());
+        let held = s.subs.slice().len() + s.rare.shared.as_ref().map_or(0, |m| m.len());
         // Granted lower, not refused [MQTT-3.2.2-10].
         let qos = request.options.qos.min(settings.qos_max);
         if let Some(group) = shared.group {
@@ -157,7 +157,7 @@ impl Shard {
         }
         let tail = self.tail_seen;
         if before.is_none_or(|old| old.flags.qos() == QoS::AtMostOnce)
-            && let Some(d) = &mut self.session_mut(slot).durable
+            && let Some(d) = self.session_mut(slot).durable_mut()
         {
             d.begins(node, tail);
             if d.reading == Reading::Asked {
@@ -209,7 +209,12 @@ impl Shard {
         };
         let join = self.join_letter(slot, &membership, round.ticket);
         let home = membership.home;
-        let list = self.session_mut(slot).shared.get_or_insert_default();
+        let list = self
+            .session_mut(slot)
+            .rare
+            .make()
+            .shared
+            .get_or_insert_default();
         match list
             .iter_mut()
             .find(|m| m.group == membership.group && m.filter == membership.filter)
@@ -241,7 +246,7 @@ impl Shard {
 
     /// The shared subscriptions of a session, with the letter that joins each again.
     pub(super) fn memberships(&self, slot: u32) -> Vec<(Box<str>, Box<str>, Join)> {
-        let Some(list) = &self.session(slot).shared else {
+        let Some(list) = &self.session(slot).rare.shared else {
             return Vec::new();
         };
         list.iter()
@@ -301,7 +306,7 @@ impl Shard {
         };
         let s = self.session_mut(slot);
         s.subs.remove(node);
-        if let Some(d) = &mut s.durable {
+        if let Some(d) = s.durable_mut() {
             d.ended(node);
         }
         self.metrics.subscriptions -= 1;
@@ -310,7 +315,7 @@ impl Shard {
     }
 
     fn leave_group(&mut self, slot: u32, group: &str, filter: Filter<'_>) -> bool {
-        let Some(list) = &mut self.session_mut(slot).shared else {
+        let Some(list) = self.session_mut(slot).shared_mut() else {
             return false;
         };
         let before = list.len();
@@ -398,7 +403,7 @@ impl Shard {
             s.bits.subscribing = true;
             if !scans.is_empty() {
                 // From now on a retained message that comes live is newer than what is stored.
-                s.scanning.get_or_insert_default();
+                s.rare.make().scanning.get_or_insert_default();
             }
         }
         self.visible.push_back(waiting);
@@ -467,9 +472,7 @@ impl Shard {
                 }
                 sink.out(s.conn).extend_from_slice(&packet); // [MQTT-3.8.4-1]
                 if !scans.is_empty() {
-                    let scanning = s
-                        .scanning
-                        .get_or_insert_with(|| Box::new(Scanning::default()));
+                    let scanning = s.rare.make().scanning.get_or_insert_default();
                     scanning.scans.extend(scans);
                 }
                 self.metrics.add(Counter::OtherSent, 1);

@@ -104,7 +104,7 @@ impl Shard {
             let sessions = &self.sessions;
             self.due.retain(|slot, tick| {
                 sessions.get(slot).is_some_and(|s| {
-                    let will = s.will.as_ref().and_then(|w| w.due).map(ticks_up);
+                    let will = s.rare.will.as_ref().and_then(|w| w.due).map(ticks_up);
                     s.inflow.is_some() || (!s.is_online() && (s.ends == tick || will == Some(tick)))
                 })
             });
@@ -128,7 +128,7 @@ impl Shard {
         let Some(s) = self.sessions.get(slot).filter(|s| !s.is_online()) else {
             return;
         };
-        let will_due = s.will.as_ref().and_then(|w| w.due);
+        let will_due = s.rare.will.as_ref().and_then(|w| w.due);
         if will_due.is_some_and(|due| due <= now) {
             self.publish_will(slot, sink);
         }
