@@ -11,7 +11,7 @@ pub fn run(data: &[u8]) {
         return;
     };
     let _ = (looks_like_http(bytes), looks_like_tls(bytes));
-    if let Ok(Some(upgrade)) = upgrade(bytes, &Ports::default()) {
+    if let Ok(Some(upgrade)) = upgrade(bytes, &Ports::default(), &[]) {
         assert!(upgrade.consumed <= bytes.len() && !upgrade.response.is_empty());
     }
     let whole = deframe(bytes, bytes.len().max(1));

@@ -4,6 +4,12 @@
 //! `cargo bench -p engine --bench router`, or `-- match FILTERS TOPICS` for one size alone (callgrind
 //! counts what happens in `match_all`).
 
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a bench measures and tells"
+)]
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
