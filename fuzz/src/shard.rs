@@ -255,7 +255,7 @@ impl World {
                     .collect();
                 let upto = entries.last().map_or(after, |e| e.position);
                 let (shard, wires) = (&mut self.shards[at], &mut self.wires[at]);
-                shard.found_in_log(self.now, session, &entries, upto, 0, wires);
+                shard.found_in_log(self.now, session, &entries, upto, wires);
             }
         }
     }
