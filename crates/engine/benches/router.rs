@@ -8,6 +8,11 @@
     clippy::disallowed_methods,
     reason = "a bench takes the time and says what it measured"
 )]
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a bench measures and tells"
+)]
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

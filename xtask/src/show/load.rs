@@ -15,48 +15,48 @@ const IDLE_BYTES_MAX: f64 = 400.0;
 struct Scenario {
     name: &'static str,
     args: &'static str,
-    /// How many times mosquitto's figure is wanted.
-    wanted: f64,
+    /// How many times mosquitto's figure the issue wants; unknown until somebody enters it.
+    wanted: Option<f64>,
 }
 
 /// Ten publishers of 64 bytes each, unless said otherwise.
 const SCENARIOS: [Scenario; 9] = [
-    scenario("pair, QoS 0", "--shape pair --pubs 10 --qos 0", 20.0),
+    scenario("pair, QoS 0", "--shape pair --pubs 10 --qos 0", None),
     scenario(
         "pair, QoS 1",
         "--shape pair --pubs 10 --qos 1 --window 100",
-        10.0,
+        None,
     ),
     scenario(
         "pair, QoS 2",
         "--shape pair --pubs 10 --qos 2 --window 100",
-        10.0,
+        None,
     ),
     scenario(
         "fan-out 1 to 100",
         "--shape fanout --subs 100 --qos 0",
-        10.0,
+        None,
     ),
-    scenario("fan-in 20 to 1", "--shape fanin --pubs 20 --qos 0", 10.0),
+    scenario("fan-in 20 to 1", "--shape fanin --pubs 20 --qos 0", None),
     scenario(
         "$share 5 to 5, QoS 1",
         "--shape share --pubs 5 --subs 5 --qos 1",
-        5.0,
+        None,
     ),
     scenario(
         "1,000 sparse pairs",
         "--shape pair --pubs 1000 --qos 0 --inflight 2000",
-        2.0,
+        None,
     ),
     scenario(
         "one by one, QoS 0",
         "--shape pair --pubs 10 --qos 0 --batch 1 --pause-us 0",
-        1.0,
+        None,
     ),
     scenario(
         "one by one, QoS 1",
         "--shape pair --pubs 10 --qos 1 --window 1 --batch 1 --pause-us 0",
-        1.0,
+        None,
     ),
 ];
 
@@ -65,7 +65,7 @@ const LATENCIES: [(&str, &str); 2] = [
     ("2,000/s, QoS 1", "--rate 2000 --qos 1"),
 ];
 
-const fn scenario(name: &'static str, args: &'static str, wanted: f64) -> Scenario {
+const fn scenario(name: &'static str, args: &'static str, wanted: Option<f64>) -> Scenario {
     Scenario { name, args, wanted }
 }
 
@@ -112,17 +112,30 @@ pub(super) fn show(tree: &Tree, options: &Options) -> Result<()> {
             let per_cpu = median(at, "delivered_per_broker_cpu_s")?;
             let multiple = per_cpu / median(0, "delivered_per_broker_cpu_s")?;
             let rate = median(at, "delivered_per_s")? / median(0, "delivered_per_s")?;
-            println!(
-                "{:<22} {:<15} {per_cpu:>12.0} {multiple:>9.2} {:>7.1} {rate:>8.2}  {}/{}/{}",
-                scenario.name,
-                name,
-                scenario.wanted,
+            let (lost, reorder, dup) = (
                 worst(&runs, at, "lost")?,
                 worst(&runs, at, "reorder")?,
                 worst(&runs, at, "dup")?,
             );
-            if *kind != Kind::Mosquitto && multiple < scenario.wanted {
-                short.push(format!("{}, {name}: {multiple:.2}", scenario.name));
+            let wanted = scenario
+                .wanted
+                .map_or_else(|| "?".to_owned(), |wanted| format!("{wanted:.1}"));
+            println!(
+                "{:<22} {name:<15} {per_cpu:>12.0} {multiple:>9.2} {wanted:>7} {rate:>8.2}  \
+                 {lost}/{reorder}/{dup}",
+                scenario.name,
+            );
+            if *kind == Kind::Mosquitto {
+                continue;
+            }
+            if scenario.wanted.is_none_or(|wanted| multiple < wanted) {
+                short.push(format!(
+                    "{}, {name}: {multiple:.2} of {wanted}",
+                    scenario.name
+                ));
+            }
+            if lost + reorder + dup > 0.0 {
+                short.push(format!("{}, {name}: {lost}/{reorder}/{dup}", scenario.name));
             }
         }
     }
@@ -142,7 +155,7 @@ pub(super) fn show(tree: &Tree, options: &Options) -> Result<()> {
     }
     ensure!(
         short.is_empty(),
-        "below what is wanted: {}",
+        "below what is wanted, or nobody said what is (SCENARIOS): {}",
         short.join("; ")
     );
     Ok(())
