@@ -3,11 +3,6 @@
 //!
 //! `cargo bench -p engine --bench router`, or `-- match FILTERS TOPICS` for one size alone (callgrind
 //! counts what happens in `match_all`).
-#![expect(
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "a bench takes the time and says what it measured"
-)]
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_methods,

@@ -41,6 +41,8 @@ pub(crate) struct Group {
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
     pub(crate) session: SessionRef,
+    /// The session's name for this membership.
+    pub(crate) label: u64,
     pub(crate) qos: QoS,
     pub(crate) as_published: bool,
     /// Subscription Identifier, 0 for none.

@@ -60,6 +60,7 @@ struct Head {
 pub(super) struct Hand {
     pub(super) group: u32,
     pub(super) member: SessionRef,
+    pub(super) label: u64,
     pub(super) qos: QoS,
     pub(super) as_published: bool,
     /// Subscription Identifier, 0 for none.

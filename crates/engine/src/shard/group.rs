@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use protocol::{Filter, QoS, Topic};
+use protocol::{Filter, QoS};
 
 use super::{Mail, Shard, Sink, batch::Hand, deliver::Shot, mail::Join};
 use crate::{Drop, Message, SessionRef, Time, limits::SURPLUS_MAX, shared::Member};
@@ -27,6 +27,7 @@ impl Shard {
         };
         let member = Member {
             session: join.member,
+            label: join.label,
             qos: join.qos,
             as_published: join.as_published,
             id: join.id,
@@ -123,6 +124,7 @@ impl Shard {
             let hand = Hand {
                 group: key,
                 member: m.session,
+                label: m.label,
                 qos: self.effective_qos(shot.view.qos, m.qos),
                 as_published: m.as_published,
                 id: m.id,
@@ -149,8 +151,7 @@ impl Shard {
         let Some(slot) = self.resolve(hand.member) else {
             return false;
         };
-        self.is_member(slot, home, shot.view.topic)
-            && self.deliver_shared(slot, home, shot, hand, sink)
+        self.is_member(slot, hand.label) && self.deliver_shared(slot, home, shot, hand, sink)
     }
 
     /// The member did not take it: it is skipped for a while.
@@ -224,12 +225,11 @@ impl Shard {
         }
     }
 
-    /// Whether a session still has a shared subscription, of a group that lives on `home`, for a message:
-    /// it may have left while the message was on its way [MQTT-3.10.4-2].
-    fn is_member(&self, slot: u32, home: u16, topic: Topic<'_>) -> bool {
-        let list = self.session(slot).rare.shared.iter().flat_map(|l| l.iter());
-        list.filter(|m| m.home() == home)
-            .any(|m| Filter::trusted(m.filter()).matches(topic))
+    /// Whether a session still has a shared subscription: it may have left while the message was on its
+    /// way [MQTT-3.10.4-2].
+    fn is_member(&self, slot: u32, label: u64) -> bool {
+        let list = self.session(slot).rare.shared.as_ref();
+        list.is_some_and(|l| l.iter().any(|m| m.label() == label))
     }
 
     /// A message that a group at home elsewhere picked a member of this shard for.

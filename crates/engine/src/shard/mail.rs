@@ -95,6 +95,7 @@ impl Mail {
 pub struct Join {
     pub(crate) group: Box<str>,
     pub(crate) filter: Box<str>,
+    pub(crate) label: u64,
     pub(crate) member: SessionRef,
     pub(crate) qos: QoS,
     pub(crate) as_published: bool,

@@ -199,7 +199,9 @@ impl Shard {
         options: &subscribe::Options,
         round: &mut Round,
     ) {
-        let membership = Membership {
+        self.next_token += 1;
+        let mut membership = Membership {
+            label: self.next_token,
             home: self.group_home(group, filter.as_str()),
             group: group.into(),
             filter: filter.as_str().into(),
@@ -207,25 +209,24 @@ impl Shard {
             as_published: options.retain_as_published,
             id: round.id,
         };
-        let join = self.join_letter(slot, &membership, round.ticket);
-        let home = membership.home;
-        let list = self
-            .session_mut(slot)
-            .rare
-            .make()
-            .shared
-            .get_or_insert_default();
-        match list
+        let rare = self.session_mut(slot).rare.make();
+        let list = rare.shared.get_or_insert_default();
+        let same = list
             .iter_mut()
-            .find(|m| m.group == membership.group && m.filter == membership.filter)
-        {
-            Some(old) => *old = membership,
+            .find(|m| m.group == membership.group && m.filter == membership.filter);
+        match same {
+            Some(old) => {
+                membership.label = old.label; // what is on its way to it stays good
+                *old = membership.clone();
+            }
             None => {
-                list.push(membership);
+                list.push(membership.clone());
                 self.metrics.subscriptions += 1;
                 self.metrics.shared_subscriptions += 1;
             }
         }
+        let join = self.join_letter(slot, &membership, round.ticket);
+        let home = membership.home;
         round.joins += 1;
         self.mail(home, Mail::Join(Box::new(join)));
     }
@@ -235,6 +236,7 @@ impl Shard {
         Join {
             group: m.group.clone(),
             filter: m.filter.clone(),
+            label: m.label,
             member: self.reference(slot),
             qos: m.qos,
             as_published: m.as_published,
@@ -485,6 +487,8 @@ impl Shard {
 /// A shared subscription of a session.
 #[derive(Clone, Debug)]
 pub(crate) struct Membership {
+    /// Names it on what its group sends; no other of this shard has it.
+    label: u64,
     /// The shard on which the group lives.
     home: u16,
     group: Box<str>,
@@ -495,12 +499,8 @@ pub(crate) struct Membership {
 }
 
 impl Membership {
-    pub(super) fn home(&self) -> u16 {
-        self.home
-    }
-
-    pub(super) fn filter(&self) -> &str {
-        &self.filter
+    pub(super) fn label(&self) -> u64 {
+        self.label
     }
 
     pub(super) fn into_names(self) -> (Box<str>, Box<str>) {
