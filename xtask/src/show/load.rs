@@ -21,42 +21,46 @@ struct Scenario {
 
 /// Ten publishers of 64 bytes each, unless said otherwise.
 const SCENARIOS: [Scenario; 9] = [
-    scenario("pair, QoS 0", "--shape pair --pubs 10 --qos 0", None),
+    scenario("pair, QoS 0", "--shape pair --pubs 10 --qos 0", Some(80.0)),
     scenario(
         "pair, QoS 1",
         "--shape pair --pubs 10 --qos 1 --window 100",
-        None,
+        Some(40.0),
     ),
     scenario(
         "pair, QoS 2",
         "--shape pair --pubs 10 --qos 2 --window 100",
-        None,
+        Some(40.0),
     ),
     scenario(
         "fan-out 1 to 100",
         "--shape fanout --subs 100 --qos 0",
-        None,
+        Some(50.0),
     ),
-    scenario("fan-in 20 to 1", "--shape fanin --pubs 20 --qos 0", None),
+    scenario(
+        "fan-in 20 to 1",
+        "--shape fanin --pubs 20 --qos 0",
+        Some(80.0),
+    ),
     scenario(
         "$share 5 to 5, QoS 1",
         "--shape share --pubs 5 --subs 5 --qos 1",
-        None,
+        Some(30.0),
     ),
     scenario(
         "1,000 sparse pairs",
         "--shape pair --pubs 1000 --qos 0 --inflight 2000",
-        None,
+        Some(2.5),
     ),
     scenario(
         "one by one, QoS 0",
         "--shape pair --pubs 10 --qos 0 --batch 1 --pause-us 0",
-        None,
+        Some(6.0),
     ),
     scenario(
         "one by one, QoS 1",
         "--shape pair --pubs 10 --qos 1 --window 1 --batch 1 --pause-us 0",
-        None,
+        Some(1.4),
     ),
 ];
 

@@ -305,9 +305,20 @@ impl Worker {
                 self.log.trim(self.post.floor() + 1);
             }
             self.conns.shrink_pool();
+            self.give_room_back();
             self.keep_parked_alive();
             self.reporter.flush(self.now);
         }
+    }
+
+    /// Lists that a crowd made long.
+    fn give_room_back(&mut self) {
+        roomy(&mut self.ready);
+        roomy(&mut self.held);
+        roomy(&mut self.letters);
+        roomy(&mut self.conns.dirty);
+        roomy(&mut self.conns.closing);
+        self.engine.give_room_back();
     }
 
     fn begin_shutdown(&mut self, until: Instant) {
@@ -328,6 +339,13 @@ impl Worker {
     fn is_done(&self) -> bool {
         self.stopping
             .is_some_and(|until| self.conns.is_empty() || Instant::now() >= until)
+    }
+}
+
+/// Gives back what a list has not needed of late.
+fn roomy<T>(list: &mut Vec<T>) {
+    if list.capacity() > 64 && list.len() * 4 < list.capacity() {
+        list.shrink_to(list.len() * 2);
     }
 }
 

@@ -352,6 +352,18 @@ impl Shard {
         self.settings = settings;
     }
 
+    /// Lets go of room that a burst needed. To be called now and then.
+    pub fn give_room_back(&mut self) {
+        for letters in &mut self.outbox {
+            letters.shrink_to(64);
+        }
+        self.requests.shrink_to(64);
+        self.appends.shrink_to(64);
+        self.visible.shrink_to(64);
+        self.spare.truncate(1);
+        self.scratch.shrink_to(1024);
+    }
+
     /// The client id of a session.
     #[must_use]
     pub fn client_id(&self, session: SessionId) -> Option<&str> {
