@@ -222,8 +222,8 @@ section! {
         "The longest session expiry that a 5.0 client may ask for."
         "MQTT 5.0 客户端可要求的最长会话过期时间。";
     max_queue: Count<usize> = "1000" ["0", "10000000"] Reload
-        "QoS 1 and 2 messages that wait for one slow client."
-        "每个慢客户端的排队消息数上限（QoS 1 和 2）。";
+        "QoS 1 and 2 messages that wait for one slow client; 8192 more while slow_grace runs."
+        "每个慢客户端的排队消息数上限（QoS 1 和 2）；slow_grace 期间可再多 8192 条。";
     max_queue_bytes: Bytes<usize> = "16MB" ["0", "64GB"] Reload
         "Bytes that wait for one slow client."
         "每个慢客户端的排队字节数上限。";

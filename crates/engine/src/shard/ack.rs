@@ -7,7 +7,7 @@ use protocol::{
 
 use super::{Mail, Shard, Sink, Verdict, refuse};
 use crate::{
-    Counter, Drop, SessionRef,
+    Counter, Drop,
     plant::{self, Fault},
     session::{Held, State},
 };
@@ -24,11 +24,13 @@ impl Shard {
             Some([ack::PUBCOMP, SHORT, ..]) => State::PubComp,
             _ => return 0,
         };
+        let Some(mut out) = self.session_mut(slot).out.take() else {
+            return 0;
+        };
         let first = bytes[0];
-        let s = self.sessions.get_mut(slot).expect("the caller's session");
-        let Some(out) = &mut s.out else { return 0 };
         let mut count = 0;
-        let mut settled = None;
+        // Equal ones are told together: home, group, how many.
+        let mut settled: Option<(u16, u32, u32)> = None;
         for [kind, len, high, low] in packets {
             let Some(id) = PacketId::new(u16::from_be_bytes([*high, *low])) else {
                 break; // Refused by who reads it next.
@@ -37,26 +39,22 @@ impl Shard {
                 break;
             }
             count += 1;
-            match out.settle(id, expected) {
-                Some(Held::Shared { home, group, .. }) => match &mut settled {
-                    Some((at, of, n)) if *at == home && *of == group => *n += 1,
-                    other => {
-                        if let Some((home, group, n)) = other.replace((home, group, 1)) {
-                            let member = SessionRef {
-                                shard: self.id,
-                                generation: s.generation,
-                                slot,
-                            };
-                            let letter = Mail::Settled { group, member, n };
-                            self.outbox[usize::from(home)].push(letter);
-                        }
+            // An answer to nothing of ours is ignored.
+            let Some(Held::Shared { home, group, .. }) = out.settle(id, expected) else {
+                continue;
+            };
+            match &mut settled {
+                Some((h, g, n)) if *h == home && *g == group => *n += 1,
+                other => {
+                    if let Some((home, group, n)) = other.replace((home, group, 1)) {
+                        self.mail_settled(slot, home, group, n);
                     }
-                },
-                // An answer to nothing of ours is ignored.
-                Some(Held::Nothing | Held::Message { .. }) | None => {}
+                }
             }
         }
-        let again = s.out.as_ref().is_some_and(|o| o.has_again());
+        let again = out.has_again();
+        let s = self.session_mut(slot);
+        s.out = Some(out);
         let waits = again || s.has_queue() || s.rare.durable.is_some() || s.rare.scanning.is_some();
         if let Some((home, group, n)) = settled {
             self.mail_settled(slot, home, group, n);
