@@ -335,6 +335,40 @@ pub(crate) fn dedup_stores_once<F: Fixture>() {
     assert_eq!(bounds(&*log, 0).last, 5);
 }
 
+/// An identity is known until it is released, also when its record is no longer in the log; then
+/// it names another message. What is open is told, for who comes back after a restart.
+pub(crate) fn identities_are_open_until_released<F: Fixture>() {
+    let fixture = F::new(&Spec::default());
+    let (log, other) = (fixture.node().log, fixture.node().log);
+    let known = |id: &str, body| Record {
+        msg: text("t", body),
+        dedup: Some(id.as_bytes().into()),
+    };
+    let release = |ids: &[&str]| {
+        let ids = ids.iter().map(|id| id.as_bytes().into()).collect();
+        wait(|done| log.release(0, ids, done)).unwrap();
+    };
+    let open = || {
+        let open = wait(|done| other.identities(0, done)).unwrap();
+        let name = |id: &[u8]| String::from_utf8(id.to_vec()).unwrap();
+        open.iter()
+            .map(|(id, pos)| (name(id), pos.seq))
+            .collect::<BTreeMap<_, _>>()
+    };
+    let pairs = |pairs: &[(&str, u64)]| pairs.iter().map(|&(id, n)| (id.to_owned(), n)).collect();
+    assert_eq!(open(), BTreeMap::new());
+    append(&*log, 0, vec![known("c1:7", "a"), known("c2:7", "b")]);
+    assert_eq!(open(), pairs(&[("c1:7", 1), ("c2:7", 2)]));
+    wait(|done| log.trim(0, 99, done)).unwrap();
+    assert_eq!(append(&*other, 0, vec![known("c1:7", "again")])[0].seq, 1);
+    release(&["c1:7", "never"]);
+    assert_eq!(open(), pairs(&[("c2:7", 2)]));
+    assert_eq!(append(&*other, 0, vec![known("c1:7", "new")])[0].seq, 3);
+    release(&["c1:7", "c2:7"]);
+    assert_eq!(open(), BTreeMap::new());
+    assert_eq!(wait(|done| log.identities(1, done)).unwrap(), []);
+}
+
 /// Whatever way a message is kept, it comes back as it was.
 pub(crate) fn messages_come_back_whole<F: Fixture>() {
     let fixture = F::new(&Spec::default());
