@@ -19,6 +19,8 @@ pub(super) struct Book {
     pub(super) segment: Arc<Segment>,
     /// Up to where it is valid.
     pub(super) to: u64,
+    /// The file's length.
+    pub(super) len: u64,
     /// Whether the one before it is not there although it was not the first.
     pub(super) missing_before: bool,
 }
@@ -102,6 +104,7 @@ pub(super) fn read(
                         salt: header.identity.salt,
                     }),
                     to: len,
+                    len,
                     missing_before: false,
                 });
             }
@@ -135,6 +138,10 @@ fn look(
     number: u64,
     recovery: &mut Recovery,
 ) -> Result<Look, OpenError> {
+    // Making a segment writes more than that at once, and nothing else makes it shorter.
+    if io(path, file.len())? < DATA {
+        return Ok(Look::Torn);
+    }
     match io(path, Header::read(file))? {
         Ok((header, spare_damaged)) => {
             let ours = header.identity == env.identity
@@ -158,10 +165,13 @@ fn look(
         Err(Foreign::Version(found)) => Err(version(path.to_owned(), found)),
         Err(Foreign::Damaged) => {
             let mut begin = [0; DATA as usize];
-            let len = io(path, read_full(file, &mut begin, 0))?;
+            io(path, read_full(file, &mut begin, 0))?;
             // The header is the first to be written, and is inside one block.
-            let torn = len < begin.len() || begin.iter().all(|&byte| byte == 0);
-            Ok(if torn { Look::Torn } else { Look::Foreign })
+            Ok(if begin.iter().all(|&byte| byte == 0) {
+                Look::Torn
+            } else {
+                Look::Foreign
+            })
         }
     }
 }

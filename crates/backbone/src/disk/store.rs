@@ -20,9 +20,9 @@ use crate::{Backend, Message, NodeId, memory};
 
 /// An open store. Dropping it closes it.
 pub struct Store<M: Message> {
-    env: Arc<Env>,
-    log: Arc<log::Log<M>>,
-    kv: Arc<kv::Kv>,
+    pub(super) env: Arc<Env>,
+    pub(super) log: Arc<log::Log<M>>,
+    pub(super) kv: Arc<kv::Kv>,
     groups: Arc<Groups<M>>,
     bus: Arc<dyn crate::Bus<M>>,
     parts: Parts<M>,

@@ -164,11 +164,12 @@ fn read_whole<M: Message>(
     if whole.torn > 0 {
         recovery.torn(segment.path.clone(), whole.end, whole.torn);
     }
-    if whole.indexed {
+    // Something was behind the records: a footer that is damaged or was never finished.
+    if whole.indexed || footer.is_none() && book.len > book.to {
         recovery.damage.push(Damage {
             path: segment.path.clone(),
             offset: whole.end,
-            bytes: book.to - whole.end,
+            bytes: book.len - whole.end,
             what: Harm::Index,
         });
     }

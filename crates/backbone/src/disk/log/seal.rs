@@ -166,11 +166,12 @@ impl Sealed {
             }),
             Err(error) => env.alarm(&format!("{}: {error}", self.segment.path.display())),
         }
-        let footer = matches!(Footer::read(file, self.segment.salt), Ok(Some(_)));
+        // The length first: it tells of a footer only once that is complete.
         let len = self.disk_bytes() - self.end;
         let guess = usize::try_from(len).unwrap_or_default();
-        let unharmed =
-            len == 0 || footer && matches!(self.segment.read(self.end, guess), Ok(Some(_)));
+        let unharmed = len == 0
+            || matches!(Footer::read(file, self.segment.salt), Ok(Some(_)))
+                && matches!(self.segment.read(self.end, guess), Ok(Some(_)));
         if !unharmed {
             env.found(Damage {
                 path: self.segment.path.clone(),

@@ -2,13 +2,14 @@
 //! in order, once. And the tests are tested: planted faults are found.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use super::super::Durability;
 use super::super::files::sim::{Faults, Random, Sim};
 use super::super::journal::Planted;
 use super::super::lock;
 use super::ledger::{Shared, run};
-use super::{Options, open, options};
+use super::{Options, Store, Text, open, options};
 
 /// Runs, cuts the power, opens, checks, again and again.
 fn survives(seed: u64, options: &Options, killed: bool) -> Result<(), String> {
@@ -16,6 +17,17 @@ fn survives(seed: u64, options: &Options, killed: bool) -> Result<(), String> {
     let mut sim = Sim::new(seed);
     let ledger = Shared::default();
     for round in 0..4 {
+        // Also while it is being opened.
+        while !killed && random.one_in(3) {
+            sim.set(Faults {
+                power: Some(random.next() % 40),
+                ..Faults::default()
+            });
+            let opened = Store::<Text>::open_on(Arc::new(sim.clone()), options);
+            let after = sim.power_cut(random.next());
+            drop(opened);
+            sim = after;
+        }
         let store = open(&sim, options);
         let checked = lock(&ledger).check(&store);
         checked.map_err(|what| format!("seed {seed} round {round}: {what}"))?;

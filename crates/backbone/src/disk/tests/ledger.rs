@@ -15,6 +15,8 @@ pub(super) struct Ledger {
     messages: BTreeMap<Pos, String>,
     /// All ever attempted, in the order of their shard.
     attempts: [BTreeMap<String, u64>; 2],
+    /// Below these positions of each shard messages may be gone.
+    trimmed: [u64; 2],
     /// What each key was to become, in order, and how many of these were acknowledged in a row.
     keys: BTreeMap<String, (Vec<Option<String>>, usize)>,
     /// Identities: open if acknowledged, gone if released; neither while it is not known.
@@ -40,6 +42,7 @@ pub(super) fn run(store: &Store<Text>, ledger: &Shared, random: &mut Random, cou
         let ledger = Arc::clone(ledger);
         match random.below(10) {
             0..6 => append(&*backend.log, &ledger, random, answered),
+            6 if random.one_in(3) => trim(&*backend.log, &ledger, random, answered),
             6 => release(&*backend.log, &ledger, random, answered),
             _ => put(&*backend.kv, &ledger, random, answered),
         }
@@ -106,6 +109,25 @@ fn append(
         answered.send(result.is_ok()).unwrap();
     };
     log.append(shard, batch, Box::new(done));
+}
+
+fn trim(
+    log: &dyn crate::Log<Text>,
+    ledger: &Shared,
+    random: &mut Random,
+    answered: mpsc::Sender<bool>,
+) {
+    let mut books = lock(ledger);
+    let there: Vec<_> = books.messages.keys().copied().collect();
+    let Some(pos) = there.get(random.below(there.len().max(1))) else {
+        answered.send(true).unwrap();
+        return;
+    };
+    let trimmed = &mut books.trimmed[usize::from(pos.shard)];
+    *trimmed = pos.seq.max(*trimmed);
+    drop(books);
+    let done = move |result: Result<(), Error>| answered.send(result.is_ok()).unwrap();
+    log.trim(pos.shard, pos.seq, Box::new(done));
 }
 
 fn release(
@@ -202,7 +224,9 @@ impl Ledger {
             .filter(|(pos, _)| pos.shard == shard)
             .collect();
         for (pos, body) in promised {
-            if there.get(&pos.seq) != Some(body) {
+            let may_be_gone = pos.seq < self.trimmed[usize::from(shard)];
+            let found = there.get(&pos.seq);
+            if found != Some(body) && !(may_be_gone && found.is_none()) {
                 return Err(format!(
                     "{pos:?} {body:?} is lost: {:?}",
                     there.get(&pos.seq)
