@@ -79,6 +79,7 @@ pub(in crate::disk) struct Packed {
 /// Reading one after the other costs about as much as picking one out of this many.
 const WALK_ONE_IN: usize = 16;
 /// Records that one such step looks at.
+const WALK_MIN: usize = 64;
 const WALK_MAX: usize = 2_048;
 
 impl Wanted {
@@ -135,7 +136,9 @@ pub(in crate::disk) fn plan(
     let all: usize = lists.iter().map(|list| list.len()).sum();
     let range = places.len().saturating_sub(from as usize);
     if all > max.saturating_mul(4) && all > range / WALK_ONE_IN {
-        return walk(index, after, upto, WALK_MAX);
+        // About as many as hold what is asked for.
+        let need = max.saturating_mul(range) / all + max / 8;
+        return walk(index, after, upto, need.clamp(WALK_MIN, WALK_MAX));
     }
     let mut found: Vec<u32> = Vec::new();
     for list in &lists {
