@@ -63,7 +63,10 @@ fn main() {
     let dir = dir.map_or_else(std::env::temp_dir, PathBuf::from);
     let dir = dir.join(format!("ternmq-bench-{}", std::process::id()));
     fs::create_dir_all(&dir).unwrap();
-    println!("{BYTES} bytes a message, {TIME:?} each, in {}", dir.display());
+    println!(
+        "{BYTES} bytes a message, {TIME:?} each, in {}",
+        dir.display()
+    );
     for batch in [1, 64, 1024] {
         raw(&dir, batch);
     }
@@ -88,7 +91,9 @@ fn raw(dir: &Path, batch: usize) {
     }
     let rate = (times.len() * batch) as f64 / begun.elapsed().as_secs_f64();
     let (p50, p99) = percentiles(times);
-    println!("raw write + fdatasync, batch {batch:>4}: {rate:>9.0} msg/s, p50 {p50:?}, p99 {p99:?}");
+    println!(
+        "raw write + fdatasync, batch {batch:>4}: {rate:>9.0} msg/s, p50 {p50:?}, p99 {p99:?}"
+    );
 }
 
 fn percentiles(mut times: Vec<Duration>) -> (Duration, Duration) {
@@ -111,7 +116,10 @@ fn appends(dir: &Path, producers: usize, window: usize) {
             scope.spawn(move || produce(backend, n, window, begun + TIME))
         };
         let running: Vec<_> = (0..producers).map(producer).collect();
-        running.into_iter().flat_map(|p| p.join().unwrap()).collect()
+        running
+            .into_iter()
+            .flat_map(|p| p.join().unwrap())
+            .collect()
     });
     let rate = times.len() as f64 / begun.elapsed().as_secs_f64();
     let (p50, p99) = percentiles(times);
@@ -143,7 +151,9 @@ fn produce(
                 result.unwrap();
                 sender.send(begun.elapsed()).unwrap();
             };
-            backend.log.append(0, vec![record(producer)], Box::new(done));
+            backend
+                .log
+                .append(0, vec![record(producer)], Box::new(done));
             under_way += 1;
         }
         if under_way == 0 {
@@ -175,7 +185,10 @@ fn keys(dir: &Path, writers: usize) {
             })
         };
         let running: Vec<_> = (0..writers).map(writer).collect();
-        running.into_iter().flat_map(|w| w.join().unwrap()).collect()
+        running
+            .into_iter()
+            .flat_map(|w| w.join().unwrap())
+            .collect()
     });
     let rate = times.len() as f64 / begun.elapsed().as_secs_f64();
     let (p50, p99) = percentiles(times);
@@ -218,7 +231,10 @@ fn reads(dir: &Path) {
     while seen < MESSAGES {
         seen += receiver.recv().unwrap();
     }
-    println!("tail from the beginning: {:.0} msg/s", seen as f64 / begun.elapsed().as_secs_f64());
+    println!(
+        "tail from the beginning: {:.0} msg/s",
+        seen as f64 / begun.elapsed().as_secs_f64()
+    );
     drop((tail, log));
     store.close();
     let begun = Instant::now();

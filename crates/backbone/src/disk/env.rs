@@ -75,23 +75,16 @@ impl Env {
     }
 
     pub(super) fn journal(&self, dir: PathBuf, room: Room, counters: &Arc<Counters>) -> Journal {
-        Journal {
-            files: Arc::clone(&self.files),
-            dir,
-            room,
-            identity: self.identity,
-            epoch: self.epoch,
-            level: self.options.durability,
-            segment_bytes: self.options.segment_bytes,
-            counters: Arc::clone(counters),
-            next: 1,
-            before: 0,
-            before_len: 0,
-            active: None,
-            retired: Vec::new(),
-            #[cfg(test)]
-            planted: self.options.planted,
+        let files = Arc::clone(&self.files);
+        let level = self.options.durability;
+        let mut journal = Journal::new(files, dir, room, self.identity, self.epoch, level);
+        journal.segment_bytes = self.options.segment_bytes;
+        journal.counters = Arc::clone(counters);
+        #[cfg(test)]
+        {
+            journal.planted = self.options.planted;
         }
+        journal
     }
 
     /// How this process leaves the store if it is cut off.

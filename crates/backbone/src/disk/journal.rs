@@ -71,7 +71,38 @@ pub(super) enum Failure {
 /// Writes the records with which each segment begins.
 pub(super) type Begin<'a> = &'a dyn Fn(Stamp, &mut Vec<u8>);
 
+/// Bytes of a segment, unless somebody says otherwise.
+pub(super) const SEGMENT_BYTES: u64 = 64 << 20;
+
 impl Journal {
+    /// A journal that begins in an empty directory.
+    pub(super) fn new(
+        files: Arc<dyn Files>,
+        dir: PathBuf,
+        room: Room,
+        identity: Identity,
+        epoch: u32,
+        level: Durability,
+    ) -> Self {
+        Self {
+            files,
+            dir,
+            room,
+            identity,
+            epoch,
+            level,
+            segment_bytes: SEGMENT_BYTES,
+            counters: Arc::default(),
+            next: 1,
+            before: 0,
+            before_len: 0,
+            active: None,
+            retired: Vec::new(),
+            #[cfg(test)]
+            planted: Planted::Nothing,
+        }
+    }
+
     pub(super) fn stamp(&self) -> Stamp {
         Stamp {
             salt: self.identity.salt,

@@ -21,6 +21,7 @@ mod store;
 mod tap;
 #[cfg(test)]
 mod tests;
+pub mod tools;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -99,7 +100,7 @@ impl Options {
             log_age_max: None,
             kv_bytes_max: 4 << 30,
             kv_waste_bytes: 16 << 20,
-            segment_bytes: 64 << 20,
+            segment_bytes: journal::SEGMENT_BYTES,
             readers: 2,
             lease: Duration::from_secs(30),
             lease_max: 1_000,

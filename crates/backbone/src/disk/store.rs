@@ -265,8 +265,16 @@ fn spawn<T: Send + 'static>(
     thread::Builder::new().name(name.to_owned()).spawn(run)
 }
 
+pub(super) fn random_identity() -> Identity {
+    let random = || RandomState::new().build_hasher().finish();
+    Identity {
+        store: random(),
+        salt: u32::try_from(random() >> 32).expect("32 bits are left"),
+    }
+}
+
 /// Takes the lock of a directory, and says there who has it.
-fn take_lock(files: &dyn Files, dir: &Path) -> Result<Box<dyn Send + Sync>, OpenError> {
+pub(super) fn take_lock(files: &dyn Files, dir: &Path) -> Result<Box<dyn Send + Sync>, OpenError> {
     let path = dir.join("LOCK");
     // The owner's number stands in a file of its own: where locks are mandatory nobody could read
     // the locked one.
@@ -329,12 +337,7 @@ fn read_manifest(
                 recovery.damage.push(harm(Harm::Manifest));
                 return Ok(made);
             }
-            let random = || RandomState::new().build_hasher().finish();
-            let identity = Identity {
-                store: random(),
-                salt: u32::try_from(random() >> 32).expect("32 bits are left"),
-            };
-            let mut new = Manifest::new(identity, shards, 0);
+            let mut new = Manifest::new(random_identity(), shards, 0);
             new.left = Left::Closed;
             Ok(new)
         }

@@ -86,17 +86,38 @@ impl Kv {
         (state.disk_bytes(), state.files.len() as u64, keys.sum())
     }
 
+    /// The names of the buckets.
+    pub(super) fn buckets(&self) -> Vec<Arc<str>> {
+        lock(&self.keys.state).buckets.keys().cloned().collect()
+    }
+
     /// All keys of a bucket with their values, on the caller's thread.
-    pub(super) fn all_now(&self, bucket: &str) -> Vec<(Blob, Value)> {
+    pub(super) fn each_now(
+        &self,
+        bucket: &str,
+        mut each: impl FnMut(&Blob, Value) -> io::Result<()>,
+    ) -> io::Result<()> {
         let state = lock(&self.keys.state);
         let keys = state.under(bucket, &[]);
         let files = state.files.clone();
         drop(state);
-        let read = |(key, slot): (Blob, Slot)| {
-            let value = read(&self.env, &files, slot)?;
-            Some((key, value))
-        };
-        keys.into_iter().filter_map(read).collect()
+        for (key, slot) in keys {
+            if let Some(value) = read(&self.env, &files, slot) {
+                each(&key, value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The same as a list.
+    pub(super) fn all_now(&self, bucket: &str) -> Vec<(Blob, Value)> {
+        let mut all = Vec::new();
+        let listed = self.each_now(bucket, |key, value| {
+            all.push((Arc::clone(key), value));
+            Ok(())
+        });
+        listed.expect("the closure does not fail");
+        all
     }
 
     /// Reads everything again.
@@ -199,7 +220,7 @@ fn read(env: &Env, files: &BTreeMap<u64, (Arc<Segment>, u64)>, slot: Slot) -> Op
 }
 
 /// Appends a record's body: bucket, key, value.
-fn encode(bucket: &str, key: &[u8], value: &[u8], out: &mut Vec<u8>) {
+pub(super) fn encode(bucket: &str, key: &[u8], value: &[u8], out: &mut Vec<u8>) {
     out.push(u8::try_from(bucket.len()).expect("buckets have short names"));
     out.extend(bucket.as_bytes());
     let len = u32::try_from(key.len()).expect("a key is a client id or a topic");
@@ -208,7 +229,7 @@ fn encode(bucket: &str, key: &[u8], value: &[u8], out: &mut Vec<u8>) {
     out.extend(value);
 }
 
-fn decode(body: &[u8]) -> Option<(&str, &[u8], &[u8])> {
+pub(super) fn decode(body: &[u8]) -> Option<(&str, &[u8], &[u8])> {
     let (&len, rest) = body.split_first()?;
     let (bucket, rest) = rest.split_at_checked(usize::from(len))?;
     let (len, rest) = rest.split_first_chunk()?;

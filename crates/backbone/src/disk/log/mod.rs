@@ -8,20 +8,23 @@ mod seal;
 mod writer;
 
 use std::collections::{HashMap, VecDeque};
+use std::io;
 use std::sync::{Arc, Mutex};
 
 use super::env::Env;
+use super::frame::{Kind, scan};
 use super::lock;
 use super::queue::Queue;
-use super::segment::Segment;
+use super::segment::{DATA, Segment};
 use super::stats::{Counters, Writes};
 use super::tap::Tap;
 use crate::{Bounds, Dedup, Done, Entry, Error, Guard, Message, Pos, Record, Replay, TailSink};
 pub(super) use index::Packed;
 use index::{Growing, Wanted};
 pub(super) use open::open;
-pub(super) use seal::{Sealed, report};
-pub(super) use writer::Command;
+pub(super) use read::take_text;
+pub(super) use seal::{Footer, Sealed, report};
+pub(super) use writer::{Command, text};
 
 pub(super) struct Log<M: Message> {
     env: Arc<Env>,
@@ -109,6 +112,41 @@ impl<M: Message> Log<M> {
         read::fetch(&self.env, self.shard(shard), positions)
     }
 
+    /// The number of shards.
+    pub(super) fn counted(&self) -> u16 {
+        u16::try_from(self.shards.len()).expect("made from a u16")
+    }
+
+    /// The identities that are open in a shard.
+    pub(super) fn open_now(&self, shard: u16) -> Vec<(Dedup, Pos)> {
+        let state = lock(&self.shard(shard).state);
+        let open = state.open.iter();
+        open.map(|(dedup, &pos)| (Arc::clone(dedup), pos)).collect()
+    }
+
+    /// Every message of a shard as it stands in its record, by position.
+    pub(super) fn each_raw(
+        &self,
+        shard: u16,
+        mut each: impl FnMut(u64, &[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let state = lock(&self.shard(shard).state);
+        let mut parts: Vec<_> = state.sealed.iter().map(|sealed| sealed.part()).collect();
+        let active = state.active.as_ref();
+        parts.extend(active.map(|active| (Arc::clone(&active.segment), active.end)));
+        drop(state);
+        for (segment, end) in parts {
+            let mut result = Ok(());
+            scan(&*segment.file, segment.salt, DATA, end, |_, head, body| {
+                if head.kind == Kind::Message && result.is_ok() {
+                    result = each(head.pos, body);
+                }
+            })?;
+            result?;
+        }
+        Ok(())
+    }
+
     /// What each shard's writer counted.
     pub(super) fn writes(&self) -> Vec<Writes> {
         let read = |shard: &Arc<Shard<M>>| shard.counters.read();
@@ -158,7 +196,7 @@ impl<M: Message> State<M> {
 
 impl<M: Message> crate::Log<M> for Log<M> {
     fn shards(&self) -> u16 {
-        u16::try_from(self.shards.len()).expect("made from a u16")
+        self.counted()
     }
 
     fn append(&self, shard: u16, batch: Vec<Record<M>>, done: Done<Vec<Pos>>) {
@@ -176,11 +214,7 @@ impl<M: Message> crate::Log<M> for Log<M> {
     }
 
     fn identities(&self, shard: u16, done: Done<Vec<(Dedup, Pos)>>) {
-        let state = lock(&self.shard(shard).state);
-        let open = state.open.iter();
-        let open = open.map(|(dedup, &pos)| (Arc::clone(dedup), pos)).collect();
-        drop(state);
-        done(Ok(open));
+        done(Ok(self.open_now(shard)));
     }
 
     fn tail(&self, shard: u16, after: u64, sink: TailSink<M>) -> Guard {

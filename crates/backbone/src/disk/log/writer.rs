@@ -335,7 +335,7 @@ fn encode<M: Message>(record: &Record<M>, out: &mut Vec<u8>) {
     record.msg.encode(out);
 }
 
-fn text(bytes: &[u8], out: &mut Vec<u8>) {
+pub(in crate::disk) fn text(bytes: &[u8], out: &mut Vec<u8>) {
     let len = u16::try_from(bytes.len()).expect("an identity is a client id and a number");
     out.extend(len.to_le_bytes());
     out.extend(bytes);

@@ -18,14 +18,14 @@ fn record(n: usize) -> Record<Text> {
     }
 }
 
-fn append(store: &Store<Text>, shard: u16, numbers: impl IntoIterator<Item = usize>) {
+pub(super) fn append(store: &Store<Text>, shard: u16, numbers: impl IntoIterator<Item = usize>) {
     let log = store.backend().log;
     for n in numbers {
         wait(|done| log.append(shard, vec![record(n)], done)).unwrap();
     }
 }
 
-fn put(store: &Store<Text>, key: usize, value: usize) {
+pub(super) fn put(store: &Store<Text>, key: usize, value: usize) {
     let kv = store.backend().kv;
     let blob = |text: String| Blob::from(text.into_bytes());
     let value = format!("{value} {}", "w".repeat(value % 60));
@@ -33,7 +33,7 @@ fn put(store: &Store<Text>, key: usize, value: usize) {
     wait(|done| kv.put("b", batch, done)).unwrap();
 }
 
-fn keys(store: &Store<Text>) -> BTreeMap<String, String> {
+pub(super) fn keys(store: &Store<Text>) -> BTreeMap<String, String> {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let all = store.kv.all_now("b").into_iter();
     all.map(|(key, value)| (text(&key), text(&value.bytes)))
@@ -41,7 +41,7 @@ fn keys(store: &Store<Text>) -> BTreeMap<String, String> {
 }
 
 /// A disk with sealed segments, an unfinished one, a checkpoint and a journal of keys.
-fn image() -> Sim {
+pub(super) fn image() -> Sim {
     let sim = Sim::new(7);
     let store = open(&sim, &options());
     append(&store, 0, 0..200);
