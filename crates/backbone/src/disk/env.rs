@@ -66,6 +66,11 @@ impl Env {
         (self.options.trouble)(&Trouble::Failure(what.to_owned()));
     }
 
+    /// Reports that a writer cannot go on.
+    pub(super) fn fatal(&self, what: &str) {
+        (self.options.trouble)(&Trouble::Fatal(what.to_owned()));
+    }
+
     /// What recovery found is known already.
     pub(super) fn know(&self, recovery: &Recovery) {
         let mut found = lock(&self.found);

@@ -54,6 +54,9 @@ pub enum Trouble {
     Damage(Damage),
     /// Something could not be done.
     Failure(String),
+    /// A writer cannot go on: what is appended to it fails or, if it panicked, is never answered.
+    /// The process is to end; the next start looks for itself.
+    Fatal(String),
 }
 
 /// How a store is kept.

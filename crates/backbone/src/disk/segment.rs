@@ -13,7 +13,9 @@ pub(super) const VERSION: u16 = 1;
 pub(super) const VERSION_MIN: u16 = 1;
 
 /// Where records begin.
-pub(super) const DATA: u64 = 2 * COPY as u64;
+pub(super) const DATA: u64 = BOTH as u64;
+/// Bytes of both copies of the header.
+pub(super) const BOTH: usize = 2 * COPY;
 
 const COPY: usize = 64;
 const MAGIC: [u8; 8] = *b"TERNSEG\0";
@@ -97,7 +99,7 @@ pub(super) fn numbers(files: &dyn Files, dir: &Path, end: &str) -> io::Result<Ve
 }
 
 impl Header {
-    pub(super) fn encode(&self) -> [u8; DATA as usize] {
+    pub(super) fn encode(&self) -> [u8; BOTH] {
         let (room, shard) = match self.room {
             Room::Log(shard) => (1, shard),
             Room::Keys => (2, 0),
@@ -122,7 +124,7 @@ impl Header {
         one.extend(self.epoch.to_le_bytes());
         one.extend(self.made_secs.to_le_bytes());
         one.extend(crc32c::crc32c(&one).to_le_bytes());
-        let mut both = [0; DATA as usize];
+        let mut both = [0; BOTH];
         both[..COPY].copy_from_slice(&one);
         both[COPY..].copy_from_slice(&one);
         both
@@ -170,7 +172,7 @@ impl Header {
 
     /// Reads a header, and whether one of its copies is damaged.
     pub(super) fn read(file: &dyn File) -> io::Result<Result<(Self, bool), Foreign>> {
-        let mut both = [0; DATA as usize];
+        let mut both = [0; BOTH];
         let len = read_full(file, &mut both, 0)?;
         let (one, other) = both[..len].split_at(COPY.min(len));
         Ok(match (Self::decode(one), Self::decode(other)) {

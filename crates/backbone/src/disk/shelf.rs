@@ -11,7 +11,8 @@ use super::frame::HEADER;
 use super::manifest::Left;
 use super::report::{Damage, Harm, OpenError, Progress, Recovery};
 use super::segment::{
-    DATA, Foreign, Header, Room, Segment, VERSION, VERSION_MIN, checkpoint_name, name, numbers,
+    BOTH, DATA, Foreign, Header, Room, Segment, VERSION, VERSION_MIN, checkpoint_name, name,
+    numbers,
 };
 
 /// One segment.
@@ -118,11 +119,10 @@ pub(super) fn read(
             }
         }
     }
-    for n in 1..books.list.len() {
-        let before = books.list[n - 1].segment.number;
-        if headers[n].before == before {
-            let to = &mut books.list[n - 1].to;
-            *to = headers[n].before_len.clamp(DATA.min(*to), *to);
+    for (n, header) in headers.iter().enumerate().skip(1) {
+        let before = &mut books.list[n - 1];
+        if header.before == before.segment.number {
+            before.to = header.before_len.clamp(DATA, before.to);
         } else {
             books.list[n].missing_before = true;
         }
@@ -164,7 +164,7 @@ fn look(
         }
         Err(Foreign::Version(found)) => Err(version(path.to_owned(), found)),
         Err(Foreign::Damaged) => {
-            let mut begin = [0; DATA as usize];
+            let mut begin = [0; BOTH];
             io(path, read_full(file, &mut begin, 0))?;
             // The header is the first to be written, and is inside one block.
             Ok(if begin.iter().all(|&byte| byte == 0) {

@@ -3,6 +3,7 @@
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -108,12 +109,15 @@ impl<M: Message> Store<M> {
             found: std::sync::Mutex::default(),
         });
         let (keys, keys_writer) = kv::open(&env, &old, &mut recovery)?;
-        let mut writers = vec![shelf::io(dir, spawn("store-keys", || keys_writer.run()))?];
+        let mut writers = vec![shelf::io(
+            dir,
+            spawn(&env, "store-keys", || keys_writer.run()),
+        )?];
         let mut shards = Vec::new();
         for number in 0..old.shards {
             let (shard, writer) = log::open(&env, number, &old, &mut recovery)?;
             shards.push(shard);
-            writers.push(shelf::io(dir, spawn("store-log", || writer.run()))?);
+            writers.push(shelf::io(dir, spawn(&env, "store-log", || writer.run()))?);
         }
         env.know(&recovery);
         let kv = Arc::new(kv::Kv::new(Arc::clone(&env), Arc::clone(&keys)));
@@ -258,11 +262,20 @@ impl<M: Message> Drop for Store<M> {
     }
 }
 
+/// Starts a writer; a panic in it is told, for nobody would answer any more.
 fn spawn<T: Send + 'static>(
+    env: &Arc<Env>,
     name: &str,
     run: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<JoinHandle<T>> {
-    thread::Builder::new().name(name.to_owned()).spawn(run)
+    let env = Arc::clone(env);
+    thread::Builder::new().name(name.to_owned()).spawn(move || {
+        catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+            let name = thread::current().name().unwrap_or_default().to_owned();
+            env.fatal(&format!("{name} panicked"));
+            resume_unwind(panic)
+        })
+    })
 }
 
 pub(super) fn random_identity() -> Identity {

@@ -150,6 +150,7 @@ fn fill(env: &Env, keys: &Keys, upto: u64, last: u64, out: &mut Output) -> io::R
                         bytes: u64::from(from.len),
                         what: Harm::Record(Some(from.rev)),
                     });
+                    keys.forget(&bucket, &key, from);
                     continue;
                 };
                 let to = Slot {

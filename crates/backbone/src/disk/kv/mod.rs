@@ -126,6 +126,16 @@ impl Kv {
     }
 }
 
+impl Keys {
+    /// Takes a key whose value is damaged for absent, so that it can be written again.
+    fn forget(&self, bucket: &Arc<str>, key: &Blob, damaged: Slot) {
+        let mut state = lock(&self.state);
+        if state.slot(bucket, key) == Some(damaged) {
+            state.set(bucket, key, None);
+        }
+    }
+}
+
 impl State {
     fn slot(&self, bucket: &str, key: &[u8]) -> Option<Slot> {
         self.buckets.get(bucket)?.keys.get(key).copied()
@@ -180,8 +190,12 @@ fn get(env: &Env, keys: &Keys, bucket: &str, key: &[u8]) -> Result<Option<Value>
     let Some((slot, segment)) = found else {
         return Ok(None);
     };
-    read_value(env, &segment, slot)
-        .map_err(|error| Error::Unavailable(format!("a key cannot be read: {error}").into()))
+    let value = read_value(env, &segment, slot)
+        .map_err(|error| Error::Unavailable(format!("a key cannot be read: {error}").into()))?;
+    if value.is_none() {
+        keys.forget(&bucket.into(), &key.into(), slot);
+    }
+    Ok(value)
 }
 
 /// Reads a value; `None`, and a report, if it is damaged.

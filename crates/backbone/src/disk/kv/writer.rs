@@ -49,11 +49,14 @@ pub(in crate::disk) struct Batch {
     bytes: Vec<u8>,
     writes: Vec<Written>,
     /// What this batch makes of keys: revision and bytes; `None` if deleted.
-    overlay: HashMap<(Arc<str>, Blob), Option<(u64, u64)>>,
+    overlay: HashMap<(Arc<str>, Blob), Current>,
     /// Bytes that keys and values grow by.
     growth: i64,
     answers: Vec<Answer>,
 }
+
+/// What a key is: revision and bytes, or absent.
+type Current = Option<(u64, u64)>;
 
 struct Written {
     bucket: Arc<str>,
@@ -108,16 +111,13 @@ impl Writer {
         self.journal.sync_rest();
         self.journal.retire();
         let state = lock(&keys.state);
-        let newest = state
-            .files
-            .keys()
-            .filter(|&&file| file % 2 == 0)
-            .next_back();
+        let mut files = state.files.keys();
+        let newest = files.rfind(|&&file| file % 2 == 0);
         (self.next - 1, newest.map_or(0, |file| file / 2))
     }
 
     /// The revision and bytes of a key, with what was decided but not yet written.
-    fn current(&self, bucket: &Arc<str>, key: &Blob) -> Option<(u64, u64)> {
+    fn current(&self, bucket: &Arc<str>, key: &Blob) -> Current {
         let overlay = &self.batch.overlay;
         if !overlay.is_empty()
             && let Some(&known) = overlay.get(&(Arc::clone(bucket), Arc::clone(key)))
@@ -231,7 +231,7 @@ impl Writer {
             Ok(placed) => placed,
             Err(Failure::Full(why)) => return Err(Error::Full(why)),
             Err(Failure::Fatal(why)) => {
-                self.env.alarm(&why);
+                self.env.fatal(&why);
                 self.failed = Some(Arc::clone(&why));
                 return Err(Error::Fatal(why));
             }

@@ -48,7 +48,7 @@ pub(in crate::disk) fn open<M: Message>(
     let highest = books.highest;
     let mut sealed: VecDeque<Arc<Sealed>> = VecDeque::new();
     let mut identities = Identities::new();
-    let (mut torn, mut unsure) = (0, books.lost);
+    let (mut torn, unsure) = (0, books.lost);
     let count = books.list.len();
     let mut last = 0;
     for (n, book) in books.list.into_iter().enumerate() {
@@ -64,33 +64,15 @@ pub(in crate::disk) fn open<M: Message>(
                 },
             });
         }
-        let footer = shelf::io(
-            &book.segment.path,
-            Footer::read(&*book.segment.file, book.segment.salt),
-        )?;
-        let one = match footer {
-            Some(footer) if !newest => {
-                recovery.bytes += footer.len;
-                Sealed::with_footer(Arc::clone(&book.segment), &footer)
+        let (one, whole) = take_in::<M>(&book, number, newest, recovery)?;
+        if let Some(whole) = whole {
+            torn += whole.torn;
+            if newest {
+                identities = whole
+                    .identities
+                    .map_or_else(|| from_before::<M>(&sealed, number, &book, whole.end), Ok)?;
             }
-            footer => {
-                let whole = read_whole::<M>(&book, number, footer.as_ref(), newest, recovery)?;
-                torn += whole.torn;
-                if newest {
-                    let known = whole.identities;
-                    unsure |= known.is_none();
-                    identities = known
-                        .map_or_else(|| from_before::<M>(&sealed, number, &book, whole.end), Ok)?;
-                }
-                match footer {
-                    Some(footer) => Sealed::with_footer(Arc::clone(&book.segment), &footer),
-                    None => {
-                        let index = whole.index.pack();
-                        Sealed::new(Arc::clone(&book.segment), whole.end, index)
-                    }
-                }
-            }
-        };
+        }
         last = last.max(one.sums.last);
         recovery.messages += one.sums.messages;
         sealed.push_back(Arc::new(one));
@@ -132,6 +114,28 @@ pub(in crate::disk) fn open<M: Message>(
         batch: Batch::default(),
     };
     Ok((shard, writer))
+}
+
+/// Reads what has to be read of a segment: the footer, or everything.
+fn take_in<M: Message>(
+    book: &Book,
+    shard: u16,
+    newest: bool,
+    recovery: &mut Recovery,
+) -> Result<(Sealed, Option<Whole>), OpenError> {
+    let segment = &book.segment;
+    let footer = Footer::read(&*segment.file, segment.salt);
+    let footer = shelf::io(&segment.path, footer)?;
+    if let Some(footer) = footer.as_ref().filter(|_| !newest) {
+        recovery.bytes += footer.len;
+        return Ok((Sealed::with_footer(Arc::clone(segment), footer), None));
+    }
+    let whole = read_whole::<M>(book, shard, footer.as_ref(), newest, recovery)?;
+    let sealed = match footer {
+        Some(footer) => Sealed::with_footer(Arc::clone(segment), &footer),
+        None => Sealed::new(Arc::clone(segment), whole.end, whole.index.pack()),
+    };
+    Ok((sealed, Some(whole)))
 }
 
 /// Reads all records of a segment.

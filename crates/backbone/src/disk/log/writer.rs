@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use super::super::cut::Cut;
 use super::super::env::Env;
@@ -16,6 +17,9 @@ use crate::{Dedup, Done, Entry, Error, Message, Pos, Record};
 
 /// From so many bytes on a batch is written although more has queued.
 const BATCH_BYTES: usize = 1 << 20;
+
+/// How often old segments are looked for while nothing is written.
+const AGE_LOOK: Duration = Duration::from_secs(60);
 
 pub(in crate::disk) enum Command<M: Message> {
     Append {
@@ -74,7 +78,8 @@ impl<M: Message> Writer<M> {
     /// last position, and the newest segment.
     pub(in crate::disk) fn run(mut self) -> (u64, u64) {
         let shard = Arc::clone(&self.shard);
-        while let Some(commands) = shard.queue.take(self.journal.sync_due()) {
+        let look = self.env.options.log_age_max.map(|_| AGE_LOOK);
+        while let Some(commands) = shard.queue.take(self.journal.sync_due().or(look)) {
             for command in commands {
                 match command {
                     Command::Append { batch, done } => self.append(batch, done),
@@ -202,7 +207,7 @@ impl<M: Message> Writer<M> {
             Ok(placed) => placed,
             Err(Failure::Full(why)) => return Err(Error::Full(why)),
             Err(Failure::Fatal(why)) => {
-                self.env.alarm(&why);
+                self.env.fatal(&why);
                 self.failed = Some(Arc::clone(&why));
                 return Err(Error::Fatal(why));
             }

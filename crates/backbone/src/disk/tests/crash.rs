@@ -33,7 +33,7 @@ fn survives(seed: u64, options: &Options, killed: bool) -> Result<(), String> {
         checked.map_err(|what| format!("seed {seed} round {round}: {what}"))?;
         sim.set(Faults {
             power: Some(random.next() % 400),
-            short: seed % 2 == 0,
+            short: seed.is_multiple_of(2),
             ..Faults::default()
         });
         run(&store, &ledger, &mut random, 60);

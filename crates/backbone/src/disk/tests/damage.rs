@@ -14,7 +14,9 @@ fn record(n: usize) -> Record<Text> {
     let body = format!("{n} {}", "z".repeat(n % 90));
     Record {
         msg: Arc::new(Text(format!("t/{}", n % 7), body)),
-        dedup: (n % 3 == 0).then(|| format!("id {n}").into_bytes().into()),
+        dedup: n
+            .is_multiple_of(3)
+            .then(|| format!("id {n}").into_bytes().into()),
     }
 }
 
@@ -58,8 +60,8 @@ pub(super) fn image() -> Sim {
 
 fn newest(sim: &Sim, dir: &str) -> (PathBuf, Vec<u8>) {
     let inside = |path: &Path| path.parent() == Some(&super::path(dir));
-    let files = sim.files().into_iter();
-    files.filter(|(path, _)| inside(path)).next_back().unwrap()
+    let mut files = sim.files().into_iter();
+    files.rfind(|(path, _)| inside(path)).unwrap()
 }
 
 /// The last record cut off at each byte, then followed by zeros, then by garbage: the others are

@@ -5,6 +5,7 @@ mod crash;
 mod damage;
 mod ledger;
 mod refuse;
+mod restart;
 mod tools;
 mod trouble;
 
