@@ -73,8 +73,11 @@ fn main() {
     for (producers, window) in [(1, 1), (64, 1), (64, 100)] {
         appends(&dir, producers, window);
     }
+    batches(&dir);
     keys(&dir, 64);
     reads(&dir);
+    sessions(&dir);
+    many_keys(&dir);
     fs::remove_dir_all(dir).unwrap();
 }
 
@@ -164,6 +167,39 @@ fn produce(
     }
 }
 
+/// As shards of the broker do: one call a pass with all of it, several under way.
+fn batches(dir: &Path) {
+    const BATCH: usize = 256;
+    let store = open(dir, "batches");
+    let log = store.backend().log;
+    let batch: Vec<_> = (0..BATCH).map(record).collect();
+    let (sender, receiver) = mpsc::channel();
+    let begun = Instant::now();
+    let (mut under_way, mut count) = (0, 0);
+    while under_way > 0 || begun.elapsed() < TIME {
+        while under_way < 32 && begun.elapsed() < TIME {
+            let sender = sender.clone();
+            let done = move |result: Result<_, _>| {
+                let _: Vec<backbone::Pos> = result.unwrap();
+                sender.send(()).unwrap();
+            };
+            log.append(0, batch.clone(), Box::new(done));
+            under_way += 1;
+        }
+        receiver.recv().unwrap();
+        under_way -= 1;
+        count += BATCH;
+    }
+    let writes = store.status().log_writes[0];
+    println!(
+        "append, calls of {BATCH}, 32 under way: {:>9.0} msg/s; batch {:.1}, sync p50 {:?}, p99 {:?}",
+        count as f64 / begun.elapsed().as_secs_f64(),
+        writes.records as f64 / writes.commits as f64,
+        writes.sync_p50,
+        writes.sync_p99,
+    );
+}
+
 /// Keys written one by one by several writers that wait.
 fn keys(dir: &Path, writers: usize) {
     let store = open(dir, "keys");
@@ -240,4 +276,119 @@ fn reads(dir: &Path) {
     let begun = Instant::now();
     let store = open(dir, "reads");
     println!("opened in {:?}: {}", begun.elapsed(), store.recovery());
+}
+
+/// 19,000 sessions that were away come back after a restart, each for 10 messages of its own among
+/// 1,000,000 for others.
+fn sessions(dir: &Path) {
+    const SESSIONS: usize = 19_000;
+    const OTHERS: usize = 1_000_000;
+    let store = open(dir, "sessions");
+    let log = store.backend().log;
+    let own = |n: usize| {
+        Record::new(Arc::new(Bytes {
+            topic: format!("own/{}", n % SESSIONS),
+            body: vec![b'x'; BYTES],
+        }))
+    };
+    let every = OTHERS / (SESSIONS * 10);
+    let mut batch = Vec::new();
+    for n in 0..SESSIONS * 10 {
+        batch.push(own(n));
+        batch.extend((0..every).map(|k| record(k + n % 20_000)));
+        if batch.len() >= 1_000 {
+            wait(|done| log.append(0, std::mem::take(&mut batch), done)).unwrap();
+        }
+    }
+    wait(|done| log.append(0, batch, done)).unwrap();
+    drop(log);
+    store.close();
+    let begun = Instant::now();
+    let store = open(dir, "sessions");
+    let opened = begun.elapsed();
+    let log = store.backend().log;
+    let last = wait(|done| log.bounds(0, done)).unwrap().last;
+    let (sender, receiver) = mpsc::channel();
+    let ask = |n: usize, after: u64| {
+        let sender = sender.clone();
+        let done = move |part: Result<Replay<Bytes>, backbone::Error>| {
+            sender.send((n, part.unwrap())).unwrap();
+        };
+        log.replay(
+            0,
+            vec![format!("own/{n}")],
+            after,
+            u64::MAX,
+            100,
+            Box::new(done),
+        );
+    };
+    (0..SESSIONS).for_each(|n| ask(n, 0));
+    let (mut found, mut caught_up) = (0, 0);
+    while caught_up < SESSIONS {
+        let (n, part) = receiver.recv().unwrap();
+        found += part.entries.len();
+        if part.upto < last {
+            ask(n, part.upto);
+        } else {
+            caught_up += 1;
+        }
+    }
+    println!(
+        "{SESSIONS} sessions of 10 among {last} messages: {found} found {:?} after the start, of \
+         which opening took {opened:?}",
+        begun.elapsed()
+    );
+}
+
+/// A million retained messages, as far as the store is concerned.
+fn many_keys(dir: &Path) {
+    const KEYS: usize = 1_000_000;
+    let memory = resident();
+    let store = open(dir, "many");
+    let kv = store.backend().kv;
+    let begun = Instant::now();
+    for n in (0..KEYS).step_by(1_000) {
+        let write = |n: usize| {
+            let key = format!("site/{}/device/{n}", n % 10);
+            (Blob::from(key.into_bytes()), Some(vec![7; BYTES].into()))
+        };
+        let batch = (n..n + 1_000).map(write).collect();
+        wait(|done| kv.put("retained", batch, done)).unwrap();
+    }
+    let rate = KEYS as f64 / begun.elapsed().as_secs_f64();
+    let status = store.status();
+    println!(
+        "{KEYS} keys of {BYTES} bytes: {rate:.0} puts/s, {:.0} bytes on disk and {:.0} in memory a key",
+        status.bytes as f64 / KEYS as f64,
+        resident().saturating_sub(memory) as f64 / KEYS as f64,
+    );
+    drop(kv);
+    store.close();
+    let begun = Instant::now();
+    let store = open(dir, "many");
+    let opened = begun.elapsed();
+    let (sender, receiver) = mpsc::channel();
+    let sink = move |batch: Arc<[backbone::Change]>| _ = sender.send(batch.len()).ok();
+    let watch = store.backend().kv.watch("retained", b"", Box::new(sink));
+    let mut seen = 0;
+    // The last one says that the snapshot is complete.
+    while seen < KEYS + 1 {
+        seen += receiver.recv().unwrap();
+    }
+    println!(
+        "opened in {opened:?}, all read {:?} after the start",
+        begun.elapsed()
+    );
+    drop(watch);
+}
+
+/// Bytes of memory that this process holds; 0 where it cannot be told.
+fn resident() -> usize {
+    let status = fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = status
+        .split(' ')
+        .nth(1)
+        .and_then(|pages| pages.parse::<usize>().ok());
+    pages.unwrap_or(0) * 4096
 }

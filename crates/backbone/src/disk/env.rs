@@ -30,6 +30,8 @@ pub(super) struct Env {
     pub(super) readers: Pool,
     /// One thread, so that what is tidied up is so in order.
     pub(super) janitor: Pool,
+    /// One thread for checkpoints, which take long.
+    pub(super) keeper: Pool,
     pub(super) indexes: Indexes,
     /// Held while files are removed, and by a backup, which needs them.
     pub(super) removing: Mutex<()>,

@@ -203,6 +203,10 @@ pub(super) fn quarantine(
 
 /// Makes a directory, and its name safe.
 pub(super) fn make_dir(files: &dyn Files, dir: &Path) -> io::Result<()> {
+    // With something in it it was made safe, and we may not be allowed to open what it is in.
+    if !files.list(dir)?.is_empty() {
+        return Ok(());
+    }
     files.make_dir(dir)?;
     let parent = dir.parent();
     parent.map_or(Ok(()), |parent| files.sync_dir(parent))

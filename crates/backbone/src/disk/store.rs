@@ -19,6 +19,9 @@ use super::segment::{Header, Identity, Room, numbers};
 use super::{Durability, Options, Writes, kv, lock, log, now, shelf};
 use crate::{Backend, Message, NodeId, memory};
 
+/// What is written at once may go beyond it, so it stays well below 32 bits.
+const SEGMENT_BYTES_MAX: u64 = 1 << 30;
+
 /// An open store. Dropping it closes it.
 pub struct Store<M: Message> {
     pub(super) env: Arc<Env>,
@@ -75,6 +78,10 @@ impl<M: Message> Store<M> {
     pub(super) fn open_on(files: Arc<dyn Files>, options: &Options) -> Result<Self, OpenError> {
         let begun = now();
         let dir = &options.dir;
+        assert!(
+            options.segment_bytes <= SEGMENT_BYTES_MAX,
+            "places in a segment are of 32 bits"
+        );
         shelf::io(dir, shelf::make_dir(&*files, dir))?;
         let held = take_lock(&*files, dir)?;
         let mut recovery = Recovery::default();
@@ -104,6 +111,7 @@ impl<M: Message> Store<M> {
             options: options.clone(),
             readers: thread("store-read", options.readers.max(1))?,
             janitor: thread("store-tidy", 1)?,
+            keeper: thread("store-check", 1)?,
             indexes: Indexes::default(),
             removing: std::sync::Mutex::default(),
             found: std::sync::Mutex::default(),
@@ -248,6 +256,7 @@ impl<M: Message> Drop for Store<M> {
             shard.queue.close();
         }
         let ended: Vec<_> = self.writers.drain(..).map(JoinHandle::join).collect();
+        self.env.keeper.close();
         self.env.janitor.close();
         self.env.readers.close();
         let lasts: Result<Vec<_>, _> = ended.into_iter().collect();

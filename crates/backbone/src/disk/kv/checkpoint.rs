@@ -53,7 +53,6 @@ impl Checkpoint {
     /// Writes one that replaces all files up to segment `upto`, at which `last` was the last
     /// revision. If that fails all stays as it is.
     pub(super) fn run(&self, env: &Env, keys: &Keys, upto: u64, last: u64) {
-        let _held = lock(&env.removing);
         if let Err(error) = write(env, keys, upto, last) {
             env.alarm(&format!(
                 "the checkpoint of the records was not written: {error}"
@@ -77,6 +76,8 @@ fn write(env: &Env, keys: &Keys, upto: u64, last: u64) -> io::Result<()> {
     };
     let written = fill(env, keys, upto, last, &mut out);
     let to = dir.join(checkpoint_name(upto));
+    // From here on files come and go, which a backup must not see.
+    let _held = lock(&env.removing);
     let named = written.and_then(|moved| {
         env.files.rename(&out.path, &to)?;
         env.files.sync_dir(&dir)?;

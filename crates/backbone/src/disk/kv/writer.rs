@@ -288,7 +288,7 @@ impl Writer {
             let (env, keys) = (Arc::clone(&self.env), Arc::clone(&self.keys));
             let (checkpoint, last) = (Arc::clone(&self.checkpoint), self.next - 1);
             self.env
-                .janitor
+                .keeper
                 .run(move || checkpoint.run(&env, &keys, upto, last));
         }
     }

@@ -186,10 +186,7 @@ impl Sealed {
     pub(super) fn remove(&self, env: &Env) {
         let _held = lock(&env.removing);
         env.indexes.forget(&self.segment.path);
-        let removed = env.files.remove(&self.segment.path);
-        if let (Err(error), Ok(len)) = (removed, self.segment.file.len())
-            && len > 0
-        {
+        if let Err(error) = env.files.remove(&self.segment.path) {
             env.alarm(&format!("{}: {error}", self.segment.path.display()));
         }
     }

@@ -52,6 +52,7 @@ pub(super) fn image() -> Sim {
         put(&store, n % 40, n);
     }
     // Whatever the janitor has still to do is done before the picture is taken.
+    store.env.keeper.close();
     store.env.janitor.close();
     let image = sim.killed();
     drop(store);

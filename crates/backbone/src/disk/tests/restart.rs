@@ -170,7 +170,7 @@ fn checkpoints_bound_the_keys() {
             puts += 1;
         }
     }
-    store.env.janitor.close();
+    store.env.keeper.close();
     let status = store.status();
     assert!(status.bytes < 40 << 10, "{status:?}");
     assert_eq!(format!("{:?}", lock(&told)), "[]");

@@ -21,6 +21,7 @@ const BEGIN: &[u8] = b"TERNMQ STORE EXPORT 1\n";
 /// Bytes of one entry: an MQTT packet and what belongs to it.
 const ENTRY_MAX: usize = 512 << 20;
 const BATCH_BYTES: usize = 1 << 20;
+const LEAP_MAX: u64 = 4_096;
 
 /// What was carried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -320,6 +321,14 @@ impl Importer {
 
 impl Part {
     fn add(&mut self, pos: u64, kind: Kind, fill: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
+        // A segment's index has a place for each position, so a leap begins another segment.
+        if pos - self.last > LEAP_MAX {
+            if !self.batch.is_empty() {
+                self.commit()?;
+            }
+            self.journal.sync_rest();
+            self.journal.retire();
+        }
         if self.batch.is_empty() {
             self.first = pos;
         }
