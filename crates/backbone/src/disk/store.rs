@@ -345,8 +345,14 @@ fn read_manifest(
         "{shards} log shards"
     );
     match found {
-        Found::Manifest(found) => {
+        Found::Manifest(mut found) => {
             recovery.existed = true;
+            // An older copy of it, put back, must not make strangers of the newer segments.
+            let newest = from_segments(files, dir, Some(found.identity))?;
+            if let Some(newest) = newest.filter(|newest| newest.epoch > found.epoch) {
+                (found.epoch, found.left) = (newest.epoch, newest.left);
+                recovery.damage.push(harm(Harm::Manifest));
+            }
             if damaged > 0 {
                 recovery.damage.push(harm(Harm::Spare));
             }
@@ -354,7 +360,7 @@ fn read_manifest(
         }
         Found::Version(found) => Err(shelf::version(path, found)),
         Found::Nothing | Found::Damaged => {
-            if let Some(made) = from_segments(files, dir)? {
+            if let Some(made) = from_segments(files, dir, None)? {
                 recovery.existed = true;
                 recovery.damage.push(harm(Harm::Manifest));
                 return Ok(made);
@@ -366,8 +372,13 @@ fn read_manifest(
     }
 }
 
-/// The manifest of a store that has lost it, if there is a segment that can be read.
-fn from_segments(files: &dyn Files, dir: &Path) -> Result<Option<Manifest>, OpenError> {
+/// What the segments tell of the manifest, if there is one that can be read; only those of one
+/// store if that is known.
+fn from_segments(
+    files: &dyn Files,
+    dir: &Path,
+    identity: Option<Identity>,
+) -> Result<Option<Manifest>, OpenError> {
     let names = shelf::io(dir, files.list(dir))?;
     let logs = names.iter().filter(|name| name.starts_with("log-")).count();
     let mut made: Option<Manifest> = None;
@@ -383,6 +394,9 @@ fn from_segments(files: &dyn Files, dir: &Path) -> Result<Option<Manifest>, Open
                 let Ok((header, _)) = shelf::io(&path, Header::read(&*file))? else {
                     continue;
                 };
+                if identity.is_some_and(|known| known != header.identity) {
+                    continue;
+                }
                 let shards = u16::try_from(logs).unwrap_or(1).max(1);
                 let made = made
                     .get_or_insert_with(|| Manifest::new(header.identity, shards, header.epoch));

@@ -273,10 +273,11 @@ impl<M: Message> Writer<M> {
         }
     }
 
-    /// Forgets whole segments below a position.
+    /// Forgets whole segments below a position. The newest stays: it lists the open identities.
     fn trim(&self, below: u64) {
         let mut state = lock(&self.shard.state);
-        while let Some(oldest) = state.sealed.front()
+        while state.sealed.len() + usize::from(state.active.is_some()) > 1
+            && let Some(oldest) = state.sealed.front()
             && oldest.sums.last < below
         {
             let oldest = state.sealed.pop_front().expect("it was just looked at");

@@ -233,3 +233,28 @@ fn a_lost_manifest_is_made_again() {
             .any(|damage| damage.what == Harm::Manifest)
     );
 }
+
+/// Yesterday's manifest put back: the newer segments are still this store's, and positions go on.
+#[test]
+fn an_older_manifest_loses_nothing() {
+    let sim = Sim::new(6);
+    let store = open(&sim, &options());
+    append(&store, 0, 0..5);
+    drop(store);
+    let old = sim.files()[&path("MANIFEST")].clone();
+    for n in 1..4 {
+        append(&open(&sim, &options()), 0, n * 5..n * 5 + 5);
+    }
+    sim.edit(&path("MANIFEST"), |bytes| *bytes = old);
+    let store = open(&sim, &options());
+    assert_eq!(contents(&store, 0).len(), 20);
+    assert_eq!(
+        store.recovery().damage.len(),
+        1,
+        "{:?}",
+        store.recovery().damage
+    );
+    assert_eq!(store.recovery().damage[0].what, Harm::Manifest);
+    append(&store, 0, 20..21);
+    assert!(contents(&store, 0)[20].0 > 20);
+}

@@ -78,6 +78,16 @@ fn identities_outlive_their_segments() {
     let store = open(&sim, &options());
     assert!(contents(&store, 0).iter().all(|(_, body)| body != "once"));
     assert_eq!(append(&store, "once", Some("c:7")), first);
+    drop(store);
+    // Also if everything is trimmed before anything was written.
+    let store = open(&sim, &options());
+    wait(|done| store.backend().log.trim(0, u64::MAX, done)).unwrap();
+    let killed = sim.killed();
+    drop(store);
+    let store = open(&killed, &options());
+    assert_eq!(append(&store, "once", Some("c:7")), first);
+    drop(store);
+    let store = open(&sim, &options());
     let id = Dedup::from("c:7".as_bytes());
     wait(|done| store.backend().log.release(0, vec![id], done)).unwrap();
     let cut = sim.power_cut(9);
