@@ -15,7 +15,7 @@ const MAGIC: [u8; 2] = [0x51, 0x7e];
 /// below `sync`.
 const FIRST: u8 = 1;
 /// A torn write shows as blocks that were never written, which read as zeros.
-const SECTOR: usize = 512;
+const SECTOR: u64 = 512;
 const CHUNK: usize = 1 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -247,21 +247,99 @@ impl<'a> Window<'a> {
         Ok(None)
     }
 
-    fn gap(&mut self, offset: u64, end: u64, pos: Option<u64>) -> io::Result<Gap> {
-        // Also those that it shares with its neighbours: a missing block may span several records.
+    fn gap(&mut self, offset: u64, upto: u64, pos: Option<u64>) -> io::Result<Gap> {
+        // A block that was not written is zeros behind what stood in it before: all of it, or from
+        // where the write began, which is where a record begins. No record begins with zeros.
         let mut zeros = false;
-        let mut at = offset - offset % SECTOR as u64;
+        let mut at = offset;
+        let end = upto.div_ceil(SECTOR) * SECTOR;
         while !zeros && at < end.min(self.to) {
-            let len = (self.to - at).min(SECTOR as u64);
-            let sector = self.at(at, usize::try_from(len).expect("a sector"))?;
-            zeros = sector.is_some_and(|bytes| bytes.iter().all(|&byte| byte == 0));
-            at += SECTOR as u64;
+            let next = (at / SECTOR + 1) * SECTOR;
+            let len = usize::try_from(next.min(self.to) - at).expect("a block is small");
+            let block = self.at(at, len)?;
+            zeros = block.is_some_and(|bytes| bytes.iter().all(|&byte| byte == 0));
+            at = next;
         }
         Ok(Gap {
             offset,
-            bytes: end.min(self.to) - offset,
+            bytes: upto.min(self.to) - offset,
             pos,
             zeros,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::files::sim::{Random, Sim};
+    use super::super::files::{Files, write_all};
+    use super::*;
+    use std::path::Path;
+
+    const STAMP: Stamp = Stamp { salt: 77, epoch: 1 };
+
+    /// Two writes of some records each, the second behind `before` bytes.
+    fn two_writes(random: &mut Random) -> (Vec<u8>, usize) {
+        let mut all = Vec::new();
+        let mut second = 0;
+        for _ in 0..2 {
+            second = all.len();
+            let mut write = Vec::new();
+            for pos in 0..4 + random.below(20) as u64 {
+                let body = vec![b'b'; random.below(400)];
+                push(&mut write, STAMP, Kind::Message, pos, |out| {
+                    out.extend(body)
+                });
+            }
+            all.extend(write);
+        }
+        (all, second)
+    }
+
+    fn scanned(bytes: &[u8]) -> (Scanned, usize) {
+        let sim = Sim::new(0);
+        let file = sim.create(Path::new("f")).unwrap();
+        write_all(&*file, bytes, 0).unwrap();
+        let mut count = 0;
+        let found = scan(&*file, STAMP.salt, 0, bytes.len() as u64, |_, _, _| {
+            count += 1
+        });
+        (found.unwrap(), count)
+    }
+
+    /// Blocks of the last write that never got to the disk, while later ones did: it is torn where
+    /// the first of them begins, also if that one holds the end of the write before.
+    #[test]
+    fn missing_blocks_of_the_last_write_tear_it() {
+        for seed in 0..500 {
+            let mut random = Random::new(seed);
+            let (mut bytes, second) = two_writes(&mut random);
+            let (block, first) = (512, second / 512);
+            let missing = first + random.below(bytes.len() / block - first + 1);
+            let from = second.max(missing * block);
+            let to = bytes.len().min((missing + 1) * block);
+            bytes[from..to].fill(0);
+            let (found, _) = scanned(&bytes);
+            let cut = found.torn_at.unwrap_or(found.end);
+            let cut = usize::try_from(cut).unwrap();
+            assert!(
+                (second..=from).contains(&cut),
+                "seed {seed}: {cut} {second} {from}"
+            );
+        }
+    }
+
+    /// A damaged bit in the last write is damage, and the records behind it stay.
+    #[test]
+    fn a_damaged_bit_tears_nothing() {
+        for seed in 0..2_000 {
+            let mut random = Random::new(seed);
+            let (mut bytes, _) = two_writes(&mut random);
+            let (_, count) = scanned(&bytes);
+            let bit = random.below(bytes.len() * 8);
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let (found, left) = scanned(&bytes);
+            assert_eq!((found.torn_at, left), (None, count - 1), "seed {seed}");
+        }
     }
 }
