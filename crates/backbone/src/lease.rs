@@ -51,6 +51,34 @@ impl<M> Leases<M> {
         }
     }
 
+    /// A group of a process that ended: what was unsettled came back.
+    pub(crate) fn restore(
+        seen: Vec<u64>,
+        unsettled: Vec<Entry<M>>,
+        term: Duration,
+        open_max: usize,
+    ) -> Self {
+        let mut books = Self::new(seen, term, open_max);
+        for entry in unsettled {
+            let pos = entry.pos;
+            let open = Open {
+                entry,
+                // Nobody knows how often; it is not the first time.
+                attempt: 1,
+                held: None,
+            };
+            books.open.insert(pos, open);
+            books.returned.insert(pos);
+        }
+        books
+    }
+
+    /// What has to be kept to go on after a restart: up to where each shard was read, and what of
+    /// that is unsettled.
+    pub(crate) fn unsettled(&self) -> (&[u64], impl Iterator<Item = Pos>) {
+        (&self.seen, self.open.keys().copied())
+    }
+
     /// Takes back what was held for too long.
     pub(crate) fn expire(&mut self, now: Instant) {
         while let Some(&(until, lease)) = self.deadlines.first() {

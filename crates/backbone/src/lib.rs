@@ -12,6 +12,7 @@
 //! - A number of a shard that is not below [`Log::shards`] is a mistake of ours and panics.
 
 mod bus;
+pub mod disk;
 mod filter;
 mod groups;
 mod kv;

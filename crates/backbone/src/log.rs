@@ -28,8 +28,8 @@ pub struct Pos {
     pub seq: u64,
 }
 
-/// The identity of an incoming QoS 2 message: whatever names session and packet id, and a
-/// generation that changes when the id is released, so that it never names two messages.
+/// The identity of an incoming QoS 2 message: whatever names session and packet id. At most 64 KiB.
+/// It is to be released when PUBREL ends the exchange, or the session is no more.
 pub type Dedup = Arc<[u8]>;
 
 /// A message to be appended.
@@ -91,13 +91,27 @@ pub trait Log<M: Message>: Send + Sync {
     /// the level that the backend is set to, and has a position for each record, that of the
     /// first one for a duplicate. Calls of one caller for one shard are completed in their order.
     ///
-    /// An identity is remembered while its record is in the log (NATS: for the stream's
-    /// duplicate window). The tail may show the batch before or after the completion.
+    /// An identity is open, and remembered, until it is [released](Self::release), even if its
+    /// record was trimmed; one that is released may name another message. The tail may show the
+    /// batch before or after the completion.
     ///
     /// # Errors
     /// `Full`, `Unavailable` (may have been written: append again, with the same identities),
     /// `Fatal`.
     fn append(&self, shard: u16, batch: Vec<Record<M>>, done: Done<Vec<Pos>>);
+
+    /// Forgets identities; unknown ones are ignored. `Ok` means durable: PUBCOMP may leave.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    fn release(&self, shard: u16, identities: Vec<Dedup>, done: Done<()>);
+
+    /// The identities that are open, and their records' positions, in no order: what sessions
+    /// have to know after a restart, to answer PUBREL and PUBLISH with DUP.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Fatal`.
+    fn identities(&self, shard: u16, done: Done<Vec<(Dedup, Pos)>>);
 
     /// Everything durable after position `after`, first what is there, then what comes: in log
     /// order, each entry once, without gaps other than what was trimmed before it was read (or

@@ -31,14 +31,14 @@ struct Group<M> {
 }
 
 /// Who is to be woken, by group.
-struct Wakes(Mutex<BTreeMap<GroupKey, Sinks<WakeSink>>>);
+pub(crate) struct Wakes(Mutex<BTreeMap<GroupKey, Sinks<WakeSink>>>);
 
 impl<M: Message> Groups<M> {
     pub(super) fn new(log: Arc<super::log::Log<M>>, options: &Options) -> Self {
         Self {
             log,
             groups: Mutex::new(BTreeMap::new()),
-            wakes: Arc::new(Wakes(Mutex::new(BTreeMap::new()))),
+            wakes: Arc::new(Wakes::new()),
             term: options.lease,
             open_max: options.lease_max,
             clock: Arc::clone(&options.clock),
@@ -173,20 +173,24 @@ impl<M: Message> crate::Groups<M> for Groups<M> {
 }
 
 impl Wakes {
-    fn wake(&self, key: &GroupKey) {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(BTreeMap::new()))
+    }
+
+    pub(crate) fn wake(&self, key: &GroupKey) {
         if let Some(sinks) = lock(&self.0).get(key) {
             sinks.iter().for_each(|sink| sink());
         }
     }
 
-    fn add(&self, key: &GroupKey, sink: WakeSink) -> u64 {
+    pub(crate) fn add(&self, key: &GroupKey, sink: WakeSink) -> u64 {
         lock(&self.0)
             .entry(key.clone())
             .or_insert_with(Sinks::new)
             .add(sink)
     }
 
-    fn remove(&self, key: &GroupKey, number: u64) {
+    pub(crate) fn remove(&self, key: &GroupKey, number: u64) {
         let mut wakes = lock(&self.0);
         let sink = wakes.get_mut(key).and_then(|sinks| sinks.remove(number));
         if wakes.get(key).is_some_and(Sinks::is_empty) {

@@ -18,16 +18,11 @@ pub(super) struct Log<M: Message> {
     shards: Vec<Arc<Mutex<Shard<M>>>>,
 }
 
-struct Slot<M> {
-    entry: Entry<M>,
-    dedup: Option<Dedup>,
-}
-
 /// Positions are dense: the entry at `index` of the ring has position `first + index`.
 struct Shard<M: Message> {
     number: u16,
     first: u64,
-    ring: VecDeque<Slot<M>>,
+    ring: VecDeque<Entry<M>>,
     identities: HashMap<Dedup, Pos>,
     bytes: u64,
     bytes_max: u64,
@@ -87,12 +82,29 @@ impl<M: Message> crate::Log<M> for Log<M> {
         }
         let old = shard.shed();
         if !old.is_empty() && !shard.sheds.is_empty() {
-            let lost: Arc<[_]> = old.iter().map(|slot| slot.entry.clone()).collect();
+            let lost: Arc<[_]> = old.iter().cloned().collect();
             shard.sheds.iter().for_each(|sink| sink(Arc::clone(&lost)));
         }
         drop(shard);
         drop(old);
         done(Ok(positions));
+    }
+
+    fn release(&self, shard: u16, identities: Vec<Dedup>, done: Done<()>) {
+        let mut shard = lock(self.shard(shard));
+        for dedup in &identities {
+            shard.identities.remove(dedup);
+        }
+        drop(shard);
+        done(Ok(()));
+    }
+
+    fn identities(&self, shard: u16, done: Done<Vec<(Dedup, Pos)>>) {
+        let shard = lock(self.shard(shard));
+        let open = shard.identities.iter();
+        let open = open.map(|(dedup, &pos)| (Arc::clone(dedup), pos)).collect();
+        drop(shard);
+        done(Ok(open));
     }
 
     fn tail(&self, shard: u16, after: u64, sink: TailSink<M>) -> Guard {
@@ -192,7 +204,7 @@ impl<M: Message> Shard<M> {
 
     fn at(&self, seq: u64) -> Option<&Entry<M>> {
         let index = usize::try_from(seq.checked_sub(self.first)?).ok()?;
-        self.ring.get(index).map(|slot| &slot.entry)
+        self.ring.get(index)
     }
 
     /// The entries after a position, which may be one trimmed or one to come.
@@ -201,7 +213,7 @@ impl<M: Message> Shard<M> {
         let skip = usize::try_from(skip)
             .unwrap_or(usize::MAX)
             .min(self.ring.len());
-        self.ring.range(skip..).map(|slot| &slot.entry)
+        self.ring.range(skip..)
     }
 
     /// Stores a record unless its identity is known, and gives its position.
@@ -222,25 +234,19 @@ impl<M: Message> Shard<M> {
             msg: record.msg,
         };
         fresh.push(entry.clone());
-        self.ring.push_back(Slot {
-            entry,
-            dedup: record.dedup,
-        });
+        self.ring.push_back(entry);
         pos
     }
 
-    fn pop(&mut self) -> Option<Slot<M>> {
+    fn pop(&mut self) -> Option<Entry<M>> {
         let slot = self.ring.pop_front()?;
         self.first += 1;
-        self.bytes -= slot.entry.msg.bytes() as u64;
-        if let Some(dedup) = &slot.dedup {
-            self.identities.remove(dedup);
-        }
+        self.bytes -= slot.msg.bytes() as u64;
         Some(slot)
     }
 
     /// Makes room by the limit of bytes. The last entry stays: who appended it may fetch it.
-    fn shed(&mut self) -> Vec<Slot<M>> {
+    fn shed(&mut self) -> Vec<Entry<M>> {
         let mut old = Vec::new();
         while self.bytes > self.bytes_max
             && self.ring.len() > 1

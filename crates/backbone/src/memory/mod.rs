@@ -8,6 +8,7 @@ mod groups;
 mod kv;
 mod log;
 
+pub(crate) use groups::Wakes;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

@@ -7,6 +7,7 @@
 )]
 
 mod bus;
+mod disk;
 mod groups;
 mod kv;
 mod log;
@@ -16,6 +17,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+use disk::Disk;
 
 use backbone::{Backend, Bounds, Entry, Log, Message, NodeId, Pos, Record, Replay, memory, wait};
 
@@ -206,7 +209,8 @@ macro_rules! contract {
                 tail_begins_where_asked, replay_is_the_matcher, replay_unites_filters,
                 replay_keeps_to_its_range, replay_finds_the_sparse,
                 invalid_filters_are_refused, fetch_by_position, trim_and_bounds, bytes_are_bounded,
-                dedup_stores_once, messages_come_back_whole;
+                dedup_stores_once, identities_are_open_until_released,
+                messages_come_back_whole;
             kv: one_winner_per_key, cas_counts_every_step, cas_of_absent_and_deleted,
                 last_write_wins, watch_is_snapshot_then_changes, watch_misses_nothing,
                 buckets_are_apart;
@@ -231,3 +235,4 @@ macro_rules! contract {
 }
 
 contract!(memory_backend, Memory);
+contract!(disk_backend, Disk);

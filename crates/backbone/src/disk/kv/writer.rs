@@ -1,0 +1,320 @@
+//! The one thread that writes keys. It decides compare-and-set in the order of the calls, with what
+//! it has decided before but not yet written, and completes them after the sync.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::super::cut::Cut;
+use super::super::env::Env;
+use super::super::frame::{Kind, push};
+use super::super::journal::{Failure, Journal};
+use super::super::lock;
+use super::super::segment::Segment;
+use super::checkpoint::Checkpoint;
+use super::{Keys, Slot, encode, id};
+use crate::{Blob, Change, Done, Error, Value, Write};
+
+/// From so many bytes on a batch is written although more has queued.
+const BATCH_BYTES: usize = 1 << 20;
+
+pub(in crate::disk) enum Command {
+    Put {
+        bucket: Arc<str>,
+        batch: Vec<Write>,
+        done: Done<Vec<u64>>,
+    },
+    Cas {
+        bucket: Arc<str>,
+        write: Write,
+        expect: u64,
+        done: Done<u64>,
+    },
+    Cut(Arc<Cut>),
+}
+
+pub(in crate::disk) struct Writer {
+    pub(in crate::disk) env: Arc<Env>,
+    pub(in crate::disk) keys: Arc<Keys>,
+    pub(in crate::disk) journal: Journal,
+    /// The revision of the next write.
+    pub(in crate::disk) next: u64,
+    pub(in crate::disk) failed: Option<Arc<str>>,
+    pub(in crate::disk) batch: Batch,
+    pub(in crate::disk) checkpoint: Arc<Checkpoint>,
+}
+
+#[derive(Default)]
+pub(in crate::disk) struct Batch {
+    bytes: Vec<u8>,
+    writes: Vec<Written>,
+    /// What this batch makes of keys: revision and bytes; `None` if deleted.
+    overlay: HashMap<(Arc<str>, Blob), Current>,
+    /// Bytes that keys and values grow by.
+    growth: i64,
+    answers: Vec<Answer>,
+}
+
+/// What a key is: revision and bytes, or absent.
+type Current = Option<(u64, u64)>;
+
+struct Written {
+    bucket: Arc<str>,
+    key: Blob,
+    value: Option<Blob>,
+    rev: u64,
+    at: usize,
+    len: u32,
+}
+
+enum Answer {
+    Put(Done<Vec<u64>>, Result<Vec<u64>, Error>),
+    Cas(Done<u64>, Result<u64, Error>),
+}
+
+impl Writer {
+    /// Works until the queue is closed and empty; then all is safe, whatever the level. Gives the
+    /// last revision, and the newest segment.
+    pub(in crate::disk) fn run(mut self) -> (u64, u64) {
+        let keys = Arc::clone(&self.keys);
+        while let Some(commands) = keys.queue.take(self.journal.sync_due()) {
+            for command in commands {
+                match command {
+                    Command::Put {
+                        bucket,
+                        batch,
+                        done,
+                    } => {
+                        let revs = self.put(&bucket, batch);
+                        self.batch.answers.push(Answer::Put(done, revs));
+                    }
+                    Command::Cas {
+                        bucket,
+                        write,
+                        expect,
+                        done,
+                    } => {
+                        let rev = self.cas(&bucket, write, expect);
+                        self.batch.answers.push(Answer::Cas(done, rev));
+                    }
+                    Command::Cut(cut) => {
+                        self.write();
+                        self.cut(&cut);
+                    }
+                }
+                if self.batch.bytes.len() >= BATCH_BYTES {
+                    self.write();
+                }
+            }
+            self.write();
+        }
+        self.journal.sync_rest();
+        self.journal.retire();
+        let state = lock(&keys.state);
+        let mut files = state.files.keys();
+        let newest = files.rfind(|&&file| file % 2 == 0);
+        (self.next - 1, newest.map_or(0, |file| file / 2))
+    }
+
+    /// The revision and bytes of a key, with what was decided but not yet written.
+    fn current(&self, bucket: &Arc<str>, key: &Blob) -> Current {
+        let overlay = &self.batch.overlay;
+        if !overlay.is_empty()
+            && let Some(&known) = overlay.get(&(Arc::clone(bucket), Arc::clone(key)))
+        {
+            return known;
+        }
+        let slot = lock(&self.keys.state).slot(bucket, key)?;
+        Some((slot.rev, super::value_bytes(bucket, slot.len)))
+    }
+
+    fn put(&mut self, bucket: &Arc<str>, batch: Vec<Write>) -> Result<Vec<u64>, Error> {
+        self.check_room(bucket, &batch)?;
+        let write = |(key, value)| self.add(bucket, key, value);
+        Ok(batch.into_iter().map(write).collect())
+    }
+
+    fn cas(&mut self, bucket: &Arc<str>, write: Write, expect: u64) -> Result<u64, Error> {
+        let current = self.current(bucket, &write.0).map_or(0, |(rev, _)| rev);
+        if current != expect {
+            return Err(Error::Conflict { current });
+        }
+        let batch = [write];
+        self.check_room(bucket, &batch)?;
+        let [(key, value)] = batch;
+        Ok(self.add(bucket, key, value))
+    }
+
+    /// Only what grows can be refused, so that deleting always works.
+    fn check_room(&self, bucket: &Arc<str>, batch: &[Write]) -> Result<(), Error> {
+        let (mut more, mut less) = (0, 0);
+        for (key, value) in batch {
+            more += value.as_ref().map_or(0, |value| key.len() + value.len()) as u64;
+            less += self.current(bucket, key).map_or(0, |(_, bytes)| bytes);
+        }
+        let bytes = lock(&self.keys.state)
+            .bytes
+            .saturating_add_signed(self.batch.growth);
+        if more > less && bytes + more - less > self.env.options.kv_bytes_max {
+            return Err(Error::Full("the limit of bytes for records".into()));
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, bucket: &Arc<str>, key: Blob, value: Option<Blob>) -> u64 {
+        let current = self.current(bucket, &key);
+        if value.is_none() && current.is_none() {
+            return 0;
+        }
+        let rev = self.next;
+        self.next += 1;
+        let at = self.batch.bytes.len();
+        let kind = if value.is_some() {
+            Kind::Put
+        } else {
+            Kind::Del
+        };
+        push(
+            &mut self.batch.bytes,
+            self.journal.stamp(),
+            kind,
+            rev,
+            |out| {
+                encode(bucket, &key, value.as_deref().unwrap_or_default(), out);
+            },
+        );
+        let len = self.batch.bytes.len() - at;
+        let bytes = value.as_ref().map(|value| (key.len() + value.len()) as u64);
+        let old = current.map_or(0, |(_, bytes)| bytes);
+        self.batch.growth += i64::try_from(bytes.unwrap_or(0)).unwrap_or(i64::MAX)
+            - i64::try_from(old).unwrap_or(i64::MAX);
+        self.batch.overlay.insert(
+            (Arc::clone(bucket), Arc::clone(&key)),
+            bytes.map(|bytes| (rev, bytes)),
+        );
+        self.batch.writes.push(Written {
+            bucket: Arc::clone(bucket),
+            key,
+            value,
+            rev,
+            at,
+            len: u32::try_from(len).expect("a record is bounded"),
+        });
+        rev
+    }
+
+    /// Writes what was gathered, shows it, and completes the calls.
+    fn write(&mut self) {
+        let batch = std::mem::take(&mut self.batch);
+        let written = if batch.bytes.is_empty() {
+            Ok(())
+        } else if let Some(failed) = &self.failed {
+            Err(Error::Fatal(Arc::clone(failed)))
+        } else {
+            self.commit(&batch)
+        };
+        if written.is_err() {
+            self.next -= batch.writes.len() as u64;
+        }
+        for answer in batch.answers {
+            match answer {
+                Answer::Put(done, revs) => done(written.clone().and(revs)),
+                Answer::Cas(done, rev) => done(written.clone().and(rev)),
+            }
+        }
+        self.check_waste();
+    }
+
+    fn commit(&mut self, batch: &Batch) -> Result<(), Error> {
+        let first = self.next - batch.writes.len() as u64;
+        let placed = match self.journal.commit(&batch.bytes, first, &|_, _| {}) {
+            Ok(placed) => placed,
+            Err(Failure::Full(why)) => return Err(Error::Full(why)),
+            Err(Failure::Fatal(why)) => {
+                self.env.fatal(&why);
+                self.failed = Some(Arc::clone(&why));
+                return Err(Error::Fatal(why));
+            }
+        };
+        let count = batch.writes.len() as u64;
+        self.keys.counters.records.fetch_add(count, Relaxed);
+        self.show(batch, &placed.segment, placed.offset);
+        Ok(())
+    }
+
+    /// Makes a batch visible and tells the watches.
+    fn show(&self, batch: &Batch, segment: &Arc<Segment>, offset: u64) {
+        let mut state = lock(&self.keys.state);
+        let file = id(segment.number, false);
+        let end = offset + batch.bytes.len() as u64;
+        state.files.insert(file, (Arc::clone(segment), end));
+        let mut changes: Vec<(Arc<str>, Vec<Change>)> = Vec::new();
+        for write in &batch.writes {
+            let slot = write.value.as_ref().map(|_| Slot {
+                rev: write.rev,
+                file,
+                offset: offset + write.at as u64,
+                len: write.len,
+            });
+            state.set(&write.bucket, &write.key, slot);
+            if !state.buckets[&write.bucket].watches.is_empty() {
+                let list = changes
+                    .iter_mut()
+                    .find(|(bucket, _)| *bucket == write.bucket);
+                match list {
+                    Some((_, list)) => list.push(write.change()),
+                    None => changes.push((Arc::clone(&write.bucket), vec![write.change()])),
+                }
+            }
+        }
+        for (bucket, list) in changes {
+            let list: Arc<[_]> = list.into();
+            let bucket = state.buckets.entry(bucket).or_default();
+            bucket.watches.retain(|watch| watch.tell(&list));
+        }
+    }
+
+    /// Begins a checkpoint if what is not valid any more takes more room than what is.
+    fn check_waste(&mut self) {
+        let state = lock(&self.keys.state);
+        let waste = state.disk_bytes().saturating_sub(state.live);
+        let due = waste > state.live.max(self.env.options.kv_waste_bytes);
+        drop(state);
+        if due && self.failed.is_none() && self.checkpoint.begin() {
+            self.journal.sync_rest();
+            self.journal.retire();
+            self.journal.retired.clear();
+            let upto = self.journal.before;
+            let (env, keys) = (Arc::clone(&self.env), Arc::clone(&self.keys));
+            let (checkpoint, last) = (Arc::clone(&self.checkpoint), self.next - 1);
+            self.env
+                .keeper
+                .run(move || checkpoint.run(&env, &keys, upto, last));
+        }
+    }
+
+    /// Notes what is there at this instant, and waits until all writers have.
+    fn cut(&mut self, cut: &Cut) {
+        self.journal.sync_rest();
+        let state = lock(&self.keys.state);
+        let parts = state.files.values().cloned().collect();
+        drop(state);
+        cut.reached(parts, None, self.next - 1);
+    }
+}
+
+impl Written {
+    fn change(&self) -> Change {
+        let key = Arc::clone(&self.key);
+        match &self.value {
+            Some(value) => Change::Put {
+                key,
+                value: Value {
+                    bytes: Arc::clone(value),
+                    rev: self.rev,
+                },
+            },
+            None => Change::Del { key, rev: self.rev },
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! A full disk, a failing one, and one that fails for good.
+
+use std::sync::{Arc, Mutex};
+
+use super::super::files::sim::{Faults, Random, Sim};
+use super::super::lock;
+use super::ledger::{Shared, run};
+use super::{Store, Text, contents, open, options};
+use crate::{Error, Pos, Record, wait};
+
+fn append(store: &Store<Text>, body: &str) -> Result<Vec<Pos>, Error> {
+    let log = store.backend().log;
+    let record = |n| Record::new(Arc::new(Text("t".to_owned(), format!("{body} {n}"))));
+    wait(|done| log.append(0, (0..3).map(record).collect(), done))
+}
+
+/// A full disk refuses, and half a batch never comes back; with room again it goes on by itself.
+#[test]
+fn full_refuses_and_resumes() {
+    for capacity in (14_000..19_000).step_by(37) {
+        let sim = Sim::new(5);
+        let store = open(&sim, &options());
+        sim.set(Faults {
+            capacity: Some(capacity),
+            ..Faults::default()
+        });
+        let mut good = 0;
+        let error = loop {
+            match append(&store, &format!("{good} {}", "f".repeat(300))) {
+                Ok(_) => good += 3,
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, Error::Full(_)), "{error:?}");
+        assert!(matches!(
+            append(&store, &"more".repeat(300)),
+            Err(Error::Full(_))
+        ));
+        assert!(store.status().log_writes[0].is_full);
+        assert_eq!(contents(&store, 0).len(), good, "reading goes on");
+        let cut = sim.power_cut(u64::try_from(capacity).unwrap());
+        sim.set(Faults::default());
+        let next = append(&store, "room").unwrap();
+        assert_eq!(next[0].seq, good as u64 + 1, "no position was used");
+        assert!(!store.status().log_writes[0].is_full);
+        drop(store);
+        let store = open(&cut, &options());
+        assert_eq!(
+            contents(&store, 0).len(),
+            good,
+            "nothing half-written is left"
+        );
+    }
+}
+
+/// One failed write or sync ends the use of a segment and nothing else: what was to be written
+/// goes into the next one.
+#[test]
+fn one_failure_costs_a_segment_and_no_message() {
+    for n in 0..40 {
+        for of_sync in [false, true] {
+            let sim = Sim::new(n);
+            let mut random = Random::new(n);
+            let ledger = Shared::default();
+            let store = open(&sim, &options());
+            run(&store, &ledger, &mut random, 20);
+            let at = Some(n % 7);
+            sim.set(Faults {
+                write: at.filter(|_| !of_sync),
+                sync: at.filter(|_| of_sync),
+                ..Faults::default()
+            });
+            run(&store, &ledger, &mut random, 40);
+            let status = store.status();
+            let writes = status.log_writes.iter().chain([&status.keys_writes]);
+            let failures: u64 = writes.map(|w| w.sync_failures + w.write_failures).sum();
+            lock(&ledger).check(&store).unwrap();
+            let cut = sim.power_cut(n);
+            drop(store);
+            let store = open(&cut, &options());
+            let checked = lock(&ledger).check(&store);
+            checked.unwrap_or_else(|what| panic!("{n} {of_sync} ({failures} failures): {what}"));
+        }
+    }
+}
+
+/// A disk that fails for good: nothing is acknowledged, the error says that it is for good, and
+/// what was acknowledged before is still read.
+#[test]
+fn two_failures_are_fatal() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let mut options = options();
+    let tell = Arc::clone(&told);
+    options.trouble = Arc::new(move |trouble| lock(&tell).push(format!("{trouble:?}")));
+    let sim = Sim::new(9);
+    let store = open(&sim, &options);
+    append(&store, "good").unwrap();
+    sim.set(Faults {
+        sync: Some(0),
+        forever: true,
+        ..Faults::default()
+    });
+    assert!(matches!(append(&store, "bad"), Err(Error::Fatal(_))));
+    sim.set(Faults::default());
+    assert!(matches!(append(&store, "late"), Err(Error::Fatal(_))));
+    assert_eq!(contents(&store, 0).len(), 3);
+    assert!(!lock(&told).is_empty());
+    let cut = sim.power_cut(1);
+    drop(store);
+    let store = open(&cut, &options);
+    let bodies: Vec<_> = contents(&store, 0)
+        .into_iter()
+        .map(|(_, body)| body)
+        .collect();
+    assert_eq!(bodies[..3], ["good 0", "good 1", "good 2"]);
+}
