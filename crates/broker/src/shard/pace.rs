@@ -11,13 +11,15 @@ use std::{
 };
 
 /// A pass and the rest after it take at least so long.
-const PERIOD: Duration = Duration::from_micros(200);
+const PERIOD: Duration = Duration::from_micros(300);
 /// Rate and result are counted anew after so long.
 const WINDOW: Duration = Duration::from_millis(10);
-/// Passes in one window from which on a rest is tried: 10,000 a second.
-const FAST: u32 = 100;
-/// After a rest that did not pay, the next one is tried so much later.
-const BACK_OFF: Duration = Duration::from_millis(500);
+/// Passes in one window from which on a rest is tried: 2,000 a second.
+const FAST: u32 = 20;
+/// After a rest that did not pay, the next one is tried so much later; twice as much each time, up to a
+/// bound.
+const BACK_OFF: Duration = Duration::from_millis(250);
+const BACK_OFF_MAX: Duration = Duration::from_secs(8);
 
 /// What a shard has done so far.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,6 +33,7 @@ pub(super) struct Work {
 pub(super) struct Pace {
     resting: bool,
     not_before: Instant,
+    back_off: Duration,
     woke: Instant,
     /// Since when the window runs, and what was done before.
     since: Instant,
@@ -50,6 +53,7 @@ impl Pace {
         Self {
             resting: false,
             not_before: now,
+            back_off: BACK_OFF,
             woke: now,
             since: now,
             before: Work::default(),
@@ -69,7 +73,10 @@ impl Pace {
         let reads = work.reads - self.before.reads;
         let packets = work.packets - self.before.packets;
         if self.resting && packets < 2 * reads {
-            self.not_before = now + BACK_OFF;
+            self.not_before = now + self.back_off;
+            self.back_off = (2 * self.back_off).min(BACK_OFF_MAX);
+        } else if self.resting {
+            self.back_off = BACK_OFF;
         }
         let fast = self.passes >= FAST && window < 2 * WINDOW;
         // Elsewhere the shortest sleep is a millisecond or more.
