@@ -318,6 +318,7 @@ impl Worker {
         roomy(&mut self.letters);
         roomy(&mut self.conns.dirty);
         roomy(&mut self.conns.closing);
+        self.post.give_room_back(self.id);
         self.engine.give_room_back();
     }
 

@@ -114,6 +114,18 @@ impl Post {
             .any(|bytes| bytes > BACKLOG_MAX)
     }
 
+    /// Gives back room in this shard's mailbox that a burst needed.
+    pub(super) fn give_room_back(&self, shard: u16) {
+        let mailbox = &self.boxes[usize::from(shard)];
+        let mut letters = mailbox
+            .letters
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if letters.is_empty() {
+            letters.shrink_to(64);
+        }
+    }
+
     /// Says that this shard is going to wait. False if letters came: look again instead.
     pub(super) fn fall_asleep(&self, shard: u16) -> bool {
         let mailbox = &self.boxes[usize::from(shard)];
