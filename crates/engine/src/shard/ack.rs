@@ -52,10 +52,9 @@ impl Shard {
                 }
             }
         }
-        let again = out.has_again();
         let s = self.session_mut(slot);
         s.out = Some(out);
-        let waits = again || s.has_queue() || s.rare.durable.is_some() || s.rare.scanning.is_some();
+        let waits = s.waits_for_window();
         if let Some((home, group, n)) = settled {
             self.mail_settled(slot, home, group, n);
         }
@@ -98,8 +97,7 @@ impl Shard {
         let Some(held) = s.out.as_mut().and_then(|o| o.settle(id, expected)) else {
             return; // An answer to nothing of ours is ignored.
         };
-        let again = s.out.as_ref().is_some_and(|o| o.has_again());
-        let waits = again || s.has_queue() || s.rare.durable.is_some() || s.rare.scanning.is_some();
+        let waits = s.waits_for_window();
         self.settle_shared(slot, &held);
         if waits {
             self.pump(slot, sink);

@@ -537,6 +537,15 @@ impl Shard {
 }
 
 impl Session {
+    /// Whether something may be sent once a message in flight is finished.
+    #[inline]
+    pub(super) fn waits_for_window(&self) -> bool {
+        self.out.as_ref().is_some_and(|o| o.has_again())
+            || self.has_queue()
+            || self.rare.durable.is_some()
+            || self.rare.scanning.is_some()
+    }
+
     pub(super) fn has_queue(&self) -> bool {
         self.rare.queue.as_ref().is_some_and(|q| !q.is_empty())
     }
