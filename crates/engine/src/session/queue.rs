@@ -5,7 +5,10 @@ use std::{collections::VecDeque, sync::Arc};
 use protocol::QoS;
 
 use super::Held;
-use crate::{Message, Time, limits::GRACE_WINDOW_MILLIS};
+use crate::{
+    Message, Time,
+    limits::{GRACE_WINDOW_MILLIS, SURPLUS_MAX},
+};
 
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
@@ -47,9 +50,18 @@ impl Grace {
     }
 
     /// Whether the receiver is behind and its publishers are held back for it.
-    pub(crate) fn runs(&self, now: Time, max_millis: u64) -> bool {
+    fn runs(&self, now: Time, max_millis: u64) -> bool {
         self.behind_since
             .is_some_and(|since| self.used_millis + now.since(since) < max_millis)
+    }
+
+    /// Messages that may wait beyond the bound meanwhile.
+    pub(crate) fn surplus(&self, now: Time, max_millis: u64) -> usize {
+        if self.runs(now, max_millis) {
+            SURPLUS_MAX
+        } else {
+            0
+        }
     }
 
     /// Nothing waits any more.

@@ -10,7 +10,7 @@ use protocol::{
 use super::{Close, Mail, Shard, Sink, batch::Hand};
 use crate::{
     Counter, Drop, Message, QueueFull, SessionRef, Time,
-    limits::{HOLD_MILLIS, SURPLUS_MAX},
+    limits::HOLD_MILLIS,
     message::View,
     plant::{self, Fault},
     router::Target,
@@ -394,9 +394,7 @@ impl Shard {
             .make()
             .queue
             .get_or_insert_with(|| Box::new(Queue::default()));
-        if queue.grace.runs(now, settings.slow_grace_millis) {
-            count_max += SURPLUS_MAX;
-        }
+        count_max += queue.grace.surplus(now, settings.slow_grace_millis);
         let mut dropped = Vec::new();
         let over = |q: &Queue| q.len() >= count_max || q.bytes() + message.bytes() > bytes_max;
         if over(queue) && self.settings.queue_full == QueueFull::Disconnect {

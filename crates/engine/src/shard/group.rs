@@ -5,7 +5,7 @@ use std::sync::Arc;
 use protocol::{Filter, QoS};
 
 use super::{Mail, Shard, Sink, batch::Hand, deliver::Shot, mail::Join};
-use crate::{Drop, Message, SessionRef, Time, limits::SURPLUS_MAX, shared::Member};
+use crate::{Drop, Message, SessionRef, Time, shared::Member};
 
 impl Shard {
     /// The shard on which a group lives.
@@ -175,11 +175,7 @@ impl Shard {
         let Some(group) = self.groups.get_mut(key) else {
             return;
         };
-        let surplus = if group.grace.runs(serving, grace) {
-            SURPLUS_MAX
-        } else {
-            0
-        };
+        let surplus = group.grace.surplus(serving, grace);
         let mut dropped = 0;
         while group.queue.len() >= count_max + surplus
             || group.queue_bytes + message.bytes() > bytes_max
