@@ -9,7 +9,7 @@ use protocol::QoS;
 use crate::config::{Config, Durability, ListenerId};
 
 /// The store's place in the data directory.
-const STORE_DIR: &str = "store";
+pub(crate) const STORE_DIR: &str = "store";
 /// The bound of the log is at least so many segments.
 const SEGMENTS: u64 = 8;
 
@@ -64,10 +64,6 @@ pub(crate) fn shards(config: &Config) -> u16 {
 }
 
 /// How the store is kept. Whoever opens it sets the hooks.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the broker's log is still in memory")
-)]
 pub(crate) fn store(config: &Config) -> disk::Options {
     let store = &config.store;
     let options = disk::Options::new(config.node.data_dir.join(STORE_DIR));

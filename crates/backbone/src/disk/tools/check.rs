@@ -52,6 +52,21 @@ impl fmt::Display for Check {
     }
 }
 
+/// Whether there is a store in a directory, or what is left of one.
+///
+/// # Errors
+/// If the directory cannot be listed.
+pub fn exists(dir: &Path) -> Result<bool, OpenError> {
+    let names = io(dir, Real.list(dir))?;
+    Ok(names
+        .iter()
+        .any(|name| name == manifest::NAME || is_room(name)))
+}
+
+fn is_room(name: &str) -> bool {
+    name == "kv" || name.starts_with("log-")
+}
+
 /// Checks the store in a directory.
 ///
 /// # Errors
@@ -82,7 +97,7 @@ pub(in crate::disk) fn check_on(files: &dyn Files, dir: &Path) -> Result<Check, 
     };
     check.tell(&path, 0, 0, harm);
     let mut rooms = io(dir, files.list(dir))?;
-    rooms.retain(|name| name == "kv" || name.starts_with("log-"));
+    rooms.retain(|name| is_room(name));
     rooms.sort_unstable();
     for name in &rooms {
         let room = dir.join(name);
