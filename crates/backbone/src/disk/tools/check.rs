@@ -133,7 +133,7 @@ fn check_room(
     let mut volumes = BTreeMap::new();
     for number in io(room, numbers(files, room, end))? {
         let path = room.join(format!("{number:016x}.{end}"));
-        let file = io(&path, files.open(&path))?;
+        let file = io(&path, files.look(&path))?;
         let len = io(&path, file.len())?;
         check.files += 1;
         check.bytes += len;
