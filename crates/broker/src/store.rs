@@ -58,6 +58,8 @@ impl Offline {
     pub fn new(config: &Config, progress: impl Fn(Progress) + Send + Sync + 'static) -> Self {
         let options = settings::store(config);
         Self(Options {
+            // People read it in another place than where they typed it.
+            dir: std::path::absolute(&options.dir).unwrap_or_else(|_| options.dir.clone()),
             // To look at it or to copy it is no time to make room in it.
             log_shard_bytes_max: u64::MAX,
             log_age_max: None,
@@ -132,6 +134,9 @@ impl Offline {
     /// # Errors
     /// If there is none, it cannot be opened or read, or the copy not be written.
     pub fn backup(&self, to: &Path) -> Result<Copied, StoreError> {
+        let to = &std::path::absolute(to).map_err(|error| refused(to, error))?;
+        // Opening it leaves a trace, which what is refused should not.
+        must_be_vacant(to)?;
         let store = self.open()?;
         let check = backup(&store, to)?;
         Ok(Copied {
@@ -185,12 +190,7 @@ fn make<T>(
 ) -> Result<T, StoreError> {
     let (dir, partial) = (data_dir.join(STORE_DIR), data_dir.join(PARTIAL));
     let refuse = |error| refused(data_dir, error);
-    match fs::read_dir(&dir).map(|mut entries| entries.next().is_some()) {
-        Ok(false) => {}
-        Ok(true) => return Err(StoreError::Taken(dir)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(refuse(error)),
-    }
+    must_be_vacant(data_dir)?;
     fs::create_dir_all(data_dir).map_err(refuse)?;
     match fs::create_dir(&partial) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -207,6 +207,16 @@ fn make<T>(
         let _ = fs::remove_dir_all(&partial);
     }
     filled
+}
+
+fn must_be_vacant(data_dir: &Path) -> Result<(), StoreError> {
+    let dir = data_dir.join(STORE_DIR);
+    match fs::read_dir(&dir).map(|mut entries| entries.next().is_some()) {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(StoreError::Taken(dir)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(refused(&dir, error)),
+    }
 }
 
 /// Gives a complete store its name, safely.

@@ -84,7 +84,7 @@ fn repair(store: &Offline, text: Text) -> Told {
         .map_err(|error| text.store_error(&error, None))?;
     let mut all = repair.recovery.damage.clone();
     all.extend(repair.lost.iter().cloned());
-    let mut lines = report::recovery(&repair.recovery, &absolute(store.dir()), None, text);
+    let mut lines = report::opened(&repair.recovery, &absolute(store.dir()), None, text);
     lines += &text.repaired(all.len());
     lines += &report::places(&all, text);
     for path in &repair.rewritten {
@@ -112,7 +112,7 @@ fn export(store: &Offline, file: &Path, text: Text) -> Told {
         store.export(&mut BufWriter::new(io::stdout().lock()))
     };
     let copied = copied.map_err(explain)?;
-    let mut lines = report::recovery(&copied.recovery, &absolute(store.dir()), None, text);
+    let mut lines = report::opened(&copied.recovery, &absolute(store.dir()), None, text);
     lines += &text.exported(copied.messages, copied.keys, &name);
     Ok(with_damage(lines, &copied.damage, text))
 }
@@ -157,7 +157,7 @@ fn backup(store: &Offline, to: &Path, text: Text) -> Told {
     let copied = store
         .backup(to)
         .map_err(|error| text.store_error(&error, Some(&to.display().to_string())))?;
-    let mut lines = report::recovery(&copied.recovery, &absolute(store.dir()), None, text);
+    let mut lines = report::opened(&copied.recovery, &absolute(store.dir()), None, text);
     lines += &text.backed_up(copied.messages, copied.keys, &absolute(to));
     let (mut lines, whole) = with_damage(lines, &copied.damage, text);
     lines += &text.start_next(&to.display().to_string());

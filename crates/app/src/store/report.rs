@@ -21,14 +21,12 @@ pub(crate) struct Kept {
 }
 
 /// One to three lines: what is there, how it was left, what is damaged. `kept` once it is known.
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the broker does not open its store yet")
+)]
 pub(crate) fn recovery(found: &Recovery, dir: &str, kept: Option<Kept>, text: Text) -> String {
-    if !found.existed {
-        return text.store_new(dir);
-    }
-    let mut lines = text.store_found(found, kept);
-    if !found.closed {
-        lines += &text.store_cut_off(found.torn_bytes);
-    }
+    let mut lines = opened(found, dir, kept, text);
     let damaged: Vec<_> = found
         .damage
         .iter()
@@ -36,6 +34,18 @@ pub(crate) fn recovery(found: &Recovery, dir: &str, kept: Option<Kept>, text: Te
         .collect();
     if let Some(first) = damaged.first() {
         lines += &text.store_damaged(damaged.len(), &text.damage(first));
+    }
+    lines
+}
+
+/// The same for those who tell all the damage themselves.
+pub(super) fn opened(found: &Recovery, dir: &str, kept: Option<Kept>, text: Text) -> String {
+    if !found.existed {
+        return text.store_new(dir);
+    }
+    let mut lines = text.store_found(found, kept);
+    if !found.closed {
+        lines += &text.store_cut_off(found.torn_bytes);
     }
     lines
 }

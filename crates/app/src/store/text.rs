@@ -373,3 +373,79 @@ fn is_full(kind: ErrorKind) -> bool {
 fn count(n: u64, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each error is one line that names the place, the system's word and what to do.
+    #[test]
+    fn errors_of_opening() {
+        let system = |kind: ErrorKind| std::io::Error::new(kind, "why");
+        let path = || "/d/store/kv".into();
+        let cases = [
+            (
+                OpenError::of("/d/store/kv", system(ErrorKind::PermissionDenied)),
+                "/d/store/kv cannot be written (why); make it writable",
+                "/d/store/kv 无法写入（why）；请给当前用户写权限",
+            ),
+            (
+                OpenError::of("/d/store/kv", system(ErrorKind::ReadOnlyFilesystem)),
+                "/d/store/kv cannot be written (why); make it writable",
+                "/d/store/kv 无法写入（why）；请给当前用户写权限",
+            ),
+            (
+                OpenError::of("/d/store/kv", system(ErrorKind::StorageFull)),
+                "/d/store/kv cannot be written (why); make room",
+                "/d/store/kv 无法写入（why）；请在该磁盘上腾出空间",
+            ),
+            (
+                OpenError::of("/d/store/kv", system(ErrorKind::Other)),
+                "/d/store/kv: why; look at that disk",
+                "/d/store/kv：why；请检查该磁盘",
+            ),
+            (
+                OpenError::of("/d/store/kv", system(ErrorKind::NotADirectory)),
+                "/d/store/kv: why; choose another data directory",
+                "/d/store/kv：why；请用 --data-dir",
+            ),
+            (
+                OpenError::InUse {
+                    dir: path(),
+                    pid: None,
+                },
+                "/d/store/kv is in use by another process; stop it",
+                "/d/store/kv 正被其他进程使用；请停止它",
+            ),
+            (
+                OpenError::Newer {
+                    path: path(),
+                    found: 3,
+                    known: 2,
+                },
+                "/d/store/kv has format 3, and this release knows formats up to 2; start the newer",
+                "/d/store/kv 的格式是 3，本版本最高支持 2；请启动",
+            ),
+        ];
+        for (error, en, zh) in cases {
+            for (lang, start) in [("C", en), ("zh_CN", zh)] {
+                let text = Text::from_env(|_| Some(lang.to_owned()));
+                let line = text.open_error(&error);
+                assert!(line.starts_with(start) && !line.contains('\n'), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn sizes_are_short() {
+        let text = Text::from_env(|_| None);
+        for (bytes, expected) in [
+            (1, "1 byte"),
+            (9_999, "9999 bytes"),
+            (10_240, "10.0 KB"),
+            (4 << 30, "4.0 GB"),
+        ] {
+            assert_eq!(text.size(bytes), expected);
+        }
+    }
+}
