@@ -161,8 +161,9 @@ impl Offline {
     }
 }
 
-/// Copies an open store as it is at one instant into a directory, and reads the copy again.
-fn backup(store: &disk::Store<Stored>, to: &Path) -> Result<Check, StoreError> {
+/// Copies an open store as it is at one instant into a directory, and reads the copy again. It may
+/// be in use meanwhile.
+pub(crate) fn backup(store: &disk::Store<Stored>, to: &Path) -> Result<Check, StoreError> {
     let mut check = make(to, |partial| {
         let copied = store.backup(partial);
         copied.map_err(|error| refused(partial, error))?;

@@ -299,8 +299,8 @@ impl Text {
             OpenError::ReadOnly { path, source } => {
                 let path = path.display();
                 self.pick(
-                    format!("{path} cannot be written ({source}); make it writable for this user, or choose another data directory with --data-dir"),
-                    format!("{path} 无法写入（{source}）；请给当前用户写权限，或用 --data-dir 指定另一个数据目录"),
+                    format!("{path} cannot be written ({source}); make it writable for this user, or choose another data directory with --data-dir; a copy of this one will do"),
+                    format!("{path} 无法写入（{source}）；请给当前用户写权限，或用 --data-dir 指定另一个数据目录，也可以是它的副本"),
                 )
             }
             OpenError::Full { path, source } => self.full(path, source),
