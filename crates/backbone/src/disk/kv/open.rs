@@ -74,7 +74,6 @@ pub(in crate::disk) fn open(
         keys: Arc::clone(&keys),
         journal,
         next,
-        failed: None,
         batch: Batch::default(),
         checkpoint: Arc::default(),
     };

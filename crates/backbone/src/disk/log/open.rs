@@ -110,7 +110,6 @@ pub(in crate::disk) fn open<M: Message>(
         shard: Arc::clone(&shard),
         journal,
         next,
-        failed: None,
         batch: Batch::default(),
     };
     Ok((shard, writer))

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::super::files::{Files, Real};
 use super::super::frame::{Kind, Stamp, push};
-use super::super::journal::{Failure, Journal};
+use super::super::journal::Journal;
 use super::super::log::{take_text, text};
 use super::super::manifest::{Left, Manifest};
 use super::super::segment::{Identity, Room};
@@ -353,13 +353,10 @@ impl Part {
                 });
             }
         };
-        match self.journal.commit(&self.batch, first, &begin) {
-            Ok(_) => {
-                self.batch.clear();
-                Ok(())
-            }
-            Err(Failure::Full(why) | Failure::Fatal(why)) => Err(io::Error::other(&*why)),
-        }
+        let written = self.journal.write(&self.batch, first, &begin);
+        written.map_err(io::Error::other)?;
+        self.batch.clear();
+        Ok(())
     }
 
     /// Makes all safe, and gives the last position and the newest segment.
