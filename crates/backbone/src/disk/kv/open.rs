@@ -127,6 +127,9 @@ fn read(
         recovery.torn(segment.path.clone(), upto, torn);
         shelf::io(&segment.path, segment.file.truncate(upto))?;
     }
+    if may_be_torn {
+        shelf::make_safe(segment)?;
+    }
     state.files.insert(file, (Arc::clone(segment), upto));
     Ok(upto)
 }
