@@ -13,8 +13,13 @@ use crate::{
     acl::Principal,
     message::View,
     plant::{self, Fault},
+<<<<<<< HEAD
     record::{self, Bucket},
     session::{Held, Kept, Reading, State},
+=======
+    session::{Held, NEVER, Reading, State},
+    table::slim,
+>>>>>>> 9014d95d75fcebc1b890d0bcfa1bda25368f69bb
 };
 
 impl Shard {
@@ -298,9 +303,11 @@ impl Shard {
         if let Ok(entry) = self.names.find_entry(hash, |n| *n == slot) {
             entry.remove();
         }
-        if self.names.is_empty() {
-            self.names = hashbrown::HashTable::new();
-        }
+        let (hasher, sessions) = (&self.hasher, &self.sessions);
+        slim(&mut self.names, |n| {
+            let s = sessions.get(*n).expect("names hold live sessions");
+            hasher.hash_one(&*s.client_id)
+        });
         self.metrics.add(Counter::SessionEnded, 1);
         self.forget_the_gone();
     }
