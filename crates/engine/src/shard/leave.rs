@@ -13,13 +13,9 @@ use crate::{
     acl::Principal,
     message::View,
     plant::{self, Fault},
-<<<<<<< HEAD
     record::{self, Bucket},
     session::{Held, Kept, Reading, State},
-=======
-    session::{Held, NEVER, Reading, State},
     table::slim,
->>>>>>> 9014d95d75fcebc1b890d0bcfa1bda25368f69bb
 };
 
 impl Shard {
