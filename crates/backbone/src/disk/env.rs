@@ -12,6 +12,7 @@ use super::log::Packed;
 use super::manifest::Left;
 use super::pool::Pool;
 use super::report::{Damage, Recovery};
+use super::reserve::Reserve;
 use super::segment::{Identity, Room};
 use super::stats::Counters;
 use super::{Durability, Options, Trouble};
@@ -33,6 +34,7 @@ pub(super) struct Env {
     /// One thread for checkpoints, which take long.
     pub(super) keeper: Pool,
     pub(super) indexes: Indexes,
+    pub(super) reserve: Reserve,
     /// Held while files are removed, and by a backup, which needs them.
     pub(super) removing: Mutex<()>,
     pub(super) found: Mutex<Found>,
