@@ -90,7 +90,7 @@ pub struct Options {
     pub lease_max: usize,
     /// Called from any thread with what goes wrong; it must be quick.
     pub trouble: Arc<dyn Fn(&Trouble) + Send + Sync>,
-    /// Called while a store is opened, at most once for each file.
+    /// Called each second while a store is opened; it must be quick.
     pub progress: Arc<dyn Fn(Progress) + Send + Sync>,
     #[cfg(test)]
     planted: journal::Planted,

@@ -100,6 +100,7 @@ impl<M: Message> Store<M> {
         for name in dirs.chain(["kv".to_owned()]) {
             let path = dir.join(name);
             shelf::io(&path, shelf::make_dir(&*files, &path))?;
+            shelf::try_dir(&*files, &path)?;
         }
         let path = dir.join(manifest::NAME);
         shelf::io(&path, manifest.write(&*files, dir))?;
@@ -118,6 +119,7 @@ impl<M: Message> Store<M> {
             reserve,
             removing: std::sync::Mutex::default(),
             found: std::sync::Mutex::default(),
+            pace: std::sync::Mutex::default(),
         });
         let (keys, keys_writer) = kv::open(&env, &old, &mut recovery)?;
         let mut writers = vec![shelf::io(

@@ -37,7 +37,7 @@ pub(in crate::disk) fn open(
         remove(env, &old.segment)?;
     }
     if let Some(book) = newest {
-        read(&mut state, &book, true, false, &mut given, recovery)?;
+        read(env, &mut state, &book, true, false, &mut given, recovery)?;
     }
     let books = shelf::read(env, &dir, Room::Keys, recovery)?;
     given.unsure |= books.lost || checkpoints.lost;
@@ -51,7 +51,15 @@ pub(in crate::disk) fn open(
         }
         let newest = n + 1 == count;
         let may_be_torn = newest && manifest.left != Left::Closed;
-        let end = read(&mut state, &book, false, may_be_torn, &mut given, recovery)?;
+        let end = read(
+            env,
+            &mut state,
+            &book,
+            false,
+            may_be_torn,
+            &mut given,
+            recovery,
+        )?;
         (before, before_len) = (book.segment.number, end);
     }
     let noted = manifest.lasts.first();
@@ -82,6 +90,7 @@ pub(in crate::disk) fn open(
 
 /// Reads one file into the state, and gives where its records end.
 fn read(
+    env: &Env,
     state: &mut State,
     book: &Book,
     checkpoint: bool,
@@ -100,6 +109,7 @@ fn read(
     }
     let mut last = given.last;
     let take = |offset: u64, head: &Head, body: &[u8]| {
+        env.read(head.total() as u64);
         last = last.max(head.pos);
         if !matches!(head.kind, Kind::Put | Kind::Del) {
             return;

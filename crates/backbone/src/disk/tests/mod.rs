@@ -4,6 +4,7 @@
 mod crash;
 mod damage;
 mod ledger;
+mod limits;
 mod refuse;
 mod restart;
 mod tools;
