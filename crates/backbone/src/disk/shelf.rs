@@ -119,6 +119,14 @@ pub(super) fn read(
     for (n, header) in headers.iter().enumerate().skip(1) {
         let before = &mut books.list[n - 1];
         if header.before == before.segment.number {
+            if header.before_len > before.len {
+                recovery.damage.push(Damage {
+                    path: before.segment.path.clone(),
+                    offset: before.len,
+                    bytes: header.before_len - before.len,
+                    what: Harm::Record(None),
+                });
+            }
             before.to = header.before_len.clamp(DATA, before.to);
         } else {
             books.list[n].missing_before = true;

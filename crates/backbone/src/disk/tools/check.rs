@@ -178,6 +178,9 @@ fn check_records(
         Room::Keys | Room::Checkpoint => None,
     };
     let told = next.map(|next| next.header.before_len.clamp(DATA, *len));
+    if let Some(missing) = next.and_then(|next| next.header.before_len.checked_sub(*len + 1)) {
+        check.tell(path, *len, missing + 1, Some(Harm::Record(None)));
+    }
     let end = footer.as_ref().map(|footer| footer.end).or(told);
     let mut index = None;
     let found: Scanned = io(
