@@ -29,6 +29,10 @@ const SETTINGS: [&str; 3] = [
 pub(crate) struct Broker {
     child: Child,
     dir: PathBuf,
+    /// The data is somebody else's and outlives this value.
+    keeps_data: bool,
+    /// Killed by the test, and not started again.
+    killed: bool,
     settings: Vec<String>,
     pub(crate) tcp: SocketAddr,
     pub(crate) ws: SocketAddr,
@@ -45,12 +49,22 @@ impl Broker {
     /// A broker with these settings, each as `section.key=value`.
     #[track_caller]
     pub(crate) fn with(settings: &[&str]) -> Self {
-        let dir = fresh_dir();
+        let mut broker = Self::on(&fresh_dir(), settings);
+        broker.keeps_data = false;
+        broker
+    }
+
+    /// A broker on data that is there already, or will stay.
+    #[track_caller]
+    pub(crate) fn on(dir: &Path, settings: &[&str]) -> Self {
+        let dir = dir.to_owned();
         let settings: Vec<String> = settings.iter().map(|s| (*s).to_owned()).collect();
         let (child, lines, tcp, ws) = launch(&dir, &settings);
         Self {
             child,
             dir,
+            keeps_data: true,
+            killed: false,
             settings,
             tcp,
             ws,
@@ -69,11 +83,63 @@ impl Broker {
     /// SIGKILL, then a new process on the same data; the ports change.
     #[track_caller]
     pub(crate) fn kill_and_restart(&mut self) {
+        self.kill();
+        self.restart();
+    }
+
+    /// SIGKILL.
+    #[track_caller]
+    pub(crate) fn kill(&mut self) {
+        self.killed = true;
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         self.check_calm();
+    }
+
+    /// A new process on the same data, where there is none; the ports change.
+    #[track_caller]
+    pub(crate) fn restart(&mut self) {
         let (child, lines, tcp, ws) = launch(&self.dir, &self.settings);
         (self.child, self.lines, self.tcp, self.ws) = (child, lines, tcp, ws);
+        self.killed = false;
+    }
+
+    /// SIGSTOP; over when no thread of it runs any more.
+    #[track_caller]
+    pub(crate) fn stop(&self) {
+        self.signal("STOP");
+        let tasks = format!("/proc/{}/task", self.pid());
+        let runs = |task: std::io::Result<std::fs::DirEntry>| {
+            let stat = std::fs::read_to_string(task.unwrap().path().join("stat"));
+            // A thread that is gone does not run either.
+            stat.is_ok_and(|s| {
+                s.rsplit_once(") ")
+                    .is_some_and(|(_, s)| !s.starts_with('T'))
+            })
+        };
+        // A write to a disk ends first; nobody tells.
+        while std::fs::read_dir(&tasks).unwrap().any(runs) {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// What it printed and nobody read yet.
+    pub(crate) fn said(&self) -> Vec<String> {
+        self.lines.try_iter().collect()
+    }
+
+    /// Waits for a line with this word in it.
+    #[track_caller]
+    pub(crate) fn hears(&self, word: &str, patience: Duration) -> String {
+        let deadline = Instant::now() + patience;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(line) if line.contains(word) => return line,
+                Ok(_) => {}
+                Err(_) => panic!("the broker did not say {word:?}"),
+            }
+        }
     }
 
     /// A broker that panics ends only the connection it was at, which may be what a test waits for:
@@ -135,9 +201,12 @@ impl Broker {
 impl Drop for Broker {
     fn drop(&mut self) {
         let died = self.child.try_wait().ok().flatten();
+        let died = died.filter(|_| !self.killed);
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = std::fs::remove_dir_all(&self.dir);
+        if !self.keeps_data {
+            let _ = std::fs::remove_dir_all(&self.dir);
+        }
         // A panic that ended one connection only is a fault all the same.
         if died.is_none() && !thread::panicking() {
             let panics: Vec<String> = self

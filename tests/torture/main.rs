@@ -1,0 +1,69 @@
+//! Torture of the built broker: everything that it acknowledged is there after a kill, a power cut,
+//! a damaged file, a full or failing disk. A program of its own, so that nothing that measures time
+//! runs beside it. As a test it is over in a minute; `cargo xtask torture` runs it for hours.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    reason = "a test fails by panic"
+)]
+#![allow(clippy::print_stdout, reason = "each run tells what it counted")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "the wire room keeps whole sets of names, used or not yet"
+)]
+
+mod crowd;
+mod dial;
+mod dice;
+mod kill;
+mod publisher;
+mod stream;
+mod subscriber;
+mod tally;
+mod wills;
+#[path = "../wire/mod.rs"]
+mod wire;
+
+use kill::Death;
+use tally::Tally;
+
+/// Rounds of a run: as many as the environment says, or a few.
+fn rounds(few: u64) -> u64 {
+    number("TORTURE_ROUNDS").unwrap_or(few)
+}
+
+fn seed() -> u64 {
+    number("TORTURE_SEED").unwrap_or(1)
+}
+
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().expect("a number"))
+}
+
+/// Prints what was counted, and fails if anything is there that must not be.
+fn verdict(runner: &str, seed: u64, tally: &Tally) {
+    println!("torture {runner}: {tally} (seed {seed})");
+    assert_eq!(tally.faults(), 0, "{runner}: {tally}");
+}
+
+/// Ten publishers with QoS 1, QoS 2 and retained messages, twenty subscribers with sessions that
+/// stay, half of them away, wills, subscriptions that come and go: `kill -9` at any moment loses
+/// nothing of what was acknowledged, doubles nothing of QoS 2, turns nothing round.
+/// [MQTT-4.4.0-1] [MQTT-4.3.3-8] [MQTT-4.6.0-1]
+#[test]
+fn d01_kill() {
+    let seed = seed();
+    let tally = kill::run(Death::Broker, seed, rounds(8), &[]);
+    verdict("kill", seed, &tally);
+}
+
+/// The same where only the connections end: a loss here is none of the disk's.
+#[test]
+fn s01_cut() {
+    let seed = seed();
+    let tally = kill::run(Death::Connections, seed, rounds(4), &[]);
+    verdict("cut", seed, &tally);
+}
