@@ -330,6 +330,11 @@ impl Crowd {
     /// Waits for what comes late, and gives what was counted.
     pub(crate) fn end(mut self, address: SocketAddr) -> Tally {
         self.wills.settle(address, true);
+        self.count()
+    }
+
+    /// What was counted so far.
+    pub(crate) fn count(mut self) -> Tally {
         let mut story = self.wills.story;
         self.tally.add(&self.wills.tally);
         for state in &self.publishers {

@@ -17,8 +17,11 @@
 mod crowd;
 mod dial;
 mod dice;
+mod image;
 mod kill;
+mod power;
 mod publisher;
+mod steps;
 mod stream;
 mod subscriber;
 mod tally;
@@ -66,4 +69,32 @@ fn s01_cut() {
     let seed = seed();
     let tally = kill::run(Death::Connections, seed, rounds(4), &[]);
     verdict("cut", seed, &tally);
+}
+
+/// Both ends of QoS 2, after each of its four packets, when every connection ends: exactly once.
+/// [MQTT-4.3.3-8] [MQTT-4.4.0-1]
+#[test]
+fn s01_steps() {
+    let seed = seed();
+    let tally = steps::run(Death::Connections, seed, rounds(3), &[]);
+    verdict("steps cut", seed, &tally);
+}
+
+/// The same when the broker is killed.
+#[test]
+fn s02_steps() {
+    let seed = seed();
+    let tally = steps::run(Death::Broker, seed, rounds(4), &[]);
+    verdict("steps kill", seed, &tally);
+}
+
+/// The power is cut at a random moment under load: the file system as its last sync left it has
+/// everything that was acknowledged.
+#[test]
+fn d02_power() {
+    if image::allowed() {
+        let seed = seed();
+        let tally = power::run(seed, rounds(12), &[]);
+        verdict("power", seed, &tally);
+    }
 }

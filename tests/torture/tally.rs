@@ -37,6 +37,7 @@ macro_rules! tally {
 
 tally! {
     rounds,
+    images,
     /// SUBACK, UNSUBACK, PUBACK, PUBREC, PUBCOMP received.
     acknowledged,
     /// Messages and subscriptions that are there once more though they had not to be.
