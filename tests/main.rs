@@ -43,6 +43,8 @@ mod shared;
 mod shutdown;
 #[path = "18_state.rs"]
 mod state;
+#[path = "21_store_cli.rs"]
+mod store_cli;
 #[path = "06_subscribe.rs"]
 mod subscribe;
 #[path = "12_sys.rs"]

@@ -231,12 +231,17 @@ impl World {
     fn answer(&mut self, from: u16, request: Request) {
         let at = usize::from(from);
         match request {
-            Request::Append { token, message } => {
+            Request::Release { token, .. } | Request::Save { token, .. } => {
+                if let Some(token) = token {
+                    self.shards[at].stored(self.now, token, true, &mut self.wires[at]);
+                }
+            }
+            Request::Append { token, message, .. } => {
                 let position = self.log.len() as u64 + 1;
                 let entry = Entry { position, message };
                 self.log.push(entry.clone());
                 let kept = !position.is_multiple_of(7);
-                self.shards[at].appended(self.now, token, kept, &mut self.wires[at]);
+                self.shards[at].stored(self.now, token, kept, &mut self.wires[at]);
                 for (shard, wires) in self.shards.iter_mut().zip(&mut self.wires) {
                     shard.tail(self.now, std::slice::from_ref(&entry), wires);
                 }

@@ -1,6 +1,7 @@
 //! A broker process of a test's own: started on ports the system picks, with a data folder of its
 //! own, and gone when the value is.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -275,6 +276,44 @@ pub(crate) fn run_once_on(dir: &Path, args: &[&str]) -> (i32, String) {
     (status.code().unwrap_or(-1), said)
 }
 
+/// Runs the binary with these arguments and environment to its end; gives its exit code and what
+/// it said on standard output and standard error.
+#[track_caller]
+pub(crate) fn run_tool(
+    args: &[&OsStr],
+    env: &[(&str, &str)],
+    input: &[u8],
+) -> (i32, Vec<u8>, String) {
+    let mut child = Command::new(binary())
+        .args(args)
+        .envs(env.iter().copied())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_vec();
+    let writer = thread::spawn(move || {
+        // Who refuses it at its start does not read on.
+        let _ = std::io::Write::write_all(&mut stdin, &input);
+    });
+    let mut stderr = child.stderr.take().unwrap();
+    let said = thread::spawn(move || {
+        let mut said = String::new();
+        stderr.read_to_string(&mut said).map(|_| said)
+    });
+    let mut out = Vec::new();
+    child.stdout.take().unwrap().read_to_end(&mut out).unwrap();
+    let status = finish(&mut child, Duration::from_secs(10));
+    writer.join().unwrap();
+    (
+        status.code().unwrap_or(-1),
+        out,
+        said.join().unwrap().unwrap(),
+    )
+}
+
 /// Waits for a process; one that does not end in time is killed, and the test fails.
 #[track_caller]
 fn finish(child: &mut Child, patience: Duration) -> ExitStatus {
@@ -293,14 +332,14 @@ fn finish(child: &mut Child, patience: Duration) -> ExitStatus {
     }
 }
 
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     std::env::var_os("TERNMQ_BIN")
         .map(PathBuf::from)
         .or_else(|| option_env!("CARGO_BIN_EXE_ternmq").map(PathBuf::from))
         .expect("TERNMQ_BIN names the broker")
 }
 
-fn fresh_dir() -> PathBuf {
+pub(crate) fn fresh_dir() -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let n = NEXT.fetch_add(1, Ordering::Relaxed);
     let name = format!("blackbox-{}-{n}", std::process::id());

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use broker::config::Sources;
 use clap::error::ErrorKind;
-use clap::{Arg, ArgAction, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 
+use crate::store;
 use crate::text::Text;
 
 /// The file that is read when none is named.
@@ -19,9 +20,10 @@ pub(crate) enum Parsed {
     /// Print this and end.
     Show(String),
     Start(Options),
+    Store(store::Command, Options),
 }
 
-/// Options of `ternmq start`.
+/// Options that every command has.
 #[derive(Debug, Default)]
 pub(crate) struct Options {
     config: Option<PathBuf>,
@@ -67,9 +69,15 @@ pub(crate) fn parse(
         }
     };
     // The arguments are global, so a subcommand's matches hold them as well.
-    if let Some((_, inner)) = matches.remove_subcommand() {
+    let mut names = Vec::new();
+    while let Some((name, inner)) = matches.remove_subcommand() {
+        names.push(name);
         matches = inner;
     }
+    let store = match names.first() {
+        Some(name) if name == "store" => Some(store_command(&names[1..], &mut matches)),
+        _ => None,
+    };
     let mut sets: Vec<String> = matches
         .remove_many("set")
         .map(Iterator::collect)
@@ -80,10 +88,30 @@ pub(crate) fn parse(
             sets.push(format!("{key}={value}"));
         }
     }
-    Ok(Parsed::Start(Options {
+    let options = Options {
         config: matches.remove_one("config"),
         sets,
-    }))
+    };
+    Ok(match store {
+        Some(command) => Parsed::Store(command, options),
+        None => Parsed::Start(options),
+    })
+}
+
+fn store_command(names: &[String], matches: &mut ArgMatches) -> store::Command {
+    let mut path = || {
+        matches
+            .remove_one::<PathBuf>("path")
+            .expect("clap requires it")
+    };
+    match names.first().map(String::as_str) {
+        Some("repair") => store::Command::Repair,
+        Some("export") => store::Command::Export(path()),
+        Some("import") => store::Command::Import(path()),
+        Some("backup") => store::Command::Backup(path()),
+        // It is the one that changes nothing; clap lets no other name through.
+        _ => store::Command::Check,
+    }
 }
 
 fn command(text: Text) -> Command {
@@ -102,6 +130,7 @@ fn command(text: Text) -> Command {
         .disable_version_flag(true)
         .subcommand(Command::new("start").about(text.help_start()))
         .subcommand(Command::new("console").about(text.help_console()))
+        .subcommand(store_arguments(text))
         .arg(
             option("config", "FILE", text.help_config())
                 .short('c')
@@ -125,6 +154,35 @@ fn command(text: Text) -> Command {
                 .action(ArgAction::Version)
                 .help(text.help_version()),
         )
+}
+
+fn store_arguments(text: Text) -> Command {
+    let path = |value: &'static str, help: &'static str| {
+        Arg::new("path")
+            .value_name(value)
+            .help(help)
+            .required(true)
+            .value_parser(clap::value_parser!(PathBuf))
+    };
+    let commands = [
+        Command::new("check").about(text.help_store_check()),
+        Command::new("repair").about(text.help_store_repair()),
+        Command::new("export")
+            .about(text.help_store_export())
+            .arg(path("FILE", text.help_store_out())),
+        Command::new("import")
+            .about(text.help_store_import())
+            .arg(path("FILE", text.help_store_in())),
+        Command::new("backup")
+            .about(text.help_store_backup())
+            .arg(path("DIR", text.help_store_to())),
+    ];
+    Command::new("store")
+        .about(text.help_store())
+        .after_help(text.help_store_codes())
+        .disable_help_subcommand(true)
+        .subcommand_required(true)
+        .subcommands(commands)
 }
 
 /// Cause and tip of clap's text, which spreads them over lines.
@@ -195,11 +253,46 @@ mod tests {
     }
 
     #[test]
+    fn commands_on_the_store() {
+        let cases: [(&[&str], store::Command); 6] = [
+            (&["store", "check"], store::Command::Check),
+            (&["--set", "a=b", "store", "repair"], store::Command::Repair),
+            (
+                &["store", "export", "-"],
+                store::Command::Export("-".into()),
+            ),
+            (
+                &["store", "export", "--data-dir", "/d", "f"],
+                store::Command::Export("f".into()),
+            ),
+            (
+                &["store", "-c", "x.toml", "import", "f"],
+                store::Command::Import("f".into()),
+            ),
+            (
+                &["store", "backup", "to", "--data-dir=/d"],
+                store::Command::Backup("to".into()),
+            ),
+        ];
+        for (args, expected) in cases {
+            let Ok(Parsed::Store(command, options)) = run(args) else {
+                panic!("{args:?}")
+            };
+            assert_eq!(command, expected);
+            let dir = args.iter().any(|arg| arg.starts_with("--data-dir"));
+            assert_eq!(options.sets.contains(&"data_dir=/d".to_owned()), dir);
+            assert_eq!(options.config.is_some(), args.contains(&"-c"));
+            assert_eq!(options.sets.contains(&"a=b".to_owned()), args[0] == "--set");
+        }
+    }
+
+    #[test]
     fn help_and_version_are_no_errors() {
         let Ok(Parsed::Show(help)) = run(&["--help"]) else {
             panic!("no help")
         };
         assert!(help.contains("--data-dir <DIR>"), "{help}");
+        assert!(help.contains("  store"), "{help}");
         let Ok(Parsed::Show(version)) = run(&["--version"]) else {
             panic!("no version")
         };
@@ -216,6 +309,10 @@ mod tests {
             &["stat"],
             &["--data-dir"],
             &["start", "extra"],
+            &["store"],
+            &["store", "chekc"],
+            &["store", "import"],
+            &["store", "check", "extra"],
         ] {
             let line = run(args).unwrap_err();
             assert!(

@@ -7,6 +7,7 @@ mod files;
 mod holder;
 mod log;
 mod signals;
+mod store;
 mod text;
 
 use std::io::Write as _;
@@ -27,24 +28,29 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Exit code of what was not even begun, apart from 1, which says that something is damaged.
+const NOT_DONE: u8 = 2;
+
 fn main() -> ExitCode {
     let text = Text::from_env(|name| std::env::var(name).ok());
     let result = match cli::parse(std::env::args_os(), text) {
         Ok(Parsed::Show(page)) => {
             // A reader that is gone, as in `ternmq --help | head -1`, is no error.
             let _ = std::io::stdout().write_all(page.as_bytes());
-            Ok(())
+            Ok(ExitCode::SUCCESS)
         }
-        Ok(Parsed::Start(options)) => run(&options, text),
-        Err(line) => Err(line),
+        Ok(Parsed::Start(options)) => run(&options, text)
+            .map(|()| ExitCode::SUCCESS)
+            .map_err(|line| (ExitCode::FAILURE, line)),
+        Ok(Parsed::Store(command, options)) => {
+            store::run(&command, &options, text).map_err(|line| (NOT_DONE.into(), line))
+        }
+        Err(line) => Err((NOT_DONE.into(), line)),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(line) => {
-            let _ = writeln!(std::io::stderr(), "ternmq: {line}");
-            ExitCode::FAILURE
-        }
-    }
+    result.unwrap_or_else(|(code, line)| {
+        let _ = writeln!(std::io::stderr(), "ternmq: {line}");
+        code
+    })
 }
 
 /// From options to the end of the broker. An error is one line for people.

@@ -28,7 +28,7 @@ impl Text {
         self.0
     }
 
-    fn pick<T>(self, en: T, zh: T) -> T {
+    pub(crate) fn pick<T>(self, en: T, zh: T) -> T {
         match self.0 {
             Lang::En => en,
             Lang::Zh => zh,
@@ -45,6 +45,57 @@ impl Text {
     }
     pub(crate) fn help_console(self) -> &'static str {
         self.pick("The same as start", "与 start 相同")
+    }
+    pub(crate) fn help_store(self) -> &'static str {
+        self.pick(
+            "Check, repair, export, import or back up what is kept, while no broker runs on it",
+            "在服务器停止时检查、修复、导出、导入或备份所保存的数据",
+        )
+    }
+    pub(crate) fn help_store_codes(self) -> &'static str {
+        self.pick(
+            "Exit code: 0 all is well, 1 done but something is damaged, 2 not done",
+            "退出码：0 正常，1 已完成但有损坏，2 未完成",
+        )
+    }
+    pub(crate) fn help_store_check(self) -> &'static str {
+        self.pick(
+            "Read everything, change nothing, say what is damaged",
+            "读取全部数据，不做修改，报告损坏之处",
+        )
+    }
+    pub(crate) fn help_store_repair(self) -> &'static str {
+        self.pick(
+            "Move what is damaged to quarantine",
+            "把损坏的数据移到 quarantine",
+        )
+    }
+    pub(crate) fn help_store_export(self) -> &'static str {
+        self.pick(
+            "Write everything to a file that any release can import",
+            "把全部数据写入可供任何版本导入的文件",
+        )
+    }
+    pub(crate) fn help_store_import(self) -> &'static str {
+        self.pick(
+            "Read such a file into a data directory that has no store",
+            "把这样的文件导入没有存储的数据目录",
+        )
+    }
+    pub(crate) fn help_store_backup(self) -> &'static str {
+        self.pick(
+            "Copy to another directory, which is a data directory then",
+            "复制到另一个目录，该目录可直接作为数据目录",
+        )
+    }
+    pub(crate) fn help_store_out(self) -> &'static str {
+        self.pick("A new file; - is standard output", "新文件；- 表示标准输出")
+    }
+    pub(crate) fn help_store_in(self) -> &'static str {
+        self.pick("The file; - is standard input", "文件；- 表示标准输入")
+    }
+    pub(crate) fn help_store_to(self) -> &'static str {
+        self.pick("A directory without a store", "没有存储的目录")
     }
     pub(crate) fn help_config(self) -> &'static str {
         self.pick(

@@ -5,6 +5,7 @@ pub mod config;
 mod control;
 mod settings;
 mod shard;
+pub mod store;
 pub mod transport;
 
 use std::{

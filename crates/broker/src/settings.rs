@@ -2,10 +2,16 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use backbone::disk;
 use engine::Settings;
 use protocol::QoS;
 
-use crate::config::{Config, ListenerId};
+use crate::config::{Config, Durability, ListenerId};
+
+/// The store's place in the data directory.
+pub(crate) const STORE_DIR: &str = "store";
+/// The bound of the log is at least so many segments.
+const SEGMENTS: u64 = 8;
 
 /// What the event loops themselves need; what MQTT needs is in [`Settings`].
 #[derive(Debug)]
@@ -55,6 +61,27 @@ pub(crate) fn shards(config: &Config) -> u16 {
     u16::try_from(cores)
         .unwrap_or(u16::MAX)
         .min(engine::limits::SHARDS_MAX)
+}
+
+/// How the store is kept. Whoever opens it sets the hooks.
+pub(crate) fn store(config: &Config) -> disk::Options {
+    let store = &config.store;
+    let options = disk::Options::new(config.node.data_dir.join(STORE_DIR));
+    disk::Options {
+        durability: match config.node.durability {
+            Durability::Sync => disk::Durability::Sync,
+            Durability::Interval => disk::Durability::Interval(store.sync_interval),
+            Durability::Os => disk::Durability::Os,
+        },
+        // Sessions keep one cursor.
+        shards: 1,
+        log_shard_bytes_max: store.max_bytes,
+        log_age_max: store.max_age,
+        // Room is made in steps of a segment, and the newest stays: steps that are large beside the
+        // bound would make it mean little.
+        segment_bytes: options.segment_bytes.min(store.max_bytes / SEGMENTS),
+        ..options
+    }
 }
 
 /// `mqtt.*` as one of `shards` engines uses it: bounds of the whole are divided.
@@ -116,4 +143,39 @@ fn millis(d: Duration) -> u64 {
 )]
 fn tenths(ratio: f64) -> u32 {
     (ratio * 10.0).round() as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(sets: &[&str]) -> disk::Options {
+        let sources = crate::config::Sources {
+            sets: sets.iter().map(|set| (*set).to_owned()).collect(),
+            ..crate::config::Sources::default()
+        };
+        store(&Config::load(&sources).unwrap().config)
+    }
+
+    #[test]
+    fn store_as_configured() {
+        let options = with(&["data_dir=here"]);
+        assert_eq!(options.dir, std::path::Path::new("here/store"));
+        assert_eq!(options.durability, disk::Durability::Sync);
+        assert_eq!((options.shards, options.log_age_max), (1, None));
+        assert_eq!(options.log_shard_bytes_max, 4 << 30);
+        assert_eq!(options.segment_bytes, 64 << 20);
+        let options = with(&[
+            "durability=interval",
+            "store.sync_interval=250ms",
+            "store.max_bytes=16MB",
+            "store.max_age=12h",
+        ]);
+        let interval = Duration::from_millis(250);
+        assert_eq!(options.durability, disk::Durability::Interval(interval));
+        assert_eq!(options.log_age_max, Some(Duration::from_secs(12 * 3_600)));
+        assert_eq!(options.log_shard_bytes_max, 16 << 20);
+        assert_eq!(options.segment_bytes, 2 << 20);
+        assert_eq!(with(&["durability=os"]).durability, disk::Durability::Os);
+    }
 }

@@ -8,6 +8,7 @@ pub mod limits;
 pub mod message;
 pub mod metrics;
 pub mod plant;
+pub mod record;
 pub mod retained;
 pub mod router;
 pub mod session;

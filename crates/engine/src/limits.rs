@@ -76,6 +76,11 @@ pub const HOLD_MILLIS: u64 = 2;
 /// Messages that may wait beyond `queue_max` while publishers are held back: what was on its way from
 /// other shards when they were told.
 pub const SURPLUS_MAX: usize = 8192;
+/// Bytes of messages on their way to the log from which on a client that waits for one of them is not
+/// read.
+pub const UNDER_WAY_MAX: u64 = 32 << 20;
+/// How far sessions have come is saved after this time.
+pub const PROGRESS_MILLIS: u64 = 1000;
 /// The window in which `slow_grace_millis` is counted.
 pub const GRACE_WINDOW_MILLIS: u64 = 10_000;
 /// Filters changed lately that a cached route is tested against before it is walked again.

@@ -16,12 +16,41 @@ pub struct SessionRef {
 }
 
 impl SessionRef {
+    const BY_NAME: u16 = u16::MAX - 1;
+
     /// The publisher of what the broker itself publishes.
     pub const BROKER: Self = Self {
         shard: u16::MAX,
         generation: 0,
         slot: u32::MAX,
     };
+
+    /// Whoever has this client id, in whatever life of the broker: the publisher of a message that was
+    /// read from the log.
+    #[must_use]
+    pub fn client(fingerprint: u64) -> Self {
+        let [.., a, b, c, d, e, f] = fingerprint.to_be_bytes();
+        Self {
+            shard: Self::BY_NAME,
+            generation: u16::from_be_bytes([a, b]),
+            slot: u32::from_be_bytes([c, d, e, f]),
+        }
+    }
+
+    /// Whether it names a client, not a session that lives.
+    #[inline]
+    pub(crate) fn is_by_name(self) -> bool {
+        self.shard == Self::BY_NAME
+    }
+}
+
+/// Names a client id in the log, in 48 bits: FNV-1a, because it is stored and so must never change.
+#[must_use]
+pub fn fingerprint(client_id: &str) -> u64 {
+    let hash = client_id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    hash >> 16
 }
 
 /// Borrowed view of a message being published.
@@ -101,13 +130,10 @@ impl Message {
         }
     }
 
-    /// Appends its stored form; [`Message::decode`] reads it.
+    /// Appends its stored form; [`Message::decode`] reads it. Who published it is not in it.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let expires = self.expires.map_or(0, |t| t.0);
         out.push(self.qos.bits() | u8::from(self.retain) << 2);
-        out.extend_from_slice(&self.publisher.shard.to_be_bytes());
-        out.extend_from_slice(&self.publisher.generation.to_be_bytes());
-        out.extend_from_slice(&self.publisher.slot.to_be_bytes());
         out.extend_from_slice(&expires.to_be_bytes());
         out.extend_from_slice(&self.topic_bytes.to_be_bytes());
         out.extend_from_slice(&self.forwarded_bytes.to_be_bytes());
@@ -116,11 +142,8 @@ impl Message {
 
     /// Reads what [`Message::encode`] wrote; `None` for anything else.
     #[must_use]
-    pub fn decode(bytes: &[u8]) -> Option<Self> {
+    pub fn decode(bytes: &[u8], publisher: SessionRef) -> Option<Self> {
         let (&bits, bytes) = bytes.split_first()?;
-        let (shard, bytes) = bytes.split_first_chunk::<2>()?;
-        let (generation, bytes) = bytes.split_first_chunk::<2>()?;
-        let (slot, bytes) = bytes.split_first_chunk::<4>()?;
         let (expires, bytes) = bytes.split_first_chunk::<8>()?;
         let (topic, bytes) = bytes.split_first_chunk::<2>()?;
         let (forwarded, block) = bytes.split_first_chunk::<4>()?;
@@ -131,11 +154,7 @@ impl Message {
         block.get(..usize::from(topic_bytes) + usize::try_from(forwarded_bytes).ok()?)?;
         let expires = u64::from_be_bytes(*expires);
         Some(Self {
-            publisher: SessionRef {
-                shard: u16::from_be_bytes(*shard),
-                generation: u16::from_be_bytes(*generation),
-                slot: u32::from_be_bytes(*slot),
-            },
+            publisher,
             qos: QoS::from_bits(bits & 3)?,
             retain: bits & 4 != 0,
             expires: (expires != 0).then_some(Time(expires)),

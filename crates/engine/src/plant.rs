@@ -30,6 +30,8 @@ faults! {
     CursorOverGap
     /// SUBACK does not wait for the other shards.
     SubackBeforeVisible
+    /// SUBACK does not wait for the session's record.
+    SubackBeforeSaved
     /// A packet id that is in use is given again.
     IdReused
     /// Whoever comes back does not get again what was in flight.

@@ -116,19 +116,20 @@ impl Retained {
         None
     }
 
-    /// Drops what expired. Called now and then; reads never show it meanwhile.
-    pub fn sweep(&mut self, now: Time) -> usize {
-        let before = self.by_topic.len();
+    /// Drops what expired, and gives its topics. Called now and then; reads never show it meanwhile.
+    pub fn sweep(&mut self, now: Time) -> Vec<Box<str>> {
+        let mut topics = Vec::new();
         let mut freed = 0;
         self.by_topic.retain(|m| {
             let gone = m.0.view().is_expired(now);
             if gone {
                 freed += m.0.bytes();
+                topics.push(m.0.topic().as_str().into());
             }
             !gone
         });
         self.bytes -= freed;
-        before - self.by_topic.len()
+        topics
     }
 
     #[must_use]

@@ -14,12 +14,33 @@ const TICK_MILLIS: u64 = 100;
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
     heap: BinaryHeap<Reverse<(u32, u32)>>,
+    /// When tick 0 was.
+    origin: Time,
 }
 
 impl Timers {
+    /// Timers that count from then on; nothing is due before.
+    pub(crate) fn from(origin: Time) -> Self {
+        Self {
+            heap: BinaryHeap::new(),
+            origin,
+        }
+    }
+
+    /// Rounded up, so that nothing is looked at before its time.
+    pub(crate) fn tick(&self, at: Time) -> u32 {
+        let ticks = at.since(self.origin).div_ceil(TICK_MILLIS).max(1);
+        u32::try_from(ticks).unwrap_or(u32::MAX)
+    }
+
+    /// When a tick is.
+    pub(crate) fn time(&self, tick: u32) -> Time {
+        self.origin.plus_millis(u64::from(tick) * TICK_MILLIS)
+    }
+
     /// Gives the tick of the entry, never 0.
     pub(crate) fn add(&mut self, at: Time, slot: u32) -> u32 {
-        let tick = ticks_up(at).max(1);
+        let tick = self.tick(at);
         self.heap.push(Reverse((tick, slot)));
         tick
     }
@@ -27,7 +48,7 @@ impl Timers {
     /// The next slot to look at, if its time has come, and the tick of the entry.
     pub(crate) fn pop_due(&mut self, now: Time) -> Option<(u32, u32)> {
         let Reverse((at, slot)) = *self.heap.peek()?;
-        if u64::from(at) * TICK_MILLIS > now.0 {
+        if self.time(at) > now {
             return None;
         }
         self.heap.pop();
@@ -50,13 +71,8 @@ impl Timers {
     pub(crate) fn next(&self) -> Option<Time> {
         self.heap
             .peek()
-            .map(|Reverse((at, _))| Time(u64::from(*at) * TICK_MILLIS))
+            .map(|Reverse((at, _))| self.time(*at))
     }
-}
-
-/// Rounded up, so that nothing is looked at before its time.
-pub(crate) fn ticks_up(at: Time) -> u32 {
-    u32::try_from(at.0.div_ceil(TICK_MILLIS)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ fn appended(shard: &mut Shard, from: u64) -> Vec<Entry> {
     let requests = shard.requests().drain(..);
     let messages = requests.filter_map(|request| match request {
         Request::Append { message, .. } => Some(message),
-        Request::Read { .. } => None,
+        _ => None,
     });
     (from..)
         .zip(messages)
@@ -78,7 +78,7 @@ fn losses_are_counted_for_who_has_them() {
                 Request::Read {
                     session, number, ..
                 } => Some((session, number)),
-                Request::Append { .. } => None,
+                _ => None,
             })
             .next_back();
         if let Some((session, number)) = session {

@@ -64,7 +64,7 @@ impl Manifest {
 
     /// Reads the newest slot, and how many are damaged.
     pub(super) fn read(files: &dyn Files, dir: &Path) -> io::Result<(Found, u32)> {
-        let bytes = match files.open(&dir.join(NAME)) {
+        let bytes = match files.look(&dir.join(NAME)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Ok((Found::Nothing, 0));
             }

@@ -84,7 +84,8 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    pub(super) fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
+    /// What the system refused, by what its user can do about it.
+    pub fn of(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
         use std::io::ErrorKind as Kind;
         let path = path.into();
         match source.kind() {

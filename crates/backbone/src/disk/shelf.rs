@@ -42,7 +42,7 @@ enum Look {
 }
 
 pub(super) fn io<T>(path: &Path, result: io::Result<T>) -> Result<T, OpenError> {
-    result.map_err(|error| OpenError::io(path, error))
+    result.map_err(|error| OpenError::of(path, error))
 }
 
 /// The error for a format that we do not read.

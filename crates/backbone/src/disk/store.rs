@@ -302,7 +302,7 @@ pub(super) fn take_lock(files: &dyn Files, dir: &Path) -> Result<Box<dyn Send + 
     // the locked one.
     let owner = dir.join("OWNER");
     let Some(held) = shelf::io(&path, files.lock(&path))? else {
-        let text = files.open(&owner).and_then(|file| read_all(&*file));
+        let text = files.look(&owner).and_then(|file| read_all(&*file));
         let text = String::from_utf8(text.unwrap_or_default()).unwrap_or_default();
         return Err(OpenError::InUse {
             dir: dir.to_owned(),

@@ -18,7 +18,7 @@ use error::Problem;
 pub use error::{ConfigError, Lang, Origin};
 pub use raw::Raw;
 use raw::leaves;
-pub use schema::{Key, Level, Listener, Log, Mqtt, Node, When};
+pub use schema::{Durability, Key, Level, Listener, Log, Mqtt, Node, Store, When};
 use schema::{RESERVED, TABLE, find, is_section, nearest};
 
 /// All settings of a broker.
@@ -26,6 +26,7 @@ use schema::{RESERVED, TABLE, find, is_section, nearest};
 pub struct Config {
     pub node: Node,
     pub log: Log,
+    pub store: Store,
     /// Those that are not enabled, too.
     pub listeners: BTreeMap<ListenerId, Listener>,
     pub mqtt: Mqtt,
@@ -84,6 +85,7 @@ impl Default for Config {
         Self {
             node: Node::default(),
             log: Log::default(),
+            store: Store::default(),
             listeners: [
                 listener(Transport::Tcp, 1883),
                 listener(Transport::WebSocket, 8083),
@@ -241,6 +243,12 @@ impl Config {
     }
     fn log_at(&self, _: &[String]) -> Option<&Log> {
         Some(&self.log)
+    }
+    fn store_mut(&mut self, _: &[String]) -> Option<&mut Store> {
+        Some(&mut self.store)
+    }
+    fn store_at(&self, _: &[String]) -> Option<&Store> {
+        Some(&self.store)
     }
     fn mqtt_mut(&mut self, _: &[String]) -> Option<&mut Mqtt> {
         Some(&mut self.mqtt)

@@ -113,6 +113,9 @@ section! {
     shards: Count<u16> = "0" ["0", "32"] Restart
         "Threads that serve connections; 0 means one per core."
         "处理连接的线程数；0 表示每个 CPU 核一个。";
+    durability: Choice<Durability> = "sync" Restart
+        "When an acknowledged message is safe: sync, from power cuts too, before it is acknowledged; interval, after store.sync_interval at most; os, when the system gets to it. All three survive the end of the process."
+        "已确认的消息何时能经受断电：sync 在确认之前；interval 最迟在 store.sync_interval 之后；os 由操作系统决定。进程退出时三者都不丢失。";
 }
 
 section! {
@@ -121,6 +124,20 @@ section! {
     level: Choice<Level> = "info" Reload
         "The least important messages that are logged."
         "日志级别。";
+}
+
+section! {
+    /// `[store]`
+    Store, &["store"], STORE, Config::store_mut, Config::store_at;
+    sync_interval: Time = "1s" ["10ms", "1m"] Restart
+        "With durability = \"interval\": time between two syncs, the most that a power cut can take."
+        "durability = \"interval\" 时两次同步的间隔，即断电最多丢失这段时间的数据。";
+    max_bytes: Bytes<u64> = "4GB" ["16MB", "1024GB"] Restart
+        "Bytes on disk of messages that wait for sessions; beyond it the oldest go, counted for each session that had not read them."
+        "等待会话读取的消息所占的磁盘空间；超出后删除最旧的消息，并为尚未读到的会话计数。";
+    max_age: Maybe<Time> = "none" ["1m", "49710d"] Restart
+        "How old a message that waits becomes before it goes; none leaves that to its own expiry and to the session's."
+        "消息最多等待多久，超过即删除；none 表示只看消息与会话各自的过期时间。";
 }
 
 section! {
@@ -260,7 +277,7 @@ section! {
 }
 
 /// All keys, in the order in which they are documented. A static, so that a key is one place.
-pub(super) static TABLE: [&[Key]; 4] = [NODE, LOG, LISTENER, MQTT];
+pub(super) static TABLE: [&[Key]; 5] = [NODE, LOG, STORE, LISTENER, MQTT];
 
 /// Sections of later versions: taken without a look inside, with one warning each.
 pub(super) const RESERVED: [(&[&str], &str); 3] = [
@@ -295,6 +312,22 @@ impl Words for Level {
         ("info", Self::Info),
         ("debug", Self::Debug),
         ("trace", Self::Trace),
+    ];
+}
+
+/// When what was acknowledged is safe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    Sync,
+    Interval,
+    Os,
+}
+
+impl Words for Durability {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("sync", Self::Sync),
+        ("interval", Self::Interval),
+        ("os", Self::Os),
     ];
 }
 

@@ -38,6 +38,12 @@ fn defaults() {
     assert_eq!(config, file("").unwrap().config);
     assert_eq!(config.node.data_dir, Path::new("./ternmq-data"));
     assert_eq!(config.node.shards, 0);
+    assert_eq!(config.node.durability, Durability::Sync);
+    assert_eq!(config.store.sync_interval, Duration::from_secs(1));
+    assert_eq!(
+        (config.store.max_bytes, config.store.max_age),
+        (4 << 30, None)
+    );
     let ids: Vec<String> = config.listeners.keys().map(ListenerId::to_string).collect();
     assert_eq!(ids, ["tcp:default", "ws:default"]);
     let binds: Vec<_> = config.listeners.values().map(|l| l.bind.clone()).collect();
@@ -165,6 +171,10 @@ fn values_in_all_their_forms() {
             "[\"0.0.0.0:1884\", \"[::]:1884\", \"127.0.0.1:5\"]",
         ),
         ("listeners.tcp.default.max_connections=none", "\"none\""),
+        ("durability=os", "\"os\""),
+        ("store.sync_interval=10ms", "\"10ms\""),
+        ("store.max_bytes=1024GB", "\"1024GB\""),
+        ("store.max_age=90d", "\"90d\""),
     ];
     for (set, shown) in sets {
         let loaded = sources(&[], &[set]).unwrap_or_else(|error| panic!("{error}"));
@@ -325,6 +335,18 @@ fn errors_of_a_file_in_one_line() {
             "t.toml:1: shards = 1979-05-27 is not allowed; use a whole number, 0 to 32",
         ),
         (
+            "durability = \"always\"\n",
+            "t.toml:1: durability = \"always\" is not allowed; use \"sync\" | \"interval\" | \"os\"",
+        ),
+        (
+            "[store]\ndurability = \"os\"\n",
+            "t.toml:2: unknown key store.durability; did you mean durability?",
+        ),
+        (
+            "[store]\nmax_bytes = \"1MB\"\n",
+            "t.toml:2: store.max_bytes = \"1MB\" is not allowed; use a size such as \"64KB\" or 65536, 16MB to 1024GB",
+        ),
+        (
             "listeners.tcp.default.bind = [\"localhost:1883\"]\n",
             "t.toml:1: listeners.tcp.default.bind = [\"localhost:1883\"] is not allowed; use a port \
              such as 1883, an address such as \"0.0.0.0:1883\" or \"[::]:1883\", or a list of these",
@@ -417,17 +439,19 @@ fn errors_in_chinese() {
 #[test]
 fn reload_names_what_waits_for_a_restart() {
     let old = Config::default();
-    let text = "shards = 2\n[mqtt]\nmax_queue = 7\n[listeners.tcp.new]\nbind = 1999\n\
+    let text = "shards = 2\ndurability = \"os\"\n[store]\nmax_bytes = \"1GB\"\n[mqtt]\nmax_queue = 7\n[listeners.tcp.new]\nbind = 1999\n\
                 [listeners.ws.default]\nenabled = false\n";
     let new = file(text).unwrap().config;
     assert_eq!(
         old.reload(&new),
         [
+            "durability",
             "listeners.tcp.new.bind",
             "listeners.tcp.new.enabled",
             "listeners.tcp.new.max_connections",
             "listeners.ws.default.enabled",
             "shards",
+            "store.max_bytes",
         ]
     );
     assert!(old.reload(&old).is_empty());

@@ -29,6 +29,16 @@ impl Flags {
         Self(bits)
     }
 
+    /// As they are kept in a record; [`Flags::from_bits`] reads them.
+    pub(crate) fn bits(self) -> u8 {
+        self.0
+    }
+
+    pub(crate) fn from_bits(bits: u8) -> Option<Self> {
+        QoS::from_bits(bits & Self::QOS)?;
+        (bits < 2 * Self::DURABLE).then_some(Self(bits))
+    }
+
     #[inline]
     pub(crate) fn qos(self) -> QoS {
         QoS::from_bits(self.0 & Self::QOS).expect("made of a QoS")

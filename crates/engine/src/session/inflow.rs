@@ -88,14 +88,16 @@ impl Inflow {
         self.timer
     }
 
-    /// A timer came: ids that have been known since the clock struck before are forgotten.
-    pub(crate) fn age(&mut self, now: Time, limit_millis: u64) {
+    /// A timer came: ids that have been known since the clock struck before are forgotten. Gives those.
+    pub(crate) fn age(&mut self, now: Time, limit_millis: u64) -> Vec<PacketId> {
         if self.timer.is_some_and(|at| at <= now) {
             self.timer = None;
         }
         if self.count == 0 || self.strikes > now {
-            return;
+            return Vec::new();
         }
+        let forgotten = |(known, aged): (&u64, &u64)| known & aged;
+        let forgotten: Vec<u64> = self.known.iter().zip(&self.aged).map(forgotten).collect();
         for (known, aged) in self.known.iter_mut().zip(&self.aged) {
             *known &= !aged;
         }
@@ -103,6 +105,12 @@ impl Inflow {
         let left = self.known.iter().map(|w| w.count_ones() as usize);
         self.count = left.sum();
         self.strikes = now.plus_millis(limit_millis);
+        ids(&forgotten)
+    }
+
+    /// The QoS 2 ids that the log may know.
+    pub(crate) fn known_ids(&self) -> Vec<PacketId> {
+        ids(&self.known)
     }
 
     /// The connection ends: nothing is acknowledged on it any more.
@@ -114,18 +122,18 @@ impl Inflow {
         }
     }
 
-    /// The log has, or has not, what was appended. Gives the id of the message that waited for it.
-    pub(crate) fn append_done(&mut self, token: u64, kept: bool) -> Option<PacketId> {
+    /// The store has, or has not, what was asked. Gives the acknowledgement that waited for it.
+    pub(crate) fn store_done(&mut self, token: u64, kept: bool) -> Option<(AckKind, PacketId)> {
         // Mostly the first: appends are done in their order.
         if let Some(p) = self.pending.iter_mut().find(|p| p.token == Some(token)) {
             p.token = None;
             if !kept {
                 p.reason = Reason::QUOTA_EXCEEDED;
             }
-            return Some(p.id);
+            return Some((p.kind, p.id));
         }
         let at = self.unsure.iter().position(|u| u.1 == token)?;
-        Some(self.unsure.swap_remove(at).0)
+        Some((AckKind::PubRec, self.unsure.swap_remove(at).0))
     }
 
     /// The append that a known id still waits for since an earlier connection; its acknowledgement waits
@@ -150,6 +158,18 @@ impl Inflow {
     pub(crate) fn is_empty(&self) -> bool {
         self.count == 0 && self.pending.is_empty() && self.unsure.is_empty() && self.timer.is_none()
     }
+}
+
+/// The ids whose bits are set.
+fn ids(words: &[u64]) -> Vec<PacketId> {
+    let bits = |(at, word): (usize, &u64)| {
+        let word = *word;
+        (0..64).filter_map(move |bit| {
+            let id = u16::try_from(at * 64 + bit).ok()?;
+            (word & 1 << bit != 0).then(|| PacketId::new(id)).flatten()
+        })
+    };
+    words.iter().enumerate().flat_map(bits).collect()
 }
 
 fn place(id: PacketId) -> (usize, u64) {

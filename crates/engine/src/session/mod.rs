@@ -5,6 +5,7 @@
 mod alias;
 mod inflow;
 mod outflow;
+mod progress;
 mod queue;
 mod scanning;
 mod will;
@@ -18,7 +19,8 @@ use protocol::{QoS, Version};
 
 pub(crate) use alias::{InboundAliases, OutboundAliases};
 pub(crate) use inflow::{Inflow, Pending};
-pub(crate) use outflow::{Held, Outflow, State};
+pub(crate) use outflow::{Held, Kept, Outflow, State};
+pub(crate) use progress::{Fate, Progress};
 pub(crate) use queue::{Grace, Queue, Queued};
 pub(crate) use scanning::{Scan, Scanning};
 pub(crate) use will::Will;
@@ -158,12 +160,18 @@ pub(crate) struct Aliases {
 pub(crate) struct Durable {
     /// Everything up to here was handed to the in-flight window.
     pub(crate) cursor: u64,
+    /// Up to where the store knows that everything was acknowledged.
+    pub(crate) saved: u64,
     pub(crate) reading: Reading,
     /// The last read that was asked for: answers to others come too late.
     pub(crate) number: u32,
-    /// Subscriptions made while behind, and the log's end then: what is older is not for them.
-    /// Bounded by the number of subscriptions.
+    /// It stands in the list of those whose progress is to be saved.
+    pub(crate) noted: bool,
+    /// Subscriptions that are younger than what may still be read, and the log's end when they were
+    /// made: what is older is not for them. Bounded by the number of subscriptions.
     since: Vec<(NodeId, u64)>,
+    /// Deliveries whose records in the store have to be tidied up.
+    pub(crate) progress: Option<Box<Progress>>,
 }
 
 impl Durable {
@@ -171,21 +179,15 @@ impl Durable {
     pub(crate) fn at(tail: u64) -> Self {
         Self {
             cursor: tail,
+            saved: tail,
             ..Self::default()
         }
-    }
-
-    pub(crate) fn go_live(&mut self) {
-        self.reading = Reading::Live;
-        self.since = Vec::new();
     }
 
     /// A subscription begins (or gets its first QoS above 0): not with messages that waited already.
     pub(crate) fn begins(&mut self, node: NodeId, tail: u64) {
         self.ended(node);
-        if self.reading != Reading::Live {
-            self.since.push((node, tail));
-        }
+        self.since.push((node, tail));
     }
 
     pub(crate) fn ended(&mut self, node: NodeId) {
@@ -194,9 +196,28 @@ impl Durable {
 
     /// Whether the message at a position is older than the subscription.
     pub(crate) fn is_before(&self, node: NodeId, position: u64) -> bool {
-        self.since
-            .iter()
-            .any(|(n, tail)| *n == node && position <= *tail)
+        position <= self.since(node)
+    }
+
+    /// What the log has up to here is older than the subscription.
+    pub(crate) fn since(&self, node: NodeId) -> u64 {
+        let since = self.since.iter().find(|(n, _)| *n == node);
+        since.map_or(0, |(_, tail)| *tail)
+    }
+
+    /// Nothing up to here will be read again, in this life or after a restart.
+    pub(crate) fn passed(&mut self, position: u64) {
+        self.saved = self.saved.max(position);
+        self.since.retain(|(_, tail)| *tail > position);
+        if self.since.is_empty() {
+            self.since = Vec::new();
+        }
+    }
+
+    /// Whether a delivery of an earlier life has this position.
+    pub(crate) fn is_bound(&self, position: u64) -> bool {
+        let progress = self.progress.as_ref();
+        progress.is_some_and(|p| p.bound.contains(&position))
     }
 }
 
@@ -325,6 +346,11 @@ impl Session {
     #[inline]
     pub(crate) fn is_online(&self) -> bool {
         self.conn != ConnId::NONE
+    }
+
+    /// Whether an acknowledgement waits for the store.
+    pub(crate) fn is_owed(&self) -> bool {
+        self.inflow.as_ref().is_some_and(|i| !i.pending.is_empty())
     }
 
     /// Messages in flight to the client.

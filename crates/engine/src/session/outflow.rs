@@ -5,21 +5,29 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use protocol::{PacketId, QoS};
+use protocol::PacketId;
 
 use crate::{
     Message,
     limits::RING_MAX,
     plant::{self, Fault},
+    record::INLINE,
 };
 
-/// What the client still owes.
+/// How far a delivery came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum State {
-    /// Nothing: acknowledged, or an id that was skipped.
+    /// Nothing is owed: acknowledged, or an id that was skipped.
     Free,
+    /// The client owes PUBACK.
     PubAck,
+    /// The store is to have the id before the PUBLISH of QoS 2 leaves.
+    Binding,
+    /// The client owes PUBREC.
     PubRec,
+    /// PUBREC came; the store is to have that before PUBREL leaves.
+    Releasing,
+    /// The client owes PUBCOMP.
     PubComp,
 }
 
@@ -30,11 +38,9 @@ pub(crate) enum Held {
     #[default]
     Nothing,
     /// For redelivery to this client [MQTT-4.4.0-1].
-    Message {
-        message: Arc<Message>,
-        retain: bool,
-        ids: Box<[u32]>,
-    },
+    Message(Box<Kept>),
+    /// It was received; the number under which the store has the delivery.
+    Number(u64),
     /// For another member of the shared group if this one leaves.
     Shared {
         home: u16,
@@ -43,11 +49,30 @@ pub(crate) enum Held {
     },
 }
 
+/// A message that a session keeps until it is acknowledged.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    pub(crate) message: Arc<Message>,
+    /// Its position in the log, or from [`INLINE`] on a number of its own.
+    pub(crate) number: u64,
+    pub(crate) retain: bool,
+    pub(crate) ids: Box<[u32]>,
+}
+
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) id: PacketId,
     pub(crate) state: State,
+    /// PUBLISH was sent on some connection.
+    pub(crate) sent: bool,
     pub(crate) held: Held,
+}
+
+impl Entry {
+    /// Whether the store has a record of this delivery: the log's own messages of QoS 1 need none.
+    pub(crate) fn is_recorded(&self, kept: &Kept) -> bool {
+        self.state != State::PubAck || kept.number >= INLINE
+    }
 }
 
 #[derive(Debug, Default)]
@@ -67,7 +92,15 @@ impl Outflow {
 
     /// What is unfinished has to be sent again: the client is back.
     pub(crate) fn begin_again(&mut self) {
-        self.again = self.entries().map(|e| e.id).collect();
+        let sent = |e: &&Entry| !matches!(e.state, State::Binding | State::Releasing);
+        self.again = self.entries().filter(sent).map(|e| e.id).collect();
+    }
+
+    /// What waits for the store.
+    pub(crate) fn unsure(&self) -> Vec<(PacketId, State)> {
+        let waits = |e: &&Entry| matches!(e.state, State::Binding | State::Releasing);
+        let waiting = self.entries().filter(waits);
+        waiting.map(|e| (e.id, e.state)).collect()
     }
 
     /// The client is away, or all was sent again.
@@ -81,20 +114,32 @@ impl Outflow {
         (sent < window).then(|| self.again.pop_front()).flatten()
     }
 
+    /// To be sent behind what is to be sent again.
+    pub(crate) fn add_again(&mut self, id: PacketId) {
+        self.again.push_back(id);
+    }
+
+    /// Whether more is open on this connection than the client takes.
+    pub(crate) fn is_over(&self, window: usize) -> bool {
+        self.in_flight - self.again.len() > window
+    }
+
+    /// Whether a retained message waits for the store.
+    pub(crate) fn binds_retained(&self) -> bool {
+        let inline = |held: &Held| matches!(held, Held::Message(kept) if kept.number >= INLINE);
+        let mut open = self.entries();
+        open.any(|e| e.state == State::Binding && inline(&e.held))
+    }
+
     pub(crate) fn has_again(&self) -> bool {
         !self.again.is_empty()
     }
 
     /// Gives a new message an id that is not in use [MQTT-2.2.1-4]. `None` if all are.
-    pub(crate) fn start(&mut self, qos: QoS, held: Held) -> Option<PacketId> {
+    pub(crate) fn start(&mut self, state: State, held: Held) -> Option<PacketId> {
         if self.in_flight >= usize::from(u16::MAX) {
             return None;
         }
-        let state = if qos == QoS::ExactlyOnce {
-            State::PubRec
-        } else {
-            State::PubAck
-        };
         if plant::on(Fault::IdReused)
             && let Some(last) = self.ring.back().filter(|e| e.state == state)
         {
@@ -113,15 +158,34 @@ impl Outflow {
                 self.ring.push_back(Entry {
                     id,
                     state: State::Free,
+                    sent: false,
                     held: Held::Nothing,
                 });
                 continue;
             }
             // Unacknowledged from here on [MQTT-4.3.2-3], [MQTT-4.3.3-3].
-            self.ring.push_back(Entry { id, state, held });
+            let sent = state != State::Binding;
+            self.ring.push_back(Entry {
+                id,
+                state,
+                sent,
+                held,
+            });
             self.in_flight += 1;
             return Some(id);
         }
+    }
+
+    /// A delivery of an earlier life of the broker.
+    pub(crate) fn restore(&mut self, id: PacketId, state: State, held: Held) {
+        self.last = id.get();
+        self.in_flight += 1;
+        self.aside.push(Entry {
+            id,
+            state,
+            sent: true,
+            held,
+        });
     }
 
     #[inline]

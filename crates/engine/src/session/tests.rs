@@ -1,6 +1,6 @@
 //! Windows and ids.
 
-use protocol::{PacketId, QoS};
+use protocol::PacketId;
 
 use super::*;
 
@@ -12,10 +12,10 @@ fn id(n: u16) -> PacketId {
 #[test]
 fn ids_in_use_are_skipped_also_after_the_wrap() {
     let mut out = Outflow::default();
-    let stuck = out.start(QoS::AtLeastOnce, Held::Nothing).unwrap();
+    let stuck = out.start(State::PubAck, Held::Nothing).unwrap();
     assert_eq!(stuck, id(1));
     for round in 0..200_000_u32 {
-        let next = out.start(QoS::AtLeastOnce, Held::Nothing).unwrap();
+        let next = out.start(State::PubAck, Held::Nothing).unwrap();
         assert_ne!(next, stuck, "round {round}");
         assert!(out.finish(next).is_some());
         assert_eq!(out.in_flight(), 1);
@@ -31,9 +31,9 @@ fn every_id_can_be_used_once() {
     let mut out = Outflow::default();
     let mut seen = std::collections::HashSet::new();
     for _ in 0..u16::MAX {
-        assert!(seen.insert(out.start(QoS::ExactlyOnce, Held::Nothing).unwrap()));
+        assert!(seen.insert(out.start(State::PubRec, Held::Nothing).unwrap()));
     }
-    assert!(out.start(QoS::AtLeastOnce, Held::Nothing).is_none());
+    assert!(out.start(State::PubAck, Held::Nothing).is_none());
     for n in (1..=u16::MAX).rev() {
         assert!(out.finish(id(n)).is_some(), "id {n}");
     }
@@ -44,7 +44,7 @@ fn every_id_can_be_used_once() {
 fn an_answer_to_nothing_is_none() {
     let mut out = Outflow::default();
     assert!(out.finish(id(5)).is_none());
-    let first = out.start(QoS::AtLeastOnce, Held::Nothing).unwrap();
+    let first = out.start(State::PubAck, Held::Nothing).unwrap();
     assert!(out.finish(id(2)).is_none());
     assert!(out.finish(first).is_some());
     assert!(out.finish(first).is_none());

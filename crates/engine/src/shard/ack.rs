@@ -5,10 +5,11 @@ use protocol::{
     packet::ack::{self, AckKind},
 };
 
-use super::{Mail, Shard, Sink, Verdict, refuse};
+use super::{Mail, Request, Shard, Sink, Verdict, refuse, store::Then};
 use crate::{
     Counter, Drop,
     plant::{self, Fault},
+    record::{self, INLINE},
     session::{Held, State},
 };
 
@@ -31,6 +32,7 @@ impl Shard {
         let mut count = 0;
         // Equal ones are told together: home, group, how many.
         let mut settled: Option<(u16, u32, u32)> = None;
+        let (mut progress, mut numbers) = (false, Vec::new());
         for [kind, len, high, low] in packets {
             let Some(id) = PacketId::new(u16::from_be_bytes([*high, *low])) else {
                 break; // Refused by who reads it next.
@@ -39,17 +41,24 @@ impl Shard {
                 break;
             }
             count += 1;
-            // An answer to nothing of ours is ignored.
-            let Some(Held::Shared { home, group, .. }) = out.settle(id, expected) else {
-                continue;
-            };
-            match &mut settled {
-                Some((h, g, n)) if *h == home && *g == group => *n += 1,
-                other => {
-                    if let Some((home, group, n)) = other.replace((home, group, 1)) {
-                        self.mail_settled(slot, home, group, n);
+            match out.settle(id, expected) {
+                // An answer to nothing of ours is ignored.
+                None | Some(Held::Nothing) => {}
+                Some(Held::Number(number)) => numbers.push(number),
+                Some(Held::Message(kept)) => {
+                    progress = true;
+                    if kept.number >= INLINE {
+                        numbers.push(kept.number);
                     }
                 }
+                Some(Held::Shared { home, group, .. }) => match &mut settled {
+                    Some((h, g, n)) if *h == home && *g == group => *n += 1,
+                    other => {
+                        if let Some((home, group, n)) = other.replace((home, group, 1)) {
+                            self.mail_settled(slot, home, group, n);
+                        }
+                    }
+                },
             }
         }
         let s = self.session_mut(slot);
@@ -57,6 +66,9 @@ impl Shard {
         let waits = s.waits_for_window();
         if let Some((home, group, n)) = settled {
             self.mail_settled(slot, home, group, n);
+        }
+        if progress || !numbers.is_empty() {
+            self.note_progress(slot, &numbers);
         }
         if waits {
             self.pump(slot, sink);
@@ -98,7 +110,7 @@ impl Shard {
             return; // An answer to nothing of ours is ignored.
         };
         let waits = s.waits_for_window();
-        self.settle_shared(slot, &held);
+        self.note_settled(slot, expected, &held);
         if waits {
             self.pump(slot, sink);
         }
@@ -111,11 +123,17 @@ impl Shard {
         let known = match entry {
             Some(entry) if entry.state == State::PubRec && !reason.is_error() => {
                 // From here on only the id is kept [MQTT-4.3.3-6].
+                if let Held::Message(kept) = &entry.held {
+                    entry.held = Held::Number(kept.number);
+                    entry.state = State::Releasing;
+                    return self.ask_release(slot, id);
+                }
                 entry.state = State::PubComp;
                 let held = std::mem::take(&mut entry.held);
                 self.settle_shared(slot, &held);
                 true
             }
+            Some(entry) if entry.state == State::Releasing => return, // PUBREL is on its way
             // The client refused the message: done [MQTT-4.4.0-2].
             Some(entry) if entry.state == State::PubRec => {
                 return self.on_final(slot, id, State::PubRec, sink);
@@ -153,7 +171,49 @@ impl Shard {
         if s.inflow.as_ref().is_some_and(|i| i.is_empty()) {
             s.inflow = None;
         }
-        self.acknowledge(slot, AckKind::PubComp, id, reason, None, sink);
+        // Also one that is not known here: the log may, and would swallow the next with this id.
+        let durable = s.rare.durable.is_some();
+        let token = durable.then(|| {
+            let identity = record::identity(&self.session(slot).client_id, id);
+            let token = self.next_token();
+            self.requests.push(Request::Release {
+                token: Some(token),
+                identity,
+            });
+            let then = Then::Acknowledge(self.reference(slot));
+            self.wait_for_store(token, 1, 0, then);
+            token
+        });
+        self.acknowledge(slot, AckKind::PubComp, id, reason, token, sink);
+    }
+
+    /// The store is told that PUBREC came, before PUBREL leaves.
+    pub(super) fn ask_release(&mut self, slot: u32, id: PacketId) {
+        let token = self.next_token();
+        let then = Then::Release(self.reference(slot), id);
+        self.wait_for_store(token, 1, 0, then);
+        self.save_delivery(slot, id, Some(token));
+    }
+
+    /// The store is told which id a QoS 2 message has, before its PUBLISH leaves.
+    pub(super) fn ask_bind(&mut self, slot: u32, id: PacketId) {
+        let token = self.next_token();
+        let then = Then::Publish(self.reference(slot), id);
+        self.wait_for_store(token, 1, 0, then);
+        self.save_delivery(slot, id, Some(token));
+    }
+
+    /// A delivery is finished: its group, or the session's place in the log, moves on.
+    pub(super) fn note_settled(&mut self, slot: u32, state: State, held: &Held) {
+        match held {
+            Held::Nothing => {}
+            Held::Number(number) => self.note_progress(slot, &[*number]),
+            Held::Message(kept) if state == State::PubAck && kept.number < INLINE => {
+                self.note_progress(slot, &[]);
+            }
+            Held::Message(kept) => self.note_progress(slot, &[kept.number]),
+            Held::Shared { home, group, .. } => self.mail_settled(slot, *home, *group, 1),
+        }
     }
 
     pub(super) fn send_ack(

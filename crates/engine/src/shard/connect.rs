@@ -16,8 +16,7 @@ use crate::{
     message::View,
     plant::{self, Fault},
     router::Flags,
-    session::{Aliases, Durable, NEVER, OutboundAliases, Reading, Session, Will},
-    timers::ticks_up,
+    session::{Aliases, Durable, NEVER, OutboundAliases, Reading, Session, State, Will},
 };
 
 /// What CONNECT's properties ask for.
@@ -290,7 +289,7 @@ impl Shard {
         (self.create(client_id, owner, packet.version), false)
     }
 
-    fn create(&mut self, client_id: &str, owner: Arc<Principal>, version: Version) -> u32 {
+    pub(super) fn create(&mut self, client_id: &str, owner: Arc<Principal>, version: Version) -> u32 {
         let mut session = Session::new(client_id, owner, version);
         self.generation = self.generation.wrapping_add(1);
         session.generation = self.generation;
@@ -347,23 +346,27 @@ impl Shard {
             }));
         }
         // [MQTT-3.1.2-7]; an earlier one that waits is stopped [MQTT-3.1.3-9].
-        s.take_will();
+        self.drop_will(slot);
         if let Some(will) = &packet.will {
-            s.rare.make().will = Some(Box::new(make_will(will, reference)));
+            let will = make_will(will, reference, self.next_serial());
+            self.session_mut(slot).rare.make().will = Some(Box::new(will));
+            self.save_will(slot);
         }
+        let s = self.session_mut(slot);
         // A session that is resumed to end with this connection still has its messages in the log.
         // [MQTT-3.1.2-23]
         if expiry_secs > 0 && !was_durable {
             s.rare.make().durable = Some(Box::new(Durable::at(tail)));
         }
+        let watched = s.watched;
         if let Some(at) = s.silent_at() {
-            let ticks = ticks_up(at);
             // An entry of an earlier connection may be there: it is enough if it is not later.
-            if s.watched == 0 || ticks < s.watched {
+            if watched == 0 || self.silence.tick(at) < watched {
                 let tick = self.silence.add(at, slot);
                 self.session_mut(slot).watched = tick;
             }
         }
+        self.save_session(slot, None);
     }
 
     /// What the client must know that differs from the defaults of 3.2.2.3.
@@ -432,6 +435,13 @@ impl Shard {
         }
         if let Some(out) = &mut self.session_mut(slot).out {
             out.begin_again();
+            // Asked once more: the store may have refused it.
+            for (id, state) in out.unsure() {
+                match state {
+                    State::Binding => self.ask_bind(slot, id),
+                    _ => self.ask_release(slot, id),
+                }
+            }
         }
         self.rejoin(slot);
         if let Some(d) = self.session_mut(slot).durable_mut() {
@@ -453,7 +463,7 @@ fn will_view<'a>(will: &connect::Will<'a>, publisher: SessionRef) -> View<'a> {
     }
 }
 
-fn make_will(will: &connect::Will<'_>, publisher: SessionRef) -> Will {
+fn make_will(will: &connect::Will<'_>, publisher: SessionRef, serial: u64) -> Will {
     let mut forwarded = Vec::new();
     will.properties.put_forwarded(&mut forwarded); // [MQTT-3.1.3-10]
     let (mut delay_secs, mut expiry_secs) = (0, None);
@@ -472,6 +482,7 @@ fn make_will(will: &connect::Will<'_>, publisher: SessionRef) -> Will {
         message: Arc::new(Message::new(&view)),
         expiry_secs,
         delay_secs,
+        serial,
         due: None,
     }
 }

@@ -7,14 +7,15 @@ use protocol::{
     packet::{ack::AckKind, publish},
 };
 
-use super::{Close, Mail, Shard, Sink, batch::Hand};
+use super::{Close, Entry, Mail, Shard, Sink, batch::Hand};
 use crate::{
     Counter, Drop, Message, QueueFull, SessionRef, Time,
     limits::HOLD_MILLIS,
     message::View,
     plant::{self, Fault},
+    record::INLINE,
     router::Target,
-    session::{Held, Queue, Queued, Session, State},
+    session::{Held, Kept, Queue, Queued, Session, State},
 };
 
 /// A message on its way to several receivers: owned only once somebody has to keep it.
@@ -162,8 +163,20 @@ impl Shard {
             }
             return;
         }
-        match s.put(&shot.view, terms, held, self.now, out) {
-            Ok(()) => self.metrics.sent(terms.qos, 1),
+        let put = s.put(&shot.view, terms, held, self.now, out);
+        self.note_put(slot, terms.qos, put);
+    }
+
+    /// What becomes of a PUBLISH that was put.
+    #[inline]
+    fn note_put(&mut self, slot: u32, qos: QoS, put: Result<Put, Held>) {
+        match put {
+            Ok(Put::Written) => self.metrics.sent(qos, 1),
+            Ok(Put::Recorded(id)) => {
+                self.metrics.sent(qos, 1);
+                self.save_delivery(slot, id, None);
+            }
+            Ok(Put::Binding(id)) => self.ask_bind(slot, id),
             Err(held) => self.cannot_send(slot, held),
         }
     }
@@ -210,10 +223,8 @@ impl Shard {
         let Some(s) = self.sessions.get_mut(slot) else {
             return;
         };
-        match s.put(view, terms, held, now, sink.out(s.conn)) {
-            Ok(()) => self.metrics.sent(terms.qos, 1),
-            Err(held) => self.cannot_send(slot, held),
-        }
+        let put = s.put(view, terms, held, now, sink.out(s.conn));
+        self.note_put(slot, terms.qos, put);
     }
 
     /// Sends again what the last connection left unfinished, as far as window and socket allow. False
@@ -235,32 +246,37 @@ impl Shard {
             };
             let Some(entry) = out.find(id) else { continue };
             let (state, held) = (entry.state, entry.held.clone());
-            self.send_one_again(slot, id, state, held, sink);
+            let sent = std::mem::replace(&mut entry.sent, true);
+            self.metrics.add(Counter::Redelivered, 1);
+            self.send_one(slot, id, state, held, sent, sink);
         }
     }
 
-    /// The same message with the same id once more, DUP set, or its PUBREL: whatever its expiry
-    /// [MQTT-4.3.3-7], [MQTT-4.3.3-13], and also where the subscription is gone [MQTT-3.10.4-3].
-    fn send_one_again(
+    /// A message that has its id already, with DUP if it was sent before, or its PUBREL: whatever its
+    /// expiry [MQTT-4.3.3-7], [MQTT-4.3.3-13], and also where the subscription is gone
+    /// [MQTT-3.10.4-3].
+    pub(super) fn send_one(
         &mut self,
         slot: u32,
         id: PacketId,
         state: State,
         held: Held,
+        sent: bool,
         sink: &mut impl Sink,
     ) {
         if state == State::PubComp {
             // [MQTT-4.3.3-5]
             return self.send_ack(slot, AckKind::PubRel, id, Reason::SUCCESS, sink);
         }
-        let Held::Message {
-            message,
-            retain,
-            ids,
-        } = held
-        else {
+        let Held::Message(kept) = held else {
             return;
         };
+        let Kept {
+            message,
+            number,
+            retain,
+            ids,
+        } = *kept;
         let qos = match state {
             State::PubRec => QoS::ExactlyOnce,
             _ => QoS::AtLeastOnce,
@@ -269,16 +285,15 @@ impl Shard {
         let s = self.session_mut(slot);
         let view = message.view();
         let mut packet: publish::Out<'_> = view.packet(now, s.version, qos, retain, &ids);
-        packet.dup = !plant::on(Fault::DupForgotten); // [MQTT-3.3.1-1]
+        packet.dup = sent && !plant::on(Fault::DupForgotten); // [MQTT-3.3.1-1]
         packet.id = Some(id);
         if packet.len(s.version) > s.packet_max as usize {
             // The client takes smaller packets than before: as if it had been sent [MQTT-3.1.2-25].
             s.out.as_mut().and_then(|out| out.finish(id));
             self.metrics.drop(Drop::TooLarge, 1);
-            return;
+            return self.note_progress(slot, &[number]);
         }
         packet.encode(s.version, sink.out(s.conn));
-        self.metrics.add(Counter::Redelivered, 1);
         self.metrics.sent(qos, 1);
     }
 
@@ -286,24 +301,25 @@ impl Shard {
     pub(super) fn send_logged(
         &mut self,
         slot: u32,
-        message: &Arc<Message>,
+        entry: &Entry,
         qos: QoS,
         as_published: bool,
         ids: &[u32],
         sink: &mut impl Sink,
     ) {
-        let view = message.view();
+        let view = entry.message.view();
         if view.is_expired(self.now) {
             // [MQTT-3.3.2-5]
             self.metrics.drop(Drop::Expired, 1);
             return;
         }
         let retain = view.retain && as_published;
-        let held = Held::Message {
-            message: message.clone(),
+        let held = Held::Message(Box::new(Kept {
+            message: entry.message.clone(),
+            number: entry.position,
             retain,
             ids: ids.into(),
-        };
+        }));
         if view.retain {
             self.mark_fresh(slot, view.topic.as_str());
         }
@@ -321,11 +337,12 @@ impl Shard {
     ) {
         let keeps = self.session(slot).rare.durable.is_some() && qos > QoS::AtMostOnce;
         let held = if keeps {
-            Held::Message {
+            Held::Message(Box::new(Kept {
                 message: message.clone(),
+                number: self.next_inline(),
                 retain: true,
                 ids: ids.into(),
-            }
+            }))
         } else {
             Held::Nothing
         };
@@ -371,10 +388,8 @@ impl Shard {
                 message: shot.arc(),
             }
         };
-        match s.put(&shot.view, terms, held, self.now, out) {
-            Ok(()) => self.metrics.sent(hand.qos, 1),
-            Err(held) => self.cannot_send(slot, held),
-        }
+        let put = s.put(&shot.view, terms, held, self.now, out);
+        self.note_put(slot, hand.qos, put);
         true
     }
 
@@ -506,7 +521,7 @@ impl Shard {
         let until = self.now.plus_millis(HOLD_MILLIS);
         if publisher.shard == self.id {
             self.note_hold(publisher, until);
-        } else if publisher != SessionRef::BROKER {
+        } else if publisher.shard < self.count {
             let letter = Mail::Hold { publisher, until };
             let letters = &mut self.outbox[usize::from(publisher.shard)];
             if !matches!(letters.last(), Some(Mail::Hold { publisher: p, .. }) if *p == publisher) {
@@ -534,6 +549,17 @@ impl Shard {
     }
 }
 
+/// What became of a PUBLISH.
+#[derive(Clone, Copy, Debug)]
+enum Put {
+    /// It stands in the out-buffer.
+    Written,
+    /// So, and the store is to know of it.
+    Recorded(PacketId),
+    /// It leaves when the store has its id.
+    Binding(PacketId),
+}
+
 impl Session {
     /// Whether something may be sent once a message in flight is finished.
     #[inline]
@@ -558,7 +584,7 @@ impl Session {
         held: Held,
         now: Time,
         out: &mut Vec<u8>,
-    ) -> Result<(), Held> {
+    ) -> Result<Put, Held> {
         let Terms { qos, retain, ids } = terms;
         let mut packet = view.packet(now, self.version, qos, retain, ids);
         let alias = match &self.rare.aliases {
@@ -580,17 +606,30 @@ impl Session {
                 return Err(held);
             }
         }
+        let mut put = Put::Written;
         if qos > QoS::AtMostOnce {
-            packet.id = self.out.get_or_insert_default().start(qos, held);
-            if packet.id.is_none() {
-                return Ok(()); // The window is at most 65,535, so an id is free.
+            let recorded = matches!(&held, Held::Message(kept) if kept.number >= INLINE);
+            let state = match (qos, &held) {
+                (QoS::ExactlyOnce, Held::Message(_)) => State::Binding,
+                (QoS::ExactlyOnce, _) => State::PubRec,
+                _ => State::PubAck,
+            };
+            let Some(id) = self.out.get_or_insert_default().start(state, held) else {
+                return Ok(put); // The window is at most 65,535, so an id is free.
+            };
+            if state == State::Binding {
+                return Ok(Put::Binding(id));
             }
+            if recorded {
+                put = Put::Recorded(id);
+            }
+            packet.id = Some(id);
         }
         if let (Some((_, false)), Some(aliases)) = (alias, self.aliases_mut()) {
             aliases.outbound.sent(packet.topic);
         }
         packet.encode(self.version, out);
-        Ok(())
+        Ok(put)
     }
 
     /// QoS 0 messages wait, and another must not overtake them.

@@ -2,16 +2,19 @@
 
 use std::hash::BuildHasher;
 
-use protocol::{Property, Reason, packet::disconnect};
+use protocol::{PacketId, Property, Reason, packet::disconnect};
 
 use super::{
     Close, ConnId, Ending, Mail, Presence, SessionId, Shard, Sink, Verdict, connect::ends_at,
-    protocol_error,
+    protocol_error, store::Then,
 };
 use crate::{
     Counter, Drop, Time,
+    acl::Principal,
+    message::View,
     plant::{self, Fault},
-    session::{Held, NEVER, Reading, State},
+    record::{self, Bucket},
+    session::{Held, Kept, Reading, State},
 };
 
 impl Shard {
@@ -119,6 +122,7 @@ impl Shard {
         if self.session(slot).bits.subscribing {
             self.forget_suback(slot);
         }
+        self.withdraw_retained(slot);
         let s = self.session_mut(slot);
         s.detach();
         s.take_scanning();
@@ -138,8 +142,7 @@ impl Shard {
         }
         let expiry_secs = s.expiry_secs;
         if ending == Ending::Left(Reason::NORMAL_DISCONNECTION) {
-            // [MQTT-3.1.2-10], [MQTT-3.14.4-3]
-            s.take_will();
+            self.drop_will(slot); // [MQTT-3.1.2-10], [MQTT-3.14.4-3]
         } else if let Some(will) = s.will_mut() {
             // The delay never outlasts the session (3.1.3.2.2).
             let delay_secs = if expiry_secs == 0 { 0 } else { will.delay_secs };
@@ -148,17 +151,20 @@ impl Shard {
                 self.publish_will(slot, sink); // [MQTT-3.1.2-8]
             } else {
                 self.due.add(now.plus_secs(delay_secs), slot);
+                self.save_will(slot);
             }
         }
         self.step_aside(slot);
         if expiry_secs == 0 {
-            self.end(slot, sink);
-        } else if let Some(at) = ends_at(now, expiry_secs) {
-            let s = self.session_mut(slot);
-            s.ends = u32::try_from(at.0.div_ceil(100)).unwrap_or(NEVER);
-            self.due.add(at, slot);
+            return self.end(slot, sink);
+        }
+        if let Some(at) = ends_at(now, expiry_secs) {
+            let tick = self.due.add(at, slot);
+            self.session_mut(slot).ends = tick;
             self.forget_the_gone();
         }
+        self.save_progress(slot);
+        self.save_session(slot, None);
     }
 
     /// Gives shared messages back and tells the groups.
@@ -166,6 +172,7 @@ impl Shard {
         let durable = self.session(slot).rare.durable.is_some();
         let mut lost = 0;
         let mut back = Vec::new();
+        let mut keep = Vec::new();
         let s = self.session_mut(slot);
         if let Some(mut queue) = s.take_queue() {
             while let Some(queued) = queue.pop() {
@@ -185,15 +192,8 @@ impl Shard {
                 for (id, state) in shared {
                     if state == State::PubAck {
                         back.extend(out.finish(id));
-                    } else if let Some(entry) = out.find(id)
-                        && let Held::Shared { message, .. } = std::mem::take(&mut entry.held)
-                    {
-                        // QoS 2 is finished with this client when it returns [MQTT-4.8.2-4].
-                        entry.held = Held::Message {
-                            message,
-                            retain: false,
-                            ids: Box::default(),
-                        };
+                    } else {
+                        keep.push(id);
                     }
                 }
             } else {
@@ -208,6 +208,9 @@ impl Shard {
                 }
                 s.out = None;
             }
+        }
+        for id in keep {
+            self.keep_shared(slot, id);
         }
         let why = if durable {
             Drop::Offline
@@ -243,6 +246,24 @@ impl Shard {
         }
     }
 
+    /// QoS 2 is finished with this client when it returns [MQTT-4.8.2-4].
+    fn keep_shared(&mut self, slot: u32, id: PacketId) {
+        let number = self.next_inline();
+        let out = self.session_mut(slot).out.as_mut();
+        let Some(entry) = out.and_then(|o| o.find(id)) else {
+            return;
+        };
+        if let Held::Shared { message, .. } = std::mem::take(&mut entry.held) {
+            entry.held = Held::Message(Box::new(Kept {
+                message,
+                number,
+                retain: false,
+                ids: Box::default(),
+            }));
+            self.save_delivery(slot, id, None);
+        }
+    }
+
     /// Ends a session that has no connection: everything of it is deleted [MQTT-4.1.0-2].
     pub(super) fn end(&mut self, slot: u32, sink: &mut impl Sink) {
         debug_assert!(!self.session(slot).is_online(), "part comes before end");
@@ -256,6 +277,7 @@ impl Shard {
         {
             self.publish_will(slot, sink);
         }
+        self.forget_session(slot);
         for node in self.session(slot).subs.slice().to_vec() {
             self.drop_sub(slot, node);
         }
@@ -290,7 +312,7 @@ impl Shard {
             if plant::on(Fault::WillNotCancelled) {
                 return self.publish_will(slot, sink);
             }
-            s.take_will();
+            self.drop_will(slot);
         }
     }
 
@@ -299,12 +321,31 @@ impl Shard {
         let Some(will) = self.session_mut(slot).take_will() else {
             return;
         };
+        let key = record::key_of(&self.session(slot).client_id, will.serial);
         let mut view = will.message.view();
         view.expires = will.expiry_secs.map(|secs| self.now.plus_secs(secs));
         let owner = self.session(slot).owner.clone();
-        if let Some(allowed) = self.acl.publish(&owner, view) {
-            self.metrics.add(Counter::WillPublished, 1);
-            self.publish(allowed, None, sink);
+        self.publish_kept_will(&owner, view, key, sink);
+    }
+
+    /// Publishes a will; its record goes when the store has what it published.
+    pub(super) fn publish_kept_will(
+        &mut self,
+        owner: &Principal,
+        view: View<'_>,
+        key: Box<[u8]>,
+        sink: &mut impl Sink,
+    ) {
+        let Some(allowed) = self.acl.publish(owner, view) else {
+            return self.save(Bucket::Will, key, None, None);
+        };
+        self.metrics.add(Counter::WillPublished, 1);
+        let routed = self.publish(allowed, None, None, sink);
+        if routed.parts == 0 {
+            self.save(Bucket::Will, key, None, None);
+        } else {
+            let then = Then::ForgetWill(key);
+            self.wait_for_store(routed.token, routed.parts, 0, then);
         }
     }
 }

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use protocol::{Filter, QoS, Reason};
+use protocol::{Filter, QoS};
 
-use super::{Close, Shard, Sink};
+use super::{Shard, Sink};
 use crate::{
     Drop, Message, SessionRef, Time,
     limits::READ_MAX,
@@ -14,11 +14,28 @@ use crate::{
     session::Reading,
 };
 
-/// What a shard asks of the log.
+/// What a shard asks of the store. It is to be carried out in order, as far as it is written.
 #[derive(Debug)]
 pub enum Request {
-    /// Write the message; [`Shard::appended`] answers.
-    Append { token: u64, message: Arc<Message> },
+    /// Write the message to the log; [`Shard::stored`] answers.
+    Append {
+        token: u64,
+        message: Arc<Message>,
+        /// [Who](crate::message::fingerprint) published it; 0 for nobody's.
+        from: u64,
+        /// Under which it is written once only, until that is released.
+        identity: Option<Box<[u8]>>,
+    },
+    /// Let the log forget an identity; [`Shard::stored`] answers if there is a token.
+    Release {
+        token: Option<u64>,
+        identity: Box<[u8]>,
+    },
+    /// Keep a record; [`Shard::stored`] answers if there is a token.
+    Save {
+        token: Option<u64>,
+        write: crate::record::Write,
+    },
     /// Messages after a position that match one of the filters; [`Shard::found_in_log`] answers.
     Read {
         session: SessionRef,
@@ -49,50 +66,6 @@ pub struct Entry {
 }
 
 impl Shard {
-    /// The log has (or has not) what was appended: acknowledgements that waited may go.
-    pub fn appended(&mut self, now: Time, token: u64, kept: bool, sink: &mut impl Sink) {
-        self.now = now;
-        let kept = kept || plant::on(Fault::FailedAppendAcknowledged);
-        let Some(at) = self.appends.iter().position(|(t, ..)| *t == token) else {
-            return;
-        };
-        let Some((_, slot, generation)) = self.appends.remove(at) else {
-            return;
-        };
-        let Some(s) = self.sessions.get_mut(slot) else {
-            return;
-        };
-        if s.generation != generation {
-            return;
-        }
-        let v5 = s.version.is_v5();
-        let Some(inflow) = &mut s.inflow else { return };
-        let Some(id) = inflow.append_done(token, kept) else {
-            return;
-        };
-        if !kept {
-            inflow.forget(id);
-            if !v5 && s.is_online() {
-                // 3.x cannot be told; without an answer the client sends it again
-                // [3.1.1 MQTT-4.8.0-2].
-                let cause = "the log could not take the message";
-                let close = Close {
-                    reason: Reason::QUOTA_EXCEEDED,
-                    cause,
-                };
-                return self.expel(slot, close, sink);
-            }
-        }
-        while let Some(ready) = self
-            .session_mut(slot)
-            .inflow
-            .as_mut()
-            .and_then(|i| i.next_ready())
-        {
-            self.send_ack(slot, ready.kind, ready.id, ready.reason, sink);
-        }
-    }
-
     /// A batch of the log's tail, in log order.
     pub fn tail(&mut self, now: Time, entries: &[Entry], sink: &mut impl Sink) {
         self.now = now;
@@ -164,7 +137,7 @@ impl Shard {
         }
         d.cursor = entry.position;
         let as_published = target.flags.as_published();
-        self.send_logged(slot, &entry.message, qos, as_published, &target.ids, sink);
+        self.send_logged(slot, entry, qos, as_published, &target.ids, sink);
     }
 
     /// A session that is behind reads on, as far as its window goes.
@@ -194,7 +167,7 @@ impl Shard {
         };
         if filters.is_empty() {
             d.cursor = d.cursor.max(tail);
-            d.go_live();
+            d.reading = Reading::Live;
             return;
         }
         d.reading = Reading::Asked;
@@ -240,13 +213,13 @@ impl Shard {
             if let Some(target) = self.terms_of(slot, entry) {
                 let qos = self.effective_qos(entry.message.qos, target.flags.qos());
                 let as_published = target.flags.as_published();
-                self.send_logged(slot, &entry.message, qos, as_published, &target.ids, sink);
+                self.send_logged(slot, entry, qos, as_published, &target.ids, sink);
             }
         }
         if let Some(d) = self.session_mut(slot).durable_mut() {
             d.cursor = d.cursor.max(upto);
             if upto >= tail {
-                d.go_live();
+                d.reading = Reading::Live;
                 return;
             }
         }
@@ -257,6 +230,9 @@ impl Shard {
     fn terms_of(&self, slot: u32, entry: &Entry) -> Option<Target> {
         let (message, topic) = (&entry.message, entry.message.topic());
         let durable = self.session(slot).rare.durable.as_ref()?;
+        if durable.is_bound(entry.position) {
+            return None; // in flight, or received, since before the start
+        }
         let mut merged: Option<Target> = None;
         for node in self.session(slot).subs.slice() {
             let text = self.router.filter(*node);
@@ -282,16 +258,10 @@ impl Shard {
         (!own && qos > QoS::AtMostOnce).then_some(target)
     }
 
-    /// The lowest position that some session of this shard may still read after.
+    /// The lowest position after which some session of this shard may still need something.
     #[must_use]
     pub fn floor(&self) -> u64 {
-        self.sessions
-            .keys()
-            .filter_map(|slot| self.sessions.get(slot)?.rare.durable.as_ref())
-            .filter(|d| d.reading != Reading::Live)
-            .map(|d| d.cursor)
-            .min()
-            .unwrap_or(self.tail_seen)
-            .min(self.tail_seen)
+        let needs = self.sessions.keys().map(|slot| self.needs_from(slot));
+        needs.min().unwrap_or(u64::MAX).min(self.tail_seen)
     }
 }

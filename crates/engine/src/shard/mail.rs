@@ -23,7 +23,13 @@ pub enum Mail {
         number: u64,
     },
     /// Store or clear a retained message of a topic that the receiving shard owns.
-    Retain(Arc<Message>),
+    /// A token of the sender's comes with it if somebody waits for it to be stored, else 0.
+    Retain(Arc<Message>, u64),
+    /// The store has (or has not) what was handed over under that token.
+    Kept {
+        token: u64,
+        kept: bool,
+    },
     /// Look through retained messages for a subscriber.
     Scan {
         session: SessionRef,
@@ -82,7 +88,7 @@ impl Mail {
         size_of::<Self>()
             + match self {
                 Self::Batch(batch) => batch.bytes(),
-                Self::Publish(message) | Self::Retain(message) | Self::Back { message, .. } => {
+                Self::Publish(message) | Self::Retain(message, _) | Self::Back { message, .. } => {
                     message.bytes()
                 }
                 _ => 0,
@@ -118,7 +124,8 @@ impl Shard {
                     followed = Some(number);
                 }
                 Mail::Followed { number } => self.on_followed(from, number, sink),
-                Mail::Retain(message) => self.store_retained(&message),
+                Mail::Retain(message, token) => self.on_retain(from, &message, token, sink),
+                Mail::Kept { token, kept } => self.store_answered(token, kept, sink),
                 Mail::Scan {
                     session,
                     number,

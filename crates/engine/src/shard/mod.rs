@@ -13,7 +13,9 @@ mod log;
 mod mail;
 mod publish;
 mod run;
+mod restore;
 mod scan;
+mod store;
 mod subscribe;
 mod timer;
 
@@ -34,6 +36,7 @@ pub(crate) use subscribe::Membership;
 use crate::{
     Counter, Metrics, SessionRef, Settings, Time,
     acl::{Acl, Principal},
+    limits::{HOLD_MILLIS, UNDER_WAY_MAX},
     retained::Retained,
     router::{Route, Router, Routes},
     session::Session,
@@ -158,7 +161,15 @@ pub struct Shard {
     spare: Vec<Box<Batch>>,
     requests: Vec<Request>,
     next_token: u64,
-    appends: VecDeque<(u64, u32, u16)>,
+    /// What waits for the store, by token.
+    waits: VecDeque<store::Wait>,
+    /// Bytes of messages that are on their way to the log.
+    under_way: u64,
+    /// The last serial number given to a record.
+    serial: u64,
+    /// Sessions whose progress is to be saved, and when that was done last.
+    moved: Vec<SessionRef>,
+    progress_saved: Time,
     /// The last log position this shard was handed.
     tail_seen: u64,
     announced: u64,
@@ -208,7 +219,11 @@ impl Shard {
             spare: Vec::new(),
             requests: Vec::new(),
             next_token: 0,
-            appends: VecDeque::new(),
+            waits: VecDeque::new(),
+            under_way: 0,
+            serial: 0,
+            moved: Vec::new(),
+            progress_saved: Time(0),
             tail_seen: 0,
             announced: 0,
             followed: vec![0; usize::from(count)],
@@ -245,6 +260,9 @@ impl Shard {
         while at < bytes.len() {
             if self.session(slot).bits.subscribing {
                 return Received::Hold(at, now);
+            }
+            if self.under_way > UNDER_WAY_MAX && self.session(slot).is_owed() {
+                return Received::Hold(at, now.plus_millis(HOLD_MILLIS));
             }
             if !self.holds.is_empty()
                 && let Some(until) = self.held_until(slot)
@@ -334,7 +352,7 @@ impl Shard {
         &mut self.outbox
     }
 
-    /// What this shard asks of the log, gathered since the last call.
+    /// What this shard asks of the store, gathered since the last call.
     pub fn requests(&mut self) -> &mut Vec<Request> {
         &mut self.requests
     }
@@ -358,7 +376,8 @@ impl Shard {
             letters.shrink_to(64);
         }
         self.requests.shrink_to(64);
-        self.appends.shrink_to(64);
+        self.waits.shrink_to(64);
+        self.moved.shrink_to(64);
         self.visible.shrink_to(64);
         self.spare.truncate(1);
         self.scratch.shrink_to(1024);

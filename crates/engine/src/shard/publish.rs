@@ -10,12 +10,15 @@ use protocol::{
     },
 };
 
-use super::{Close, Mail, Request, Shard, Sink, Verdict, deliver::Shot, protocol_error, refuse};
+use super::{
+    Close, Mail, Request, Shard, Sink, Verdict, deliver::Shot, protocol_error, refuse, store::Then,
+};
 use crate::{
     Counter, Message, SessionRef,
     acl::{Authorized, Principal},
-    message::View,
+    message::{View, fingerprint},
     plant::{self, Fault},
+    record,
     router::Route,
     session::{Inflow, Pending},
 };
@@ -24,8 +27,9 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Routed {
     pub(super) receivers: bool,
-    /// The append that an acknowledgement has to wait for.
-    pub(super) append: Option<u64>,
+    /// How many answers of the store an acknowledgement has to wait for, and under which token.
+    pub(super) parts: u8,
+    pub(super) token: u64,
     /// The cached route, where the caller did not bring it.
     pub(super) found_at: Option<u32>,
 }
@@ -117,6 +121,11 @@ impl Shard {
         let mut forwarded = Vec::new();
         packet.properties.put_forwarded(&mut forwarded);
         let s = self.session(slot);
+        // Known from then on, also after a restart [MQTT-4.3.3-10].
+        let identity = packet
+            .id
+            .filter(|_| packet.qos == QoS::ExactlyOnce && s.rare.durable.is_some())
+            .map(|id| record::identity(&s.client_id, id));
         let view = View {
             publisher: SessionRef {
                 shard: self.id,
@@ -130,9 +139,17 @@ impl Shard {
             forwarded: &forwarded,
             payload: packet.payload,
         };
-        let (reason, append) = match self.acl.publish(&s.owner, view) {
+        let publisher = view.publisher;
+        let (reason, waits_for) = match self.acl.publish(&s.owner, view) {
             Some(allowed) => {
-                let routed = self.publish(allowed, route, sink);
+                let routed = self.publish(allowed, route, identity, sink);
+                let waits = routed.parts > 0 && packet.id.is_some();
+                let waits = waits && !plant::on(Fault::AckBeforeAppend);
+                if waits {
+                    let bytes = packet.payload.len() + topic.as_str().len();
+                    let then = Then::Acknowledge(publisher);
+                    self.wait_for_store(routed.token, routed.parts, bytes, then);
+                }
                 if let (Some(at), Some(s)) = (routed.found_at, self.sessions.get_mut(slot)) {
                     s.hint = at;
                 }
@@ -141,7 +158,7 @@ impl Shard {
                 } else {
                     Reason::NO_MATCHING_SUBSCRIBERS
                 };
-                (reason, routed.append)
+                (reason, waits.then_some(routed.token))
             }
             None => {
                 self.metrics.add(Counter::PublishDenied, 1);
@@ -150,7 +167,7 @@ impl Shard {
         };
         if let Some(id) = packet.id {
             // Also where it was refused [3.1.1 MQTT-3.3.5-2].
-            self.conclude(slot, packet.qos, id, reason, append, sink);
+            self.conclude(slot, packet.qos, id, reason, waits_for, sink);
         }
         Ok(())
     }
@@ -163,7 +180,7 @@ impl Shard {
         qos: QoS,
         id: PacketId,
         reason: Reason,
-        append: Option<u64>,
+        waits_for: Option<u64>,
         sink: &mut impl Sink,
     ) {
         let strikes = self.now.plus_millis(self.settings.await_rel_millis);
@@ -186,7 +203,7 @@ impl Shard {
             self.watch_unreleased(slot);
         }
         // [MQTT-3.3.4-1], [MQTT-4.3.2-4], [MQTT-4.3.3-8]
-        self.acknowledge(slot, kind, id, reason, append, sink);
+        self.acknowledge(slot, kind, id, reason, waits_for, sink);
     }
 
     /// Sends an acknowledgement, or queues it behind one that waits [MQTT-4.6.0-2].
@@ -200,7 +217,6 @@ impl Shard {
         token: Option<u64>,
         sink: &mut impl Sink,
     ) {
-        let token = token.filter(|_| !plant::on(Fault::AckBeforeAppend));
         let s = self.session_mut(slot);
         let waits = s.inflow.as_ref().is_some_and(|i| !i.pending.is_empty());
         let waits = waits && !plant::on(Fault::AckOutOfOrder);
@@ -217,41 +233,42 @@ impl Shard {
             reason,
             token,
         };
-        let (generation, online) = (s.generation, s.is_online());
+        let online = s.is_online();
         let inflow = s.inflow.get_or_insert_default();
         inflow.pending.push_back(pending);
         if !online {
             inflow.forget_pending(); // closed by what it published itself
         }
-        // One that was waited for before is there already.
-        if let Some(token) = token
-            && self.appends.back().is_none_or(|(last, ..)| *last < token)
-        {
-            self.appends.push_back((token, slot, generation));
-        }
     }
 
     /// Everything that is published comes through here: clients, wills, the broker. `route` is the
-    /// topic's, where the caller has it.
+    /// topic's, where the caller has it. What has an identity is logged, whoever receives it.
     pub(super) fn publish(
         &mut self,
         what: Authorized<View<'_>>,
         route: Option<&Route>,
+        identity: Option<Box<[u8]>>,
         sink: &mut impl Sink,
     ) -> Routed {
         let mut shot = Shot::new(what.into_inner());
+        let token = self.next_token();
+        let mut retaining = false;
         if shot.view.retain && self.settings.retain_available {
             // [MQTT-3.3.1-5], [MQTT-3.3.1-8], and not in the session [3.1.1 MQTT-3.1.2-7]. Set before
             // it is routed, so that a later subscriber never sees an older one.
-            self.retain(&mut shot);
+            retaining = self.retain(&mut shot, token);
         }
-        if let Some(route) = route {
-            return self.publish_along(&mut shot, route, sink);
-        }
-        let (at, route) = self.routes.take(&mut self.router, shot.view.topic);
-        let mut routed = self.publish_along(&mut shot, &route, sink);
-        routed.found_at = Some(at);
-        self.routes.put(at, route);
+        let mut routed = match route {
+            Some(route) => self.publish_along(&mut shot, route, token, identity, sink),
+            None => {
+                let (at, route) = self.routes.take(&mut self.router, shot.view.topic);
+                let mut routed = self.publish_along(&mut shot, &route, token, identity, sink);
+                routed.found_at = Some(at);
+                self.routes.put(at, route);
+                routed
+            }
+        };
+        routed.parts += u8::from(retaining);
         routed
     }
 
@@ -259,32 +276,42 @@ impl Shard {
         &mut self,
         shot: &mut Shot<'_>,
         route: &Route,
+        token: u64,
+        identity: Option<Box<[u8]>>,
         sink: &mut impl Sink,
     ) -> Routed {
         let receivers = !route.is_empty();
         if !receivers {
             self.metrics.add(Counter::NoSubscriber, 1);
         }
-        let logged = self.settings.upgrade_qos || shot.view.qos > QoS::AtMostOnce;
-        let append = (logged && (route.durable || route.interest.durable != 0)).then(|| {
-            self.next_token += 1;
-            let token = self.next_token;
+        let kept = self.settings.upgrade_qos || shot.view.qos > QoS::AtMostOnce;
+        let logged = identity.is_some()
+            || kept && (route.durable || route.interest.durable != 0);
+        if logged {
             // Kept for those who are away [MQTT-4.5.0-1].
             self.requests.push(Request::Append {
                 token,
                 message: shot.arc(),
+                from: self.fingerprint_of(shot.view.publisher),
+                identity,
             });
-            token
-        });
+        }
         self.deliver_shot(shot, route, sink);
         for to in route.interest.live_shards() {
             self.mail_message(to, shot);
         }
         Routed {
             receivers,
-            append,
+            parts: u8::from(logged),
+            token,
             found_at: None,
         }
+    }
+
+    /// How the log names a publisher.
+    fn fingerprint_of(&self, publisher: SessionRef) -> u64 {
+        self.resolve(publisher)
+            .map_or(0, |slot| fingerprint(&self.session(slot).client_id))
     }
 
     /// To all receivers of this shard that are served at once.
@@ -333,7 +360,7 @@ impl Shard {
             payload,
         };
         if let Some(allowed) = self.acl.publish(&Principal::Broker, view) {
-            self.publish(allowed, None, sink);
+            self.publish(allowed, None, None, sink);
         }
     }
 
@@ -430,18 +457,41 @@ impl Shard {
         Ok(())
     }
 
-    /// Hands a message to the shard that owns its topic's retained message.
-    fn retain(&mut self, shot: &mut Shot<'_>) {
+    /// Hands a message to the shard that owns its topic's retained message. True if an answer of the
+    /// store will come for the token: to QoS 0 nobody waits.
+    fn retain(&mut self, shot: &mut Shot<'_>, token: u64) -> bool {
         let owner = self.place(shot.view.topic.as_str());
         let message = shot.arc();
+        let waits = (message.qos > QoS::AtMostOnce).then_some(token);
         if owner == self.id {
-            self.store_retained(&message);
+            return self.store_retained(&message, waits);
+        }
+        self.mail(owner, Mail::Retain(message, waits.unwrap_or(0)));
+        waits.is_some()
+    }
+
+    /// Another shard has a retained message for this one; it waits for the token unless that is 0.
+    pub(super) fn on_retain(
+        &mut self,
+        from: u16,
+        message: &Arc<Message>,
+        token: u64,
+        sink: &mut impl Sink,
+    ) {
+        if token == 0 {
+            self.store_retained(message, None);
+            return;
+        }
+        let own = self.next_token();
+        if self.store_retained(message, Some(own)) {
+            self.wait_for_store(own, 1, 0, Then::Tell(from, token));
         } else {
-            self.mail(owner, Mail::Retain(message));
+            self.tell_kept(from, token, true, sink);
         }
     }
 
-    pub(super) fn store_retained(&mut self, message: &Arc<Message>) {
+    /// True if an answer of the store will come for the token.
+    pub(super) fn store_retained(&mut self, message: &Arc<Message>, token: Option<u64>) -> bool {
         let empty = message.payload().is_empty();
         let known = || {
             self.retained
@@ -451,7 +501,7 @@ impl Shard {
         if plant::on(Fault::RetainedNotReplaced) && !empty && known()
             || plant::on(Fault::RetainedNotCleared) && empty
         {
-            return;
+            return false;
         }
         let settings = &self.settings;
         let fits = message.payload().len() <= settings.retained_payload_max
@@ -460,7 +510,9 @@ impl Shard {
                 .set(message, settings.retained_max, settings.retained_bytes_max);
         if !fits {
             self.metrics.add(Counter::RetainedRefused, 1);
+            return false;
         }
+        self.save_retained(message, token)
     }
 }
 

@@ -7,6 +7,7 @@ use protocol::{QoS, Topic, Version, packet::publish, run as frames};
 
 use super::{Shard, Sink, Verdict, deliver::Shot};
 use crate::{
+    message::fingerprint,
     Counter, SessionRef,
     limits::RUN_BYTES_MAX,
     message::View,
@@ -151,7 +152,7 @@ impl Shard {
         for payload in frames::payloads(run.bytes, run.version) {
             let view = view(run, payload);
             if let Some(allowed) = self.acl.publish(&crate::acl::Principal::Broker, view) {
-                self.publish(allowed, Some(route), sink);
+                self.publish(allowed, Some(route), None, sink);
             }
         }
     }
@@ -167,12 +168,15 @@ impl Shard {
 
     #[inline]
     pub(super) fn is_publisher(&self, publisher: SessionRef, slot: u32) -> bool {
+        let Some(s) = self.sessions.get(slot) else {
+            return false;
+        };
+        if publisher.is_by_name() {
+            return publisher == SessionRef::client(fingerprint(&s.client_id));
+        }
         publisher.slot == slot
             && publisher.shard == self.id
-            && self
-                .sessions
-                .get(slot)
-                .is_some_and(|s| s.generation == publisher.generation)
+            && s.generation == publisher.generation
     }
 }
 

@@ -23,7 +23,9 @@ impl Shard {
             return;
         }
         let Some(scan) = scanning.scans.front() else {
-            s.take_scanning();
+            if !s.out.as_ref().is_some_and(|o| o.binds_retained()) {
+                s.take_scanning();
+            }
             return;
         };
         scanning.asked = Some(number);

@@ -9,10 +9,11 @@ use protocol::{
     },
 };
 
-use super::{Mail, Shard, Sink, Verdict, connect::marked, mail::Join, refuse};
+use super::{Mail, Shard, Sink, Verdict, connect::marked, mail::Join, refuse, store::Then};
 use crate::{
     Counter, SessionRef,
     plant::{self, Fault},
+    record::Group,
     retained::Cursor,
     router::{Change, Sub},
     session::{Reading, Scan},
@@ -27,11 +28,11 @@ pub(super) struct Waiting {
     joins: u32,
     ticket: u64,
     session: SessionRef,
-    then: Then,
+    then: Say,
 }
 
 #[derive(Debug)]
-enum Then {
+enum Say {
     SubAck { packet: Vec<u8>, scans: Vec<Scan> },
     Joined { to: u16, ticket: u64 },
 }
@@ -71,6 +72,12 @@ impl Shard {
             };
             round.codes.push(code); // [MQTT-3.8.4-6], [MQTT-3.8.4-7], [MQTT-3.9.3-1]
         }
+        if self.session(slot).rare.durable.is_some() && !plant::on(Fault::SubackBeforeSaved) {
+            round.joins += 1;
+            let then = Then::SubAck(self.reference(slot));
+            self.wait_for_store(round.ticket, 1, 0, then);
+            self.save_session(slot, Some(round.ticket));
+        }
         let mut answer = Vec::new();
         suback::encode(&mut answer, version, packet.id, &round.codes, &[]); // [MQTT-3.8.4-2]
         let waiting = Waiting {
@@ -78,7 +85,7 @@ impl Shard {
             joins: round.joins,
             ticket: round.ticket,
             session: self.reference(slot),
-            then: Then::SubAck {
+            then: Say::SubAck {
                 packet: answer,
                 scans: round.scans,
             },
@@ -231,7 +238,7 @@ impl Shard {
         self.mail(home, Mail::Join(Box::new(join)));
     }
 
-    fn join_letter(&self, slot: u32, m: &Membership, ticket: u64) -> Join {
+    pub(super) fn join_letter(&self, slot: u32, m: &Membership, ticket: u64) -> Join {
         let s = self.session(slot);
         Join {
             group: m.group.clone(),
@@ -276,6 +283,7 @@ impl Shard {
             .filters()
             .map(|filter| self.unsubscribe_one(slot, filter))
             .collect();
+        self.save_session(slot, None);
         let conn = self.session(slot).conn;
         // One answer for all, also where nothing was deleted [MQTT-3.10.4-4], [MQTT-3.10.4-5].
         unsuback::encode(sink.out(conn), version, packet.id, &codes, &[]);
@@ -385,7 +393,7 @@ impl Shard {
         ticket: u64,
         sink: &mut impl Sink,
     ) {
-        let then = Then::Joined { to, ticket };
+        let then = Say::Joined { to, ticket };
         self.wait(
             Waiting {
                 number: self.announced,
@@ -399,7 +407,7 @@ impl Shard {
     }
 
     fn wait(&mut self, waiting: Waiting, sink: &mut impl Sink) {
-        if let Then::SubAck { scans, .. } = &waiting.then {
+        if let Say::SubAck { scans, .. } = &waiting.then {
             // The client's next packet is handled once this is in force everywhere.
             let s = self.session_mut(waiting.session.slot);
             s.bits.subscribing = true;
@@ -417,7 +425,7 @@ impl Shard {
     pub(super) fn forget_suback(&mut self, slot: u32) {
         let session = self.reference(slot);
         self.visible
-            .retain(|w| w.session != session || !matches!(w.then, Then::SubAck { .. }));
+            .retain(|w| w.session != session || !matches!(w.then, Say::SubAck { .. }));
     }
 
     /// In order, so that the SUBACKs of one client leave as it asked.
@@ -437,7 +445,7 @@ impl Shard {
             let free = waiting.number <= followed
                 || waiting.number == 0
                 || plant::on(Fault::SubackBeforeVisible);
-            let answer = matches!(waiting.then, Then::SubAck { .. });
+            let answer = matches!(waiting.then, Say::SubAck { .. });
             if !free || waiting.joins > 0 || answer && stuck.contains(&waiting.session) {
                 if answer {
                     stuck.push(waiting.session);
@@ -452,7 +460,7 @@ impl Shard {
 
     fn say(&mut self, waiting: Waiting, sink: &mut impl Sink) {
         match waiting.then {
-            Then::Joined { to, ticket } => {
+            Say::Joined { to, ticket } => {
                 if ticket != 0 {
                     self.mail(
                         to,
@@ -463,7 +471,7 @@ impl Shard {
                     );
                 }
             }
-            Then::SubAck { packet, scans } => {
+            Say::SubAck { packet, scans } => {
                 let Some(slot) = self.resolve(waiting.session) else {
                     return;
                 };
@@ -501,6 +509,30 @@ pub(crate) struct Membership {
 impl Membership {
     pub(super) fn label(&self) -> u64 {
         self.label
+    }
+
+    /// From its record.
+    pub(super) fn restored(kept: &Group, label: u64, home: u16) -> Self {
+        Self {
+            label,
+            home,
+            group: kept.name.clone(),
+            filter: kept.filter.clone(),
+            qos: kept.qos,
+            as_published: kept.as_published,
+            id: kept.id,
+        }
+    }
+
+    /// As it is kept.
+    pub(super) fn record(&self) -> Group {
+        Group {
+            name: self.group.clone(),
+            filter: self.filter.clone(),
+            qos: self.qos,
+            as_published: self.as_published,
+            id: self.id,
+        }
     }
 
     pub(super) fn into_names(self) -> (Box<str>, Box<str>) {

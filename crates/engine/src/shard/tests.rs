@@ -119,7 +119,7 @@ fn message_that_the_log_refuses() {
         let Some(Request::Append { token, .. }) = shard.requests().pop() else {
             panic!("nothing to append for a kept session");
         };
-        shard.appended(Time(0), token, false, &mut ear);
+        shard.stored(Time(0), token, false, &mut ear);
         assert_eq!(ear.take(CONN), answer);
         let ended = ear.closed.iter().map(|(conn, why)| match why {
             Ending::Expelled(close) => (*conn, close.reason),

@@ -7,7 +7,8 @@ use crate::{
     Time,
     limits::SWEEP_MILLIS,
     plant::{self, Fault},
-    timers::ticks_up,
+    record::Bucket,
+    timers::Timers,
 };
 
 /// A pass that comes later than this after the last one was not able to read meanwhile.
@@ -30,8 +31,11 @@ impl Shard {
         self.retry_groups(sink);
         if now.since(self.swept) >= SWEEP_MILLIS {
             self.swept = now;
-            self.retained.sweep(now);
+            for topic in self.retained.sweep(now) {
+                self.save(Bucket::Retained, topic.as_bytes().into(), None, None);
+            }
         }
+        self.save_progress_of_all();
     }
 
     /// When [`Shard::tick`] has something to do next, as far as it is known.
@@ -102,9 +106,10 @@ impl Shard {
         // A session may wait for its end, its will and the PUBRELs it is owed.
         if self.due.len() > STALE_MIN + 4 * self.sessions.len() {
             let sessions = &self.sessions;
+            let clock = Timers::from(self.due.time(0));
             self.due.retain(|slot, tick| {
                 sessions.get(slot).is_some_and(|s| {
-                    let will = s.rare.will.as_ref().and_then(|w| w.due).map(ticks_up);
+                    let will = s.rare.will.as_ref().and_then(|w| w.due).map(|at| clock.tick(at));
                     s.inflow.is_some() || (!s.is_online() && (s.ends == tick || will == Some(tick)))
                 })
             });
@@ -136,7 +141,8 @@ impl Shard {
         if plant::on(Fault::SessionForEver) {
             return;
         }
-        if s.ends != 0 && u64::from(s.ends) * 100 <= now.0 {
+        let ends = s.ends;
+        if ends != 0 && self.due.time(ends) <= now {
             self.end(slot, sink);
         }
     }
@@ -147,12 +153,13 @@ impl Shard {
         let (now, limit) = (self.now, self.settings.await_rel_millis);
         let s = self.session_mut(slot);
         let Some(inflow) = &mut s.inflow else { return };
-        inflow.age(now, limit);
+        let forgotten = inflow.age(now, limit);
         if inflow.is_empty() {
             s.inflow = None;
         } else {
             self.watch_unreleased(slot);
         }
+        self.release_ids(slot, &forgotten);
     }
 
     /// Sets the timer for it, if none stands.

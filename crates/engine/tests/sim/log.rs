@@ -2,7 +2,7 @@
 //! in order, each shard is shown the tail in log order, reads are carried out and answered whenever.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
@@ -30,7 +30,20 @@ pub(crate) struct Manners {
 struct Append {
     shard: usize,
     event: u64,
-    batch: Vec<(u64, Arc<Message>)>,
+    batch: Vec<Item>,
+}
+
+#[derive(Debug)]
+enum Item {
+    Message {
+        token: u64,
+        message: Arc<Message>,
+        identity: Option<Box<[u8]>>,
+    },
+    Release {
+        token: Option<u64>,
+        identity: Box<[u8]>,
+    },
 }
 
 #[derive(Debug)]
@@ -48,10 +61,15 @@ pub(crate) struct Log {
     first: u64,
     entries: VecDeque<Entry>,
     ops: VecDeque<Append>,
+    /// QoS 2 messages that are not released.
+    identities: BTreeSet<Box<[u8]>>,
+    /// Records to be kept: who waits for each.
+    records: VecDeque<(usize, Option<u64>)>,
     reads: Vec<Read>,
     /// Per shard: batches of the tail, with the event at which they were asked for.
     pub(crate) tails: Vec<VecDeque<(u64, Vec<Entry>)>>,
-    pub(crate) done: Vec<VecDeque<(u64, bool)>>,
+    /// Per shard: token, whether it was kept, whether it is the answer to an append.
+    pub(crate) done: Vec<VecDeque<(u64, bool, bool)>>,
     pub(crate) answers: Vec<VecDeque<Found>>,
     /// Shard and token of an append -> the message it names, if it names one.
     tokens: BTreeMap<(usize, u64), Option<usize>>,
@@ -83,7 +101,20 @@ impl Log {
         let mut batch = Vec::new();
         for request in requests.drain(..) {
             match request {
-                Request::Append { token, message } => batch.push((token, message)),
+                Request::Append {
+                    token,
+                    message,
+                    identity,
+                    ..
+                } => batch.push(Item::Message {
+                    token,
+                    message,
+                    identity,
+                }),
+                Request::Release { token, identity } => {
+                    batch.push(Item::Release { token, identity });
+                }
+                Request::Save { token, .. } => self.records.push_back((shard, token)),
                 Request::Read {
                     session,
                     number,
@@ -135,19 +166,38 @@ impl Log {
                 faults.fired(kind);
             }
             let mut fresh = Vec::new();
-            for (token, message) in batch {
-                if written {
-                    let position = self.last() + 1;
-                    let entry = Entry { position, message };
-                    self.entries.push_back(entry.clone());
-                    fresh.push(entry);
+            for item in batch {
+                match item {
+                    Item::Message {
+                        token,
+                        message,
+                        identity,
+                    } => {
+                        let known = identity.is_some_and(|i| written && !self.identities.insert(i));
+                        if written && !known {
+                            let position = self.last() + 1;
+                            let entry = Entry { position, message };
+                            self.entries.push_back(entry.clone());
+                            fresh.push(entry);
+                        }
+                        self.done[shard].push_back((token, !fails, true));
+                    }
+                    Item::Release { token, identity } => {
+                        self.identities.remove(&identity);
+                        self.done[shard].extend(token.map(|token| (token, true, false)));
+                    }
                 }
-                self.done[shard].push_back((token, !fails));
             }
             if !fresh.is_empty() {
                 for tail in &mut self.tails {
                     tail.push_back((event, fresh.clone()));
                 }
+            }
+        }
+        while !self.records.is_empty() && !rng.percent(manners.late) {
+            let kept = self.records.pop_front();
+            if let Some((shard, Some(token))) = kept {
+                self.done[shard].push_back((token, true, false));
             }
         }
         let mut at = 0;
@@ -225,6 +275,7 @@ impl Log {
 
     pub(crate) fn is_idle(&self) -> bool {
         self.ops.is_empty()
+            && self.records.is_empty()
             && self.reads.is_empty()
             && self.tails.iter().all(VecDeque::is_empty)
             && self.done.iter().all(VecDeque::is_empty)

@@ -293,7 +293,7 @@ impl World {
     /// Appends that the last call asked for, by message.
     fn note_requests(&mut self, shard: usize) {
         for request in self.places[shard].shard.requests().iter() {
-            if let engine::Request::Append { token, message } = request
+            if let engine::Request::Append { token, message, .. } = request
                 && self.log.note(shard, *token, message)
                 && let Some(msg) = crate::client::number(message.payload())
             {
@@ -348,8 +348,10 @@ impl World {
                     place.shard.tail(now, &entries, &mut place.conns);
                 }
                 Some(1) => {
-                    let (token, kept) = self.log.done[shard].pop_front().expect("checked");
-                    if let Some(msg) = self.log.message_of(shard, token) {
+                    let (token, kept, append) = self.log.done[shard].pop_front().expect("checked");
+                    if let Some(msg) = self.log.message_of(shard, token)
+                        && append
+                    {
                         let m = &mut self.ledger.msgs[msg];
                         m.appends_open -= 1;
                         m.appends_kept += u32::from(kept);
@@ -359,7 +361,7 @@ impl World {
                             known.retain(|_, known| *known != msg);
                         }
                     }
-                    place.shard.appended(now, token, kept, &mut place.conns);
+                    place.shard.stored(now, token, kept, &mut place.conns);
                 }
                 _ => {
                     let a = self.log.answers[shard].pop_front().expect("checked");

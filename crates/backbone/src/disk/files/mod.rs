@@ -18,6 +18,10 @@ pub(super) trait Files: Send + Sync {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>>;
     /// Opens a file for reading and writing.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn File>>;
+    /// Opens a file for reading only, which may be all that we are allowed.
+    fn look(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        self.open(path)
+    }
     /// The names in a directory, in no order; none if it is not there.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
     /// Makes a directory unless it is there.

@@ -26,6 +26,10 @@ impl Files for Real {
         Ok(Arc::new(Handle(file)))
     }
 
+    fn look(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        Ok(Arc::new(Handle(fs::File::open(path)?)))
+    }
+
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         let entries = match fs::read_dir(dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -74,7 +78,19 @@ impl Files for Real {
             .write(true)
             .create(true)
             .truncate(false)
-            .open(path)?;
+            .open(path);
+        let file = match file {
+            // Who may only look can still wait for nobody to be at it.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+                ) =>
+            {
+                fs::File::open(path).map_err(|_| error)?
+            }
+            file => file?,
+        };
         match file.try_lock() {
             Ok(()) => Ok(Some(Box::new(file))),
             Err(fs::TryLockError::WouldBlock) => Ok(None),

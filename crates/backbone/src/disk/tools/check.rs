@@ -52,6 +52,21 @@ impl fmt::Display for Check {
     }
 }
 
+/// Whether there is a store in a directory, or what is left of one.
+///
+/// # Errors
+/// If the directory cannot be listed.
+pub fn exists(dir: &Path) -> Result<bool, OpenError> {
+    let names = io(dir, Real.list(dir))?;
+    Ok(names
+        .iter()
+        .any(|name| name == manifest::NAME || is_room(name)))
+}
+
+fn is_room(name: &str) -> bool {
+    name == "kv" || name.starts_with("log-")
+}
+
 /// Checks the store in a directory.
 ///
 /// # Errors
@@ -82,7 +97,7 @@ pub(in crate::disk) fn check_on(files: &dyn Files, dir: &Path) -> Result<Check, 
     };
     check.tell(&path, 0, 0, harm);
     let mut rooms = io(dir, files.list(dir))?;
-    rooms.retain(|name| name == "kv" || name.starts_with("log-"));
+    rooms.retain(|name| is_room(name));
     rooms.sort_unstable();
     for name in &rooms {
         let room = dir.join(name);
@@ -118,7 +133,7 @@ fn check_room(
     let mut volumes = BTreeMap::new();
     for number in io(room, numbers(files, room, end))? {
         let path = room.join(format!("{number:016x}.{end}"));
-        let file = io(&path, files.open(&path))?;
+        let file = io(&path, files.look(&path))?;
         let len = io(&path, file.len())?;
         check.files += 1;
         check.bytes += len;

@@ -7,7 +7,7 @@ mod repair;
 
 #[cfg(test)]
 pub(super) use check::check_on;
-pub use check::{Check, check};
+pub use check::{Check, check, exists};
 #[cfg(test)]
 pub(super) use portable::import_on;
 pub use portable::{Carried, ImportError, import};

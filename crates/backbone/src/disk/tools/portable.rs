@@ -358,7 +358,8 @@ impl Part {
                 self.batch.clear();
                 Ok(())
             }
-            Err(Failure::Full(why) | Failure::Fatal(why)) => Err(io::Error::other(&*why)),
+            Err(Failure::Full(why)) => Err(io::Error::new(io::ErrorKind::StorageFull, &*why)),
+            Err(Failure::Fatal(why)) => Err(io::Error::other(&*why)),
         }
     }
 

@@ -1,0 +1,98 @@
+//! What a shard keeps in a store, as bytes: sessions, their places in the log, deliveries under way,
+//! wills and retained messages. Keys begin with the client id, which never contains NUL.
+
+mod bytes;
+mod delivery;
+mod session;
+mod will;
+
+pub(crate) use bytes::Reader;
+pub use delivery::Delivery;
+pub(crate) use delivery::{INLINE, Step};
+pub(crate) use session::{Group, SessionRecord, Subscription};
+pub(crate) use will::WillRecord;
+
+/// The kinds of records. Each has keys of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bucket {
+    /// Client id -> the session but for what changes with each message.
+    Session,
+    /// Client id -> the position in the log up to which everything was acknowledged, where that is
+    /// further than the session's record says.
+    Cursor,
+    /// Client id and position -> packet id and state of a delivery that has to be known after a restart.
+    Delivery,
+    /// Client id and serial -> a will that is not published yet.
+    Will,
+    /// Topic -> its retained message.
+    Retained,
+}
+
+impl Bucket {
+    pub const ALL: [Self; 5] = [
+        Self::Session,
+        Self::Cursor,
+        Self::Delivery,
+        Self::Will,
+        Self::Retained,
+    ];
+
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Cursor => "cursor",
+            Self::Delivery => "delivery",
+            Self::Will => "will",
+            Self::Retained => "retained",
+        }
+    }
+}
+
+/// One key that gets a value, or loses it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Write {
+    pub bucket: Bucket,
+    pub key: Box<[u8]>,
+    pub value: Option<Box<[u8]>>,
+}
+
+/// The key of one of several records of a client.
+pub(crate) fn key_of(client_id: &str, number: u64) -> Box<[u8]> {
+    let mut key = Vec::with_capacity(client_id.len() + 9);
+    key.extend_from_slice(client_id.as_bytes());
+    key.push(0);
+    key.extend_from_slice(&number.to_be_bytes());
+    key.into()
+}
+
+/// The client that a key of any bucket but [`Bucket::Retained`] is of, and the number behind it.
+#[must_use]
+pub fn parse_key(key: &[u8]) -> Option<(&str, Option<u64>)> {
+    let Some(end) = key.iter().position(|b| *b == 0) else {
+        return Some((std::str::from_utf8(key).ok()?, None));
+    };
+    let number = u64::from_be_bytes(key[end + 1..].try_into().ok()?);
+    Some((std::str::from_utf8(&key[..end]).ok()?, Some(number)))
+}
+
+/// The identity under which the log knows a QoS 2 message of a client until it is released.
+#[must_use]
+pub fn identity(client_id: &str, id: protocol::PacketId) -> Box<[u8]> {
+    let mut key = Vec::with_capacity(client_id.len() + 3);
+    key.extend_from_slice(client_id.as_bytes());
+    key.push(0);
+    key.extend_from_slice(&id.get().to_be_bytes());
+    key.into()
+}
+
+/// The client and packet id of an identity.
+#[must_use]
+pub fn parse_identity(identity: &[u8]) -> Option<(&str, protocol::PacketId)> {
+    let (name, id) = identity.split_last_chunk::<2>()?;
+    let (0, name) = name.split_last().map(|(nul, name)| (*nul, name))? else {
+        return None;
+    };
+    let id = protocol::PacketId::new(u16::from_be_bytes(*id))?;
+    Some((std::str::from_utf8(name).ok()?, id))
+}

@@ -1,0 +1,176 @@
+//! A session that outlives its connection, as it is kept.
+
+use protocol::{QoS, Version};
+
+use super::{
+    Reader,
+    bytes::{put_owner, put_text},
+};
+use crate::{Time, acl::Principal, router::Flags};
+
+/// The form that is written; another first byte is another form.
+const FORM: u8 = 1;
+
+/// The record of [`super::Bucket::Session`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SessionRecord {
+    pub(crate) version: Version,
+    pub(crate) owner: Principal,
+    pub(crate) expiry_secs: u32,
+    /// When the session ends; `None` while its client is connected, or if it never does.
+    pub(crate) ends: Option<Time>,
+    pub(crate) is_online: bool,
+    /// Everything in the log up to here was acknowledged.
+    pub(crate) cursor: u64,
+    pub(crate) subscriptions: Vec<Subscription>,
+    pub(crate) groups: Vec<Group>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Subscription {
+    pub(crate) filter: Box<str>,
+    pub(crate) qos: QoS,
+    pub(crate) no_local: bool,
+    pub(crate) as_published: bool,
+    pub(crate) id: u32,
+    /// What the log has up to here is older than the subscription.
+    pub(crate) since: u64,
+}
+
+/// Membership in a shared subscription.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Group {
+    pub(crate) name: Box<str>,
+    pub(crate) filter: Box<str>,
+    pub(crate) qos: QoS,
+    pub(crate) as_published: bool,
+    pub(crate) id: u32,
+}
+
+impl SessionRecord {
+    pub(crate) fn encode(&self) -> Box<[u8]> {
+        let mut out = vec![FORM, self.version.level(), u8::from(self.is_online)];
+        put_owner(&mut out, &self.owner);
+        out.extend_from_slice(&self.expiry_secs.to_be_bytes());
+        out.extend_from_slice(&self.ends.map_or(u64::MAX, |t| t.0).to_be_bytes());
+        out.extend_from_slice(&self.cursor.to_be_bytes());
+        put_count(&mut out, self.subscriptions.len());
+        for s in &self.subscriptions {
+            put_text(&mut out, &s.filter);
+            out.push(Flags::new(s.qos, s.no_local, s.as_published, false).bits());
+            out.extend_from_slice(&s.id.to_be_bytes());
+            out.extend_from_slice(&s.since.to_be_bytes());
+        }
+        put_count(&mut out, self.groups.len());
+        for g in &self.groups {
+            put_text(&mut out, &g.name);
+            put_text(&mut out, &g.filter);
+            out.push(Flags::new(g.qos, false, g.as_published, false).bits());
+            out.extend_from_slice(&g.id.to_be_bytes());
+        }
+        out.into()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut r = Reader(bytes);
+        if r.u8()? != FORM {
+            return None;
+        }
+        let level = r.u8()?;
+        let version = [Version::V3_1, Version::V3_1_1, Version::V5]
+            .into_iter()
+            .find(|v| v.level() == level)?;
+        let is_online = r.u8()? != 0;
+        let owner = r.owner()?;
+        let expiry_secs = r.u32()?;
+        let ends = r.u64()?;
+        let cursor = r.u64()?;
+        let subscriptions = (0..r.u32()?).map(|_| Subscription::read(&mut r)).collect::<Option<_>>()?;
+        let groups = (0..r.u32()?).map(|_| Group::read(&mut r)).collect::<Option<_>>()?;
+        Some(Self {
+            version,
+            owner,
+            expiry_secs,
+            ends: (ends != u64::MAX).then_some(Time(ends)),
+            is_online,
+            cursor,
+            subscriptions,
+            groups,
+        })
+    }
+}
+
+impl Subscription {
+    fn read(r: &mut Reader<'_>) -> Option<Self> {
+        let filter = r.text()?.into();
+        let flags = Flags::from_bits(r.u8()?)?;
+        Some(Self {
+            filter,
+            qos: flags.qos(),
+            no_local: flags.no_local(),
+            as_published: flags.as_published(),
+            id: r.u32()?,
+            since: r.u64()?,
+        })
+    }
+}
+
+impl Group {
+    fn read(r: &mut Reader<'_>) -> Option<Self> {
+        let (name, filter) = (r.text()?.into(), r.text()?.into());
+        let flags = Flags::from_bits(r.u8()?)?;
+        Some(Self {
+            name,
+            filter,
+            qos: flags.qos(),
+            as_published: flags.as_published(),
+            id: r.u32()?,
+        })
+    }
+}
+
+fn put_count(out: &mut Vec<u8>, n: usize) {
+    let n = u32::try_from(n).expect("bounded by mqtt.max_subscriptions");
+    out.extend_from_slice(&n.to_be_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> SessionRecord {
+        SessionRecord {
+            version: Version::V5,
+            owner: Principal::User("anna".into()),
+            expiry_secs: 3600,
+            ends: Some(Time(1_764_000_000_000)),
+            is_online: false,
+            cursor: 77,
+            subscriptions: vec![Subscription {
+                filter: "a/+/c".into(),
+                qos: QoS::ExactlyOnce,
+                no_local: true,
+                as_published: false,
+                id: 268_435_455,
+                since: 70,
+            }],
+            groups: vec![Group {
+                name: "g".into(),
+                filter: "b/#".into(),
+                qos: QoS::AtLeastOnce,
+                as_published: true,
+                id: 0,
+            }],
+        }
+    }
+
+    #[test]
+    fn reads_what_it_wrote_and_nothing_shorter() {
+        let record = record();
+        let bytes = record.encode();
+        assert_eq!(SessionRecord::decode(&bytes), Some(record));
+        for end in 0..bytes.len() {
+            assert_eq!(SessionRecord::decode(&bytes[..end]), None, "{end} bytes");
+        }
+    }
+}

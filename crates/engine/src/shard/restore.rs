@@ -1,0 +1,219 @@
+//! After a start: what the store kept becomes sessions, deliveries, wills and retained messages again.
+//! Everything is restored before the first connection, in the order of the functions here.
+
+use std::sync::Arc;
+
+use protocol::{Filter, PacketId, Topic};
+
+use super::{Mail, Membership, Shard, Sink};
+use crate::{
+    Message, Time,
+    record::{self, Bucket, Delivery, SessionRecord, Step, WillRecord},
+    router::{Flags, Sub},
+    session::{Durable, Held, Kept, NEVER, Reading, State, Will},
+    timers::Timers,
+};
+
+impl Shard {
+    /// The clock of this life begins, and the log ends at `tail`.
+    pub fn begin(&mut self, now: Time, tail: u64) {
+        self.now = now;
+        self.ticked = now;
+        self.swept = now;
+        self.serial = now.0;
+        self.due = Timers::from(now);
+        self.tail_seen = tail;
+    }
+
+    /// A session as its record has it, and what is known of its place in the log since. False for bytes
+    /// that are no such record.
+    pub fn restore_session(&mut self, client_id: &str, record: &[u8], cursor: u64) -> bool {
+        let Some(record) = SessionRecord::decode(record) else {
+            return false;
+        };
+        let owner = Arc::new(record.owner);
+        let slot = self.create(client_id, owner, record.version);
+        let cursor = cursor.max(record.cursor).min(self.tail_seen);
+        let now = self.now;
+        let s = self.session_mut(slot);
+        s.expiry_secs = record.expiry_secs;
+        let mut durable = Durable::at(cursor);
+        durable.reading = Reading::Behind;
+        s.rare.make().durable = Some(Box::new(durable));
+        // Its connection ended with the broker at the latest.
+        let ends = if record.is_online {
+            (record.expiry_secs != NEVER).then(|| now.plus_secs(record.expiry_secs))
+        } else {
+            record.ends
+        };
+        if let Some(at) = ends {
+            let tick = self.due.add(at, slot);
+            self.session_mut(slot).ends = tick;
+        }
+        for kept in &record.subscriptions {
+            let filter = Filter::trusted(&kept.filter);
+            let flags = Flags::new(kept.qos, kept.no_local, kept.as_published, true);
+            let sub = Sub {
+                session: slot,
+                flags,
+                id: kept.id,
+            };
+            let (node, new, change) = self.router.subscribe(filter, sub);
+            self.announce(change);
+            let s = self.session_mut(slot);
+            if new {
+                s.subs.push(node);
+            }
+            if kept.since > cursor
+                && let Some(d) = s.durable_mut()
+            {
+                d.begins(node, kept.since);
+            }
+            self.metrics.subscriptions += u64::from(new);
+        }
+        for kept in &record.groups {
+            let label = self.next_token();
+            let home = self.group_home(&kept.name, &kept.filter);
+            let membership = Membership::restored(kept, label, home);
+            let rare = self.session_mut(slot).rare.make();
+            rare.shared.get_or_insert_default().push(membership.clone());
+            // A member, but one that is away.
+            let join = self.join_letter(slot, &membership, 0);
+            self.mail(home, Mail::Join(Box::new(join)));
+            let (group, filter) = membership.into_names();
+            let member = self.reference(slot);
+            let away = Mail::Away {
+                group,
+                filter,
+                member,
+            };
+            self.mail(home, away);
+            self.metrics.subscriptions += 1;
+            self.metrics.shared_subscriptions += 1;
+        }
+        true
+    }
+
+    /// A delivery to a session that was restored. `logged` is what the log has at its position. False
+    /// if there is no such session, or nothing to deliver.
+    pub fn restore_delivery(
+        &mut self,
+        client_id: &str,
+        number: u64,
+        delivery: Delivery,
+        logged: Option<Arc<Message>>,
+    ) -> bool {
+        let Some(slot) = self.find(client_id) else {
+            return false;
+        };
+        let Some(d) = self.session_mut(slot).durable_mut() else {
+            return false;
+        };
+        let ahead = number < record::INLINE && number > d.cursor;
+        if ahead {
+            let progress = d.progress.get_or_insert_default();
+            progress.bound.insert(number);
+            if delivery.step == Step::Done {
+                progress.done.insert(number);
+            }
+        }
+        let message = delivery.message.or(logged);
+        let (state, held) = match (delivery.step, message) {
+            (Step::Done, _) => return ahead,
+            (Step::PubComp, _) => (State::PubComp, Held::Number(number)),
+            (_, None) => return false,
+            (step, Some(message)) => {
+                let state = if step == Step::PubAck {
+                    State::PubAck
+                } else {
+                    State::PubRec
+                };
+                let kept = Kept {
+                    message,
+                    number,
+                    retain: delivery.retain,
+                    ids: delivery.ids,
+                };
+                (state, Held::Message(Box::new(kept)))
+            }
+        };
+        let out = self.session_mut(slot).out.get_or_insert_default();
+        out.restore(delivery.id, state, held);
+        true
+    }
+
+    /// A QoS 2 message whose identity the log has, so that its PUBREL is still to come. False if there
+    /// is no such session.
+    pub fn restore_received(&mut self, client_id: &str, id: PacketId) -> bool {
+        let Some(slot) = self.find(client_id) else {
+            return false;
+        };
+        let strikes = self.now.plus_millis(self.settings.await_rel_millis);
+        let inflow = &mut self.session_mut(slot).inflow;
+        inflow.get_or_insert_default().learn(id, strikes);
+        self.watch_unreleased(slot);
+        true
+    }
+
+    /// A retained message. False if a bound refuses it, or it is over.
+    pub fn restore_retained(&mut self, message: &Arc<Message>) -> bool {
+        let settings = &self.settings;
+        !message.view().is_expired(self.now)
+            && self
+                .retained
+                .set(message, settings.retained_max, settings.retained_bytes_max)
+    }
+
+    /// A will: it waits if its session does, and is published if not. To be called once every shard
+    /// has its sessions and has heard of the others'. False for bytes that are no such record.
+    pub fn restore_will(
+        &mut self,
+        client_id: &str,
+        serial: u64,
+        record: &[u8],
+        sink: &mut impl Sink,
+    ) -> bool {
+        let Some(record) = WillRecord::decode(record) else {
+            return false;
+        };
+        self.serial = self.serial.max(serial);
+        let now = self.now;
+        let slot = self.find(client_id).filter(|slot| {
+            let s = self.session(*slot);
+            s.expiry_secs > 0 && s.rare.will.as_ref().is_none_or(|w| w.serial < serial)
+        });
+        let due = record.due.unwrap_or(now.plus_secs(record.delay_secs));
+        if let Some(slot) = slot
+            && due > now
+        {
+            // An older one was being published when the broker ended.
+            self.publish_will(slot, sink);
+            let will = Will {
+                message: record.message,
+                expiry_secs: record.expiry_secs,
+                delay_secs: record.delay_secs,
+                serial,
+                due: Some(due),
+            };
+            self.session_mut(slot).rare.make().will = Some(Box::new(will));
+            self.due.add(due, slot);
+            return true;
+        }
+        let mut view = record.message.view();
+        view.expires = record.expiry_secs.map(|secs| now.plus_secs(secs));
+        let key = record::key_of(client_id, serial);
+        self.publish_kept_will(&record.owner, view, key, sink);
+        true
+    }
+
+    /// Deletes a record that belongs to nothing any more.
+    pub fn discard(&mut self, bucket: Bucket, key: &[u8]) {
+        self.save(bucket, key.into(), None, None);
+    }
+
+    /// The shard that keeps the retained message of a topic.
+    #[must_use]
+    pub fn retainer(&self, topic: Topic<'_>) -> u16 {
+        self.place(topic.as_str())
+    }
+}

@@ -1,0 +1,519 @@
+//! What has to outlive the process: who waits for the store, and what is saved when.
+
+use std::sync::Arc;
+
+use protocol::{PacketId, Reason, packet::ack::AckKind};
+
+use super::{Close, Mail, Request, Shard, Sink};
+use crate::{
+    Drop, Message, SessionRef, Time,
+    limits::PROGRESS_MILLIS,
+    plant::{self, Fault},
+    record::{self, Bucket, Delivery, Group, SessionRecord, Step, Subscription, WillRecord, Write},
+    session::{Fate, Held, Kept, Reading, State},
+};
+
+/// Something that is said or done once the store has what it was given.
+#[derive(Debug)]
+pub(super) struct Wait {
+    pub(super) token: u64,
+    /// Answers that are still to come.
+    pub(super) parts: u8,
+    /// No part has failed.
+    pub(super) kept: bool,
+    /// Bytes of messages that are under way.
+    pub(super) bytes: u32,
+    pub(super) then: Then,
+}
+
+#[derive(Debug)]
+pub(super) enum Then {
+    /// An acknowledgement of this session may leave.
+    Acknowledge(SessionRef),
+    /// One thing less that the SUBACK of this ticket waits for.
+    SubAck(SessionRef),
+    /// A QoS 2 PUBLISH may leave.
+    Publish(SessionRef, PacketId),
+    /// A PUBREL may leave.
+    Release(SessionRef, PacketId),
+    /// A will was published: its record is deleted.
+    ForgetWill(Box<[u8]>),
+    /// Another shard waits for a retained message.
+    Tell(u16, u64),
+}
+
+impl Shard {
+    pub(super) fn next_token(&mut self) -> u64 {
+        self.next_token += 1;
+        self.next_token
+    }
+
+    /// Grows over restarts, as long as the clock does.
+    pub(super) fn next_serial(&mut self) -> u64 {
+        self.serial = (self.serial + 1).max(self.now.0);
+        self.serial
+    }
+
+    /// A number for a delivery whose message is not in the log.
+    pub(super) fn next_inline(&mut self) -> u64 {
+        record::INLINE | self.next_serial()
+    }
+
+    /// Notes who waits for the answer to a token.
+    pub(super) fn wait_for_store(&mut self, token: u64, parts: u8, bytes: usize, then: Then) {
+        let wait = Wait {
+            token,
+            parts,
+            kept: true,
+            bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
+            then,
+        };
+        self.under_way += u64::from(wait.bytes);
+        // Nearly always the last.
+        let at = self.waits.partition_point(|w| w.token < token);
+        self.waits.insert(at, wait);
+    }
+
+    /// The store has (or has not) what it was given under a token: what waited for that may go.
+    pub fn stored(&mut self, now: Time, token: u64, kept: bool, sink: &mut impl Sink) {
+        self.now = now;
+        self.store_answered(token, kept, sink);
+    }
+
+    pub(super) fn store_answered(&mut self, token: u64, kept: bool, sink: &mut impl Sink) {
+        let kept = kept || plant::on(Fault::FailedAppendAcknowledged);
+        let Ok(at) = self.waits.binary_search_by_key(&token, |w| w.token) else {
+            return;
+        };
+        let wait = &mut self.waits[at];
+        wait.kept &= kept;
+        wait.parts -= 1;
+        if wait.parts > 0 {
+            return;
+        }
+        let Some(wait) = self.waits.remove(at) else {
+            return;
+        };
+        self.under_way -= u64::from(wait.bytes);
+        match wait.then {
+            Then::Acknowledge(session) => self.acknowledge_stored(session, token, wait.kept, sink),
+            Then::SubAck(session) if wait.kept => self.on_joined(session, token, sink),
+            Then::SubAck(session) => self.no_room_for(session, sink),
+            Then::Publish(session, id) | Then::Release(session, id) if !wait.kept => {
+                let _ = id; // Asked for again when the client is back.
+                self.no_room_for(session, sink);
+            }
+            Then::Publish(session, id) => self.publish_bound(session, id, sink),
+            Then::Release(session, id) => self.release_stored(session, id, sink),
+            // Published twice rather than not at all.
+            Then::ForgetWill(_) if !wait.kept => {}
+            Then::ForgetWill(key) => self.save(Bucket::Will, key, None, None),
+            Then::Tell(to, token) => self.tell_kept(to, token, wait.kept, sink),
+        }
+    }
+
+    fn acknowledge_stored(
+        &mut self,
+        session: SessionRef,
+        token: u64,
+        kept: bool,
+        sink: &mut impl Sink,
+    ) {
+        let Some(slot) = self.resolve(session) else {
+            return;
+        };
+        let s = self.session_mut(slot);
+        let v5 = s.version.is_v5();
+        let Some(inflow) = &mut s.inflow else { return };
+        let Some((kind, id)) = inflow.store_done(token, kept) else {
+            return;
+        };
+        if !kept {
+            inflow.forget(id);
+            // It may have been written all the same, and then its identity would swallow the next.
+            self.release_ids(slot, &[id]);
+            // 3.x cannot be told; without an answer the client sends it again
+            // [3.1.1 MQTT-4.8.0-2]. Nor does PUBCOMP know a reason for it.
+            if !v5 || kind == AckKind::PubComp {
+                return self.no_room_for(session, sink);
+            }
+        }
+        while let Some(ready) = self
+            .session_mut(slot)
+            .inflow
+            .as_mut()
+            .and_then(|i| i.next_ready())
+        {
+            self.send_ack(slot, ready.kind, ready.id, ready.reason, sink);
+        }
+    }
+
+    /// The store did not take what a client has to rely on: it comes back and tries again.
+    fn no_room_for(&mut self, session: SessionRef, sink: &mut impl Sink) {
+        if let Some(slot) = self.resolve(session) {
+            let close = Close {
+                reason: Reason::QUOTA_EXCEEDED,
+                cause: "the store could not take it",
+            };
+            self.expel(slot, close, sink);
+        }
+    }
+
+    pub(super) fn tell_kept(&mut self, to: u16, token: u64, kept: bool, sink: &mut impl Sink) {
+        if to == self.id {
+            self.store_answered(token, kept, sink);
+        } else {
+            self.mail(to, Mail::Kept { token, kept });
+        }
+    }
+
+    /// The store has the packet id of a QoS 2 delivery: the PUBLISH leaves, if the client is there.
+    fn publish_bound(&mut self, session: SessionRef, id: PacketId, sink: &mut impl Sink) {
+        let Some(slot) = self.resolve(session) else {
+            return;
+        };
+        let (now, s) = (self.now, self.session_mut(slot));
+        let (online, window) = (s.is_online(), usize::from(s.receive_max));
+        let Some(out) = &mut s.out else { return };
+        let Some(entry) = out.find(id).filter(|e| e.state == State::Binding) else {
+            return; // asked for twice
+        };
+        entry.state = State::PubRec;
+        let (sent, held) = (entry.sent, entry.held.clone());
+        let Held::Message(kept) = &held else { return };
+        if !sent && (kept.message.view().is_expired(now) || self.is_outdated(slot, kept)) {
+            // Nothing of it has left yet [MQTT-3.3.2-5].
+            self.metrics.drop(Drop::Expired, 1);
+            self.withdraw(slot, id, kept.number);
+            return self.pump(slot, sink);
+        }
+        let out = self.session_mut(slot).out.as_mut();
+        let Some(out) = out.filter(|_| online) else {
+            return;
+        };
+        if out.has_again() || out.is_over(window) {
+            // Behind what was there before, and not beyond what the client takes now.
+            out.add_again(id);
+            return self.pump(slot, sink);
+        }
+        if let Some(entry) = out.find(id) {
+            entry.sent = true;
+        }
+        self.send_one(slot, id, State::PubRec, held, sent, sink);
+        self.scan_on(slot);
+    }
+
+    /// Whether a retained message has been followed by a newer one of its topic.
+    fn is_outdated(&self, slot: u32, kept: &Kept) -> bool {
+        let topic = kept.message.topic();
+        let scanning = self.session(slot).rare.scanning.as_ref();
+        kept.number >= record::INLINE
+            && scanning.is_some_and(|s| s.fresh.iter().any(|t| **t == *topic.as_str()))
+    }
+
+    /// Ends a delivery of which nothing has left.
+    fn withdraw(&mut self, slot: u32, id: PacketId, number: u64) {
+        let out = self.session_mut(slot).out.as_mut();
+        out.and_then(|out| out.finish(id));
+        self.note_progress(slot, &[number]);
+    }
+
+    /// The connection ends: retained messages that have not left are not of the session.
+    pub(super) fn withdraw_retained(&mut self, slot: u32) {
+        let out = self.session(slot).out.iter();
+        let waiting: Vec<_> = out
+            .flat_map(|o| o.entries())
+            .filter(|e| e.state == State::Binding && !e.sent)
+            .filter_map(|e| match &e.held {
+                Held::Message(kept) if kept.number >= record::INLINE => Some((e.id, kept.number)),
+                _ => None,
+            })
+            .collect();
+        for (id, number) in waiting {
+            self.withdraw(slot, id, number);
+        }
+    }
+
+    /// The store knows that PUBREC came: PUBREL leaves, if the client is there.
+    fn release_stored(&mut self, session: SessionRef, id: PacketId, sink: &mut impl Sink) {
+        let Some(slot) = self.resolve(session) else {
+            return;
+        };
+        let entry = self.session_mut(slot).out.as_mut();
+        let Some(entry) = entry.and_then(|o| o.find(id)) else {
+            return;
+        };
+        if entry.state == State::Releasing {
+            entry.state = State::PubComp;
+            self.send_ack(slot, AckKind::PubRel, id, Reason::SUCCESS, sink);
+        }
+    }
+
+    pub(super) fn save(
+        &mut self,
+        bucket: Bucket,
+        key: Box<[u8]>,
+        value: Option<Box<[u8]>>,
+        token: Option<u64>,
+    ) {
+        let write = Write { bucket, key, value };
+        self.requests.push(Request::Save { token, write });
+    }
+
+    fn save_of(&mut self, slot: u32, bucket: Bucket, number: u64, value: Option<Box<[u8]>>) {
+        let key = record::key_of(&self.session(slot).client_id, number);
+        self.save(bucket, key, value, None);
+    }
+
+    /// Saves the session, if it outlives its connection.
+    pub(super) fn save_session(&mut self, slot: u32, token: Option<u64>) {
+        if self.session(slot).rare.durable.is_none() {
+            return;
+        }
+        let record = self.session_record(slot).encode();
+        let key = self.session(slot).client_id.as_bytes().into();
+        self.save(Bucket::Session, key, Some(record), token);
+    }
+
+    fn session_record(&mut self, slot: u32) -> SessionRecord {
+        let cursor = self.settled_up_to(slot);
+        if let Some(d) = self.session_mut(slot).durable_mut() {
+            d.passed(cursor);
+        }
+        let s = self.session(slot);
+        let subscription = |node: &crate::router::NodeId| {
+            let sub = self.router.sub(*node, slot)?;
+            Some(Subscription {
+                filter: self.router.filter(*node).into(),
+                qos: sub.flags.qos(),
+                no_local: sub.flags.no_local(),
+                as_published: sub.flags.as_published(),
+                id: sub.id,
+                since: s.rare.durable.as_ref().map_or(0, |d| d.since(*node)),
+            })
+        };
+        SessionRecord {
+            version: s.version,
+            owner: (*s.owner).clone(),
+            expiry_secs: s.expiry_secs,
+            ends: (s.ends != 0).then(|| self.due.time(s.ends)),
+            is_online: s.is_online(),
+            cursor,
+            subscriptions: s.subs.slice().iter().filter_map(subscription).collect(),
+            groups: self.group_records(slot),
+        }
+    }
+
+    /// Everything in the log up to here was acknowledged by the session's client, or the store knows of
+    /// its delivery.
+    pub(super) fn settled_up_to(&self, slot: u32) -> u64 {
+        let s = self.session(slot);
+        let Some(d) = &s.rare.durable else { return 0 };
+        let handed = match d.reading {
+            Reading::Live => self.tail_seen,
+            Reading::Behind | Reading::Asked => d.cursor,
+        };
+        let open = s.out.iter().flat_map(|o| o.entries());
+        let unknown = |state| matches!(state, State::PubAck | State::Binding);
+        let lowest = open
+            .filter_map(|e| match &e.held {
+                Held::Message(kept) if unknown(e.state) => Some(kept.number),
+                _ => None,
+            })
+            .min();
+        lowest.map_or(handed, |lowest| handed.min(lowest - 1))
+    }
+
+    /// Before which the log has nothing that this session may need, now or after a restart.
+    pub(super) fn needs_from(&self, slot: u32) -> u64 {
+        let s = self.session(slot);
+        let Some(d) = &s.rare.durable else {
+            return u64::MAX;
+        };
+        let handed = match d.reading {
+            Reading::Live => self.tail_seen,
+            Reading::Behind | Reading::Asked => d.cursor,
+        };
+        let open = s.out.iter().flat_map(|o| o.entries());
+        let lowest = open
+            .filter_map(|e| match &e.held {
+                Held::Message(kept) => Some(kept.number),
+                _ => None,
+            })
+            .min();
+        lowest.map_or(handed, |lowest| handed.min(lowest - 1))
+    }
+
+    /// The record of a delivery that has just begun, or come further.
+    pub(super) fn save_delivery(&mut self, slot: u32, id: PacketId, token: Option<u64>) {
+        let s = self.session_mut(slot);
+        let Some(entry) = s.out.as_mut().and_then(|o| o.find(id)) else {
+            return;
+        };
+        let step = match entry.state {
+            State::PubAck => Step::PubAck,
+            State::Binding | State::PubRec => Step::PubRec,
+            State::Releasing | State::PubComp | State::Free => Step::PubComp,
+        };
+        let (number, delivery) = match &entry.held {
+            Held::Message(kept) => {
+                let inline = kept.number >= record::INLINE;
+                let delivery = Delivery {
+                    id,
+                    step,
+                    retain: kept.retain,
+                    ids: kept.ids.clone(),
+                    message: inline.then(|| kept.message.clone()),
+                };
+                (kept.number, delivery)
+            }
+            Held::Number(number) => (*number, Delivery::without_message(id, step)),
+            Held::Nothing | Held::Shared { .. } => return,
+        };
+        let key = record::key_of(&s.client_id, number);
+        self.save(Bucket::Delivery, key, Some(delivery.encode()), token);
+    }
+
+    /// A delivery to a session is finished. `number` is what the store knows it by, if it does.
+    pub(super) fn note_progress(&mut self, slot: u32, numbers: &[u64]) {
+        let reference = self.reference(slot);
+        let Some(d) = self.session_mut(slot).durable_mut() else {
+            return;
+        };
+        if !numbers.is_empty() {
+            let progress = d.progress.get_or_insert_default();
+            progress.finished.extend_from_slice(numbers);
+        }
+        if !d.noted {
+            d.noted = true;
+            self.moved.push(reference);
+        }
+    }
+
+    /// Saves how far sessions have come: seldom, as it may lag.
+    pub(super) fn save_progress_of_all(&mut self) {
+        if self.moved.is_empty() || self.now.since(self.progress_saved) < PROGRESS_MILLIS {
+            return;
+        }
+        self.progress_saved = self.now;
+        for session in std::mem::take(&mut self.moved) {
+            if let Some(slot) = self.resolve(session) {
+                self.save_progress(slot);
+            }
+        }
+    }
+
+    /// The cursor first: a delivery that the store has forgotten must be behind it.
+    pub(super) fn save_progress(&mut self, slot: u32) {
+        let cursor = self.settled_up_to(slot);
+        let s = self.session_mut(slot);
+        let name: Box<[u8]> = s.client_id.as_bytes().into();
+        let Some(d) = s.durable_mut() else { return };
+        d.noted = false;
+        let further = cursor > d.saved;
+        d.passed(cursor);
+        let fates = d.progress.as_mut().map(|p| p.settle(cursor));
+        if d.progress.as_ref().is_some_and(|p| p.is_empty()) {
+            d.progress = None;
+        }
+        if further {
+            let value = cursor.to_be_bytes();
+            self.save(Bucket::Cursor, name, Some(value.into()), None);
+        }
+        for fate in fates.unwrap_or_default() {
+            match fate {
+                Fate::Delete(number) => self.save_of(slot, Bucket::Delivery, number, None),
+                Fate::MarkDone(number) => {
+                    let done = Delivery::without_message(PacketId::MIN, Step::Done);
+                    self.save_of(slot, Bucket::Delivery, number, Some(done.encode()));
+                }
+            }
+        }
+    }
+
+    /// Deletes everything that the store has of a session, which ends.
+    pub(super) fn forget_session(&mut self, slot: u32) {
+        self.drop_will(slot);
+        let s = self.session_mut(slot);
+        if s.rare.durable.is_none() {
+            return;
+        }
+        let name: Box<[u8]> = s.client_id.as_bytes().into();
+        let mut numbers = Vec::new();
+        if let Some(progress) = s.durable_mut().and_then(|d| d.progress.take()) {
+            numbers.extend(progress.finished);
+            numbers.extend(progress.done);
+        }
+        for entry in s.out.iter().flat_map(|o| o.entries()) {
+            match &entry.held {
+                Held::Message(kept) if entry.is_recorded(kept) => numbers.push(kept.number),
+                Held::Number(number) => numbers.push(*number),
+                _ => {}
+            }
+        }
+        let ids = s.inflow.as_ref().map_or_else(Vec::new, |i| i.known_ids());
+        self.release_ids(slot, &ids);
+        // The session first: what is left of it without it is nobody's.
+        self.save(Bucket::Session, name.clone(), None, None);
+        self.save(Bucket::Cursor, name, None, None);
+        for number in numbers {
+            self.save_of(slot, Bucket::Delivery, number, None);
+        }
+    }
+
+    /// The log may forget these QoS 2 ids of a session's client.
+    pub(super) fn release_ids(&mut self, slot: u32, ids: &[PacketId]) {
+        if self.session(slot).rare.durable.is_none() {
+            return;
+        }
+        for id in ids {
+            let identity = record::identity(&self.session(slot).client_id, *id);
+            let token = None;
+            self.requests.push(Request::Release { token, identity });
+        }
+    }
+
+    /// Saves a will: when it is made, and when its connection has ended and it waits.
+    pub(super) fn save_will(&mut self, slot: u32) {
+        let s = self.session(slot);
+        let Some(will) = &s.rare.will else { return };
+        let record = WillRecord {
+            owner: (*s.owner).clone(),
+            delay_secs: will.delay_secs,
+            expiry_secs: will.expiry_secs,
+            due: will.due,
+            message: will.message.clone(),
+        };
+        let (serial, record) = (will.serial, record.encode());
+        self.save_of(slot, Bucket::Will, serial, Some(record));
+    }
+
+    /// A will that is not to be published any more.
+    pub(super) fn drop_will(&mut self, slot: u32) {
+        if let Some(will) = self.session_mut(slot).take_will() {
+            self.save_of(slot, Bucket::Will, will.serial, None);
+        }
+    }
+
+    /// Stores a retained message, or deletes it. True if `token` will be answered.
+    pub(super) fn save_retained(&mut self, message: &Arc<Message>, token: Option<u64>) -> bool {
+        if message.topic().is_system() {
+            return false; // The broker says it again after a start.
+        }
+        let key = message.topic().as_str().as_bytes().into();
+        let value = (!message.payload().is_empty()).then(|| {
+            let mut out = Vec::new();
+            message.encode(&mut out);
+            out.into()
+        });
+        self.save(Bucket::Retained, key, value, token);
+        token.is_some()
+    }
+}
+
+impl Shard {
+    fn group_records(&self, slot: u32) -> Vec<Group> {
+        let list = self.session(slot).rare.shared.iter().flatten();
+        list.map(super::Membership::record).collect()
+    }
+}
