@@ -11,18 +11,21 @@ use std::time::{Duration, Instant};
 
 use crate::dial::{PATIENCE, dial};
 use crate::dice::Dice;
-use crate::publisher::{self, Publisher};
+use crate::publisher::{self, Pace, Publisher};
 use crate::stream::{PUBLISHERS, SUBSCRIBERS, Stream};
 use crate::subscriber::{self, Extra, Owed, Subscriber};
 use crate::tally::Tally;
 use crate::wills::{Mortals, Wills};
 use crate::wire::{Conn, Connect, Kind, Outcome, Publish, V5, subscribe};
 
-/// Messages of one publisher in one round.
-const MESSAGES: u32 = 400;
+/// As fast as the broker acknowledges, but no more than a round can take.
+const FAST: Pace = Pace {
+    messages: 400,
+    per_sec: 1_000_000,
+};
 
 /// When nothing came for so long, nothing will.
-const SILENCE: Duration = Duration::from_secs(4);
+const SILENCE: Duration = Duration::from_secs(3);
 
 pub(crate) struct Crowd {
     publishers: Vec<Mutex<Publisher>>,
@@ -30,6 +33,7 @@ pub(crate) struct Crowd {
     wills: Wills,
     conns: Conns,
     dice: Dice,
+    pub(crate) pace: Pace,
     pub(crate) tally: Tally,
     round: u64,
 }
@@ -62,6 +66,7 @@ impl Crowd {
             wills: Wills::default(),
             conns: Conns::none(),
             dice: dice.fork(),
+            pace: FAST,
             tally: Tally::default(),
             round: 0,
         };
@@ -88,6 +93,7 @@ impl Crowd {
             wills: self.wills.clone(),
             conns: Conns::none(),
             dice: self.dice.clone(),
+            pace: self.pace,
             tally: Tally::default(),
             round: self.round,
         }
@@ -112,7 +118,7 @@ impl Crowd {
                 let stop = &stop;
                 scope.spawn(move || {
                     let held = conn.take();
-                    *conn = publisher::drive(state, held, address, MESSAGES, stop);
+                    *conn = publisher::drive(state, held, address, this.pace, stop);
                 });
             }
             for (at, (state, conn)) in this

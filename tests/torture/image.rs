@@ -83,6 +83,20 @@ impl Image {
         copy
     }
 
+    /// Takes all room but this many bytes away; it is back when the file is gone.
+    pub(crate) fn fill(&self, left: u64) -> PathBuf {
+        let df = Command::new("df")
+            .args(["--output=avail", "-B1"])
+            .arg(&self.dir)
+            .output();
+        let said = String::from_utf8(df.unwrap().stdout).unwrap();
+        let free: u64 = said.lines().last().unwrap().trim().parse().unwrap();
+        let ballast = self.dir.join("ballast");
+        let len = free.saturating_sub(left).to_string();
+        run(Command::new("fallocate").args(["-l", &len]).arg(&ballast));
+        ballast
+    }
+
     /// What the loop device has written, and has under way.
     fn writes(&self) -> Vec<String> {
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap();

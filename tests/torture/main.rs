@@ -14,10 +14,12 @@
     reason = "the wire room keeps whole sets of names, used or not yet"
 )]
 
+mod bystander;
 mod crowd;
 mod dial;
 mod dice;
 mod image;
+mod inject;
 mod kill;
 mod power;
 mod publisher;
@@ -25,12 +27,14 @@ mod steps;
 mod stream;
 mod subscriber;
 mod tally;
+mod trouble;
 mod wills;
 #[path = "../wire/mod.rs"]
 mod wire;
 
 use kill::Death;
 use tally::Tally;
+use trouble::Trouble;
 
 /// Rounds of a run: as many as the environment says, or a few.
 fn rounds(few: u64) -> u64 {
@@ -96,5 +100,45 @@ fn d02_power() {
         let seed = seed();
         let tally = power::run(seed, rounds(12), &[]);
         verdict("power", seed, &tally);
+    }
+}
+
+/// A failed write or sync costs its file, not what was acknowledged; the next one goes on.
+#[test]
+fn d12_failing_disk() {
+    troubles(&[Trouble::WriteFails, Trouble::SyncFails]);
+}
+
+/// A slow or standing disk keeps acknowledgements back, and nobody else.
+#[test]
+fn d13_slow_disk() {
+    let stall = if number("TORTURE_ROUNDS").is_some() {
+        10
+    } else {
+        3
+    };
+    troubles(&[Trouble::Traced, Trouble::Slow, Trouble::Stalled(stall)]);
+}
+
+/// Without room messages that have to be kept are refused, or not acknowledged; all else goes on,
+/// and with room again so do they.
+#[test]
+fn d11_full_disk() {
+    troubles(&[Trouble::NoRoom]);
+    if image::allowed() {
+        troubles(&[Trouble::Full]);
+    }
+}
+
+fn troubles(troubles: &[Trouble]) {
+    if !inject::allowed() {
+        return;
+    }
+    let seed = seed();
+    for round in 0..rounds(1) {
+        for trouble in troubles {
+            let tally = trouble::run(*trouble, seed + round);
+            verdict(&format!("{trouble:?}"), seed + round, &tally);
+        }
     }
 }

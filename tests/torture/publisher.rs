@@ -202,21 +202,31 @@ fn arrive(state: &Mutex<Publisher>, address: SocketAddr) -> Option<Conn> {
     Some(conn)
 }
 
-/// Publishes at most `limit` messages, until told to stop, whatever is open then, or the broker is
+/// How much a publisher publishes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    pub(crate) messages: u32,
+    pub(crate) per_sec: u32,
+}
+
+/// Publishes at this pace, until told to stop, whatever is open then, or the broker is
 /// gone.
 pub(crate) fn drive(
     state: &Mutex<Publisher>,
     conn: Option<Conn>,
     address: SocketAddr,
-    limit: u32,
+    pace: Pace,
     stop: &AtomicBool,
 ) -> Option<Conn> {
     let mut conn = conn.or_else(|| arrive(state, address))?;
-    let mut left = limit;
+    let mut left = pace.messages;
+    let begun = Instant::now();
     loop {
         loop {
             let mut me = state.lock().unwrap();
-            if left == 0 || me.flights.len() >= me.window {
+            let due = begun.elapsed().as_secs_f64() * f64::from(pace.per_sec);
+            let early = f64::from(pace.messages - left) > due;
+            if left == 0 || early || me.flights.len() >= me.window {
                 break;
             }
             left -= 1;

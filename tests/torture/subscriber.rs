@@ -181,6 +181,13 @@ impl Subscriber {
                 ack(0x70, packet.id)
             }
             Kind::SubAck | Kind::UnsubAck => {
+                if packet.codes.iter().any(|code| *code >= 0x80) {
+                    // Refused: nothing is promised.
+                    let filter = self.asked.remove(&packet.id);
+                    self.tally.refused += 1;
+                    self.extras.retain(|f, _| Some(f) != filter.as_ref());
+                    return Vec::new();
+                }
                 if let Some(filter) = self.asked.remove(&packet.id) {
                     let now = match packet.kind {
                         Kind::SubAck => Extra::Granted,

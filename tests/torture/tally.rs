@@ -45,6 +45,8 @@ tally! {
     /// QoS 1 messages that came again, as they may.
     repeated,
     wills,
+    /// Refused for want of room, where there was none.
+    turned_away,
     retained,
     lost / fault,
     doubled / fault,

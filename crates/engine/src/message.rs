@@ -47,9 +47,11 @@ impl SessionRef {
 /// Names a client id in the log, in 48 bits: FNV-1a, because it is stored and so must never change.
 #[must_use]
 pub fn fingerprint(client_id: &str) -> u64 {
-    let hash = client_id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let hash = client_id
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
     hash >> 16
 }
 

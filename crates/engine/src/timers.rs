@@ -69,9 +69,7 @@ impl Timers {
     }
 
     pub(crate) fn next(&self) -> Option<Time> {
-        self.heap
-            .peek()
-            .map(|Reverse((at, _))| self.time(*at))
+        self.heap.peek().map(|Reverse((at, _))| self.time(*at))
     }
 }
 

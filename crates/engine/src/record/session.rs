@@ -85,8 +85,12 @@ impl SessionRecord {
         let expiry_secs = r.u32()?;
         let ends = r.u64()?;
         let cursor = r.u64()?;
-        let subscriptions = (0..r.u32()?).map(|_| Subscription::read(&mut r)).collect::<Option<_>>()?;
-        let groups = (0..r.u32()?).map(|_| Group::read(&mut r)).collect::<Option<_>>()?;
+        let subscriptions = (0..r.u32()?)
+            .map(|_| Subscription::read(&mut r))
+            .collect::<Option<_>>()?;
+        let groups = (0..r.u32()?)
+            .map(|_| Group::read(&mut r))
+            .collect::<Option<_>>()?;
         Some(Self {
             version,
             owner,

@@ -289,7 +289,12 @@ impl Shard {
         (self.create(client_id, owner, packet.version), false)
     }
 
-    pub(super) fn create(&mut self, client_id: &str, owner: Arc<Principal>, version: Version) -> u32 {
+    pub(super) fn create(
+        &mut self,
+        client_id: &str,
+        owner: Arc<Principal>,
+        version: Version,
+    ) -> u32 {
         let mut session = Session::new(client_id, owner, version);
         self.generation = self.generation.wrapping_add(1);
         session.generation = self.generation;

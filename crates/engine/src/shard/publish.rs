@@ -285,8 +285,7 @@ impl Shard {
             self.metrics.add(Counter::NoSubscriber, 1);
         }
         let kept = self.settings.upgrade_qos || shot.view.qos > QoS::AtMostOnce;
-        let logged = identity.is_some()
-            || kept && (route.durable || route.interest.durable != 0);
+        let logged = identity.is_some() || kept && (route.durable || route.interest.durable != 0);
         if logged {
             // Kept for those who are away [MQTT-4.5.0-1].
             self.requests.push(Request::Append {

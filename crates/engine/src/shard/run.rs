@@ -7,10 +7,10 @@ use protocol::{QoS, Topic, Version, packet::publish, run as frames};
 
 use super::{Shard, Sink, Verdict, deliver::Shot};
 use crate::{
-    message::fingerprint,
     Counter, SessionRef,
     limits::RUN_BYTES_MAX,
     message::View,
+    message::fingerprint,
     router::{Route, Target},
 };
 
@@ -174,9 +174,7 @@ impl Shard {
         if publisher.is_by_name() {
             return publisher == SessionRef::client(fingerprint(&s.client_id));
         }
-        publisher.slot == slot
-            && publisher.shard == self.id
-            && s.generation == publisher.generation
+        publisher.slot == slot && publisher.shard == self.id && s.generation == publisher.generation
     }
 }
 

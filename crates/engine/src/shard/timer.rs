@@ -109,7 +109,12 @@ impl Shard {
             let clock = Timers::from(self.due.time(0));
             self.due.retain(|slot, tick| {
                 sessions.get(slot).is_some_and(|s| {
-                    let will = s.rare.will.as_ref().and_then(|w| w.due).map(|at| clock.tick(at));
+                    let will = s
+                        .rare
+                        .will
+                        .as_ref()
+                        .and_then(|w| w.due)
+                        .map(|at| clock.tick(at));
                     s.inflow.is_some() || (!s.is_online() && (s.ends == tick || will == Some(tick)))
                 })
             });
