@@ -87,6 +87,7 @@ impl Env {
         let mut journal = Journal::new(files, dir, room, self.identity, self.epoch, level);
         journal.segment_bytes = self.options.segment_bytes;
         journal.counters = Arc::clone(counters);
+        journal.trouble = Arc::clone(&self.options.trouble);
         #[cfg(test)]
         {
             journal.planted = self.options.planted;

@@ -130,6 +130,18 @@ pub(super) struct Gap {
     zeros: bool,
 }
 
+impl Gap {
+    /// Bytes at the end of a file, with no whole record behind them.
+    pub(super) fn at_end(offset: u64, to: u64) -> Self {
+        Self {
+            offset,
+            bytes: to - offset,
+            pos: None,
+            zeros: false,
+        }
+    }
+}
+
 /// What a scan found besides records.
 #[derive(Debug, Default)]
 pub(super) struct Scanned {

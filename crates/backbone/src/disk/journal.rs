@@ -1,5 +1,6 @@
 //! Writing at the end of the newest segment: one write and one sync for a batch, a new segment when
-//! it is full or has failed. A batch is safe, or nothing of it is there after the next start.
+//! it is full or has failed. While nobody knows what of a failed batch is on the disk nothing is
+//! said to be safe, not even that there was nothing to write.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,11 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::Durability;
 use super::files::{Files, is_full, write_all};
 use super::frame::Stamp;
 use super::segment::{DATA, Header, Identity, Room, Segment};
 use super::stats::Counters;
+use super::{Durability, Trouble};
+use crate::Error;
 
 /// Faults that tests put in to see that they are found.
 #[cfg(test)]
@@ -42,6 +44,12 @@ pub(super) struct Journal {
     pub(super) active: Option<Active>,
     /// Segments that are not written to any more, until a commit tells of them.
     pub(super) retired: Vec<(Arc<Segment>, u64)>,
+    /// Told when nothing can be written any more.
+    pub(super) trouble: Arc<dyn Fn(&Trouble) + Send + Sync>,
+    /// Why that is so.
+    failed: Option<Arc<str>>,
+    /// Whether a failed batch may be on the disk: so until a new segment says that it does not count.
+    unsettled: bool,
     #[cfg(test)]
     pub(super) planted: Planted,
 }
@@ -59,13 +67,6 @@ pub(super) struct Placed {
     pub(super) offset: u64,
     /// Not empty if `segment` is a new one: those before, and their lengths.
     pub(super) retired: Vec<(Arc<Segment>, u64)>,
-}
-
-/// Why a batch was not written. Nothing of it is there.
-#[derive(Debug)]
-pub(super) enum Failure {
-    Full(Arc<str>),
-    Fatal(Arc<str>),
 }
 
 /// Writes the records with which each segment begins.
@@ -98,6 +99,9 @@ impl Journal {
             before_len: 0,
             active: None,
             retired: Vec::new(),
+            trouble: Arc::new(|_| {}),
+            failed: None,
+            unsettled: false,
             #[cfg(test)]
             planted: Planted::Nothing,
         }
@@ -110,19 +114,37 @@ impl Journal {
         }
     }
 
-    /// Writes records whose first position is `first`; `Ok` means safe at the level chosen.
+    /// Writes records whose first position is `first`; `Ok` means safe at the level chosen. `None`
+    /// if there was nothing to write: then everything that was decided before is safe, too, so that
+    /// whoever asked for what is so already may be told.
     pub(super) fn commit(
         &mut self,
         bytes: &[u8],
         first: u64,
         begin: Begin<'_>,
-    ) -> Result<Placed, Failure> {
+    ) -> Result<Option<Placed>, Error> {
+        if let Some(failed) = &self.failed {
+            return Err(Error::Fatal(Arc::clone(failed)));
+        }
+        if bytes.is_empty() && !self.unsettled {
+            return Ok(None);
+        }
+        self.write(bytes, first, begin).map(Some)
+    }
+
+    /// The same where also nothing is to be written, into a segment that begins with something.
+    pub(super) fn write(
+        &mut self,
+        bytes: &[u8],
+        first: u64,
+        begin: Begin<'_>,
+    ) -> Result<Placed, Error> {
         let used = self.active.as_ref().map_or(0, |active| active.len);
         if used > DATA && used + bytes.len() as u64 > self.segment_bytes {
             self.sync_rest();
             self.retire();
         }
-        let mut failure = None;
+        let (mut failure, mut begun) = (None, false);
         // What fails but for want of room ends the use of its segment; the next one is the last
         // chance.
         for _ in 0..2 {
@@ -142,9 +164,18 @@ impl Journal {
                 Err(error) if is_full(&error) => {
                     self.counters.full.fetch_add(1, Relaxed);
                     self.counters.is_full.store(1, Relaxed);
-                    return Err(Failure::Full(error.to_string().into()));
+                    let why = error.to_string().into();
+                    // Only if the attempt before this one cannot have left it somewhere.
+                    return Err(if begun {
+                        Error::Unavailable(why)
+                    } else {
+                        Error::Full(why)
+                    });
                 }
                 Err(error) => {
+                    // Without a segment nothing was written.
+                    begun |= self.active.is_some();
+                    self.unsettled |= begun;
                     self.retire();
                     failure = Some(error);
                 }
@@ -152,7 +183,23 @@ impl Journal {
         }
         let error = failure.expect("both attempts failed");
         let message = format!("{}: {error}", self.dir.display());
-        Err(Failure::Fatal(message.into()))
+        (self.trouble)(&Trouble::Fatal(message.clone()));
+        let failed = Arc::<str>::from(message);
+        self.failed = Some(Arc::clone(&failed));
+        Err(Error::Fatal(failed))
+    }
+
+    /// Whether nothing can be written any more.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.is_some()
+    }
+
+    /// Makes everything safe and stops using the active segment. Gives whether it is known what is
+    /// there, so that the next start need not look.
+    pub(super) fn end(&mut self) -> bool {
+        self.sync_rest();
+        self.retire();
+        !self.unsettled && !self.has_failed()
     }
 
     /// Syncs what was acknowledged without, if its time has come. Gives when to call again.
@@ -175,6 +222,7 @@ impl Journal {
             return;
         };
         if active.dirty.take().is_some() && Self::sync(active, &self.counters).is_err() {
+            self.unsettled = true;
             self.retire();
         }
     }
@@ -182,6 +230,7 @@ impl Journal {
     fn try_commit(&mut self, bytes: &[u8], first: u64, begin: Begin<'_>) -> io::Result<u64> {
         if self.active.is_none() {
             self.active = Some(self.create(first, begin)?);
+            self.unsettled = false;
         }
         let active = self.active.as_mut().expect("it was just made");
         let offset = active.len;

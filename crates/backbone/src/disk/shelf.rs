@@ -201,6 +201,12 @@ pub(super) fn quarantine(
     Ok(())
 }
 
+/// Makes what the newest segment holds safe. If only the process ended, its last write may not have
+/// been synced, and is shown from now on: others rely on it, and on its position.
+pub(super) fn make_safe(segment: &Segment) -> Result<(), OpenError> {
+    io(&segment.path, segment.file.sync())
+}
+
 /// Makes a directory, and its name safe.
 pub(super) fn make_dir(files: &dyn Files, dir: &Path) -> io::Result<()> {
     // With something in it it was made safe, and we may not be allowed to open what it is in.

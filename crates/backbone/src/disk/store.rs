@@ -32,7 +32,7 @@ pub struct Store<M: Message> {
     parts: Parts<M>,
     manifest: Manifest,
     recovery: Recovery,
-    writers: Vec<JoinHandle<(u64, u64)>>,
+    writers: Vec<JoinHandle<Option<(u64, u64)>>>,
     /// Ends with the store.
     _lock: Box<dyn Send + Sync>,
 }
@@ -259,9 +259,10 @@ impl<M: Message> Drop for Store<M> {
         self.env.keeper.close();
         self.env.janitor.close();
         self.env.readers.close();
-        let lasts: Result<Vec<_>, _> = ended.into_iter().collect();
-        // A writer that panicked says nothing of what is safe: the next start looks for itself.
-        if let Ok(lasts) = lasts {
+        let lasts: Option<Vec<_>> = ended.into_iter().map(|ended| ended.ok()?).collect();
+        // A writer that failed or panicked says nothing of what is safe: the next start looks for
+        // itself.
+        if let Some(lasts) = lasts {
             self.manifest.left = Left::Closed;
             self.manifest.lasts = lasts;
             if let Err(error) = self.manifest.write(&*self.env.files, &self.env.dir) {

@@ -99,16 +99,11 @@ impl Sim {
     }
 
     /// What another process finds after this one was killed: everything written, and no locks.
+    /// None of it is safer than before.
     pub(in crate::disk) fn killed(&self) -> Self {
         let mut disk = lock(&self.0).clone();
         disk.locked.clear();
         disk.faults = Faults::default();
-        for node in &mut disk.nodes {
-            node.safe = node.now.clone();
-            node.pending.clear();
-        }
-        disk.safe_names = disk.names.clone();
-        disk.pending.clear();
         Self(Arc::new(Mutex::new(disk)))
     }
 
@@ -172,6 +167,7 @@ impl Sim {
         let node = disk.names[path];
         edit(&mut disk.nodes[node].now);
         disk.nodes[node].safe = disk.nodes[node].now.clone();
+        disk.nodes[node].pending.clear();
     }
 }
 

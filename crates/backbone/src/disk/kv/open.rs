@@ -74,7 +74,6 @@ pub(in crate::disk) fn open(
         keys: Arc::clone(&keys),
         journal,
         next,
-        failed: None,
         batch: Batch::default(),
         checkpoint: Arc::default(),
     };
@@ -127,6 +126,9 @@ fn read(
         given.torn += torn;
         recovery.torn(segment.path.clone(), upto, torn);
         shelf::io(&segment.path, segment.file.truncate(upto))?;
+    }
+    if may_be_torn {
+        shelf::make_safe(segment)?;
     }
     state.files.insert(file, (Arc::clone(segment), upto));
     Ok(upto)

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::super::cut::Cut;
 use super::super::env::Env;
 use super::super::frame::{Kind, push};
-use super::super::journal::{Failure, Journal};
+use super::super::journal::Journal;
 use super::super::lock;
 use super::super::segment::Segment;
 use super::checkpoint::Checkpoint;
@@ -39,7 +39,6 @@ pub(in crate::disk) struct Writer {
     pub(in crate::disk) journal: Journal,
     /// The revision of the next write.
     pub(in crate::disk) next: u64,
-    pub(in crate::disk) failed: Option<Arc<str>>,
     pub(in crate::disk) batch: Batch,
     pub(in crate::disk) checkpoint: Arc<Checkpoint>,
 }
@@ -74,8 +73,8 @@ enum Answer {
 
 impl Writer {
     /// Works until the queue is closed and empty; then all is safe, whatever the level. Gives the
-    /// last revision, and the newest segment.
-    pub(in crate::disk) fn run(mut self) -> (u64, u64) {
+    /// last revision and the newest segment, or `None` if it is not known what is there.
+    pub(in crate::disk) fn run(mut self) -> Option<(u64, u64)> {
         let keys = Arc::clone(&self.keys);
         while let Some(commands) = keys.queue.take(self.journal.sync_due()) {
             for command in commands {
@@ -108,12 +107,11 @@ impl Writer {
             }
             self.write();
         }
-        self.journal.sync_rest();
-        self.journal.retire();
+        let known = self.journal.end();
         let state = lock(&keys.state);
         let mut files = state.files.keys();
         let newest = files.rfind(|&&file| file % 2 == 0);
-        (self.next - 1, newest.map_or(0, |file| file / 2))
+        known.then_some((self.next - 1, newest.map_or(0, |file| file / 2)))
     }
 
     /// The revision and bytes of a key, with what was decided but not yet written.
@@ -206,13 +204,7 @@ impl Writer {
     /// Writes what was gathered, shows it, and completes the calls.
     fn write(&mut self) {
         let batch = std::mem::take(&mut self.batch);
-        let written = if batch.bytes.is_empty() {
-            Ok(())
-        } else if let Some(failed) = &self.failed {
-            Err(Error::Fatal(Arc::clone(failed)))
-        } else {
-            self.commit(&batch)
-        };
+        let written = self.commit(&batch);
         if written.is_err() {
             self.next -= batch.writes.len() as u64;
         }
@@ -227,18 +219,11 @@ impl Writer {
 
     fn commit(&mut self, batch: &Batch) -> Result<(), Error> {
         let first = self.next - batch.writes.len() as u64;
-        let placed = match self.journal.commit(&batch.bytes, first, &|_, _| {}) {
-            Ok(placed) => placed,
-            Err(Failure::Full(why)) => return Err(Error::Full(why)),
-            Err(Failure::Fatal(why)) => {
-                self.env.fatal(&why);
-                self.failed = Some(Arc::clone(&why));
-                return Err(Error::Fatal(why));
-            }
-        };
-        let count = batch.writes.len() as u64;
-        self.keys.counters.records.fetch_add(count, Relaxed);
-        self.show(batch, &placed.segment, placed.offset);
+        if let Some(placed) = self.journal.commit(&batch.bytes, first, &|_, _| {})? {
+            let count = batch.writes.len() as u64;
+            self.keys.counters.records.fetch_add(count, Relaxed);
+            self.show(batch, &placed.segment, placed.offset);
+        }
         Ok(())
     }
 
@@ -280,7 +265,7 @@ impl Writer {
         let waste = state.disk_bytes().saturating_sub(state.live);
         let due = waste > state.live.max(self.env.options.kv_waste_bytes);
         drop(state);
-        if due && self.failed.is_none() && self.checkpoint.begin() {
+        if due && !self.journal.has_failed() && self.checkpoint.begin() {
             self.journal.sync_rest();
             self.journal.retire();
             self.journal.retired.clear();

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use super::super::env::Env;
 use super::super::frame::{HEADER, Kind, Scanned, scan};
 use super::super::journal::now_secs;
-use super::super::manifest::Manifest;
+use super::super::manifest::{Left, Manifest};
 use super::super::queue::Queue;
 use super::super::report::{Damage, Harm, OpenError, Recovery};
 use super::super::segment::{DATA, Room, Segment};
@@ -65,6 +65,9 @@ pub(in crate::disk) fn open<M: Message>(
             });
         }
         let (one, whole) = take_in::<M>(&book, number, newest, recovery)?;
+        if newest && manifest.left != Left::Closed {
+            shelf::make_safe(&book.segment)?;
+        }
         if let Some(whole) = whole {
             torn += whole.torn;
             if newest {
@@ -110,7 +113,6 @@ pub(in crate::disk) fn open<M: Message>(
         shard: Arc::clone(&shard),
         journal,
         next,
-        failed: None,
         batch: Batch::default(),
     };
     Ok((shard, writer))

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::super::cut::Cut;
 use super::super::env::Env;
 use super::super::frame::{Kind, Stamp, push};
-use super::super::journal::{Failure, Journal, now_secs};
+use super::super::journal::{Journal, now_secs};
 use super::super::lock;
 use super::super::segment::Segment;
 use super::{Active, Growing, Sealed, Shard};
@@ -43,7 +43,6 @@ pub(in crate::disk) struct Writer<M: Message> {
     pub(in crate::disk) journal: Journal,
     /// The position of the next message.
     pub(in crate::disk) next: u64,
-    pub(in crate::disk) failed: Option<Arc<str>>,
     pub(in crate::disk) batch: Batch<M>,
 }
 
@@ -75,8 +74,8 @@ impl<M> Default for Batch<M> {
 
 impl<M: Message> Writer<M> {
     /// Works until the queue is closed and empty; then all is safe, whatever the level. Gives the
-    /// last position, and the newest segment.
-    pub(in crate::disk) fn run(mut self) -> (u64, u64) {
+    /// last position and the newest segment, or `None` if it is not known what is there.
+    pub(in crate::disk) fn run(mut self) -> Option<(u64, u64)> {
         let shard = Arc::clone(&self.shard);
         let look = self.env.options.log_age_max.map(|_| AGE_LOOK);
         while let Some(commands) = shard.queue.take(self.journal.sync_due().or(look)) {
@@ -100,13 +99,13 @@ impl<M: Message> Writer<M> {
             }
             self.write();
         }
-        self.close();
+        let known = self.close();
         let state = lock(&shard.state);
         let newest = state
             .sealed
             .back()
             .map_or(0, |sealed| sealed.segment.number);
-        (self.next - 1, newest)
+        known.then_some((self.next - 1, newest))
     }
 
     fn append(&mut self, records: Vec<Record<M>>, done: Done<Vec<Pos>>) {
@@ -172,13 +171,7 @@ impl<M: Message> Writer<M> {
     /// Writes what was gathered, shows it, and completes the calls.
     fn write(&mut self) {
         let batch = std::mem::take(&mut self.batch);
-        let written = if batch.bytes.is_empty() {
-            Ok(())
-        } else if let Some(failed) = &self.failed {
-            Err(Error::Fatal(Arc::clone(failed)))
-        } else {
-            self.commit(&batch)
-        };
+        let written = self.commit(&batch);
         if written.is_err() {
             self.next -= batch.entries.len() as u64;
         }
@@ -203,19 +196,12 @@ impl<M: Message> Writer<M> {
                 }
             });
         };
-        let placed = match self.journal.commit(&batch.bytes, first, &begin) {
-            Ok(placed) => placed,
-            Err(Failure::Full(why)) => return Err(Error::Full(why)),
-            Err(Failure::Fatal(why)) => {
-                self.env.fatal(&why);
-                self.failed = Some(Arc::clone(&why));
-                return Err(Error::Fatal(why));
-            }
-        };
-        let count = batch.entries.len() as u64;
-        shard.counters.records.fetch_add(count, Relaxed);
-        self.seal(placed.retired);
-        self.show(batch, &placed.segment, placed.offset);
+        if let Some(placed) = self.journal.commit(&batch.bytes, first, &begin)? {
+            let count = batch.entries.len() as u64;
+            shard.counters.records.fetch_add(count, Relaxed);
+            self.seal(placed.retired);
+            self.show(batch, &placed.segment, placed.offset);
+        }
         Ok(())
     }
 
@@ -326,12 +312,12 @@ impl<M: Message> Writer<M> {
         cut.reached(parts, Some(self.shard.number), self.next - 1);
     }
 
-    /// Makes all safe and completes the newest segment.
-    fn close(&mut self) {
-        self.journal.sync_rest();
-        self.journal.retire();
+    /// Makes all safe and completes the newest segment. Gives whether it is known what is there.
+    fn close(&mut self) -> bool {
+        let known = self.journal.end();
         let retired = std::mem::take(&mut self.journal.retired);
         self.seal(retired);
+        known
     }
 }
 

@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use super::super::files::sim::Sim;
+use super::super::files::sim::{Faults, Sim};
 use super::super::{Durability, Trouble, lock};
 use super::{Store, Text, contents, open, options};
-use crate::{Change, Dedup, GroupKey, Outcome, Record, wait};
+use crate::{Blob, Change, Dedup, GroupKey, Outcome, Record, wait};
 
 fn append(store: &Store<Text>, body: &str, id: Option<&str>) -> u64 {
     let record = Record {
@@ -193,4 +193,41 @@ fn checkpoints_bound_the_keys() {
             .unwrap();
         assert_eq!(*value.bytes, *n.to_le_bytes().repeat(10));
     }
+}
+
+/// A process that was killed before its last sync leaves a write that the next one finds and shows.
+/// It is safe from then on: a power cut does not take it, and its position, from those who saw it.
+#[test]
+fn what_a_start_has_shown_stays() {
+    let mut shown = 0;
+    for seed in 0..60 {
+        let sim = Sim::new(seed);
+        let store = open(&sim, &options());
+        append(&store, "good", None);
+        super::damage::put(&store, 1, 1);
+        sim.set(Faults {
+            power: Some(1),
+            ..Faults::default()
+        });
+        // One operation is left: each is written and not synced.
+        let (log, kv) = (store.backend().log, store.backend().kv);
+        if seed.is_multiple_of(2) {
+            let record = Record::new(Arc::new(Text("t/a".to_owned(), "late".to_owned())));
+            assert!(wait(|done| log.append(0, vec![record], done)).is_err());
+        } else {
+            let batch = vec![(Blob::from(*b"key"), Some(Blob::from(*b"late")))];
+            assert!(wait(|done| kv.put("b", batch, done)).is_err());
+        }
+        let killed = sim.killed();
+        drop(store);
+        let store = open(&killed, &options());
+        let before = (contents(&store, 0), super::damage::keys(&store));
+        shown += before.0.len() + before.1.len() - 2;
+        let cut = killed.power_cut(seed);
+        drop(store);
+        let store = open(&cut, &options());
+        let after = (contents(&store, 0), super::damage::keys(&store));
+        assert_eq!(before, after, "seed {seed}");
+    }
+    assert_eq!(shown, 60);
 }

@@ -6,7 +6,7 @@ use super::super::files::sim::{Faults, Random, Sim};
 use super::super::lock;
 use super::ledger::{Shared, run};
 use super::{Store, Text, contents, open, options};
-use crate::{Error, Pos, Record, wait};
+use crate::{Blob, Dedup, Error, Pos, Record, wait};
 
 fn append(store: &Store<Text>, body: &str) -> Result<Vec<Pos>, Error> {
     let log = store.backend().log;
@@ -113,4 +113,67 @@ fn two_failures_are_fatal() {
         .map(|(_, body)| body)
         .collect();
     assert_eq!(bodies[..3], ["good 0", "good 1", "good 2"]);
+}
+
+fn put(store: &Store<Text>, key: &str, value: Option<&str>) -> Result<Vec<u64>, Error> {
+    let blob = |text: &str| Blob::from(text.as_bytes());
+    let batch = vec![(blob(key), value.map(blob))];
+    wait(|done| store.backend().kv.put("b", batch, done))
+}
+
+/// Where a failed write stands nobody knows: it may be there after the next start. So whoever
+/// takes back what it would have done is not told that there was nothing to do.
+#[test]
+fn what_may_be_there_is_not_said_to_be_gone() {
+    let sim = Sim::new(1);
+    let store = open(&sim, &options());
+    sim.set(Faults {
+        sync: Some(0),
+        forever: true,
+        ..Faults::default()
+    });
+    assert!(matches!(put(&store, "k", Some("v")), Err(Error::Fatal(_))));
+    assert!(matches!(put(&store, "k", None), Err(Error::Fatal(_))));
+    let log = store.backend().log;
+    let id = Dedup::from("c:7".as_bytes());
+    let record = Record {
+        msg: Arc::new(Text("t".to_owned(), "m".to_owned())),
+        dedup: Some(Arc::clone(&id)),
+    };
+    let appended = wait(|done| log.append(0, vec![record], done));
+    assert!(matches!(appended, Err(Error::Fatal(_))));
+    let released = wait(|done| log.release(0, vec![id], done));
+    assert!(matches!(released, Err(Error::Fatal(_))));
+    sim.set(Faults::default());
+    drop(store);
+    assert!(!open(&sim, &options()).recovery().closed);
+}
+
+/// The same if the disk is full just then: the error is not the one of which nothing is left, and
+/// once there is room the next segment settles it.
+#[test]
+fn a_failed_write_is_settled_when_there_is_room() {
+    for seed in 0..20 {
+        let sim = Sim::new(seed);
+        let store = open(&sim, &options());
+        put(&store, "k", Some("old")).unwrap();
+        let used: usize = sim.files().values().map(Vec::len).sum();
+        sim.set(Faults {
+            sync: Some(0),
+            capacity: Some(used + 60),
+            ..Faults::default()
+        });
+        let unknown = put(&store, "n", Some("new"));
+        assert!(matches!(unknown, Err(Error::Unavailable(_))), "{unknown:?}");
+        assert!(matches!(put(&store, "n", None), Err(Error::Full(_))));
+        sim.set(Faults::default());
+        put(&store, "n", None).unwrap();
+        let cut = sim.power_cut(seed);
+        drop(store);
+        let found = super::damage::keys(&open(&cut, &options()));
+        assert_eq!(
+            found.into_iter().collect::<Vec<_>>(),
+            [("k".into(), "old".into())]
+        );
+    }
 }

@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use super::super::files::{Files, Real};
 use super::super::frame::{Kind, Stamp, push};
-use super::super::journal::{Failure, Journal};
+use super::super::journal::Journal;
 use super::super::log::{take_text, text};
 use super::super::manifest::{Left, Manifest};
 use super::super::segment::{Identity, Room};
 use super::super::shelf::make_dir;
 use super::super::store::random_identity;
 use super::super::{Durability, Store, kv};
-use crate::Message;
+use crate::{Error, Message};
 
 const BEGIN: &[u8] = b"TERNMQ STORE EXPORT 1\n";
 /// Bytes of one entry: an MQTT packet and what belongs to it.
@@ -353,13 +353,13 @@ impl Part {
                 });
             }
         };
-        match self.journal.commit(&self.batch, first, &begin) {
+        match self.journal.write(&self.batch, first, &begin) {
             Ok(_) => {
                 self.batch.clear();
                 Ok(())
             }
-            Err(Failure::Full(why)) => Err(io::Error::new(io::ErrorKind::StorageFull, &*why)),
-            Err(Failure::Fatal(why)) => Err(io::Error::other(&*why)),
+            Err(Error::Full(why)) => Err(io::Error::new(io::ErrorKind::StorageFull, &*why)),
+            Err(error) => Err(io::Error::other(error)),
         }
     }
 

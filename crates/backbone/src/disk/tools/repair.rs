@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::super::files::{File, Files, Real, read_full, write_all};
-use super::super::frame::{Kind, scan};
+use super::super::frame::{Gap, Kind, scan};
 use super::super::lock;
+use super::super::log::Footer;
 use super::super::report::{Damage, Harm, OpenError, Recovery};
-use super::super::segment::{DATA, Header};
+use super::super::segment::{DATA, Header, numbers};
 use super::super::shelf;
 use super::super::store::take_lock;
 use super::super::{Options, Store};
@@ -117,7 +118,13 @@ fn rewrite(files: &dyn Files, dir: &Path, path: &Path, repair: &mut Repair) -> i
     write_all(&*out, &header.encode(), 0)?;
     let (mut end, mut done, mut failed) = (DATA, false, Ok(()));
     let salt = header.identity.salt;
-    let found = scan(&*file, salt, DATA, file.len()?, |offset, head, _| {
+    let len = file.len()?;
+    // What a failed sync left behind the end would count again, were the file shorter.
+    let to = match Footer::read(&*file, salt)? {
+        Some(footer) => footer.end,
+        None => told(files, path, &header)?.map_or(len, |to| to.clamp(DATA, len)),
+    };
+    let mut found = scan(&*file, salt, DATA, to, |offset, head, _| {
         done |= head.kind == Kind::Index;
         if failed.is_ok() && !done {
             failed = copy(&*file, offset, head.total(), &*out, end);
@@ -125,6 +132,9 @@ fn rewrite(files: &dyn Files, dir: &Path, path: &Path, repair: &mut Repair) -> i
         }
     })?;
     failed?;
+    if found.end < to && !done {
+        found.gaps.push(Gap::at_end(found.end, to));
+    }
     let aside = dir.join("quarantine");
     files.make_dir(&aside)?;
     for gap in found.gaps {
@@ -143,6 +153,22 @@ fn rewrite(files: &dyn Files, dir: &Path, path: &Path, repair: &mut Repair) -> i
     files.sync_dir(&aside)?;
     files.rename(&new, path)?;
     path.parent().map_or(Ok(()), |dir| files.sync_dir(dir))
+}
+
+/// Up to where a file is valid, if the one behind it says so.
+fn told(files: &dyn Files, path: &Path, header: &Header) -> io::Result<Option<u64>> {
+    let (Some(dir), Some(end)) = (path.parent(), path.extension()) else {
+        return Ok(None);
+    };
+    let end = end.to_string_lossy();
+    let after = numbers(files, dir, &end)?.into_iter();
+    let Some(next) = after.into_iter().find(|&number| number > header.number) else {
+        return Ok(None);
+    };
+    let next = files.open(&dir.join(format!("{next:016x}.{end}")))?;
+    let next = Header::read(&*next)?.ok();
+    let next = next.filter(|(next, _)| next.before == header.number);
+    Ok(next.map(|(next, _)| next.before_len))
 }
 
 fn copy(from: &dyn File, offset: u64, len: usize, to: &dyn File, at: u64) -> io::Result<()> {
