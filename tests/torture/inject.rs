@@ -1,16 +1,15 @@
-//! Failing system calls in a running broker, by `strace`. Of the calls that write, only the store
-//! uses `pwrite64`, and only it uses `fdatasync`.
+//! Failing system calls in the broker, by `strace`. Of the calls that write, only the store uses
+//! `pwrite64`, and only it uses `fdatasync`; no other call is stopped, so nothing else gets slower.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
-use std::time::Duration;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-const ATTACH: Duration = Duration::from_secs(10);
-
-/// A fault that is there as long as this value.
-pub(crate) struct Injection(Child);
+/// Faults for one process.
+pub(crate) struct Injection {
+    rules: Vec<String>,
+    log: PathBuf,
+}
 
 /// Whether this process may trace another one.
 pub(crate) fn allowed() -> bool {
@@ -24,45 +23,43 @@ pub(crate) fn allowed() -> bool {
 
 impl Injection {
     /// Each rule as `strace -e inject=` takes it.
-    pub(crate) fn attach(pid: u32, rules: &[&str]) -> Self {
-        let mut strace = Command::new("strace");
-        strace.args(["-f", "-o", "/dev/null", "-p", &pid.to_string()]);
-        let calls: Vec<&str> = rules.iter().map(|r| r.split(':').next().unwrap()).collect();
-        strace.arg("-e").arg(format!("trace={}", calls.join(",")));
-        for rule in rules {
-            strace.arg("-e").arg(format!("inject={rule}"));
+    pub(crate) fn new(rules: Vec<String>) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let n = NEXT.fetch_add(1, Relaxed);
+        let name = format!("ternmq-torture-{}-{n}.strace", std::process::id());
+        let log = std::env::temp_dir().join(name);
+        Self { rules, log }
+    }
+
+    /// What stands before the broker's command. The broker stays the child of who starts it.
+    pub(crate) fn prefix(&self) -> Vec<String> {
+        let calls: Vec<&str> = self.rules.iter().map(|r| call(r)).collect();
+        let mut words: Vec<String> = ["strace", "-D", "-f", "--seccomp-bpf", "-qq", "-o"]
+            .map(str::to_owned)
+            .into();
+        words.push(self.log.to_string_lossy().into_owned());
+        words.extend(["-e".into(), format!("trace={}", calls.join(","))]);
+        for rule in &self.rules {
+            words.extend(["-e".into(), format!("inject={rule}")]);
         }
-        let mut child = strace.stderr(Stdio::piped()).spawn().expect("strace runs");
-        let said = BufReader::new(child.stderr.take().unwrap()).lines();
-        let lines = channel_of(said);
-        let injection = Self(child);
-        loop {
-            let line = lines.recv_timeout(ATTACH).expect("strace attaches");
-            if line.contains(" attached") {
-                return injection;
-            }
-        }
+        words
+    }
+
+    /// How many calls were hit.
+    pub(crate) fn hits(&self) -> usize {
+        let said = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let hit = |line: &&str| line.contains("(INJECTED)") || line.contains("(DELAYED)");
+        said.lines().filter(hit).count()
     }
 }
 
 impl Drop for Injection {
     fn drop(&mut self) {
-        // It lets the broker go when it is asked to end, not when it is killed.
-        let pid = self.0.id().to_string();
-        let _ = Command::new("kill").args(["-s", "INT", &pid]).status();
-        let _ = self.0.wait();
+        let _ = std::fs::remove_file(&self.log);
     }
 }
 
-fn channel_of(
-    lines: impl Iterator<Item = std::io::Result<String>> + Send + 'static,
-) -> Receiver<String> {
-    let (to, from) = channel();
-    // Read to the end: strace would stop at a full pipe, and the broker with it.
-    thread::spawn(move || {
-        for line in lines.map_while(Result::ok) {
-            let _ = to.send(line);
-        }
-    });
-    from
+/// The system call that a rule is about.
+fn call(rule: &str) -> &str {
+    rule.split(':').next().unwrap_or(rule)
 }

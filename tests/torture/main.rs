@@ -117,7 +117,7 @@ fn d13_slow_disk() {
     } else {
         3
     };
-    troubles(&[Trouble::Traced, Trouble::Slow, Trouble::Stalled(stall)]);
+    troubles(&[Trouble::Nothing, Trouble::Slow, Trouble::Stalled(stall)]);
 }
 
 /// Without room messages that have to be kept are refused, or not acknowledged; all else goes on,

@@ -1,18 +1,19 @@
 //! A disk that is slow, stands still, fails or is full, while a crowd publishes and bystanders look
 //! on; then `kill -9`, a sound disk, and everything acknowledged is there.
 
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::bystander::{Bystanders, Heard};
 use crate::crowd::Crowd;
-use crate::dial::dial;
+use crate::dial::{PATIENCE, dial};
 use crate::dice::Dice;
 use crate::image::Image;
 use crate::inject::Injection;
 use crate::publisher::Pace;
 use crate::tally::Tally;
-use crate::wire::{Broker, Connect, Kind, Outcome, Publish, V5};
+use crate::wire::{Broker, Connect, Kind, Outcome, Publish, V5, fresh_dir};
 
 /// A load that leaves the disk time for its troubles.
 const PACE: Pace = Pace {
@@ -26,8 +27,8 @@ const RESUME: Duration = Duration::from_secs(10);
 /// What is wrong with the disk.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Trouble {
-    /// Nothing, but the broker is traced: what that alone costs the bystanders.
-    Traced,
+    /// Nothing, but its syncs are traced: what that alone costs the bystanders.
+    Nothing,
     /// Each sync takes 200 ms longer.
     Slow,
     /// One sync takes this many seconds.
@@ -43,24 +44,26 @@ pub(crate) enum Trouble {
 }
 
 impl Trouble {
-    fn rules(self) -> Vec<String> {
-        match self {
-            Self::Traced => vec!["fdatasync:delay_exit=0".into()],
-            Self::Slow => vec!["fdatasync:delay_exit=200000".into()],
-            Self::Stalled(secs) => {
-                vec![format!("fdatasync:delay_exit={}:when=1", secs * 1_000_000)]
-            }
-            Self::SyncFails => vec!["fdatasync:error=EIO:when=1".into()],
-            Self::WriteFails => vec!["pwrite64:error=EIO:when=1".into()],
-            Self::NoRoom => vec!["pwrite64:error=ENOSPC".into()],
-            Self::Full => Vec::new(),
-        }
+    fn rules(self, dice: &mut Dice) -> Vec<String> {
+        // Not while the crowd arrives.
+        let from = dice.of(120..250);
+        let rule = match self {
+            Self::Nothing => "fdatasync:delay_exit=0".into(),
+            Self::Slow => "fdatasync:delay_exit=200000".into(),
+            Self::Stalled(secs) => format!("fdatasync:delay_exit={}:when={from}", secs * 1_000_000),
+            Self::SyncFails => format!("fdatasync:error=EIO:when={from}"),
+            Self::WriteFails => format!("pwrite64:error=EIO:when={from}"),
+            Self::NoRoom => format!("pwrite64:error=ENOSPC:when={from}..{}", from + 20),
+            Self::Full => return Vec::new(),
+        };
+        vec![rule]
     }
 
-    /// For how long: as long as it takes, or until enough was seen of it.
+    /// How long one looks on.
     fn lasts(self) -> Duration {
         match self {
-            Self::Stalled(secs) => Duration::from_secs(secs) + Duration::from_millis(500),
+            Self::Stalled(secs) => Duration::from_secs(secs + 1),
+            Self::Full => Duration::from_secs(1),
             _ => Duration::from_secs(2),
         }
     }
@@ -75,37 +78,54 @@ impl Trouble {
 pub(crate) fn run(trouble: Trouble, seed: u64) -> Tally {
     let mut dice = Dice::new(seed);
     let image = matches!(trouble, Trouble::Full).then(|| Image::new(64 << 20));
+    let folder = Folder(fresh_dir());
+    let injection = Injection::new(trouble.rules(&mut dice));
     let mut broker = match &image {
         Some(image) => Broker::on(&image.dir().join("data"), &[]),
-        None => Broker::start(),
+        None => Broker::under(injection.prefix(), &folder.0, &[]),
     };
     let mut crowd = Crowd::arrive(broker.tcp, &mut dice);
     crowd.pace = PACE;
     let address = broker.tcp;
-    let heard = crowd.load(address, |_, dice, _| {
+    let heard = crowd.load(address, |_, _, _| {
         let bystanders = Bystanders::start(address);
-        thread::sleep(dice.millis(200..400));
-        let rules = trouble.rules();
-        let rules: Vec<&str> = rules.iter().map(String::as_str).collect();
         if let Some(image) = &image {
             let ballast = image.fill(200_000);
             thread::sleep(trouble.lasts());
             std::fs::remove_file(ballast).unwrap();
         } else {
-            let injection = Injection::attach(broker.pid(), &rules);
+            wait_until(|| injection.hits() > 0 || matches!(trouble, Trouble::Nothing));
             thread::sleep(trouble.lasts());
-            drop(injection);
         }
         wait_for_acknowledgement(address);
         let heard = bystanders.stop();
         broker.kill();
         heard
     });
+    broker.set_free();
     broker.restart();
     crowd.recover(broker.tcp);
     let mut tally = crowd.count();
     judge(trouble, &heard, &mut tally);
     tally
+}
+
+/// A folder that is gone when the value is.
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn wait_until(so: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !so() {
+        assert!(Instant::now() < deadline, "the fault did not come");
+        // Nobody tells what strace has done.
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// A message for a session that stays is acknowledged: the disk is in use again, by itself.

@@ -35,6 +35,8 @@ pub(crate) struct Broker {
     /// Killed by the test, and not started again.
     killed: bool,
     settings: Vec<String>,
+    /// What stands before its command when it is started.
+    prefix: Vec<String>,
     pub(crate) tcp: SocketAddr,
     pub(crate) ws: SocketAddr,
     lines: Receiver<String>,
@@ -58,15 +60,23 @@ impl Broker {
     /// A broker on data that is there already, or will stay.
     #[track_caller]
     pub(crate) fn on(dir: &Path, settings: &[&str]) -> Self {
+        Self::under(Vec::new(), dir, settings)
+    }
+
+    /// The same, started by another program that takes its command; the process is the broker's
+    /// all the same.
+    #[track_caller]
+    pub(crate) fn under(prefix: Vec<String>, dir: &Path, settings: &[&str]) -> Self {
         let dir = dir.to_owned();
         let settings: Vec<String> = settings.iter().map(|s| (*s).to_owned()).collect();
-        let (child, lines, tcp, ws) = launch(&dir, &settings);
+        let (child, lines, tcp, ws) = launch(&prefix, &dir, &settings);
         Self {
             child,
             dir,
             keeps_data: true,
             killed: false,
             settings,
+            prefix,
             tcp,
             ws,
             lines,
@@ -100,9 +110,14 @@ impl Broker {
     /// A new process on the same data, where there is none; the ports change.
     #[track_caller]
     pub(crate) fn restart(&mut self) {
-        let (child, lines, tcp, ws) = launch(&self.dir, &self.settings);
+        let (child, lines, tcp, ws) = launch(&self.prefix, &self.dir, &self.settings);
         (self.child, self.lines, self.tcp, self.ws) = (child, lines, tcp, ws);
         self.killed = false;
+    }
+
+    /// From the next start on it is on its own.
+    pub(crate) fn set_free(&mut self) {
+        self.prefix.clear();
     }
 
     /// SIGSTOP; over when no thread of it runs any more.
@@ -348,8 +363,19 @@ pub(crate) fn fresh_dir() -> PathBuf {
 
 /// Starts a process and waits until both listeners told their address.
 #[track_caller]
-fn launch(dir: &Path, settings: &[String]) -> (Child, Receiver<String>, SocketAddr, SocketAddr) {
-    let mut command = Command::new(binary());
+fn launch(
+    prefix: &[String],
+    dir: &Path,
+    settings: &[String],
+) -> (Child, Receiver<String>, SocketAddr, SocketAddr) {
+    let mut command = match prefix {
+        [] => Command::new(binary()),
+        [program, args @ ..] => {
+            let mut command = Command::new(program);
+            command.args(args).arg(binary());
+            command
+        }
+    };
     command.arg("start").arg("--data-dir").arg(dir);
     for setting in SETTINGS
         .iter()
