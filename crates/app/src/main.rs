@@ -65,7 +65,9 @@ fn run(options: &Options, text: Text) -> Result<(), String> {
     let mut signals = signals::listen().map_err(|error| text.no_signals(&error))?;
     // Looked at before the broker puts anything there.
     let data = banner::data_dir(&loaded.config, text);
-    let handle = start(loaded.config.clone()).map_err(|error| explain(&error, text))?;
+    let handle = start(loaded.config.clone(), store::report::progress(text))
+        .map_err(|error| explain(&error, text))?;
+    let data = data + "\n" + store_lines(&loaded.config, &handle, text).trim_end();
     let lines = banner::lines(&handle.listeners(), &data, connections, text);
     let _ = std::io::stdout().write_all(lines.as_bytes());
     // For scripts and tests: where each listener really is, also if port 0 was asked for.
@@ -82,6 +84,24 @@ fn run(options: &Options, text: Text) -> Result<(), String> {
     tracing::info!("shutting down");
     handle.shutdown();
     Ok(())
+}
+
+/// What the store had, and how it was found.
+fn store_lines(config: &Config, handle: &Handle, text: Text) -> String {
+    let restored = handle.restored();
+    let kept = store::report::Kept {
+        sessions: restored.sessions,
+        retained: restored.retained,
+    };
+    let dir = config.node.data_dir.join("store");
+    let dir = std::path::absolute(&dir).unwrap_or(dir);
+    let dir: std::path::PathBuf = dir.components().collect();
+    store::report::recovery(
+        handle.recovery(),
+        &dir.display().to_string(),
+        Some(kept),
+        text,
+    )
 }
 
 fn load(options: &Options) -> Result<Loaded, ConfigError> {
@@ -122,6 +142,7 @@ fn explain(error: &StartError, text: Text) -> String {
         StartError::Listen { key, address, .. } if error.in_use().is_some() => {
             text.port_in_use(*address, holder::holder(*address).as_deref(), key)
         }
+        StartError::Open(error) => text.open_error(error),
         _ => error.to_string(),
     }
 }

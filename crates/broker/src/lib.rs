@@ -17,8 +17,8 @@ use std::{
 };
 
 use config::Config;
-use control::{listeners, log, sys};
-use shard::{Letter, Post, Worker};
+use control::{listeners, store::Door, sys};
+use shard::{Clock, Letter, Post, Worker};
 
 /// How long connections get to take their last bytes at the end.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(4);
@@ -29,6 +29,8 @@ pub struct Handle {
     post: Arc<Post>,
     workers: Vec<JoinHandle<()>>,
     sys: sys::Publisher,
+    store: Arc<control::store::Store>,
+    restored: store::Restored,
 }
 
 /// Why a broker did not start: one line with cause and remedy.
@@ -47,6 +49,10 @@ pub enum StartError {
     },
     #[error("no listener is enabled; set listeners.tcp.default.enabled=true")]
     NoListener,
+    #[error(transparent)]
+    Open(#[from] store::OpenError),
+    #[error("the store cannot be read: {0}")]
+    Store(#[from] backbone::Error),
     #[error("the system refused what a shard needs ({what}): {source}")]
     System {
         what: &'static str,
@@ -71,11 +77,16 @@ fn refused(what: &'static str) -> impl FnOnce(io::Error) -> StartError {
     move |source| StartError::System { what, source }
 }
 
-/// Starts all listeners and shards, or nothing.
+/// Starts all listeners and shards, or nothing. `progress` is told how far opening the store has
+/// come.
 ///
 /// # Errors
-/// If an address cannot be listened on or the system refuses a thread or a poll.
-pub fn start(config: Config) -> Result<Handle, StartError> {
+/// If an address cannot be listened on, the store cannot be opened or the system refuses a thread or
+/// a poll.
+pub fn start(
+    config: Config,
+    progress: impl Fn(store::Progress) + Send + Sync + 'static,
+) -> Result<Handle, StartError> {
     let count = settings::shards(&config);
     let engine = Arc::new(settings::engine(&config, count));
     let bound = listeners::open(&config)?;
@@ -87,8 +98,8 @@ pub fn start(config: Config) -> Result<Handle, StartError> {
     let limits = Arc::new(settings::Limits::new(&config, count));
     let (post, polls) = Post::new(count).map_err(refused("event queue"))?;
     let post = Arc::new(post);
-    let log = log::memory(&post);
-    let epoch = Instant::now();
+    let store = Arc::new(control::store::open(&config, Arc::new(progress))?);
+    let clock = Clock::new();
     let seed = seed();
     let mut bound = Some(bound);
     let mut workers = Vec::new();
@@ -97,28 +108,38 @@ pub fn start(config: Config) -> Result<Handle, StartError> {
             id,
             count,
             seed,
-            epoch,
+            clock,
             engine: engine.clone(),
             limits: limits.clone(),
             ports,
             post: post.clone(),
-            log: log.clone(),
+            store: Door::new(store.clone(), post.clone()),
             poll,
             // Shard 0 accepts and reads up to CONNECT; then the socket moves to its session's home.
             listeners: bound.take().unwrap_or_default(),
         };
-        let worker = Worker::new(parts).map_err(refused("listener registration"))?;
+        workers.push(Worker::new(parts).map_err(refused("listener registration"))?);
+    }
+    let tail = store.tail()?;
+    let mut engines: Vec<_> = workers.iter_mut().map(Worker::engine_mut).collect();
+    let restored = control::restore::restore(&store, &mut engines, clock.now())?;
+    store.follow(&post, tail);
+    let mut threads = Vec::new();
+    for (id, worker) in workers.into_iter().enumerate() {
         let thread = std::thread::Builder::new().name(format!("shard-{id}"));
         let spawned = thread.spawn(move || worker.run());
-        workers.push(spawned.map_err(refused("thread"))?);
+        threads.push(spawned.map_err(refused("thread"))?);
     }
+    store.look_through().map_err(refused("thread"))?;
     let sys =
-        sys::Publisher::start(&post, config.mqtt.sys_interval, epoch).map_err(refused("thread"))?;
+        sys::Publisher::start(&post, config.mqtt.sys_interval, clock).map_err(refused("thread"))?;
     Ok(Handle {
         listeners: addresses,
         post,
-        workers,
+        workers: threads,
         sys,
+        store,
+        restored,
     })
 }
 
@@ -127,6 +148,18 @@ impl Handle {
     #[must_use]
     pub fn listeners(&self) -> Vec<(String, SocketAddr)> {
         self.listeners.clone()
+    }
+
+    /// What opening the store found.
+    #[must_use]
+    pub fn recovery(&self) -> &store::Recovery {
+        self.store.recovery()
+    }
+
+    /// What came back from the store.
+    #[must_use]
+    pub fn restored(&self) -> store::Restored {
+        self.restored
     }
 
     /// Applies what can change without a restart.
@@ -142,7 +175,7 @@ impl Handle {
     }
 
     /// Ends by the book: no new connections, DISCONNECT 0x8B to MQTT 5 clients, wills, what is written
-    /// is flushed. Takes at most five seconds.
+    /// is flushed, the store is closed. Takes at most five seconds, unless the disk does.
     pub fn shutdown(self) {
         self.sys.stop();
         let until = Instant::now() + SHUTDOWN_MAX;
@@ -153,6 +186,7 @@ impl Handle {
             // A worker that panicked has reported it; the others still end in order.
             let _ = worker.join();
         }
+        self.store.close();
     }
 }
 

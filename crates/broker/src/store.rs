@@ -10,9 +10,10 @@ use std::sync::Arc;
 use backbone::disk::{self, Durability, Options, Trouble, tools};
 
 use crate::config::Config;
-use crate::control::log::Stored;
+use crate::control::store::Stored;
 use crate::settings::{self, STORE_DIR};
 
+pub use crate::control::restore::Restored;
 pub use disk::tools::{Carried, Check, ImportError, Repair};
 pub use disk::{Damage, Harm, OpenError, Progress, Recovery};
 
@@ -103,7 +104,7 @@ impl Offline {
     pub fn export(&self, out: &mut dyn Write) -> Result<Copied, StoreError> {
         let store = self.open()?;
         // Whoever reads a stream cannot see what is missing from it.
-        store.scrub();
+        store.scrub(&|| true);
         let carried = store.export(out).map_err(StoreError::Copy)?;
         let recovery = store.recovery().clone();
         Ok(Copied {

@@ -1,7 +1,7 @@
 //! `ternmq store ...`: looks at, mends, carries and copies the store of a data directory that no
 //! broker has. Ends with 0 if all is well, 1 if it was done and something is damaged, 2 if not done.
 
-mod report;
+pub(crate) mod report;
 mod text;
 
 use std::fs::{self, File, OpenOptions};

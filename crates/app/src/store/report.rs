@@ -21,10 +21,6 @@ pub(crate) struct Kept {
 }
 
 /// One to three lines: what is there, how it was left, what is damaged. `kept` once it is known.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the broker does not open its store yet")
-)]
 pub(crate) fn recovery(found: &Recovery, dir: &str, kept: Option<Kept>, text: Text) -> String {
     let mut lines = opened(found, dir, kept, text);
     let damaged: Vec<_> = found

@@ -185,10 +185,11 @@ impl<M: Message> Store<M> {
         }
     }
 
-    /// Reads everything that is complete again and reports what is damaged; blocks meanwhile.
-    pub fn scrub(&self) {
-        self.log.scrub();
+    /// Reads everything that is complete again and reports what is damaged; blocks meanwhile. Asks
+    /// before each file of the log whether to go on.
+    pub fn scrub(&self, go_on: &dyn Fn() -> bool) {
         self.kv.scrub();
+        self.log.scrub(go_on);
     }
 
     /// Copies the store as it is at one instant into a directory that is empty or not there, while

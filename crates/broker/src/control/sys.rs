@@ -4,12 +4,12 @@ use std::{
     io,
     sync::{Arc, Condvar, Mutex, PoisonError},
     thread::JoinHandle,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use engine::{Counter, Drop, Metrics};
 
-use crate::shard::{Letter, Post};
+use crate::shard::{Clock, Letter, Post};
 
 /// The name EMQX's tools expect in the middle of `$SYS/brokers/<node>/...`.
 pub(crate) const NODE: &str = "ternmq@127.0.0.1";
@@ -26,7 +26,7 @@ struct State {
 }
 
 impl Publisher {
-    pub(crate) fn start(post: &Arc<Post>, interval: Duration, epoch: Instant) -> io::Result<Self> {
+    pub(crate) fn start(post: &Arc<Post>, interval: Duration, clock: Clock) -> io::Result<Self> {
         let state = Arc::new((
             Mutex::new(State {
                 interval,
@@ -37,7 +37,7 @@ impl Publisher {
         let (post, shared) = (post.clone(), state.clone());
         let thread = std::thread::Builder::new()
             .name("sys".into())
-            .spawn(move || run(&post, &shared, epoch))?;
+            .spawn(move || run(&post, &shared, clock))?;
         Ok(Self { state, thread })
     }
 
@@ -57,7 +57,7 @@ impl Publisher {
     }
 }
 
-fn run(post: &Post, shared: &(Mutex<State>, Condvar), epoch: Instant) {
+fn run(post: &Post, shared: &(Mutex<State>, Condvar), clock: Clock) {
     let mut peak = 0;
     let mut state = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
     while !state.stopped {
@@ -67,7 +67,7 @@ fn run(post: &Post, shared: &(Mutex<State>, Condvar), epoch: Instant) {
             continue;
         }
         drop(state);
-        publish(post, epoch.elapsed(), &mut peak);
+        publish(post, clock.uptime(), &mut peak);
         state = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
         let unchanged = |s: &mut State| !s.stopped && s.interval == interval;
         let waited = shared.1.wait_timeout_while(state, interval, unchanged);

@@ -17,7 +17,7 @@ mod report;
 use std::{
     io,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use engine::{Close, Settings, Shard, Time};
@@ -26,7 +26,7 @@ use mio::{Events, Poll};
 pub(crate) use post::{Letter, Post};
 
 use crate::{
-    control::{listeners::Bound, log::Log},
+    control::{listeners::Bound, store::Door},
     settings::Limits,
     transport::http::Ports,
 };
@@ -59,12 +59,12 @@ pub(crate) struct Parts {
     pub(crate) id: u16,
     pub(crate) count: u16,
     pub(crate) seed: u64,
-    pub(crate) epoch: Instant,
+    pub(crate) clock: Clock,
     pub(crate) engine: Arc<Settings>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) ports: Ports,
     pub(crate) post: Arc<Post>,
-    pub(crate) log: Log,
+    pub(crate) store: Door,
     pub(crate) poll: Poll,
     pub(crate) listeners: Vec<Bound>,
 }
@@ -72,11 +72,11 @@ pub(crate) struct Parts {
 /// A shard's thread.
 pub(crate) struct Worker {
     id: u16,
-    epoch: Instant,
+    clock: Clock,
     limits: Arc<Limits>,
     ports: Ports,
     post: Arc<Post>,
-    log: Log,
+    store: Door,
     poll: Poll,
     engine: Shard,
     conns: Conns,
@@ -102,11 +102,11 @@ impl Worker {
         let accepting = Accepting::new(parts.listeners, &parts.poll)?;
         Ok(Self {
             id: parts.id,
-            epoch: parts.epoch,
+            clock: parts.clock,
             limits: parts.limits,
             ports: parts.ports,
             post: parts.post,
-            log: parts.log,
+            store: parts.store,
             poll: parts.poll,
             engine: Shard::new(parts.id, parts.count, parts.engine, parts.seed),
             conns: Conns::default(),
@@ -125,6 +125,11 @@ impl Worker {
         })
     }
 
+    /// To restore it before it runs.
+    pub(crate) fn engine_mut(&mut self) -> &mut Shard {
+        &mut self.engine
+    }
+
     /// The whole data plane on one screen.
     pub(crate) fn run(mut self) {
         let mut events = Events::with_capacity(EVENTS);
@@ -132,7 +137,7 @@ impl Worker {
         loop {
             self.wait(&mut events);
             pace.begin(self.work());
-            self.now = self.clock();
+            self.now = self.clock.now();
             self.note_events(&events);
             self.accept();
             // The inbox is taken all the same, so two shards never wait for each other.
@@ -175,7 +180,7 @@ impl Worker {
 
     /// Until the next thing that only time brings.
     fn timeout(&self) -> Duration {
-        let now = self.clock();
+        let now = self.clock.now();
         let engine = self.engine.next_tick();
         let held = self.held.iter().map(|(at, _)| *at).min();
         let next = [engine, held].into_iter().flatten().min();
@@ -192,10 +197,6 @@ impl Worker {
             reads: self.reads,
             packets: self.engine.metrics.packets_received(),
         }
-    }
-
-    fn clock(&self) -> Time {
-        Time(u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
     fn note_events(&mut self, events: &Events) {
@@ -255,9 +256,9 @@ impl Worker {
         match letter {
             Letter::Mail(from, mail) => self.engine.inbox(now, from, mail, conns),
             Letter::Socket(moving) => self.adopt(*moving),
-            Letter::Appended(tokens, kept) => {
+            Letter::Stored(tokens, kept) => {
                 for token in tokens {
-                    self.engine.appended(now, token, kept, conns);
+                    self.engine.stored(now, token, kept, conns);
                 }
             }
             Letter::Tail(entries) => self.engine.tail(now, &entries, conns),
@@ -287,7 +288,7 @@ impl Worker {
             }
         }
         if !self.engine.requests().is_empty() {
-            self.log.carry_out(self.id, self.engine.requests());
+            self.store.carry_out(self.id, self.engine.requests());
         }
     }
 
@@ -302,7 +303,7 @@ impl Worker {
             self.trimmed = self.now;
             self.post.set_floor(self.id, self.engine.floor());
             if self.id == 0 {
-                self.log.trim(self.post.floor() + 1);
+                self.store.trim(self.post.floor() + 1);
             }
             self.conns.shrink_pool();
             self.give_room_back();
@@ -337,9 +338,40 @@ impl Worker {
         }
     }
 
+    /// Everybody is gone, and what was left to do for them is safe.
+    fn is_idle(&self) -> bool {
+        self.conns.is_empty() && !self.engine.waits()
+    }
+
     fn is_done(&self) -> bool {
         self.stopping
-            .is_some_and(|until| self.conns.is_empty() || Instant::now() >= until)
+            .is_some_and(|until| self.is_idle() || Instant::now() >= until)
+    }
+}
+
+/// The clock of all shards: milliseconds since 1970 as the system told them at the start, and from
+/// then on evenly, whatever is done to the system's clock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    start: Time,
+    since: Instant,
+}
+
+impl Clock {
+    pub(crate) fn new() -> Self {
+        let passed = SystemTime::now().duration_since(UNIX_EPOCH);
+        Self {
+            start: Time(passed.map_or(0, millis)),
+            since: Instant::now(),
+        }
+    }
+
+    pub(crate) fn now(self) -> Time {
+        self.start.plus_millis(millis(self.since.elapsed()))
+    }
+
+    pub(crate) fn uptime(self) -> Duration {
+        self.since.elapsed()
     }
 }
 

@@ -20,7 +20,8 @@ pub(crate) enum Letter {
     Mail(u16, Vec<Mail>),
     /// A connection whose session lives on this shard.
     Socket(Box<Moving>),
-    Appended(Vec<u64>, bool),
+    /// The store has, or has not, what was handed to it under these tokens.
+    Stored(Vec<u64>, bool),
     Tail(Arc<[Entry]>),
     /// The log had no room for these any more.
     Shed(Arc<[Entry]>),

@@ -155,13 +155,11 @@ impl Shard {
         true
     }
 
-    /// A retained message. False if a bound refuses it, or it is over.
+    /// A retained message. False if a bound refuses it.
     pub fn restore_retained(&mut self, message: &Arc<Message>) -> bool {
         let settings = &self.settings;
-        !message.view().is_expired(self.now)
-            && self
-                .retained
-                .set(message, settings.retained_max, settings.retained_bytes_max)
+        self.retained
+            .set(message, settings.retained_max, settings.retained_bytes_max)
     }
 
     /// A will: it waits if its session does, and is published if not. To be called once every shard

@@ -74,6 +74,12 @@ impl Shard {
         self.waits.insert(at, wait);
     }
 
+    /// Whether an answer of the store is waited for.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        !self.waits.is_empty()
+    }
+
     /// The store has (or has not) what it was given under a token: what waited for that may go.
     pub fn stored(&mut self, now: Time, token: u64, kept: bool, sink: &mut impl Sink) {
         self.now = now;

@@ -165,10 +165,13 @@ impl<M: Message> Log<M> {
     }
 
     /// Reads every complete segment again and reports what is damaged.
-    pub(super) fn scrub(&self) {
+    pub(super) fn scrub(&self, go_on: &dyn Fn() -> bool) {
         for shard in &self.shards {
             let sealed: Vec<_> = lock(&shard.state).sealed.iter().cloned().collect();
             for sealed in sealed {
+                if !go_on() {
+                    return;
+                }
                 sealed.scrub(&self.env);
             }
         }

@@ -119,7 +119,7 @@ fn a_damaged_bit_costs_the_record_that_it_hits() {
     let healthy = {
         let store = open(&image.killed(), &options());
         assert_eq!(store.recovery().damage, []);
-        store.scrub();
+        store.scrub(&|| true);
         assert_eq!(store.status().damage, []);
         [(contents(&store, 0), contents(&store, 1))].map(|logs| (logs, keys(&store)))
     };
@@ -145,7 +145,7 @@ fn a_damaged_bit_costs_the_record_that_it_hits() {
         let sim = image.killed();
         sim.edit(file, |bytes| bytes[bit / 8] ^= 1 << (bit % 8));
         let store = open(&sim, &options());
-        store.scrub();
+        store.scrub(&|| true);
         let mut damage = store.recovery().damage.clone();
         damage.extend(store.status().damage);
         assert!(!damage.is_empty(), "{place} was not reported");

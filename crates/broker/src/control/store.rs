@@ -1,0 +1,332 @@
+//! The store as shards see it: they hand over requests, answers come back by mailbox.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
+
+use backbone::{
+    Backend, Blob, Error, Guard, Kv, Record, TailSink,
+    disk::{self, OpenError, Recovery, Trouble},
+};
+use engine::{Found, Message, Request, SessionRef, record::Write};
+
+use crate::{
+    config::Config,
+    settings,
+    shard::{Letter, Post},
+};
+
+/// The one shard of the log, for now. Sessions keep one cursor.
+const SHARD: u16 = 0;
+
+/// A message as the backbone stores it: with the name of who published it, for No Local.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    message: Arc<Message>,
+    from: u64,
+}
+
+impl backbone::Message for Stored {
+    fn topic(&self) -> &str {
+        self.message.topic().as_str()
+    }
+
+    fn bytes(&self) -> usize {
+        self.message.bytes()
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.from.to_be_bytes());
+        self.message.encode(out);
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (from, bytes) = bytes.split_first_chunk::<8>()?;
+        let from = u64::from_be_bytes(*from);
+        let publisher = match from {
+            0 => SessionRef::BROKER,
+            from => SessionRef::client(from),
+        };
+        Message::decode(bytes, publisher).map(|message| Self {
+            message: Arc::new(message),
+            from,
+        })
+    }
+}
+
+/// The same as the engine sees it.
+pub(super) fn entry(e: &backbone::Entry<Stored>) -> engine::Entry {
+    engine::Entry {
+        position: e.pos.seq,
+        message: e.msg.message.clone(),
+    }
+}
+
+/// The store of this process, with what shards and start-up need of it.
+pub(crate) struct Store {
+    pub(super) backend: Backend<Stored>,
+    disk: Mutex<Option<disk::Store<Stored>>>,
+    recovery: Recovery,
+    following: Mutex<Vec<Guard>>,
+    closing: AtomicBool,
+}
+
+/// Opens the store that the configuration names. `progress` is told how far that has come.
+pub(crate) fn open(
+    config: &Config,
+    progress: Arc<dyn Fn(disk::Progress) + Send + Sync>,
+) -> Result<Store, OpenError> {
+    let options = disk::Options {
+        trouble: Arc::new(troubled),
+        progress,
+        ..settings::store(config)
+    };
+    let disk = disk::Store::open(&options)?;
+    Ok(Store {
+        backend: disk.backend(),
+        recovery: disk.recovery().clone(),
+        disk: Mutex::new(Some(disk)),
+        following: Mutex::default(),
+        closing: AtomicBool::new(false),
+    })
+}
+
+fn troubled(trouble: &Trouble) {
+    match trouble {
+        Trouble::Damage(damage) => tracing::error!("the store is damaged: {damage}"),
+        Trouble::Fatal(what) => {
+            tracing::error!("the store cannot go on, so the broker ends: {what}");
+            // Nothing that was acknowledged is lost by that, and nothing more may be promised. The next
+            // start looks at the disk anew.
+            std::process::exit(1);
+        }
+        Trouble::Failure(what) => tracing::error!("the store: {what}"),
+        _ => {}
+    }
+}
+
+impl Store {
+    /// What opening found.
+    pub(crate) fn recovery(&self) -> &Recovery {
+        &self.recovery
+    }
+
+    /// The last position in the log.
+    pub(crate) fn tail(&self) -> Result<u64, Error> {
+        let log = &self.backend.log;
+        backbone::wait(|done| log.bounds(SHARD, done)).map(|bounds| bounds.last)
+    }
+
+    pub(super) fn shard(&self) -> u16 {
+        SHARD
+    }
+
+    /// Hands what comes into the log behind `after`, and what the log loses for want of room, to every
+    /// shard.
+    pub(crate) fn follow(&self, post: &Arc<Post>, after: u64) {
+        let log = &self.backend.log;
+        let tail = log.tail(SHARD, after, to_all(post, Letter::Tail));
+        let shed = log.shed(SHARD, to_all(post, Letter::Shed));
+        let mut following = self
+            .following
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        following.extend([tail, shed]);
+    }
+
+    /// Makes everything safe and ends the store's threads.
+    pub(crate) fn close(&self) {
+        self.closing.store(true, Ordering::Relaxed);
+        let guards = std::mem::take(
+            &mut *self
+                .following
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        drop(guards);
+        let disk = self
+            .disk
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(disk) = disk {
+            disk.close();
+        }
+    }
+
+    /// Looks through what is complete for damage, beside everything else.
+    pub(crate) fn look_through(self: &Arc<Self>) -> std::io::Result<()> {
+        let store = self.clone();
+        let thread = std::thread::Builder::new().name("store-scrub".to_owned());
+        let look = move || {
+            let disk = store.disk.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(disk) = &*disk {
+                disk.scrub(&|| !store.closing.load(Ordering::Relaxed));
+            }
+        };
+        thread.spawn(look).map(drop)
+    }
+}
+
+/// Hands each batch to every shard, as this letter.
+fn to_all(post: &Arc<Post>, letter: fn(Arc<[engine::Entry]>) -> Letter) -> TailSink<Stored> {
+    let to = post.clone();
+    Box::new(move |batch: Arc<[backbone::Entry<Stored>]>| {
+        let entries: Arc<[engine::Entry]> = batch.iter().map(entry).collect();
+        for shard in 0..to.count() {
+            to.send(shard, letter(entries.clone()));
+        }
+    })
+}
+
+/// One shard's way to the store.
+#[derive(Clone)]
+pub(crate) struct Door {
+    store: Arc<Store>,
+    post: Arc<Post>,
+}
+
+/// Requests of one kind that follow each other: one call.
+#[derive(Default)]
+struct Calls {
+    appends: Vec<Record<Stored>>,
+    releases: Vec<backbone::Dedup>,
+    writes: Vec<backbone::Write>,
+    bucket: Option<engine::record::Bucket>,
+    append_tokens: Vec<u64>,
+    release_tokens: Vec<u64>,
+    write_tokens: Vec<u64>,
+}
+
+impl Door {
+    pub(crate) fn new(store: Arc<Store>, post: Arc<Post>) -> Self {
+        Self { store, post }
+    }
+
+    /// Carries out what a shard asked for in one pass. What is written to one place is written in the
+    /// order in which it was asked for.
+    pub(crate) fn carry_out(&self, shard: u16, requests: &mut Vec<Request>) {
+        let mut calls = Calls::default();
+        for request in requests.drain(..) {
+            match request {
+                Request::Append {
+                    token,
+                    message,
+                    from,
+                    identity,
+                } => {
+                    self.release(shard, &mut calls);
+                    calls.append_tokens.push(token);
+                    calls.appends.push(Record {
+                        msg: Arc::new(Stored { message, from }),
+                        dedup: identity.map(Into::into),
+                    });
+                }
+                Request::Release { token, identity } => {
+                    self.append(shard, &mut calls);
+                    calls.release_tokens.extend(token);
+                    calls.releases.push(identity.into());
+                }
+                Request::Save { token, write } => {
+                    let Write { bucket, key, value } = write;
+                    if calls.bucket != Some(bucket) {
+                        self.put(shard, &mut calls);
+                        calls.bucket = Some(bucket);
+                    }
+                    calls.write_tokens.extend(token);
+                    calls.writes.push((key.into(), value.map(Blob::from)));
+                }
+                Request::Read {
+                    session,
+                    number,
+                    after,
+                    filters,
+                    max,
+                } => {
+                    let found = Found {
+                        session,
+                        number,
+                        entries: Vec::new(),
+                        upto: after,
+                    };
+                    self.read(shard, found, filters, max);
+                }
+            }
+        }
+        self.append(shard, &mut calls);
+        self.release(shard, &mut calls);
+        self.put(shard, &mut calls);
+    }
+
+    fn append(&self, shard: u16, calls: &mut Calls) {
+        if !calls.appends.is_empty() {
+            let done = self.answer(shard, "messages", std::mem::take(&mut calls.append_tokens));
+            let records = std::mem::take(&mut calls.appends);
+            self.store.backend.log.append(SHARD, records, done);
+        }
+    }
+
+    fn release(&self, shard: u16, calls: &mut Calls) {
+        if !calls.releases.is_empty() {
+            let done = self.answer(shard, "PUBRELs", std::mem::take(&mut calls.release_tokens));
+            let identities = std::mem::take(&mut calls.releases);
+            self.store.backend.log.release(SHARD, identities, done);
+        }
+    }
+
+    fn put(&self, shard: u16, calls: &mut Calls) {
+        if let Some(bucket) = calls.bucket.take() {
+            let done = self.answer(
+                shard,
+                bucket.name(),
+                std::mem::take(&mut calls.write_tokens),
+            );
+            let writes = std::mem::take(&mut calls.writes);
+            self.store.backend.kv.put(bucket.name(), writes, done);
+        }
+    }
+
+    /// Tells the shard what became of these tokens.
+    fn answer<T>(&self, shard: u16, what: &'static str, tokens: Vec<u64>) -> backbone::Done<T> {
+        let post = self.post.clone();
+        Box::new(move |result: Result<T, Error>| {
+            if let Err(error) = &result {
+                tracing::error!("the store could not take {what}: {error}");
+            }
+            if !tokens.is_empty() {
+                post.send(shard, Letter::Stored(tokens, result.is_ok()));
+            }
+        })
+    }
+
+    /// Lets go of what every session has read.
+    pub(crate) fn trim(&self, below: u64) {
+        let log = &self.store.backend.log;
+        log.trim(SHARD, below, Box::new(|_| {}));
+    }
+
+    /// Reads on from `found.upto` and sends `found`, filled in, to the shard.
+    fn read(&self, shard: u16, mut found: Found, filters: Vec<String>, max: usize) {
+        let after = found.upto;
+        let post = self.post.clone();
+        let answer = move |replay: Result<backbone::Replay<Stored>, Error>| {
+            match replay {
+                Ok(replay) => {
+                    found.upto = replay.upto;
+                    found.entries = replay.entries.iter().map(entry).collect();
+                }
+                Err(error) => tracing::error!("the log could not be read: {error}"),
+            }
+            post.send(shard, Letter::FoundInLog(found));
+        };
+        let log = &self.store.backend.log;
+        log.replay(SHARD, filters, after, u64::MAX, max, Box::new(answer));
+    }
+}
+
+impl Store {
+    pub(super) fn kv(&self) -> &dyn Kv {
+        &*self.backend.kv
+    }
+}
