@@ -30,7 +30,13 @@ const SETTINGS: [&str; 3] = [
 pub(crate) struct Broker {
     child: Child,
     dir: PathBuf,
+    /// The data is somebody else's and outlives this value.
+    keeps_data: bool,
+    /// Killed by the test, and not started again.
+    killed: bool,
     settings: Vec<String>,
+    /// What stands before its command when it is started.
+    prefix: Vec<String>,
     pub(crate) tcp: SocketAddr,
     pub(crate) ws: SocketAddr,
     lines: Receiver<String>,
@@ -46,13 +52,31 @@ impl Broker {
     /// A broker with these settings, each as `section.key=value`.
     #[track_caller]
     pub(crate) fn with(settings: &[&str]) -> Self {
-        let dir = fresh_dir();
+        let mut broker = Self::on(&fresh_dir(), settings);
+        broker.keeps_data = false;
+        broker
+    }
+
+    /// A broker on data that is there already, or will stay.
+    #[track_caller]
+    pub(crate) fn on(dir: &Path, settings: &[&str]) -> Self {
+        Self::under(Vec::new(), dir, settings)
+    }
+
+    /// The same, started by another program that takes its command; the process is the broker's
+    /// all the same.
+    #[track_caller]
+    pub(crate) fn under(prefix: Vec<String>, dir: &Path, settings: &[&str]) -> Self {
+        let dir = dir.to_owned();
         let settings: Vec<String> = settings.iter().map(|s| (*s).to_owned()).collect();
-        let (child, lines, tcp, ws) = launch(&dir, &settings);
+        let (child, lines, tcp, ws) = launch(&prefix, &dir, &settings);
         Self {
             child,
             dir,
+            keeps_data: true,
+            killed: false,
             settings,
+            prefix,
             tcp,
             ws,
             lines,
@@ -70,11 +94,68 @@ impl Broker {
     /// SIGKILL, then a new process on the same data; the ports change.
     #[track_caller]
     pub(crate) fn kill_and_restart(&mut self) {
+        self.kill();
+        self.restart();
+    }
+
+    /// SIGKILL.
+    #[track_caller]
+    pub(crate) fn kill(&mut self) {
+        self.killed = true;
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         self.check_calm();
-        let (child, lines, tcp, ws) = launch(&self.dir, &self.settings);
+    }
+
+    /// A new process on the same data, where there is none; the ports change.
+    #[track_caller]
+    pub(crate) fn restart(&mut self) {
+        let (child, lines, tcp, ws) = launch(&self.prefix, &self.dir, &self.settings);
         (self.child, self.lines, self.tcp, self.ws) = (child, lines, tcp, ws);
+        self.killed = false;
+    }
+
+    /// From the next start on it is on its own.
+    pub(crate) fn set_free(&mut self) {
+        self.prefix.clear();
+    }
+
+    /// SIGSTOP; over when no thread of it runs any more.
+    #[track_caller]
+    pub(crate) fn stop(&self) {
+        self.signal("STOP");
+        let tasks = format!("/proc/{}/task", self.pid());
+        let runs = |task: std::io::Result<std::fs::DirEntry>| {
+            let stat = std::fs::read_to_string(task.unwrap().path().join("stat"));
+            // A thread that is gone does not run either.
+            stat.is_ok_and(|s| {
+                s.rsplit_once(") ")
+                    .is_some_and(|(_, s)| !s.starts_with('T'))
+            })
+        };
+        // A write to a disk ends first; nobody tells.
+        while std::fs::read_dir(&tasks).unwrap().any(runs) {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// What it printed and nobody read yet.
+    pub(crate) fn said(&self) -> Vec<String> {
+        self.lines.try_iter().collect()
+    }
+
+    /// Waits for a line with this word in it.
+    #[track_caller]
+    pub(crate) fn hears(&self, word: &str, patience: Duration) -> String {
+        let deadline = Instant::now() + patience;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(line) if line.contains(word) => return line,
+                Ok(_) => {}
+                Err(_) => panic!("the broker did not say {word:?}"),
+            }
+        }
     }
 
     /// A broker that panics ends only the connection it was at, which may be what a test waits for:
@@ -136,9 +217,12 @@ impl Broker {
 impl Drop for Broker {
     fn drop(&mut self) {
         let died = self.child.try_wait().ok().flatten();
+        let died = died.filter(|_| !self.killed);
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = std::fs::remove_dir_all(&self.dir);
+        if !self.keeps_data {
+            let _ = std::fs::remove_dir_all(&self.dir);
+        }
         // A panic that ended one connection only is a fault all the same.
         if died.is_none() && !thread::panicking() {
             let panics: Vec<String> = self
@@ -279,8 +363,19 @@ pub(crate) fn fresh_dir() -> PathBuf {
 
 /// Starts a process and waits until both listeners told their address.
 #[track_caller]
-fn launch(dir: &Path, settings: &[String]) -> (Child, Receiver<String>, SocketAddr, SocketAddr) {
-    let mut command = Command::new(binary());
+fn launch(
+    prefix: &[String],
+    dir: &Path,
+    settings: &[String],
+) -> (Child, Receiver<String>, SocketAddr, SocketAddr) {
+    let mut command = match prefix {
+        [] => Command::new(binary()),
+        [program, args @ ..] => {
+            let mut command = Command::new(program);
+            command.args(args).arg(binary());
+            command
+        }
+    };
     command.arg("start").arg("--data-dir").arg(dir);
     for setting in SETTINGS
         .iter()

@@ -1,0 +1,144 @@
+//! Torture of the built broker: everything that it acknowledged is there after a kill, a power cut,
+//! a damaged file, a full or failing disk. A program of its own, so that nothing that measures time
+//! runs beside it. As a test it is over in a minute; `cargo xtask torture` runs it for hours.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    reason = "a test fails by panic"
+)]
+#![allow(clippy::print_stdout, reason = "each run tells what it counted")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "the wire room keeps whole sets of names, used or not yet"
+)]
+
+mod bystander;
+mod crowd;
+mod dial;
+mod dice;
+mod image;
+mod inject;
+mod kill;
+mod power;
+mod publisher;
+mod steps;
+mod stream;
+mod subscriber;
+mod tally;
+mod trouble;
+mod wills;
+#[path = "../wire/mod.rs"]
+mod wire;
+
+use kill::Death;
+use tally::Tally;
+use trouble::Trouble;
+
+/// Rounds of a run: as many as the environment says, or a few.
+fn rounds(few: u64) -> u64 {
+    number("TORTURE_ROUNDS").unwrap_or(few)
+}
+
+fn seed() -> u64 {
+    number("TORTURE_SEED").unwrap_or(1)
+}
+
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().expect("a number"))
+}
+
+/// Prints what was counted, and fails if anything is there that must not be.
+fn verdict(runner: &str, seed: u64, tally: &Tally) {
+    println!("torture {runner}: {tally} (seed {seed})");
+    assert_eq!(tally.faults(), 0, "{runner}: {tally}");
+}
+
+/// Ten publishers with QoS 1, QoS 2 and retained messages, twenty subscribers with sessions that
+/// stay, half of them away, wills, subscriptions that come and go: `kill -9` at any moment loses
+/// nothing of what was acknowledged, doubles nothing of QoS 2, turns nothing round.
+/// [MQTT-4.4.0-1] [MQTT-4.3.3-8] [MQTT-4.6.0-1]
+#[test]
+fn d01_kill() {
+    let seed = seed();
+    let tally = kill::run(Death::Broker, seed, rounds(8), &[]);
+    verdict("kill", seed, &tally);
+}
+
+/// The same where only the connections end: a loss here is none of the disk's.
+#[test]
+fn s01_cut() {
+    let seed = seed();
+    let tally = kill::run(Death::Connections, seed, rounds(4), &[]);
+    verdict("cut", seed, &tally);
+}
+
+/// Both ends of QoS 2, after each of its four packets, when every connection ends: exactly once.
+/// [MQTT-4.3.3-8] [MQTT-4.4.0-1]
+#[test]
+fn s01_steps() {
+    let seed = seed();
+    let tally = steps::run(Death::Connections, seed, rounds(3), &[]);
+    verdict("steps cut", seed, &tally);
+}
+
+/// The same when the broker is killed.
+#[test]
+fn s02_steps() {
+    let seed = seed();
+    let tally = steps::run(Death::Broker, seed, rounds(4), &[]);
+    verdict("steps kill", seed, &tally);
+}
+
+/// The power is cut at a random moment under load: the file system as its last sync left it has
+/// everything that was acknowledged.
+#[test]
+fn d02_power() {
+    if image::allowed() {
+        let seed = seed();
+        let tally = power::run(seed, rounds(12), &[]);
+        verdict("power", seed, &tally);
+    }
+}
+
+/// A failed write or sync costs its file, not what was acknowledged; the next one goes on.
+#[test]
+fn d12_failing_disk() {
+    troubles(&[Trouble::WriteFails, Trouble::SyncFails]);
+}
+
+/// A slow or standing disk keeps acknowledgements back, and nobody else.
+#[test]
+fn d13_slow_disk() {
+    let stall = if number("TORTURE_ROUNDS").is_some() {
+        10
+    } else {
+        3
+    };
+    troubles(&[Trouble::Nothing, Trouble::Slow, Trouble::Stalled(stall)]);
+}
+
+/// Without room messages that have to be kept are refused, or not acknowledged; all else goes on,
+/// and with room again so do they.
+#[test]
+fn d11_full_disk() {
+    troubles(&[Trouble::NoRoom]);
+    if image::allowed() {
+        troubles(&[Trouble::Full]);
+    }
+}
+
+fn troubles(troubles: &[Trouble]) {
+    if !inject::allowed() {
+        return;
+    }
+    let seed = seed();
+    for round in 0..rounds(1) {
+        for trouble in troubles {
+            let tally = trouble::run(*trouble, seed + round);
+            verdict(&format!("{trouble:?}"), seed + round, &tally);
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! The power cut: the broker's disk is copied at a random moment under load, and a broker started
+//! on the copy owes everything that the first one had acknowledged until then.
+
+use std::thread;
+
+use crate::crowd::Crowd;
+use crate::dice::Dice;
+use crate::image::Image;
+use crate::tally::Tally;
+use crate::wire::Broker;
+
+/// Cuts in one load, and loads on one file system: new files are what is lost most easily.
+const CUTS: u64 = 4;
+const LOADS: u64 = 3;
+
+/// Takes this many copies, and judges each.
+pub(crate) fn run(seed: u64, images: u64, settings: &[&str]) -> Tally {
+    let mut dice = Dice::new(seed);
+    let mut tally = Tally::default();
+    while tally.images < images {
+        let image = Image::new(64 << 20);
+        let data = image.dir().join("data");
+        let mut broker = Broker::on(&data, settings);
+        let mut crowd = Crowd::arrive(broker.tcp, &mut dice);
+        for _ in 0..LOADS {
+            let address = broker.tcp;
+            let cuts = crowd.load(address, |crowd, dice, _| {
+                let mut cuts = Tally::default();
+                for _ in 0..CUTS.min(images.saturating_sub(tally.images)) {
+                    thread::sleep(dice.millis(1..60));
+                    broker.stop();
+                    let mut then = crowd.snapshot();
+                    let copy = image.cut();
+                    let revived = Broker::on(&copy.dir().join("data"), settings);
+                    then.recover(revived.tcp);
+                    cuts.add(&then.count());
+                    cuts.images += 1;
+                    broker.signal("CONT");
+                }
+                cuts
+            });
+            tally.add(&cuts);
+            if tally.images >= images {
+                break;
+            }
+            broker.kill_and_restart();
+            crowd.recover(broker.tcp);
+        }
+        tally.add(&crowd.count());
+    }
+    tally
+}

@@ -1,0 +1,62 @@
+//! What a run counted. One line of names and numbers, which `cargo xtask torture` adds up over
+//! several runs; whatever is a fault must be 0.
+
+use std::fmt;
+
+macro_rules! tally {
+    ($($(#[$doc:meta])* $name:ident $(/ $fault:ident)?,)*) => {
+        #[derive(Clone, Default, Debug)]
+        pub(crate) struct Tally { $($(#[$doc])* pub(crate) $name: u64,)* }
+
+        impl Tally {
+            pub(crate) fn add(&mut self, other: &Self) {
+                $(self.$name += other.$name;)*
+            }
+
+            /// How much is there that must not be.
+            pub(crate) fn faults(&self) -> u64 {
+                [$($(tally!(@$fault self.$name),)?)*].iter().sum()
+            }
+        }
+
+        impl fmt::Display for Tally {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let all = [$((stringify!($name), self.$name, false $(|| tally!(@bool $fault))?),)*];
+                let told = all.iter().filter(|(_, n, must)| *n > 0 || *must);
+                for (at, (name, n, _)) in told.enumerate() {
+                    let comma = if at > 0 { ", " } else { "" };
+                    write!(f, "{comma}{} {n}", name.replace('_', " "))?;
+                }
+                Ok(())
+            }
+        }
+    };
+    (@fault $value:expr) => { $value };
+    (@bool fault) => { true };
+}
+
+tally! {
+    rounds,
+    images,
+    /// SUBACK, UNSUBACK, PUBACK, PUBREC, PUBCOMP received.
+    acknowledged,
+    /// Messages and subscriptions that are there once more though they had not to be.
+    delivered,
+    /// QoS 1 messages that came again, as they may.
+    repeated,
+    wills,
+    /// Refused for want of room, where there was none.
+    turned_away,
+    retained,
+    lost / fault,
+    doubled / fault,
+    out_of_order / fault,
+    wrong_qos / fault,
+    sessions_lost / fault,
+    subscriptions_lost / fault,
+    subscriptions_back / fault,
+    retained_wrong / fault,
+    wills_lost / fault,
+    wills_unwanted / fault,
+    refused / fault,
+}
