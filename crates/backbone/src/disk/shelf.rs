@@ -228,7 +228,7 @@ pub(super) fn make_dir(files: &dyn Files, dir: &Path) -> io::Result<()> {
 pub(super) fn try_dir(files: &dyn Files, dir: &Path) -> Result<(), OpenError> {
     let path = dir.join("TRIAL");
     let made = files.create(&path).map(drop);
-    let refused = made.map_err(|error| OpenError::io(dir, error)).err();
+    let refused = made.map_err(|error| OpenError::of(dir, error)).err();
     let _ = files.remove(&path);
     match refused {
         Some(refused @ OpenError::ReadOnly { .. }) => Err(refused),
