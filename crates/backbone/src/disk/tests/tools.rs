@@ -184,6 +184,26 @@ fn a_file_that_is_too_short_is_told() {
     }
 }
 
+/// The same of a checkpoint, which has no file behind it.
+#[test]
+fn a_checkpoint_that_is_too_short_is_told() {
+    let sim = image();
+    let checkpoint = |path: &Path| path.extension().is_some_and(|end| end == "ckp");
+    let file = sim
+        .files()
+        .into_keys()
+        .find(|path| checkpoint(path))
+        .unwrap();
+    // Its last record is a header and a number.
+    sim.edit(&file, |bytes| bytes.truncate(bytes.len() - 36));
+    let damage = checked(&sim).damage;
+    assert_eq!(damage.len(), 1, "{damage:?}");
+    let repaired = repair_on::<Text>(&files(&sim), &options()).unwrap();
+    assert_eq!(repaired.recovery.damage, damage, "{repaired}");
+    assert_eq!(checked(&sim).damage, []);
+    assert_eq!(keys(&open(&sim, &options())).len(), 40);
+}
+
 /// What a failed sync left behind the end of a segment, and the next one told not to count, does
 /// not come back because the repaired segment is shorter.
 #[test]

@@ -182,7 +182,7 @@ fn check_records(
         check.tell(path, *len, missing + 1, Some(Harm::Record(None)));
     }
     let end = footer.as_ref().map(|footer| footer.end).or(told);
-    let mut index = None;
+    let (mut index, mut ended) = (None, header.room != Room::Checkpoint);
     let found: Scanned = io(
         path,
         scan(&**file, salt, DATA, *len, |offset, head, _| {
@@ -190,7 +190,8 @@ fn check_records(
                 Kind::Message => check.messages += u64::from(end.is_none_or(|end| offset < end)),
                 Kind::Put | Kind::Del => check.key_records += 1,
                 Kind::Index => index = index.or(Some(offset)),
-                Kind::Release | Kind::Identities | Kind::End => {}
+                Kind::End => ended = true,
+                Kind::Release | Kind::Identities => {}
             }
         }),
     )?;
@@ -208,6 +209,9 @@ fn check_records(
             Harm::TornTail
         };
         check.tell(path, found.end, rest, Some(harm));
+    }
+    if !ended && rest == 0 {
+        check.tell(path, found.end, 0, Some(Harm::Record(None)));
     }
     let footed = footer.is_some() && index.is_some();
     if matches!(header.room, Room::Log(_)) && records_end < *len && !footed {

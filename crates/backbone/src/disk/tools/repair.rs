@@ -12,7 +12,7 @@ use super::super::frame::{Gap, HEADER, Kind, push, scan};
 use super::super::lock;
 use super::super::log::Footer;
 use super::super::report::{Damage, Harm, OpenError, Recovery};
-use super::super::segment::{DATA, Header, numbers};
+use super::super::segment::{DATA, Header, Room, numbers};
 use super::super::shelf;
 use super::super::store::take_lock;
 use super::super::{Options, Store};
@@ -117,6 +117,7 @@ fn rewrite(files: &dyn Files, dir: &Path, path: &Path, repair: &mut Repair) -> i
     let out = files.create(&new)?;
     write_all(&*out, &header.encode(), 0)?;
     let (mut end, mut done, mut failed) = (DATA, false, Ok(()));
+    let mut ended = header.room != Room::Checkpoint;
     let salt = header.identity.salt;
     let len = file.len()?;
     // What a failed sync left behind the end would count again, were the file shorter.
@@ -127,6 +128,7 @@ fn rewrite(files: &dyn Files, dir: &Path, path: &Path, repair: &mut Repair) -> i
     };
     let mut found = scan(&*file, salt, DATA, to, |offset, head, _| {
         done |= head.kind == Kind::Index;
+        ended |= head.kind == Kind::End;
         if failed.is_ok() && !done {
             failed = copy(&*file, offset, head.total(), &*out, end);
             end += head.total() as u64;
@@ -152,7 +154,8 @@ fn rewrite(files: &dyn Files, dir: &Path, path: &Path, repair: &mut Repair) -> i
     }
     // The next file says how long this one is: one that is shorter has lost something.
     let missing = told.and_then(|to| to.checked_sub(end + HEADER as u64));
-    if let Some(missing) = missing {
+    // And a checkpoint says it of itself.
+    if let Some(missing) = missing.or_else(|| (!ended).then_some(0)) {
         let mut rest = Vec::new();
         push(&mut rest, header.stamp(), Kind::End, 0, |out| {
             out.resize(HEADER + usize::try_from(missing).unwrap_or(0), 0);
