@@ -60,7 +60,7 @@ pub(in crate::disk) fn repair_on<M: Message>(
     options: &Options,
 ) -> Result<Repair, OpenError> {
     let store = Store::<M>::open_on(Arc::clone(files), options)?;
-    store.scrub(&|| true);
+    store.scrub();
     let mut repair = Repair {
         recovery: store.recovery().clone(),
         ..Repair::default()
@@ -155,7 +155,7 @@ fn rewrite(files: &dyn Files, dir: &Path, path: &Path, repair: &mut Repair) -> i
     // The next file says how long this one is: one that is shorter has lost something.
     let missing = told.and_then(|to| to.checked_sub(end + HEADER as u64));
     // And a checkpoint says it of itself.
-    if let Some(missing) = missing.or((!ended).then_some(0)) {
+    if let Some(missing) = missing.or_else(|| (!ended).then_some(0)) {
         let mut rest = Vec::new();
         push(&mut rest, header.stamp(), Kind::End, 0, |out| {
             out.resize(HEADER + usize::try_from(missing).unwrap_or(0), 0);
