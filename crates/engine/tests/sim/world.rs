@@ -357,6 +357,8 @@ impl World {
                         let publisher = &mut self.ledger.sessions[m.publisher];
                         if !kept && m.v5 {
                             publisher.known.retain(|_, known| *known != msg);
+                            // What is retained waits for a second answer before it is told.
+                            m.shaky |= m.retain;
                         } else if !kept {
                             // It is not told; the message stays known and is tried again.
                             publisher.shaky = true;
