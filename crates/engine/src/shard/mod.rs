@@ -409,6 +409,12 @@ impl Shard {
         })
     }
 
+    /// Whether anybody may want messages on the system's topics that begin with these levels. Cheap.
+    #[must_use]
+    pub fn may_want(&self, begin: &str) -> bool {
+        self.router.may_want(begin)
+    }
+
     /// Whether a session waits for its socket to drain.
     #[must_use]
     pub fn is_blocked(&self, session: SessionId) -> bool {
