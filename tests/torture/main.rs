@@ -142,3 +142,27 @@ fn troubles(troubles: &[Trouble]) {
         }
     }
 }
+
+/// The same runs find what is wrong on purpose: a level that does not sync, and faults that only a
+/// binary built for this test has, which `TERNMQ_BIN` then names.
+#[test]
+#[ignore = "takes a while"]
+fn d02_found_without_syncs() {
+    found("os", "durability=os");
+}
+
+#[test]
+#[ignore = "needs a binary with the feature `plant`"]
+fn d02_found_planted() {
+    found("ack-before-sync", "--plant=ack-before-sync");
+    found("pubcomp-before-forget", "--plant=pubcomp-before-forget");
+}
+
+fn found(name: &str, setting: &str) {
+    if image::allowed() {
+        let seed = seed();
+        let tally = power::find(seed, rounds(60), &[setting]);
+        println!("torture power, {name}: {tally} (seed {seed})");
+        assert!(tally.faults() > 0, "{name} was not found");
+    }
+}

@@ -382,7 +382,11 @@ fn launch(
         .copied()
         .chain(settings.iter().map(String::as_str))
     {
-        command.arg("--set").arg(setting);
+        if let Some(fault) = setting.strip_prefix("--plant=") {
+            command.arg("--plant").arg(fault);
+        } else {
+            command.arg("--set").arg(setting);
+        }
     }
     let mut child = command
         .stdin(Stdio::null())
