@@ -484,7 +484,6 @@ fn s06_resume_with_many_in_flight() {
 /// listener receives all of it, QoS 2 once (D01 in short). [MQTT-4.5.0-1] [MQTT-3.1.2-23]
 /// [3.1.1 MQTT-4.5.0-1] [3.1.1 MQTT-3.1.2-5]
 #[test]
-#[ignore = "needs the durable store of issue 3"]
 fn acknowledged_survives_a_kill() {
     let mut broker = Broker::start();
     for version in BOTH {

@@ -213,7 +213,6 @@ fn retained_outlives_its_session() {
 
 /// It stays over a killed broker too. (4.1, non-normative)
 #[test]
-#[ignore = "needs the durable store of issue 3"]
 fn retained_outlives_session_and_broker() {
     let mut broker = Broker::start();
     let mut speaker = broker.client(V311, "speaker");

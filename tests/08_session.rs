@@ -240,7 +240,6 @@ fn session_survives_an_update() {
 /// Kept sessions with their subscriptions are there after the broker was killed. [MQTT-3.1.2-23]
 /// [3.1.1 MQTT-4.1.0-1]
 #[test]
-#[ignore = "needs the durable store of issue 3"]
 fn sessions_survive_a_kill() {
     let mut broker = Broker::start();
     for version in BOTH {

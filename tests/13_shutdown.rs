@@ -32,7 +32,6 @@ fn sigterm() {
 
 /// What was acknowledged before SIGTERM is there after the next start. [MQTT-4.1.0-1]
 #[test]
-#[ignore = "needs the durable store of issue 3"]
 fn sigterm_keeps_sessions() {
     let mut broker = Broker::start();
     let connect = Connect::new(V5, "kept").persistent(60);
@@ -108,7 +107,6 @@ fn o01_wrong_starts() {
 
 /// A second broker on the same data is refused, and the first does not notice (O05).
 #[test]
-#[ignore = "needs the durable store of issue 3"]
 fn second_broker_on_the_same_data() {
     let broker = Broker::start();
     let dir = broker.dir().to_str().unwrap().to_owned();

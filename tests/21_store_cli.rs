@@ -603,7 +603,6 @@ fn read_only() {
 /// Of a broker's own: while it runs it is named; what it acknowledged is exported, imported
 /// elsewhere and delivered there.
 #[test]
-#[ignore = "needs the durable store of issue 3"]
 fn a_session_moves_to_another_directory() {
     let mut broker = Broker::start();
     let connect = Connect::new(V5, "mover").persistent(600);

@@ -66,7 +66,7 @@ pub struct Bounds {
     pub last: u64,
     /// The sum of [`Message::bytes`] of what is there.
     pub bytes: u64,
-    /// How many entries were lost to the limit of bytes since the start (not to `trim`).
+    /// How many entries were lost to the limits of bytes and age since the start (not to `trim`).
     pub dropped: u64,
 }
 
@@ -119,7 +119,7 @@ pub trait Log<M: Message>: Send + Sync {
     /// intended, not one per session. A backend that loses its connection resumes by itself.
     fn tail(&self, shard: u16, after: u64, sink: TailSink<M>) -> Guard;
 
-    /// Everything that is lost to the limit of bytes from now on, in log order, each entry once: who
+    /// Everything that is lost to the limits from now on, in log order, each entry once: who
     /// counts losses has to know whose they were. Called after the tails saw the entry. A backend
     /// whose store does not say what it drops never calls.
     fn shed(&self, shard: u16, sink: TailSink<M>) -> Guard;

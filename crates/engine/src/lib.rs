@@ -15,6 +15,7 @@ pub mod session;
 pub mod shard;
 pub mod shared;
 mod slab;
+mod table;
 mod timers;
 
 pub use limits::{QueueFull, Settings, Strategy};

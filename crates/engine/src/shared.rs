@@ -9,7 +9,10 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use protocol::QoS;
 
-use crate::{Message, SessionRef, Strategy, Time, message::View, router::NodeId, session::Grace};
+use crate::{
+    Message, SessionRef, Strategy, Time, message::View, router::NodeId, session::Grace,
+    table::is_oversized,
+};
 
 /// How long a member that gave a message back is left alone, unless it finishes something first.
 const STALL_MILLIS: u64 = 100;
@@ -95,6 +98,10 @@ impl Groups {
         let group = self.groups.remove(&key)?;
         self.names.remove(&group.name);
         self.waiting.retain(|g| *g != key);
+        if is_oversized(self.groups.len(), self.groups.capacity()) {
+            self.groups.shrink_to(2 * self.groups.len());
+            self.names.shrink_to(2 * self.names.len());
+        }
         Some(group)
     }
 

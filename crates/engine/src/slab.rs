@@ -1,5 +1,6 @@
 //! A slab in fixed chunks: growing never copies what is there, so memory does not double for a
-//! moment (a growing `Vec` of sessions cost 700 bytes per connection more, measured).
+//! moment (a growing `Vec` of sessions cost 700 bytes per connection more, measured), and a chunk
+//! whose last value goes gives its memory back, however many others stay.
 
 /// What a chunk is meant to take; the allocator has a size for exactly this.
 const CHUNK_BYTES: usize = 16 * 1024;
@@ -7,16 +8,53 @@ const CHUNK_BYTES: usize = 16 * 1024;
 /// Values under numbers that stay theirs until they are removed; then the number is used again.
 #[derive(Debug)]
 pub struct Slab<T> {
-    chunks: Vec<Vec<Option<T>>>,
-    free: Vec<u32>,
+    chunks: Vec<Chunk<T>>,
+    /// The chunks that have room, each once.
+    roomy: Vec<u32>,
     len: usize,
+}
+
+#[derive(Debug)]
+struct Chunk<T> {
+    entries: Vec<Option<T>>,
+    /// Entries that were removed.
+    free: Vec<u16>,
+}
+
+impl<T> Default for Chunk<T> {
+    fn default() -> Self {
+        Self {
+            entries: Vec::new(),
+            free: Vec::new(),
+        }
+    }
+}
+
+impl<T> Chunk<T> {
+    fn has_room(&self) -> bool {
+        self.entries.len() < Slab::<T>::CHUNK || !self.free.is_empty()
+    }
+
+    /// Gives the place of the value in this chunk, which has room.
+    fn insert(&mut self, value: T) -> usize {
+        if let Some(at) = self.free.pop() {
+            let at = usize::from(at);
+            self.entries[at] = Some(value);
+            return at;
+        }
+        if self.entries.is_empty() {
+            self.entries.reserve_exact(Slab::<T>::CHUNK);
+        }
+        self.entries.push(Some(value));
+        self.entries.len() - 1
+    }
 }
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
         Self {
             chunks: Vec::new(),
-            free: Vec::new(),
+            roomy: Vec::new(),
             len: 0,
         }
     }
@@ -36,42 +74,56 @@ impl<T> Slab<T> {
     /// # Panics
     /// Beyond 2^32 entries: all callers are bounded far below.
     pub fn insert(&mut self, value: T) -> u32 {
+        let wide = "sessions, subscriptions and connections are bounded below 2^32";
+        let chunk = match self.roomy.last() {
+            Some(chunk) => *chunk as usize,
+            None => {
+                let chunk = self.chunks.len();
+                self.chunks.push(Chunk::default());
+                self.roomy.push(u32::try_from(chunk).expect(wide));
+                chunk
+            }
+        };
+        let at = self.chunks[chunk].insert(value);
+        if !self.chunks[chunk].has_room() {
+            self.roomy.pop();
+        }
         self.len += 1;
-        if let Some(key) = self.free.pop() {
-            let (chunk, at) = Self::place(key);
-            self.chunks[chunk][at] = Some(value);
-            return key;
-        }
-        if self.chunks.last().is_none_or(|c| c.len() == Self::CHUNK) {
-            self.chunks.push(Vec::with_capacity(Self::CHUNK));
-        }
-        let chunk = self.chunks.len() - 1;
-        self.chunks[chunk].push(Some(value));
-        u32::try_from(chunk * Self::CHUNK + self.chunks[chunk].len() - 1)
-            .expect("sessions, subscriptions and connections are bounded below 2^32")
+        u32::try_from(chunk * Self::CHUNK + at).expect(wide)
     }
 
     #[inline]
     #[must_use]
     pub fn get(&self, key: u32) -> Option<&T> {
         let (chunk, at) = Self::place(key);
-        self.chunks.get(chunk)?.get(at)?.as_ref()
+        self.chunks.get(chunk)?.entries.get(at)?.as_ref()
     }
 
     #[inline]
     pub fn get_mut(&mut self, key: u32) -> Option<&mut T> {
         let (chunk, at) = Self::place(key);
-        self.chunks.get_mut(chunk)?.get_mut(at)?.as_mut()
+        self.chunks.get_mut(chunk)?.entries.get_mut(at)?.as_mut()
     }
 
     pub fn remove(&mut self, key: u32) -> Option<T> {
-        let (chunk, at) = Self::place(key);
-        let value = self.chunks.get_mut(chunk)?.get_mut(at)?.take()?;
+        let (place, at) = Self::place(key);
+        let chunk = self.chunks.get_mut(place)?;
+        let value = chunk.entries.get_mut(at)?.take()?;
         self.len -= 1;
-        self.free.push(key);
         if self.len == 0 {
             // Everything is gone: give the memory back, keys start anew.
             *self = Self::default();
+            return Some(value);
+        }
+        if !chunk.has_room() {
+            let place = u32::try_from(place).expect("insert checked the width");
+            self.roomy.push(place);
+        }
+        chunk
+            .free
+            .push(u16::try_from(at).expect("a chunk has at most CHUNK_BYTES entries"));
+        if chunk.free.len() == chunk.entries.len() {
+            *chunk = Chunk::default();
         }
         Some(value)
     }
@@ -90,6 +142,7 @@ impl<T> Slab<T> {
     pub fn keys(&self) -> impl Iterator<Item = u32> {
         self.chunks.iter().enumerate().flat_map(|(c, chunk)| {
             chunk
+                .entries
                 .iter()
                 .enumerate()
                 .filter(|(_, e)| e.is_some())
@@ -114,5 +167,33 @@ mod tests {
         assert_eq!(s.insert(1000), 300);
         assert_eq!(s.len(), 600);
         assert_eq!(s.keys().count(), 600);
+    }
+
+    #[test]
+    fn a_chunk_goes_with_its_last_value() {
+        const CROWD: u32 = 20_000;
+        let mut s = Slab::default();
+        let held = |s: &Slab<u64>| s.chunks.iter().map(|c| c.entries.capacity()).sum::<usize>();
+        for i in 0..CROWD {
+            assert_eq!(s.insert(u64::from(i)), i);
+        }
+        for key in (0..CROWD).filter(|key| *key != 5000) {
+            assert_eq!(s.remove(key), Some(u64::from(key)));
+        }
+        assert_eq!((s.len(), s.get(5000)), (1, Some(&5000)));
+        assert_eq!(held(&s), Slab::<u64>::CHUNK);
+        // Their numbers are given again, each once.
+        let again: Vec<u32> = (1..CROWD).map(|i| s.insert(u64::from(i))).collect();
+        let mut sorted = again.clone();
+        sorted.sort_unstable();
+        assert!(
+            sorted
+                .iter()
+                .copied()
+                .eq((0..CROWD).filter(|key| *key != 5000))
+        );
+        assert!((1..).zip(&again).all(|(i, key)| s.get(*key) == Some(&i)));
+        assert_eq!(s.keys().count(), CROWD as usize);
+        assert!(s.roomy.len() <= 1, "a chunk that is full has no room");
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use super::files::Files;
 use super::journal::Journal;
@@ -11,7 +12,8 @@ use super::lock;
 use super::log::Packed;
 use super::manifest::Left;
 use super::pool::Pool;
-use super::report::{Damage, Recovery};
+use super::report::{Damage, Progress, Recovery};
+use super::reserve::Reserve;
 use super::segment::{Identity, Room};
 use super::stats::Counters;
 use super::{Durability, Options, Trouble};
@@ -33,9 +35,34 @@ pub(super) struct Env {
     /// One thread for checkpoints, which take long.
     pub(super) keeper: Pool,
     pub(super) indexes: Indexes,
+    pub(super) reserve: Reserve,
     /// Held while files are removed, and by a backup, which needs them.
     pub(super) removing: Mutex<()>,
     pub(super) found: Mutex<Found>,
+    pub(super) pace: Mutex<Pace>,
+}
+
+/// How often it is told how far opening has come.
+const PACE: Duration = Duration::from_secs(if cfg!(test) { 0 } else { 1 });
+/// Bytes that are read before it is seen whether it is time.
+const PACE_BYTES: u64 = 1 << 20;
+
+/// How far opening has come.
+pub(super) struct Pace {
+    progress: Progress,
+    told: Instant,
+    /// Bytes since it was seen whether it is time.
+    bytes: u64,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            progress: Progress { files: 0, bytes: 0 },
+            told: Instant::now(),
+            bytes: 0,
+        }
+    }
 }
 
 /// What was found wrong since the start.
@@ -61,6 +88,31 @@ impl Env {
         }
         drop(found);
         (self.options.trouble)(&Trouble::Damage(damage));
+    }
+
+    /// Notes a file that was looked at while the store is opened.
+    pub(super) fn looked(&self) {
+        let mut pace = lock(&self.pace);
+        pace.progress.files += 1;
+        self.tell(&mut pace);
+    }
+
+    /// Notes bytes that were read while the store is opened.
+    pub(super) fn read(&self, bytes: u64) {
+        let mut pace = lock(&self.pace);
+        pace.progress.bytes += bytes;
+        pace.bytes += bytes;
+        if pace.bytes >= PACE_BYTES {
+            self.tell(&mut pace);
+        }
+    }
+
+    fn tell(&self, pace: &mut Pace) {
+        pace.bytes = 0;
+        if pace.told.elapsed() >= PACE {
+            pace.told = Instant::now();
+            (self.options.progress)(pace.progress);
+        }
     }
 
     /// Reports something that failed.

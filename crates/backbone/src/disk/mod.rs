@@ -16,6 +16,7 @@ mod plant;
 mod pool;
 mod queue;
 mod report;
+mod reserve;
 mod segment;
 mod shelf;
 mod stats;
@@ -82,6 +83,9 @@ pub struct Options {
     pub kv_waste_bytes: u64,
     /// Bytes of a segment; room is made in these steps.
     pub segment_bytes: u64,
+    /// Bytes kept for a full disk, so that keys can be deleted and cursors moved all the same; 0 for
+    /// none.
+    pub reserve_bytes: u64,
     /// Threads that read.
     pub readers: usize,
     /// How long a lease of a group lasts.
@@ -90,7 +94,7 @@ pub struct Options {
     pub lease_max: usize,
     /// Called from any thread with what goes wrong; it must be quick.
     pub trouble: Arc<dyn Fn(&Trouble) + Send + Sync>,
-    /// Called while a store is opened, at most once for each file.
+    /// Called each second while a store is opened; it must be quick.
     pub progress: Arc<dyn Fn(Progress) + Send + Sync>,
     #[cfg(test)]
     planted: plant::Planted,
@@ -108,6 +112,7 @@ impl Options {
             kv_bytes_max: 4 << 30,
             kv_waste_bytes: 16 << 20,
             segment_bytes: journal::SEGMENT_BYTES,
+            reserve_bytes: 512 << 10,
             readers: 2,
             lease: Duration::from_secs(30),
             lease_max: 1_000,

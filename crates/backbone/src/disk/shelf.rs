@@ -9,7 +9,7 @@ use super::env::Env;
 use super::files::{File, Files, read_full};
 use super::frame::HEADER;
 use super::manifest::Left;
-use super::report::{Damage, Harm, OpenError, Progress, Recovery};
+use super::report::{Damage, Harm, OpenError, Recovery};
 use super::segment::{
     BOTH, DATA, Foreign, Header, Room, Segment, VERSION, VERSION_MIN, checkpoint_name, name,
     numbers,
@@ -91,10 +91,7 @@ pub(super) fn read(
         match look(env, &path, &*file, room, number, recovery)? {
             Look::Ours(header) => {
                 recovery.files += 1;
-                (env.options.progress)(Progress {
-                    files: recovery.files,
-                    bytes: recovery.bytes_read,
-                });
+                env.looked();
                 headers.push(header);
                 books.list.push(Book {
                     segment: Arc::new(Segment {
@@ -122,6 +119,14 @@ pub(super) fn read(
     for (n, header) in headers.iter().enumerate().skip(1) {
         let before = &mut books.list[n - 1];
         if header.before == before.segment.number {
+            if header.before_len > before.len {
+                recovery.damage.push(Damage {
+                    path: before.segment.path.clone(),
+                    offset: before.len,
+                    bytes: header.before_len - before.len,
+                    what: Harm::Record(None),
+                });
+            }
             before.to = header.before_len.clamp(DATA, before.to);
         } else {
             books.list[n].missing_before = true;
@@ -216,6 +221,20 @@ pub(super) fn make_dir(files: &dyn Files, dir: &Path) -> io::Result<()> {
     files.make_dir(dir)?;
     let parent = dir.parent();
     parent.map_or(Ok(()), |parent| files.sync_dir(parent))
+}
+
+/// Sees whether files can be made in a directory: at the start, where somebody looks, and not with
+/// the first message.
+pub(super) fn try_dir(files: &dyn Files, dir: &Path) -> Result<(), OpenError> {
+    let path = dir.join("TRIAL");
+    let made = files.create(&path).map(drop);
+    let refused = made.map_err(|error| OpenError::of(dir, error)).err();
+    let _ = files.remove(&path);
+    match refused {
+        Some(refused @ OpenError::ReadOnly { .. }) => Err(refused),
+        // It may be full, or the last start was cut off just here.
+        _ => Ok(()),
+    }
 }
 
 /// Positions that are passed over where it is not known how many were given.

@@ -41,7 +41,7 @@ pub struct Writes {
     pub write_failures: u64,
     /// Writes that found no room.
     pub full: u64,
-    /// Whether the last one did.
+    /// Whether the last one did, or goes on by the room that is kept for a full disk.
     pub is_full: bool,
 }
 

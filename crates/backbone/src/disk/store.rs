@@ -15,6 +15,7 @@ use super::groups::Groups;
 use super::manifest::{self, Found, Left, Manifest};
 use super::pool::Pool;
 use super::report::{Damage, Harm, OpenError, Recovery};
+use super::reserve::Reserve;
 use super::segment::{Header, Identity, Room, numbers};
 use super::{Durability, Options, Writes, kv, lock, log, now, shelf};
 use crate::{Backend, Message, NodeId, memory};
@@ -99,10 +100,12 @@ impl<M: Message> Store<M> {
         for name in dirs.chain(["kv".to_owned()]) {
             let path = dir.join(name);
             shelf::io(&path, shelf::make_dir(&*files, &path))?;
+            shelf::try_dir(&*files, &path)?;
         }
         let path = dir.join(manifest::NAME);
         shelf::io(&path, manifest.write(&*files, dir))?;
         let thread = |name, count| shelf::io(dir, Pool::new(name, count));
+        let reserve = Reserve::open(Arc::clone(&files), dir, options.reserve_bytes);
         let env = Arc::new(Env {
             files,
             dir: dir.clone(),
@@ -113,8 +116,10 @@ impl<M: Message> Store<M> {
             janitor: thread("store-tidy", 1)?,
             keeper: thread("store-check", 1)?,
             indexes: Indexes::default(),
+            reserve,
             removing: std::sync::Mutex::default(),
             found: std::sync::Mutex::default(),
+            pace: std::sync::Mutex::default(),
         });
         let (keys, keys_writer) = kv::open(&env, &old, &mut recovery)?;
         let mut writers = vec![shelf::io(
@@ -171,12 +176,17 @@ impl<M: Message> Store<M> {
     pub fn status(&self) -> Status {
         let (log_bytes, log_files) = self.log.sizes();
         let (kv_bytes, kv_files, keys) = self.kv.sizes();
+        let short = self.env.reserve.is_short();
+        let told = |writes: Writes| Writes {
+            is_full: writes.is_full || short,
+            ..writes
+        };
         let found = lock(&self.env.found);
         Status {
             recovery: self.recovery.clone(),
             durability: self.env.options.durability,
-            keys_writes: self.kv.writes(),
-            log_writes: self.log.writes(),
+            keys_writes: told(self.kv.writes()),
+            log_writes: self.log.writes().into_iter().map(told).collect(),
             bytes: log_bytes + kv_bytes,
             files: log_files + kv_files,
             keys,

@@ -19,7 +19,7 @@ use crate::transport::websocket::Deframer;
 /// Out-buffers kept for reuse, and the largest that is.
 const POOL_MAX: usize = 1024;
 const POOLED_BYTES_MAX: usize = 128 * 1024;
-const OUT_BYTES_MIN: usize = 2048;
+pub(super) const OUT_BYTES_MIN: usize = 2048;
 
 /// One connection.
 pub(crate) struct Conn {

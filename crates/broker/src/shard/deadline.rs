@@ -23,10 +23,14 @@ impl Deadlines {
     pub(super) fn cancel(&mut self, slot: u32) {
         if let Some(at) = self.of.remove(&slot) {
             self.order.remove(&(at, slot));
-            if self.of.is_empty() {
-                // A crowd is gone: its memory goes too.
-                self.of = HashMap::new();
-            }
+            self.slim();
+        }
+    }
+
+    /// A crowd is gone: its memory goes too.
+    fn slim(&mut self) {
+        if self.of.capacity() > 64 && self.of.len() < self.of.capacity() / 8 {
+            self.of.shrink_to(2 * self.of.len());
         }
     }
 
@@ -44,6 +48,7 @@ impl Deadlines {
     pub(super) fn pop_first(&mut self) -> Option<u32> {
         let (_, slot) = self.order.pop_first()?;
         self.of.remove(&slot);
+        self.slim();
         Some(slot)
     }
 

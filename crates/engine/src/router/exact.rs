@@ -6,7 +6,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
 use super::{Interest, Wants, subs::Subs, trie::check};
-use crate::slab::Slab;
+use crate::{slab::Slab, table::slim};
 
 #[derive(Debug)]
 pub(crate) struct Exact {
@@ -78,9 +78,10 @@ impl Exact {
         if let Ok(entry) = self.table.find_entry(hash, |(n, _)| *n == node) {
             entry.remove();
         }
-        if self.table.is_empty() {
-            self.table = HashTable::new();
-        }
+        let (hasher, nodes) = (&self.hasher, &self.nodes);
+        slim(&mut self.table, |(n, _)| {
+            hasher.hash_one(&*nodes.get(*n).expect("the table holds live nodes").filter)
+        });
     }
 
     pub(crate) fn filter(&self, node: u32) -> &str {
@@ -145,9 +146,7 @@ impl Exact {
                 if entry.get().1.is_empty() {
                     entry.remove();
                 }
-                if self.remote.is_empty() {
-                    self.remote = HashTable::new();
-                }
+                slim(&mut self.remote, |(h, _)| *h);
             }
             Err(_) => {
                 let mut interest = Interest::default();

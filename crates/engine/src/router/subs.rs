@@ -3,6 +3,7 @@
 use protocol::QoS;
 
 use super::Wants;
+use crate::table::is_oversized;
 
 /// Subscription options in one byte.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -128,6 +129,9 @@ impl Subs {
                     return false;
                 };
                 many.subs.remove(at);
+                if is_oversized(many.subs.len(), many.subs.capacity()) {
+                    many.subs.shrink_to(2 * many.subs.len());
+                }
                 self.slim();
                 true
             }

@@ -9,7 +9,7 @@ use hashbrown::HashTable;
 use protocol::{Filter, Topic};
 
 use super::{Interest, Route, Wants, level::Level, subs::Subs};
-use crate::slab::Slab;
+use crate::{slab::Slab, table::slim};
 
 const ROOT: u32 = 0;
 const NONE: u32 = 0;
@@ -134,9 +134,11 @@ impl Trie {
             self.node_mut(gone.parent).children -= 1;
             at = gone.parent;
         }
-        if self.edges.is_empty() {
-            self.edges = HashTable::new();
-        }
+        let (hasher, nodes) = (&self.hasher, &self.nodes);
+        slim(&mut self.edges, |e| {
+            let node = nodes.get(e.child).expect("the table holds live nodes");
+            edge_hash(hasher, node.parent, node.level.as_str())
+        });
     }
 
     pub(crate) fn filter(&self, node: u32) -> String {

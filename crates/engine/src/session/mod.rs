@@ -19,7 +19,7 @@ use protocol::{QoS, Version};
 
 pub(crate) use alias::{InboundAliases, OutboundAliases};
 pub(crate) use inflow::{Inflow, Pending};
-pub(crate) use outflow::{Held, Kept, Outflow, State};
+pub(crate) use outflow::{Held, Kept, Next, Outflow, State};
 pub(crate) use progress::{Fate, Progress};
 pub(crate) use queue::{Grace, Queue, Queued};
 pub(crate) use scanning::{Scan, Scanning};

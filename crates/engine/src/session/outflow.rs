@@ -75,14 +75,25 @@ impl Entry {
     }
 }
 
+/// What is to be sent next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Next {
+    Send(PacketId),
+    /// Something, once the client has acknowledged more.
+    Later,
+    /// Nothing, or nothing before the store answers.
+    Nothing,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Outflow {
     ring: VecDeque<Entry>,
     aside: Vec<Entry>,
     last: u16,
     in_flight: usize,
-    /// Still to be sent again on this connection, oldest first.
-    again: VecDeque<PacketId>,
+    /// Still to be sent on this connection, oldest first: again, or once the store has the id of one
+    /// that is before it.
+    unsent: VecDeque<PacketId>,
 }
 
 impl Outflow {
@@ -92,8 +103,8 @@ impl Outflow {
 
     /// What is unfinished has to be sent again: the client is back.
     pub(crate) fn begin_again(&mut self) {
-        let sent = |e: &&Entry| !matches!(e.state, State::Binding | State::Releasing);
-        self.again = self.entries().filter(sent).map(|e| e.id).collect();
+        let open = self.entries().filter(|e| e.state != State::Releasing);
+        self.unsent = open.map(|e| e.id).collect();
     }
 
     /// What waits for the store.
@@ -103,36 +114,46 @@ impl Outflow {
         waiting.map(|e| (e.id, e.state)).collect()
     }
 
-    /// The client is away, or all was sent again.
+    /// The client is away.
     pub(crate) fn end_again(&mut self) {
-        self.again = VecDeque::new();
+        self.unsent = VecDeque::new();
     }
 
-    /// The next to be sent again, if no more than `window` were on this connection.
-    pub(crate) fn next_again(&mut self, window: usize) -> Option<PacketId> {
-        let sent = self.in_flight - self.again.len();
-        (sent < window).then(|| self.again.pop_front()).flatten()
+    /// The next to be sent, if no more than `window` were on this connection.
+    pub(crate) fn next_unsent(&mut self, window: usize) -> Next {
+        let Some(id) = self.unsent.front().copied() else {
+            return Next::Nothing;
+        };
+        if self.find(id).is_some_and(|e| e.state == State::Binding) {
+            return Next::Nothing;
+        }
+        if self.in_flight - self.unsent.len() >= window {
+            return Next::Later;
+        }
+        self.unsent.pop_front();
+        Next::Send(id)
     }
 
-    /// To be sent behind what is to be sent again.
-    pub(crate) fn add_again(&mut self, id: PacketId) {
-        self.again.push_back(id);
+    /// To be sent behind what is to be sent.
+    pub(crate) fn send_later(&mut self, id: PacketId) {
+        self.unsent.push_back(id);
+        if let Some(entry) = self.find(id) {
+            entry.sent = false;
+        }
     }
 
-    /// Whether more is open on this connection than the client takes.
-    pub(crate) fn is_over(&self, window: usize) -> bool {
-        self.in_flight - self.again.len() > window
+    /// Retained messages that have not left: packet id and number.
+    pub(crate) fn unsent_retained(&self) -> impl Iterator<Item = (PacketId, u64)> {
+        self.entries()
+            .filter(|e| !e.sent)
+            .filter_map(|e| match &e.held {
+                Held::Message(kept) if kept.number >= INLINE => Some((e.id, kept.number)),
+                _ => None,
+            })
     }
 
-    /// Whether a retained message waits for the store.
-    pub(crate) fn binds_retained(&self) -> bool {
-        let inline = |held: &Held| matches!(held, Held::Message(kept) if kept.number >= INLINE);
-        let mut open = self.entries();
-        open.any(|e| e.state == State::Binding && inline(&e.held))
-    }
-
-    pub(crate) fn has_again(&self) -> bool {
-        !self.again.is_empty()
+    pub(crate) fn has_unsent(&self) -> bool {
+        !self.unsent.is_empty()
     }
 
     /// Gives a new message an id that is not in use [MQTT-2.2.1-4]. `None` if all are.
@@ -210,7 +231,7 @@ impl Outflow {
         // Nearly always the oldest, as clients answer in order [MQTT-4.6.0-2].
         if let Some(front) = self.ring.front()
             && front.id == id
-            && self.again.is_empty()
+            && self.unsent.is_empty()
         {
             if front.state != expected {
                 return None;
@@ -230,8 +251,8 @@ impl Outflow {
     /// Takes a finished message out; its id is free again.
     #[inline]
     pub(crate) fn finish(&mut self, id: PacketId) -> Option<Held> {
-        if !self.again.is_empty() {
-            self.again.retain(|a| *a != id); // answered before it was sent again
+        if !self.unsent.is_empty() {
+            self.unsent.retain(|a| *a != id); // answered before it was sent again
         }
         if let Some(at) = self.aside.iter().position(|e| e.id == id) {
             self.in_flight -= 1;

@@ -54,8 +54,10 @@ mod tests {
 
     #[test]
     fn a_record_goes_once_the_cursor_has_passed_it() {
-        let mut p = Progress::default();
-        p.finished = vec![7, INLINE | 3, 5];
+        let mut p = Progress {
+            finished: vec![7, INLINE | 3, 5],
+            ..Progress::default()
+        };
         let fates = p.settle(5);
         assert_eq!(
             fates,

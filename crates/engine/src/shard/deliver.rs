@@ -15,7 +15,7 @@ use crate::{
     plant::{self, Fault},
     record::INLINE,
     router::Target,
-    session::{Held, Kept, Queue, Queued, Session, State},
+    session::{Held, Kept, Next, Queue, Queued, Session, State},
 };
 
 /// A message on its way to several receivers: owned only once somebody has to keep it.
@@ -174,9 +174,10 @@ impl Shard {
             Ok(Put::Written) => self.metrics.sent(qos, 1),
             Ok(Put::Recorded(id)) => {
                 self.metrics.sent(qos, 1);
-                self.save_delivery(slot, id, None);
+                self.save_unlogged(slot, id);
             }
-            Ok(Put::Binding(id)) => self.ask_bind(slot, id),
+            Ok(Put::Waits(id)) if qos == QoS::ExactlyOnce => self.ask_bind(slot, id),
+            Ok(Put::Waits(id)) => self.save_unlogged(slot, id),
             Err(held) => self.cannot_send(slot, held),
         }
     }
@@ -227,27 +228,29 @@ impl Shard {
         self.note_put(slot, terms.qos, put);
     }
 
-    /// Sends again what the last connection left unfinished, as far as window and socket allow. False
-    /// if more is to come.
-    fn send_again(&mut self, slot: u32, sink: &mut impl Sink) -> bool {
+    /// Sends what the last connection left unfinished, or what had to wait for the store, as far as
+    /// window and socket allow. False if these are what more waits for.
+    fn send_unsent(&mut self, slot: u32, sink: &mut impl Sink) -> bool {
         loop {
             let full = self.is_full(slot, sink);
             let s = self.session_mut(slot);
             let window = usize::from(s.receive_max);
-            let Some(out) = s.out.as_mut().filter(|out| out.has_again()) else {
+            let Some(out) = s.out.as_mut().filter(|out| out.has_unsent()) else {
                 return true;
             };
             if full {
                 s.bits.blocked = true;
                 return false;
             }
-            let Some(id) = out.next_again(window) else {
-                return false;
+            let id = match out.next_unsent(window) {
+                Next::Send(id) => id,
+                Next::Later => return false,
+                Next::Nothing => return true,
             };
             let Some(entry) = out.find(id) else { continue };
             let (state, held) = (entry.state, entry.held.clone());
             let sent = std::mem::replace(&mut entry.sent, true);
-            self.metrics.add(Counter::Redelivered, 1);
+            self.metrics.add(Counter::Redelivered, u64::from(sent));
             self.send_one(slot, id, state, held, sent, sink);
         }
     }
@@ -255,7 +258,7 @@ impl Shard {
     /// A message that has its id already, with DUP if it was sent before, or its PUBREL: whatever its
     /// expiry [MQTT-4.3.3-7], [MQTT-4.3.3-13], and also where the subscription is gone
     /// [MQTT-3.10.4-3].
-    pub(super) fn send_one(
+    fn send_one(
         &mut self,
         slot: u32,
         id: PacketId,
@@ -271,6 +274,11 @@ impl Shard {
         let Held::Message(kept) = held else {
             return;
         };
+        if !sent && (kept.message.view().is_expired(self.now) || self.is_outdated(slot, &kept)) {
+            // Nothing of it has left yet [MQTT-3.3.2-5].
+            self.metrics.drop(Drop::Expired, 1);
+            return self.withdraw(slot, id, kept.number);
+        }
         let Kept {
             message,
             number,
@@ -447,7 +455,7 @@ impl Shard {
     /// Sends what waits, as far as window and socket allow; then reads on in the log or the retained
     /// messages. Called when either has room again.
     pub(super) fn pump(&mut self, slot: u32, sink: &mut impl Sink) {
-        if self.sessions.get(slot).is_none_or(|s| !s.is_online()) || !self.send_again(slot, sink) {
+        if self.sessions.get(slot).is_none_or(|s| !s.is_online()) || !self.send_unsent(slot, sink) {
             return;
         }
         loop {
@@ -556,15 +564,15 @@ enum Put {
     Written,
     /// So, and the store is to know of it.
     Recorded(PacketId),
-    /// It leaves when the store has its id.
-    Binding(PacketId),
+    /// It leaves when the store has its id, or that of one before it.
+    Waits(PacketId),
 }
 
 impl Session {
     /// Whether something may be sent once a message in flight is finished.
     #[inline]
     pub(super) fn waits_for_window(&self) -> bool {
-        self.out.as_ref().is_some_and(|o| o.has_again())
+        self.out.as_ref().is_some_and(|o| o.has_unsent())
             || self.has_queue()
             || self.rare.durable.is_some()
             || self.rare.scanning.is_some()
@@ -614,11 +622,16 @@ impl Session {
                 (QoS::ExactlyOnce, _) => State::PubRec,
                 _ => State::PubAck,
             };
-            let Some(id) = self.out.get_or_insert_default().start(state, held) else {
+            let waits = matches!(held, Held::Message(_));
+            let out = self.out.get_or_insert_default();
+            let waits = state == State::Binding || waits && out.has_unsent();
+            let Some(id) = out.start(state, held) else {
                 return Ok(put); // The window is at most 65,535, so an id is free.
             };
-            if state == State::Binding {
-                return Ok(Put::Binding(id));
+            if waits {
+                // Behind what waits before it: a topic is ordered [MQTT-4.6.0-5], [MQTT-4.6.0-6].
+                out.send_later(id);
+                return Ok(Put::Waits(id));
             }
             if recorded {
                 put = Put::Recorded(id);

@@ -15,6 +15,7 @@ use crate::{
     plant::{self, Fault},
     record::{self, Bucket},
     session::{Held, Kept, Reading, State},
+    table::slim,
 };
 
 impl Shard {
@@ -298,9 +299,11 @@ impl Shard {
         if let Ok(entry) = self.names.find_entry(hash, |n| *n == slot) {
             entry.remove();
         }
-        if self.names.is_empty() {
-            self.names = hashbrown::HashTable::new();
-        }
+        let (hasher, sessions) = (&self.hasher, &self.sessions);
+        slim(&mut self.names, |n| {
+            let s = sessions.get(*n).expect("names hold live sessions");
+            hasher.hash_one(&*s.client_id)
+        });
         self.metrics.add(Counter::SessionEnded, 1);
         self.forget_the_gone();
     }

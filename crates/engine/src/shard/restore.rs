@@ -180,7 +180,8 @@ impl Shard {
             let s = self.session(*slot);
             s.expiry_secs > 0 && s.rare.will.as_ref().is_none_or(|w| w.serial < serial)
         });
-        let due = record.due.unwrap_or(now.plus_secs(record.delay_secs));
+        let delayed = || now.plus_secs(record.delay_secs);
+        let due = record.due.unwrap_or_else(delayed);
         if let Some(slot) = slot
             && due > now
         {

@@ -23,7 +23,7 @@ impl Shard {
             return;
         }
         let Some(scan) = scanning.scans.front() else {
-            if !s.out.as_ref().is_some_and(|o| o.binds_retained()) {
+            if s.out.iter().all(|o| o.unsent_retained().next().is_none()) {
                 s.take_scanning();
             }
             return;

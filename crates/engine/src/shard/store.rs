@@ -6,7 +6,7 @@ use protocol::{PacketId, Reason, packet::ack::AckKind};
 
 use super::{Close, Mail, Request, Shard, Sink};
 use crate::{
-    Drop, Message, SessionRef, Time,
+    Message, SessionRef, Time,
     limits::PROGRESS_MILLIS,
     plant::{self, Fault},
     record::{self, Bucket, Delivery, Group, SessionRecord, Step, Subscription, WillRecord, Write},
@@ -189,39 +189,17 @@ impl Shard {
         let Some(slot) = self.resolve(session) else {
             return;
         };
-        let (now, s) = (self.now, self.session_mut(slot));
-        let (online, window) = (s.is_online(), usize::from(s.receive_max));
-        let Some(out) = &mut s.out else { return };
-        let Some(entry) = out.find(id).filter(|e| e.state == State::Binding) else {
-            return; // asked for twice
-        };
-        entry.state = State::PubRec;
-        let (sent, held) = (entry.sent, entry.held.clone());
-        let Held::Message(kept) = &held else { return };
-        if !sent && (kept.message.view().is_expired(now) || self.is_outdated(slot, kept)) {
-            // Nothing of it has left yet [MQTT-3.3.2-5].
-            self.metrics.drop(Drop::Expired, 1);
-            self.withdraw(slot, id, kept.number);
-            return self.pump(slot, sink);
-        }
         let out = self.session_mut(slot).out.as_mut();
-        let Some(out) = out.filter(|_| online) else {
-            return;
-        };
-        if out.has_again() || out.is_over(window) {
-            // Behind what was there before, and not beyond what the client takes now.
-            out.add_again(id);
-            return self.pump(slot, sink);
+        let entry = out.and_then(|o| o.find(id));
+        // One that was asked for twice may have come further by now.
+        if let Some(entry) = entry.filter(|e| e.state == State::Binding) {
+            entry.state = State::PubRec;
+            self.pump(slot, sink);
         }
-        if let Some(entry) = out.find(id) {
-            entry.sent = true;
-        }
-        self.send_one(slot, id, State::PubRec, held, sent, sink);
-        self.scan_on(slot);
     }
 
     /// Whether a retained message has been followed by a newer one of its topic.
-    fn is_outdated(&self, slot: u32, kept: &Kept) -> bool {
+    pub(super) fn is_outdated(&self, slot: u32, kept: &Kept) -> bool {
         let topic = kept.message.topic();
         let scanning = self.session(slot).rare.scanning.as_ref();
         kept.number >= record::INLINE
@@ -229,7 +207,7 @@ impl Shard {
     }
 
     /// Ends a delivery of which nothing has left.
-    fn withdraw(&mut self, slot: u32, id: PacketId, number: u64) {
+    pub(super) fn withdraw(&mut self, slot: u32, id: PacketId, number: u64) {
         let out = self.session_mut(slot).out.as_mut();
         out.and_then(|out| out.finish(id));
         self.note_progress(slot, &[number]);
@@ -238,15 +216,8 @@ impl Shard {
     /// The connection ends: retained messages that have not left are not of the session.
     pub(super) fn withdraw_retained(&mut self, slot: u32) {
         let out = self.session(slot).out.iter();
-        let waiting: Vec<_> = out
-            .flat_map(|o| o.entries())
-            .filter(|e| e.state == State::Binding && !e.sent)
-            .filter_map(|e| match &e.held {
-                Held::Message(kept) if kept.number >= record::INLINE => Some((e.id, kept.number)),
-                _ => None,
-            })
-            .collect();
-        for (id, number) in waiting {
+        let unsent: Vec<_> = out.flat_map(|o| o.unsent_retained()).collect();
+        for (id, number) in unsent {
             self.withdraw(slot, id, number);
         }
     }
@@ -389,6 +360,15 @@ impl Shard {
         };
         let key = record::key_of(&s.client_id, number);
         self.save(Bucket::Delivery, key, Some(delivery.encode()), token);
+    }
+
+    /// The record of a QoS 1 delivery, if its message is not in the log.
+    pub(super) fn save_unlogged(&mut self, slot: u32, id: PacketId) {
+        let entry = self.session_mut(slot).out.as_mut();
+        let held = entry.and_then(|o| o.find(id)).map(|e| &e.held);
+        if matches!(held, Some(Held::Message(kept)) if kept.number >= record::INLINE) {
+            self.save_delivery(slot, id, None);
+        }
     }
 
     /// A delivery to a session is finished. `number` is what the store knows it by, if it does.

@@ -30,6 +30,8 @@ pub(in crate::disk) struct Faults {
     pub(in crate::disk) forever: bool,
     /// Whether writes are short at random.
     pub(in crate::disk) short: bool,
+    /// Whether no file may be made.
+    pub(in crate::disk) no_files: bool,
     /// Whether nothing may be changed.
     pub(in crate::disk) read_only: bool,
 }
@@ -44,6 +46,7 @@ struct Disk {
     locked: BTreeSet<PathBuf>,
     faults: Faults,
     random: Random,
+    read: usize,
 }
 
 #[derive(Clone, Default)]
@@ -161,6 +164,11 @@ impl Sim {
         disk.names.iter().map(content).collect()
     }
 
+    /// Bytes that were read since it was made.
+    pub(in crate::disk) fn bytes_read(&self) -> usize {
+        lock(&self.0).read
+    }
+
     /// Changes a file behind the store's back.
     pub(in crate::disk) fn edit(&self, path: &Path, edit: impl FnOnce(&mut Vec<u8>)) {
         let mut disk = lock(&self.0);
@@ -261,6 +269,9 @@ impl Files for Sim {
         if disk.names.contains_key(path) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
+        if disk.faults.no_files {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
         if disk.room() == 0 {
             return Err(io::ErrorKind::StorageFull.into());
         }
@@ -352,6 +363,7 @@ impl File for Handle {
         let there = now.get(offset..).unwrap_or_default();
         let len = there.len().min(buf.len());
         buf[..len].copy_from_slice(&there[..len]);
+        disk.read += len;
         Ok(len)
     }
 

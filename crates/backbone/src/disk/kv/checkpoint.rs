@@ -4,8 +4,9 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use super::super::env::Env;
 use super::super::files::{File, write_all};
@@ -24,9 +25,15 @@ const PIECE: usize = 1 << 20;
 /// Synced at once, so that the sync of an append does not wait behind all of it.
 const SYNC_BYTES: u64 = 8 << 20;
 
-/// Whether one is being written.
+/// How long after one that failed the next is tried: each begins a new segment.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// Whether one is being written, and when the last one failed.
 #[derive(Default)]
-pub(in crate::disk) struct Checkpoint(AtomicBool);
+pub(in crate::disk) struct Checkpoint {
+    running: AtomicBool,
+    failed: Mutex<Option<Instant>>,
+}
 
 /// A key that is in the checkpoint now.
 struct Moved {
@@ -45,20 +52,23 @@ struct Output {
 }
 
 impl Checkpoint {
-    /// Takes the right to write one, unless one is being written.
+    /// Takes the right to write one, unless one is being written or has just failed.
     pub(super) fn begin(&self) -> bool {
-        !self.0.swap(true, Relaxed)
+        let failed = *lock(&self.failed);
+        failed.is_none_or(|at| at.elapsed() >= AGAIN) && !self.running.swap(true, Relaxed)
     }
 
     /// Writes one that replaces all files up to segment `upto`, at which `last` was the last
     /// revision. If that fails all stays as it is.
     pub(super) fn run(&self, env: &Env, keys: &Keys, upto: u64, last: u64) {
-        if let Err(error) = write(env, keys, upto, last) {
+        let written = write(env, keys, upto, last);
+        *lock(&self.failed) = written.is_err().then(Instant::now);
+        if let Err(error) = written {
             env.alarm(&format!(
                 "the checkpoint of the records was not written: {error}"
             ));
         }
-        self.0.store(false, Relaxed);
+        self.running.store(false, Relaxed);
     }
 }
 

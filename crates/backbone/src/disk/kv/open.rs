@@ -9,7 +9,7 @@ use super::super::frame::{Head, Kind, Scanned, scan};
 use super::super::log::report;
 use super::super::manifest::{Left, Manifest};
 use super::super::queue::Queue;
-use super::super::report::{OpenError, Recovery};
+use super::super::report::{Damage, Harm, OpenError, Recovery};
 use super::super::segment::{DATA, Room, Segment};
 use super::super::shelf::{self, Book, Given};
 use super::writer::Batch;
@@ -37,7 +37,7 @@ pub(in crate::disk) fn open(
         remove(env, &old.segment)?;
     }
     if let Some(book) = newest {
-        read(&mut state, &book, true, false, &mut given, recovery)?;
+        read(env, &mut state, &book, true, false, &mut given, recovery)?;
     }
     let books = shelf::read(env, &dir, Room::Keys, recovery)?;
     given.unsure |= books.lost || checkpoints.lost;
@@ -51,7 +51,15 @@ pub(in crate::disk) fn open(
         }
         let newest = n + 1 == count;
         let may_be_torn = newest && manifest.left != Left::Closed;
-        let end = read(&mut state, &book, false, may_be_torn, &mut given, recovery)?;
+        let end = read(
+            env,
+            &mut state,
+            &book,
+            false,
+            may_be_torn,
+            &mut given,
+            recovery,
+        )?;
         (before, before_len) = (book.segment.number, end);
     }
     let noted = manifest.lasts.first();
@@ -82,6 +90,7 @@ pub(in crate::disk) fn open(
 
 /// Reads one file into the state, and gives where its records end.
 fn read(
+    env: &Env,
     state: &mut State,
     book: &Book,
     checkpoint: bool,
@@ -98,9 +107,11 @@ fn read(
         found = shelf::io(&segment.path, walk(segment, upto, |_, _, _| {}))?;
         upto = found.torn_at.unwrap_or(found.end);
     }
-    let mut last = given.last;
+    let (mut last, mut ended) = (given.last, !checkpoint);
     let take = |offset: u64, head: &Head, body: &[u8]| {
+        env.read(head.total() as u64);
         last = last.max(head.pos);
+        ended |= head.kind == Kind::End;
         if !matches!(head.kind, Kind::Put | Kind::Del) {
             return;
         }
@@ -121,6 +132,15 @@ fn read(
     recovery.bytes += book.to;
     recovery.bytes_read += book.to;
     report(segment, &found, upto, |damage| recovery.damage.push(damage));
+    // A checkpoint has no file behind it that says how long it is.
+    if !ended && found.end == upto {
+        recovery.damage.push(Damage {
+            path: segment.path.clone(),
+            offset: upto,
+            bytes: 0,
+            what: Harm::Record(None),
+        });
+    }
     if upto < book.to {
         let torn = book.to - upto;
         given.torn += torn;

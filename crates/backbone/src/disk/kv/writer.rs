@@ -15,6 +15,9 @@ use super::checkpoint::Checkpoint;
 use super::{Keys, Slot, encode, id};
 use crate::{Blob, Change, Done, Error, Value, Write};
 
+/// Bytes of key and value that may be written on a full disk if the key is there.
+const SMALL: usize = 4 << 10;
+
 /// From so many bytes on a batch is written although more has queued.
 const BATCH_BYTES: usize = 1 << 20;
 
@@ -145,6 +148,9 @@ impl Writer {
 
     /// Only what grows can be refused, so that deleting always works.
     fn check_room(&self, bucket: &Arc<str>, batch: &[Write]) -> Result<(), Error> {
+        if self.env.reserve.is_short() && !self.is_necessary(bucket, batch) {
+            return Err(Error::Full("the disk is full".into()));
+        }
         let (mut more, mut less) = (0, 0);
         for (key, value) in batch {
             more += value.as_ref().map_or(0, |value| key.len() + value.len()) as u64;
@@ -157,6 +163,15 @@ impl Writer {
             return Err(Error::Full("the limit of bytes for records".into()));
         }
         Ok(())
+    }
+
+    /// Whether this is written on a full disk, too: deletions, which make room, and small values of
+    /// keys that are there, such as cursors, by which the log is trimmed.
+    fn is_necessary(&self, bucket: &Arc<str>, batch: &[Write]) -> bool {
+        batch.iter().all(|(key, value)| match value {
+            None => true,
+            Some(value) => key.len() + value.len() <= SMALL && self.current(bucket, key).is_some(),
+        })
     }
 
     fn add(&mut self, bucket: &Arc<str>, key: Blob, value: Option<Blob>) -> u64 {
@@ -203,8 +218,18 @@ impl Writer {
 
     /// Writes what was gathered, shows it, and completes the calls.
     fn write(&mut self) {
-        let batch = std::mem::take(&mut self.batch);
-        let written = self.commit(&batch);
+        let mut batch = std::mem::take(&mut self.batch);
+        let mut written = self.commit(&batch);
+        if let Err(Error::Full(why)) = &written {
+            batch = self.necessary(batch, why);
+            let bytes = batch.bytes.len();
+            while bytes > 0
+                && matches!(written, Err(Error::Full(_)))
+                && self.env.reserve.give(bytes)
+            {
+                written = self.commit(&batch);
+            }
+        }
         if written.is_err() {
             self.next -= batch.writes.len() as u64;
         }
@@ -215,6 +240,54 @@ impl Writer {
             }
         }
         self.check_waste();
+    }
+
+    /// Of a batch that found no room, what is to be written all the same; the rest is refused.
+    fn necessary(&mut self, batch: Batch, why: &Arc<str>) -> Batch {
+        self.next -= batch.writes.len() as u64;
+        let mut writes = batch.writes.into_iter();
+        for answer in batch.answers {
+            let answer = match answer {
+                Answer::Put(done, revs) => Answer::Put(
+                    done,
+                    revs.and_then(|revs| self.again(revs, &mut writes, why)),
+                ),
+                Answer::Cas(done, rev) => {
+                    let revs = rev.and_then(|rev| self.again(vec![rev], &mut writes, why));
+                    Answer::Cas(done, revs.map(|revs| revs[0]))
+                }
+            };
+            self.batch.answers.push(answer);
+        }
+        std::mem::take(&mut self.batch)
+    }
+
+    /// Decides anew on the writes of one call, which had these revisions; 0 where there was nothing
+    /// to delete.
+    fn again(
+        &mut self,
+        mut revs: Vec<u64>,
+        writes: &mut impl Iterator<Item = Written>,
+        why: &Arc<str>,
+    ) -> Result<Vec<u64>, Error> {
+        let count = revs.iter().filter(|&&rev| rev != 0).count();
+        let mut bucket = None;
+        let mut batch = Vec::with_capacity(count);
+        for write in writes.take(count) {
+            bucket = Some(write.bucket);
+            batch.push((write.key, write.value));
+        }
+        let Some(bucket) = bucket else {
+            return Ok(revs);
+        };
+        if !self.is_necessary(&bucket, &batch) {
+            return Err(Error::Full(Arc::clone(why)));
+        }
+        let places = revs.iter_mut().filter(|rev| **rev != 0);
+        for (rev, (key, value)) in places.zip(batch) {
+            *rev = self.add(&bucket, key, value);
+        }
+        Ok(revs)
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<(), Error> {

@@ -64,7 +64,7 @@ pub(in crate::disk) fn open<M: Message>(
                 },
             });
         }
-        let (one, whole) = take_in::<M>(&book, number, newest, recovery)?;
+        let (one, whole) = take_in::<M>(env, &book, number, newest, recovery)?;
         if newest && manifest.left != Left::Closed {
             shelf::make_safe(&book.segment)?;
         }
@@ -120,6 +120,7 @@ pub(in crate::disk) fn open<M: Message>(
 
 /// Reads what has to be read of a segment: the footer, or everything.
 fn take_in<M: Message>(
+    env: &Env,
     book: &Book,
     shard: u16,
     newest: bool,
@@ -132,7 +133,7 @@ fn take_in<M: Message>(
         recovery.bytes += footer.len;
         return Ok((Sealed::with_footer(Arc::clone(segment), footer), None));
     }
-    let whole = read_whole::<M>(book, shard, footer.as_ref(), newest, recovery)?;
+    let whole = read_whole::<M>(env, book, shard, footer.as_ref(), newest, recovery)?;
     let sealed = match footer {
         Some(footer) => Sealed::with_footer(Arc::clone(segment), &footer),
         None => Sealed::new(Arc::clone(segment), whole.end, whole.index.pack()),
@@ -142,6 +143,7 @@ fn take_in<M: Message>(
 
 /// Reads all records of a segment.
 fn read_whole<M: Message>(
+    env: &Env,
     book: &Book,
     shard: u16,
     footer: Option<&Footer>,
@@ -152,7 +154,7 @@ fn read_whole<M: Message>(
     let to = footer.map_or(book.to, |footer| footer.end);
     let whole = shelf::io(
         &segment.path,
-        walk::<M>(segment, shard, to, newest && footer.is_none()),
+        walk::<M>(env, segment, shard, to, newest && footer.is_none()),
     )?;
     recovery.bytes += to;
     recovery.bytes_read += to;
@@ -185,6 +187,7 @@ fn read_whole<M: Message>(
 /// Reads all records up to `to`. What is behind the last whole one is a torn write only at the end
 /// of the newest segment: everywhere else it was safe once.
 fn walk<M: Message>(
+    env: &Env,
     segment: &Segment,
     shard: u16,
     to: u64,
@@ -201,22 +204,25 @@ fn walk<M: Message>(
             segment.salt,
             DATA,
             upto,
-            |offset, head, body| match head.kind {
-                Kind::Message => match decode::<M>(body) {
-                    Some((dedup, msg)) if head.pos > index.sums.last => {
-                        index.add(head.pos, offset, msg.topic(), msg.bytes() as u64);
-                        let seq = head.pos;
-                        identities.extend(dedup.map(|dedup| (dedup, Pos { shard, seq })));
+            |offset, head, body| {
+                env.read(head.total() as u64);
+                match head.kind {
+                    Kind::Message => match decode::<M>(body) {
+                        Some((dedup, msg)) if head.pos > index.sums.last => {
+                            index.add(head.pos, offset, msg.topic(), msg.bytes() as u64);
+                            let seq = head.pos;
+                            identities.extend(dedup.map(|dedup| (dedup, Pos { shard, seq })));
+                        }
+                        _ => unreadable.push((offset, head.total() as u64, head.pos)),
+                    },
+                    Kind::Index => index_at = index_at.or(Some(offset)),
+                    Kind::Identities => {
+                        identities = snapshot(body, shard);
+                        listed = true;
                     }
-                    _ => unreadable.push((offset, head.total() as u64, head.pos)),
-                },
-                Kind::Index => index_at = index_at.or(Some(offset)),
-                Kind::Identities => {
-                    identities = snapshot(body, shard);
-                    listed = true;
+                    Kind::Release => release(body, &mut identities),
+                    Kind::Put | Kind::Del | Kind::End => {}
                 }
-                Kind::Release => release(body, &mut identities),
-                Kind::Put | Kind::Del | Kind::End => {}
             },
         )?;
         if let Some(torn_at) = found.torn_at.filter(|_| may_be_torn && index_at.is_none()) {

@@ -59,8 +59,8 @@ pub(in crate::disk) struct Batch<M> {
 }
 
 enum Answer {
-    Append(Done<Vec<Pos>>, Vec<Pos>),
-    Release(Done<()>),
+    Append(Done<Vec<Pos>>, Result<Vec<Pos>, Error>),
+    Release(Done<()>, Vec<Dedup>),
 }
 
 impl<M> Default for Batch<M> {
@@ -111,18 +111,29 @@ impl<M: Message> Writer<M> {
     }
 
     fn append(&mut self, records: Vec<Record<M>>, done: Done<Vec<Pos>>) {
-        let positions = records.into_iter().map(|record| self.add(record)).collect();
+        let stored = |record: &Record<M>| {
+            let dedup = record.dedup.as_ref();
+            dedup.is_some_and(|dedup| self.known(dedup).is_some())
+        };
+        let positions = if self.env.reserve.is_short() && !records.iter().all(stored) {
+            Err(Error::Full("the disk is full".into()))
+        } else {
+            Ok(records.into_iter().map(|record| self.add(record)).collect())
+        };
         self.batch.answers.push(Answer::Append(done, positions));
+    }
+
+    /// The position of an identity that is open, with what was decided but not yet written.
+    fn known(&self, dedup: &Dedup) -> Option<Pos> {
+        let known = self.batch.identities.get(dedup).copied();
+        known.unwrap_or_else(|| lock(&self.shard.state).open.get(dedup).copied())
     }
 
     /// Gives a record a position, or finds that of the one with its identity.
     fn add(&mut self, record: Record<M>) -> Pos {
-        if let Some(dedup) = &record.dedup {
-            let known = self.batch.identities.get(dedup).copied();
-            let known = known.unwrap_or_else(|| lock(&self.shard.state).open.get(dedup).copied());
-            if let Some(pos) = known {
-                return pos;
-            }
+        let known = record.dedup.as_ref().and_then(|dedup| self.known(dedup));
+        if let Some(pos) = known {
+            return pos;
         }
         let pos = Pos {
             shard: self.shard.number,
@@ -149,13 +160,7 @@ impl<M: Message> Writer<M> {
     }
 
     fn release(&mut self, mut identities: Vec<Dedup>, done: Done<()>) {
-        let state = lock(&self.shard.state);
-        let batch = &self.batch.identities;
-        identities.retain(|dedup| match batch.get(dedup) {
-            Some(known) => known.is_some(),
-            None => state.open.contains_key(dedup),
-        });
-        drop(state);
+        identities.retain(|dedup| self.known(dedup).is_some());
         if !identities.is_empty() {
             push(
                 &mut self.batch.bytes,
@@ -165,29 +170,55 @@ impl<M: Message> Writer<M> {
                 |out| identities.iter().for_each(|dedup| text(dedup, out)),
             );
         }
-        let over = identities.into_iter().map(|dedup| (dedup, None));
+        let over = identities.iter().map(|dedup| (Arc::clone(dedup), None));
         self.batch.identities.extend(over);
         #[cfg(feature = "plant")]
         if self.journal.planted == Planted::AckBeforeRelease {
             return done(Ok(()));
         }
-        self.batch.answers.push(Answer::Release(done));
+        self.batch.answers.push(Answer::Release(done, identities));
     }
 
     /// Writes what was gathered, shows it, and completes the calls.
     fn write(&mut self) {
-        let batch = std::mem::take(&mut self.batch);
-        let written = self.commit(&batch);
+        let mut batch = std::mem::take(&mut self.batch);
+        let mut written = self.commit(&batch);
+        if let Err(Error::Full(why)) = &written {
+            batch = self.necessary(batch, why);
+            let bytes = batch.bytes.len();
+            while bytes > 0
+                && matches!(written, Err(Error::Full(_)))
+                && self.env.reserve.give(bytes)
+            {
+                written = self.commit(&batch);
+            }
+        }
         if written.is_err() {
             self.next -= batch.entries.len() as u64;
         }
         for answer in batch.answers {
             match answer {
-                Answer::Append(done, positions) => done(written.clone().map(|()| positions)),
-                Answer::Release(done) => done(written.clone()),
+                Answer::Append(done, positions) => done(written.clone().and(positions)),
+                Answer::Release(done, _) => done(written.clone()),
             }
         }
         self.limit();
+    }
+
+    /// Of a batch that found no room, what is to be written all the same: releases, by which QoS 2
+    /// exchanges end. The rest is refused.
+    fn necessary(&mut self, batch: Batch<M>, why: &Arc<str>) -> Batch<M> {
+        self.next -= batch.entries.len() as u64;
+        for answer in batch.answers {
+            match answer {
+                Answer::Append(done, _) => {
+                    let full = Err(Error::Full(Arc::clone(why)));
+                    self.batch.answers.push(Answer::Append(done, full));
+                }
+                Answer::Release(done, identities) => self.release(identities, done),
+            }
+        }
+        std::mem::take(&mut self.batch)
     }
 
     fn commit(&mut self, batch: &Batch<M>) -> Result<(), Error> {

@@ -4,6 +4,7 @@
 mod crash;
 mod damage;
 mod ledger;
+mod limits;
 mod refuse;
 mod restart;
 mod tools;
@@ -49,6 +50,7 @@ fn options() -> Options {
     options.shards = 2;
     options.segment_bytes = 4 << 10;
     options.kv_waste_bytes = 8 << 10;
+    options.reserve_bytes = 2 << 10;
     options
 }
 

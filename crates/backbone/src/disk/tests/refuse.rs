@@ -1,5 +1,6 @@
 //! What keeps a store from being opened, and that the message says what to do.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::super::files::sim::{Faults, Sim};
@@ -75,4 +76,52 @@ fn what_cannot_be_written_is_refused() {
         ..Faults::default()
     });
     drop(open(&sim, &options()));
+    // Unless there is no store yet.
+    let sim = Sim::new(2);
+    sim.set(Faults {
+        capacity: Some(1),
+        ..Faults::default()
+    });
+    let error = refused(&sim);
+    assert!(matches!(error, OpenError::Full { .. }), "{error}");
+    assert!(error.to_string().contains("make room"));
+}
+
+/// A directory in which no file can be made is found at the start, and not by the first message.
+#[test]
+fn a_directory_that_takes_no_files_is_refused() {
+    let sim = Sim::new(1);
+    drop(open(&sim, &options()));
+    sim.set(Faults {
+        no_files: true,
+        ..Faults::default()
+    });
+    let error = refused(&sim);
+    assert!(matches!(error, OpenError::ReadOnly { .. }), "{error}");
+    assert!(error.to_string().contains("log-000"), "{error}");
+    sim.set(Faults::default());
+    drop(open(&sim, &options()));
+}
+
+/// Segments of another format are left alone, too, should the manifest not say so.
+#[test]
+fn segments_of_other_formats_are_named() {
+    for (version, word) in [(2u16, "newer"), (0, "wrote it")] {
+        let sim = Sim::new(1);
+        let store = open(&sim, &options());
+        super::damage::put(&store, 1, 1);
+        drop(store);
+        let kv = |file: &Path| file.parent() == Some(&path("kv"));
+        let segment = sim.files().into_keys().find(|file| kv(file)).unwrap();
+        sim.edit(&segment, |bytes| {
+            for copy in bytes[..128].chunks_mut(64) {
+                copy[8..10].copy_from_slice(&version.to_le_bytes());
+                let sum = crc32c::crc32c(&copy[..60]).to_le_bytes();
+                copy[60..].copy_from_slice(&sum);
+            }
+        });
+        let error = refused(&sim).to_string();
+        assert!(error.contains(word) && error.contains(".seg"), "{error}");
+        assert!(sim.files().contains_key(&segment));
+    }
 }

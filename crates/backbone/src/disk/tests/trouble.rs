@@ -177,3 +177,99 @@ fn a_failed_write_is_settled_when_there_is_room() {
         );
     }
 }
+
+/// On a full disk keys can be deleted, small ones written again and identities released, with the
+/// room that is kept for it, while everything else is refused; with room again all goes on, and the
+/// room is kept again.
+#[test]
+fn a_full_disk_lets_keys_go() {
+    let sim = Sim::new(2);
+    let mut options = options();
+    options.reserve_bytes = 12 << 10;
+    options.kv_waste_bytes = 1 << 20;
+    let reserve = || sim.files()[&super::path("RESERVE")].len();
+    let store = open(&sim, &options);
+    let log = store.backend().log;
+    let id = Dedup::from("c:7".as_bytes());
+    let record = Record {
+        msg: Arc::new(Text("t".to_owned(), "m".to_owned())),
+        dedup: Some(Arc::clone(&id)),
+    };
+    wait(|done| log.append(0, vec![record.clone()], done)).unwrap();
+    put(&store, "cursor", Some("0")).unwrap();
+    put(&store, "gone", Some("0")).unwrap();
+    let used: usize = sim.files().values().map(Vec::len).sum();
+    sim.set(Faults {
+        capacity: Some(used + 20),
+        ..Faults::default()
+    });
+    let big = "v".repeat(5_000);
+    for refused in [("new", "1"), ("cursor", &big)] {
+        let put = put(&store, refused.0, Some(refused.1));
+        assert!(matches!(put, Err(Error::Full(_))), "{put:?}");
+    }
+    assert_eq!(reserve(), 12 << 10, "nobody needed it");
+    put(&store, "gone", None).unwrap();
+    wait(|done| log.append(0, vec![record], done)).expect("it is stored");
+    wait(|done| log.release(0, vec![id], done)).unwrap();
+    assert!(reserve() < 12 << 10);
+    let status = store.status();
+    assert!(status.keys_writes.is_full && status.log_writes[1].is_full);
+    let mut updates = 0;
+    let error = loop {
+        match put(&store, "cursor", Some(&updates.to_string())) {
+            Ok(_) => updates += 1,
+            Err(error) => break error,
+        }
+        // All of it is for these.
+        assert!(matches!(append(&store, "more"), Err(Error::Full(_))));
+        assert!(matches!(put(&store, "new", Some("1")), Err(Error::Full(_))));
+    };
+    assert!(
+        matches!(error, Error::Full(_)) && updates > 100,
+        "{updates} {error}"
+    );
+    let cut = sim.power_cut(1);
+    sim.set(Faults::default());
+    append(&store, "room").unwrap();
+    put(&store, "new", Some("1")).unwrap();
+    assert_eq!(reserve(), 12 << 10);
+    assert!(!store.status().keys_writes.is_full);
+    drop(store);
+    let store = open(&cut, &options);
+    let last = (updates - 1).to_string();
+    let found: Vec<_> = super::damage::keys(&store).into_iter().collect();
+    assert_eq!(found, [("cursor".to_owned(), last)]);
+    assert_eq!(
+        wait(|done| store.backend().log.identities(0, done)).unwrap(),
+        []
+    );
+}
+
+/// Many calls at once on a disk that is full now and then: each is answered for itself, and what
+/// was acknowledged is there after a power cut.
+#[test]
+fn a_full_disk_loses_nothing_acknowledged() {
+    for seed in 0..200 {
+        let sim = Sim::new(seed);
+        let mut random = Random::new(seed);
+        let mut options = options();
+        options.reserve_bytes = 1 << random.below(14);
+        let ledger = Shared::default();
+        let store = open(&sim, &options);
+        for _ in 0..12 {
+            let used: usize = sim.files().values().map(Vec::len).sum();
+            let more = random.below(3_000);
+            sim.set(Faults {
+                capacity: random.one_in(2).then_some(used + more),
+                ..Faults::default()
+            });
+            run(&store, &ledger, &mut random, 30);
+        }
+        lock(&ledger).check(&store).unwrap();
+        let cut = sim.power_cut(seed);
+        drop(store);
+        let checked = lock(&ledger).check(&open(&cut, &options));
+        checked.unwrap_or_else(|what| panic!("seed {seed}: {what}"));
+    }
+}

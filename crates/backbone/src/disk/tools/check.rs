@@ -193,8 +193,11 @@ fn check_records(
         Room::Keys | Room::Checkpoint => None,
     };
     let told = next.map(|next| next.header.before_len.clamp(DATA, *len));
+    if let Some(missing) = next.and_then(|next| next.header.before_len.checked_sub(*len + 1)) {
+        check.tell(path, *len, missing + 1, Some(Harm::Record(None)));
+    }
     let end = footer.as_ref().map(|footer| footer.end).or(told);
-    let mut index = None;
+    let (mut index, mut ended) = (None, header.room != Room::Checkpoint);
     let found: Scanned = io(
         path,
         scan(&**file, salt, DATA, *len, |offset, head, _| {
@@ -202,7 +205,8 @@ fn check_records(
                 Kind::Message => check.messages += u64::from(end.is_none_or(|end| offset < end)),
                 Kind::Put | Kind::Del => check.key_records += 1,
                 Kind::Index => index = index.or(Some(offset)),
-                Kind::Release | Kind::Identities | Kind::End => {}
+                Kind::End => ended = true,
+                Kind::Release | Kind::Identities => {}
             }
         }),
     )?;
@@ -220,6 +224,9 @@ fn check_records(
             Harm::TornTail
         };
         check.tell(path, found.end, rest, Some(harm));
+    }
+    if !ended && rest == 0 {
+        check.tell(path, found.end, 0, Some(Harm::Record(None)));
     }
     let footed = footer.is_some() && index.is_some();
     if matches!(header.room, Room::Log(_)) && records_end < *len && !footed {

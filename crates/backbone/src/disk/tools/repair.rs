@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::super::files::{File, Files, Real, read_full, write_all};
-use super::super::frame::{Gap, Kind, scan};
+use super::super::frame::{Gap, HEADER, Kind, push, scan};
 use super::super::lock;
 use super::super::log::Footer;
 use super::super::report::{Damage, Harm, OpenError, Recovery};
-use super::super::segment::{DATA, Header, numbers};
+use super::super::segment::{DATA, Header, Room, numbers};
 use super::super::shelf;
 use super::super::store::take_lock;
 use super::super::{Options, Store};
@@ -60,7 +60,7 @@ pub(in crate::disk) fn repair_on<M: Message>(
     options: &Options,
 ) -> Result<Repair, OpenError> {
     let store = Store::<M>::open_on(Arc::clone(files), options)?;
-    store.scrub(&|| true);
+    store.scrub();
     let mut repair = Repair {
         recovery: store.recovery().clone(),
         ..Repair::default()
@@ -117,15 +117,18 @@ fn rewrite(files: &dyn Files, dir: &Path, path: &Path, repair: &mut Repair) -> i
     let out = files.create(&new)?;
     write_all(&*out, &header.encode(), 0)?;
     let (mut end, mut done, mut failed) = (DATA, false, Ok(()));
+    let mut ended = header.room != Room::Checkpoint;
     let salt = header.identity.salt;
     let len = file.len()?;
     // What a failed sync left behind the end would count again, were the file shorter.
+    let told = told(files, path, &header)?;
     let to = match Footer::read(&*file, salt)? {
         Some(footer) => footer.end,
-        None => told(files, path, &header)?.map_or(len, |to| to.clamp(DATA, len)),
+        None => told.map_or(len, |to| to.clamp(DATA, len)),
     };
     let mut found = scan(&*file, salt, DATA, to, |offset, head, _| {
         done |= head.kind == Kind::Index;
+        ended |= head.kind == Kind::End;
         if failed.is_ok() && !done {
             failed = copy(&*file, offset, head.total(), &*out, end);
             end += head.total() as u64;
@@ -148,6 +151,16 @@ fn rewrite(files: &dyn Files, dir: &Path, path: &Path, repair: &mut Repair) -> i
         copy(&*file, gap.offset, len, &*kept, 0)?;
         kept.sync()?;
         repair.kept.push(to);
+    }
+    // The next file says how long this one is: one that is shorter has lost something.
+    let missing = told.and_then(|to| to.checked_sub(end + HEADER as u64));
+    // And a checkpoint says it of itself.
+    if let Some(missing) = missing.or_else(|| (!ended).then_some(0)) {
+        let mut rest = Vec::new();
+        push(&mut rest, header.stamp(), Kind::End, 0, |out| {
+            out.resize(HEADER + usize::try_from(missing).unwrap_or(0), 0);
+        });
+        write_all(&*out, &rest, end)?;
     }
     out.sync()?;
     files.sync_dir(&aside)?;
