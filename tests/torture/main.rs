@@ -16,6 +16,7 @@
 
 mod bystander;
 mod crowd;
+mod damage;
 mod dial;
 mod dice;
 mod image;
@@ -165,4 +166,22 @@ fn found(name: &str, setting: &str) {
         println!("torture power, {name}: {tally} (seed {seed})");
         assert!(tally.faults() > 0, "{name} was not found");
     }
+}
+
+/// The end of the log is torn off at each byte of its last record; single bits turn in the log and
+/// in every other file. The broker starts, says so, and the damage stays where it is.
+#[test]
+fn d03_d04_damage() {
+    let seed = seed();
+    let mut dice = dice::Dice::new(seed);
+    let specimen = damage::Specimen::new();
+    let many = rounds(20);
+    verdict("torn tail", seed, &specimen.torn(many, &mut dice));
+    verdict(
+        "bits in the log",
+        seed,
+        &specimen.bits_in_log(many, &mut dice),
+    );
+    let elsewhere = specimen.bits_elsewhere(many, &mut dice);
+    verdict("bits elsewhere", seed, &elsewhere);
 }
