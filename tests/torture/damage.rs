@@ -115,8 +115,10 @@ impl Specimen {
         let mut files = Vec::new();
         walk(&self.dir, &mut |path| {
             let name = path.strip_prefix(&self.dir).unwrap().to_owned();
-            // Who had the lock is written into it again; nothing is kept there.
-            let kept = !name.ends_with("LOCK") && !name.ends_with("OWNER");
+            // Nothing is kept in these: who has the lock, and room to fall back on.
+            let kept = !["LOCK", "OWNER", "RESERVE"]
+                .iter()
+                .any(|n| name.ends_with(n));
             if kept && name != self.log {
                 files.push(name);
             }

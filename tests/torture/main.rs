@@ -19,6 +19,8 @@ mod crowd;
 mod damage;
 mod dial;
 mod dice;
+mod discipline;
+
 mod image;
 mod inject;
 mod kill;
@@ -144,6 +146,15 @@ fn troubles(troubles: &[Trouble]) {
     }
 }
 
+/// Nothing is relied on before it, and its name, is synced.
+#[test]
+fn d10_discipline() {
+    if inject::allowed() {
+        let seed = seed();
+        verdict("discipline", seed, &discipline::run(seed, &[]));
+    }
+}
+
 /// The same runs find what is wrong on purpose: a level that does not sync, and faults that only a
 /// binary built for this test has, which `TERNMQ_BIN` then names.
 #[test]
@@ -157,6 +168,9 @@ fn d02_found_without_syncs() {
 fn d02_found_planted() {
     found("ack-before-sync", "--plant=ack-before-sync");
     found("pubcomp-before-forget", "--plant=pubcomp-before-forget");
+    let tally = discipline::run(seed(), &["--plant=no-dir-sync"]);
+    println!("torture discipline, no-dir-sync: {tally} (seed {})", seed());
+    assert!(tally.careless > 0, "no-dir-sync was not found");
 }
 
 fn found(name: &str, setting: &str) {

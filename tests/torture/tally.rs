@@ -40,6 +40,8 @@ macro_rules! tally {
 tally! {
     rounds,
     images,
+    /// Syncs that were watched.
+    syncs,
     /// Files that were cut or had a bit turned.
     harms,
     /// Records that a harm cost, as it may.
@@ -65,6 +67,8 @@ tally! {
     wills_lost / fault,
     wills_unwanted / fault,
     refused / fault,
+    /// Writes that came before a sync that they had to wait for.
+    careless / fault,
     /// Harms that cost more than what they hit.
     lost_beside / harm,
     /// Harms of which the broker said nothing.

@@ -111,7 +111,7 @@ pub(crate) fn run(trouble: Trouble, seed: u64) -> Tally {
 }
 
 /// A folder that is gone when the value is.
-struct Folder(PathBuf);
+pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Drop for Folder {
     fn drop(&mut self) {
