@@ -196,7 +196,7 @@ impl World {
         let at = usize::from(client.shard);
         match self.shards[at].receive(self.now, client.session, bytes, &mut self.wires[at]) {
             Received::Consumed(used) | Received::Hold(used, _) => assert!(used <= bytes.len()),
-            Received::Closed => self.clients.retain(|c| c.conn != client.conn),
+            Received::Closed(_) => self.clients.retain(|c| c.conn != client.conn),
         }
     }
 

@@ -180,7 +180,7 @@ impl Shard {
                 token: Some(token),
                 identity,
             });
-            let then = Then::Acknowledge(self.reference(slot));
+            let then = Then::Acknowledge(self.reference(slot), None);
             self.wait_for_store(token, 1, 0, then);
             token
         });

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use protocol::{PacketId, Reason, packet::ack::AckKind};
 
-use super::{Close, Mail, Request, Shard, Sink};
+use super::{
+    Close, Mail, Request, Shard, Sink,
+    park::{Again, Parked},
+};
 use crate::{
     Message, SessionRef, Time,
     limits::PROGRESS_MILLIS,
@@ -28,8 +31,8 @@ pub(super) struct Wait {
 
 #[derive(Debug)]
 pub(super) enum Then {
-    /// An acknowledgement of this session may leave.
-    Acknowledge(SessionRef),
+    /// An acknowledgement of this session may leave. The message is tried again if it was not kept.
+    Acknowledge(SessionRef, Option<Again>),
     /// One thing less that the SUBACK of this ticket waits for.
     SubAck(SessionRef),
     /// A QoS 2 PUBLISH may leave.
@@ -37,7 +40,7 @@ pub(super) enum Then {
     /// A PUBREL may leave.
     Release(SessionRef, PacketId),
     /// A will was published: its record is deleted.
-    ForgetWill(Box<[u8]>),
+    ForgetWill(Box<[u8]>, Option<Again>),
     /// Another shard waits for a retained message.
     Tell(u16, u64),
     /// A session's cursor moved: the records of deliveries behind it are deleted.
@@ -112,18 +115,22 @@ impl Shard {
         };
         self.under_way -= u64::from(wait.bytes);
         match wait.then {
-            Then::Acknowledge(session) => self.acknowledge_stored(session, token, wait.kept, sink),
+            Then::Acknowledge(session, Some(again))
+                if !wait.kept && self.park(session, token, &again) => {}
+            Then::Acknowledge(session, _) => {
+                self.acknowledge_stored(session, token, wait.kept, sink);
+            }
             Then::SubAck(session) if wait.kept => self.on_joined(session, token, sink),
             Then::SubAck(session) => self.no_room_for(session, sink),
             Then::Publish(session, id) | Then::Release(session, id) if !wait.kept => {
-                let _ = id; // Asked for again when the client is back.
-                self.no_room_for(session, sink);
+                self.parked.push_back(Parked::Delivery(session, id));
             }
             Then::Publish(session, id) => self.publish_bound(session, id, sink),
             Then::Release(session, id) => self.release_stored(session, id, sink),
-            // Published twice rather than not at all.
-            Then::ForgetWill(_) if !wait.kept => {}
-            Then::ForgetWill(key) => self.save(Bucket::Will, key, None, None),
+            Then::ForgetWill(key, Some(again)) if !wait.kept => {
+                self.parked.push_back(Parked::Will { token, key, again });
+            }
+            Then::ForgetWill(key, _) => self.save(Bucket::Will, key, None, None),
             Then::Tell(to, token) => self.tell_kept(to, token, wait.kept, sink),
             Then::Passed(passed) => self.cursor_stored(*passed, wait.kept),
         }
@@ -149,8 +156,8 @@ impl Shard {
             inflow.forget(id);
             // It may have been written all the same, and then its identity would swallow the next.
             self.release_ids(slot, &[id]);
-            // 3.x cannot be told; without an answer the client sends it again
-            // [3.1.1 MQTT-4.8.0-2]. Nor does PUBCOMP know a reason for it.
+            // 3.x cannot be told; without an answer the client sends it again [3.1.1 MQTT-4.8.0-2].
+            // Nor does PUBCOMP know a reason for it.
             if !v5 || kind == AckKind::PubComp {
                 return self.no_room_for(session, sink);
             }
