@@ -158,7 +158,7 @@ fn fresh_dir() -> Result<PathBuf> {
 }
 
 /// The released binary, built now if it is not up to date.
-pub(super) fn released(tree: &crate::tree::Tree) -> Result<PathBuf> {
+pub(crate) fn released(tree: &crate::tree::Tree) -> Result<PathBuf> {
     tree.run(
         "cargo",
         &[

@@ -43,6 +43,16 @@ pub(super) enum Then {
     ForgetWill(Box<[u8]>, Option<Again>),
     /// Another shard waits for a retained message.
     Tell(u16, u64),
+    /// A session's cursor moved: the records of deliveries behind it are deleted.
+    Passed(Box<Passed>),
+}
+
+#[derive(Debug)]
+pub(super) struct Passed {
+    session: SessionRef,
+    cursor: u64,
+    /// Numbers of deliveries.
+    behind: Vec<u64>,
 }
 
 impl Shard {
@@ -122,6 +132,7 @@ impl Shard {
             }
             Then::ForgetWill(key, _) => self.save(Bucket::Will, key, None, None),
             Then::Tell(to, token) => self.tell_kept(to, token, wait.kept, sink),
+            Then::Passed(passed) => self.cursor_stored(*passed, wait.kept),
         }
     }
 
@@ -396,9 +407,11 @@ impl Shard {
         }
     }
 
-    /// The cursor first: a delivery that the store has forgotten must be behind it.
+    /// The cursor first: a delivery that the store has forgotten must be behind it, or it would be sent
+    /// again after a restart.
     pub(super) fn save_progress(&mut self, slot: u32) {
         let cursor = self.settled_up_to(slot);
+        let session = self.reference(slot);
         let s = self.session_mut(slot);
         let name: Box<[u8]> = s.client_id.as_bytes().into();
         let Some(d) = s.durable_mut() else { return };
@@ -409,30 +422,70 @@ impl Shard {
         if d.progress.as_ref().is_some_and(|p| p.is_empty()) {
             d.progress = None;
         }
-        if further {
-            let value = cursor.to_be_bytes();
-            self.save(Bucket::Cursor, name, Some(value.into()), None);
-        }
+        let mut behind = Vec::new();
         for fate in fates.unwrap_or_default() {
             match fate {
-                Fate::Delete(number) => self.save_of(slot, Bucket::Delivery, number, None),
+                Fate::Delete(number) => behind.push(number),
                 Fate::MarkDone(number) => {
                     let done = Delivery::without_message(PacketId::MIN, Step::Done);
                     self.save_of(slot, Bucket::Delivery, number, Some(done.encode()));
                 }
             }
         }
+        if further {
+            let token = self.next_token();
+            let passed = Passed {
+                session,
+                cursor,
+                behind,
+            };
+            self.wait_for_store(token, 1, 0, Then::Passed(Box::new(passed)));
+            let value = cursor.to_be_bytes();
+            self.save(Bucket::Cursor, name, Some(value.into()), Some(token));
+        } else {
+            self.delete_deliveries(slot, &behind);
+        }
+    }
+
+    /// The store has, or has not, how far a session has come.
+    fn cursor_stored(&mut self, passed: Passed, kept: bool) {
+        let Some(slot) = self.resolve(passed.session) else {
+            return; // It ended, and its records with it.
+        };
+        if !kept {
+            // Tried again with the next progress.
+            return self.note_progress(slot, &passed.behind);
+        }
+        if let Some(d) = self.session_mut(slot).durable_mut() {
+            d.saved = d.saved.max(passed.cursor);
+        }
+        self.delete_deliveries(slot, &passed.behind);
+    }
+
+    fn delete_deliveries(&mut self, slot: u32, numbers: &[u64]) {
+        for number in numbers {
+            self.save_of(slot, Bucket::Delivery, *number, None);
+        }
     }
 
     /// Deletes everything that the store has of a session, which ends.
     pub(super) fn forget_session(&mut self, slot: u32) {
         self.drop_will(slot);
-        let s = self.session_mut(slot);
+        let session = self.reference(slot);
+        let s = self.session(slot);
         if s.rare.durable.is_none() {
             return;
         }
         let name: Box<[u8]> = s.client_id.as_bytes().into();
         let mut numbers = Vec::new();
+        for wait in &self.waits {
+            if let Then::Passed(passed) = &wait.then
+                && passed.session == session
+            {
+                numbers.extend(&passed.behind);
+            }
+        }
+        let s = self.session_mut(slot);
         if let Some(progress) = s.durable_mut().and_then(|d| d.progress.take()) {
             numbers.extend(progress.finished);
             numbers.extend(progress.done);
@@ -449,9 +502,7 @@ impl Shard {
         // The session first: what is left of it without it is nobody's.
         self.save(Bucket::Session, name.clone(), None, None);
         self.save(Bucket::Cursor, name, None, None);
-        for number in numbers {
-            self.save_of(slot, Bucket::Delivery, number, None);
-        }
+        self.delete_deliveries(slot, &numbers);
     }
 
     /// The log may forget these QoS 2 ids of a session's client.
