@@ -13,9 +13,9 @@ use crate::config::Config;
 use crate::control::store::Stored;
 use crate::settings::{self, STORE_DIR};
 
-pub use crate::control::restore::Restored;
 pub use disk::tools::{Carried, Check, ImportError, Repair};
 pub use disk::{Damage, Harm, OpenError, Progress, Recovery};
+pub use engine::restore::Restored;
 
 /// The name of a store that is not complete.
 const PARTIAL: &str = "store.partial";
