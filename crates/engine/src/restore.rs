@@ -134,7 +134,7 @@ fn received<S: Source>(source: &mut S, shards: &mut [&mut Shard]) -> Result<(), 
     let mut nobodys = Vec::new();
     for identity in source.identities()? {
         let known = record::parse_identity(identity.as_ref())
-            .is_some_and(|(name, id)| home(shards, name).restore_received(name, id));
+            .is_some_and(|(name, born, id)| home(shards, name).restore_received(name, born, id));
         if !known {
             nobodys.push(identity);
         }

@@ -18,7 +18,6 @@ use crate::{
     acl::{Authorized, Principal},
     message::{View, fingerprint},
     plant::{self, Fault},
-    record,
     router::Route,
     session::{Inflow, Pending},
 };
@@ -124,8 +123,8 @@ impl Shard {
         // Known from then on, also after a restart [MQTT-4.3.3-10].
         let identity = packet
             .id
-            .filter(|_| packet.qos == QoS::ExactlyOnce && s.rare.durable.is_some())
-            .map(|id| record::identity(&s.client_id, id));
+            .filter(|_| packet.qos == QoS::ExactlyOnce)
+            .and_then(|id| s.identity(id));
         let view = View {
             publisher: SessionRef {
                 shard: self.id,

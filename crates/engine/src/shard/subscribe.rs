@@ -72,12 +72,7 @@ impl Shard {
             };
             round.codes.push(code); // [MQTT-3.8.4-6], [MQTT-3.8.4-7], [MQTT-3.9.3-1]
         }
-        if self.session(slot).rare.durable.is_some() && !plant::on(Fault::SubackBeforeSaved) {
-            round.joins += 1;
-            let then = Then::SubAck(self.reference(slot));
-            self.wait_for_store(round.ticket, 1, 0, then);
-            self.save_session(slot, Some(round.ticket));
-        }
+        self.save_asked(slot, &mut round.joins, round.ticket);
         let mut answer = Vec::new();
         suback::encode(&mut answer, version, packet.id, &round.codes, &[]); // [MQTT-3.8.4-2]
         let waiting = Waiting {
@@ -92,6 +87,21 @@ impl Shard {
         };
         self.wait(waiting, sink);
         Ok(())
+    }
+
+    /// The answer to a client that changed its subscriptions waits for the record, if there is one: what
+    /// it was told holds after a restart.
+    fn save_asked(&mut self, slot: u32, joins: &mut u32, ticket: u64) {
+        if self.session(slot).rare.durable.is_none() {
+            return;
+        }
+        if plant::on(Fault::SubackBeforeSaved) {
+            return self.save_session(slot, None);
+        }
+        *joins += 1;
+        let then = Then::SubAck(self.reference(slot));
+        self.wait_for_store(ticket, 1, 0, then);
+        self.save_session(slot, Some(ticket));
     }
 
     /// One filter; a bad one is answered for itself alone.
@@ -283,11 +293,21 @@ impl Shard {
             .filters()
             .map(|filter| self.unsubscribe_one(slot, filter))
             .collect();
-        self.save_session(slot, None);
-        let conn = self.session(slot).conn;
         // One answer for all, also where nothing was deleted [MQTT-3.10.4-4], [MQTT-3.10.4-5].
-        unsuback::encode(sink.out(conn), version, packet.id, &codes, &[]);
-        self.metrics.add(Counter::OtherSent, 1);
+        let mut answer = Vec::new();
+        unsuback::encode(&mut answer, version, packet.id, &codes, &[]);
+        let mut waiting = Waiting {
+            number: 0,
+            joins: 0,
+            ticket: self.next_token(),
+            session: self.reference(slot),
+            then: Say::SubAck {
+                packet: answer,
+                scans: Vec::new(),
+            },
+        };
+        self.save_asked(slot, &mut waiting.joins, waiting.ticket);
+        self.wait(waiting, sink);
         Ok(())
     }
 
