@@ -94,6 +94,10 @@ impl Shard {
             self.metrics.subscriptions += 1;
             self.metrics.shared_subscriptions += 1;
         }
+        if record.is_online {
+            // Its time runs from now on, whatever becomes of this life.
+            self.save_session(slot, None);
+        }
         true
     }
 
@@ -193,6 +197,7 @@ impl Shard {
         });
         let delayed = || now.plus_secs(record.delay_secs);
         let due = record.due.unwrap_or_else(delayed);
+        let is_new = record.due.is_none();
         if let Some(slot) = slot
             && due > now
         {
@@ -207,6 +212,9 @@ impl Shard {
             };
             self.session_mut(slot).rare.make().will = Some(Box::new(will));
             self.due.add(due, slot);
+            if is_new {
+                self.save_will(slot, None);
+            }
             return true;
         }
         let mut view = record.message.view();

@@ -103,6 +103,8 @@ pub(crate) struct Session {
     pub(crate) online: bool,
     /// It outlives, or once outlived, its connection.
     pub(crate) lasting: bool,
+    /// Its last CONNACK could leave.
+    pub(crate) greeted: bool,
     /// A restart may have found it, and may not.
     pub(crate) maybe: bool,
     pub(crate) expiry_secs: u32,
@@ -368,7 +370,7 @@ impl Ledger {
         let s = &mut self.sessions[client];
         s.alive = true;
         s.online = true;
-        s.maybe = false;
+        (s.maybe, s.greeted) = (false, false);
         s.lasting |= a.expiry_secs > 0;
         (s.ends, s.ends_max) = (None, None);
         s.expiry_secs = a.expiry_secs;

@@ -109,6 +109,7 @@ impl Sink for Conns {
     fn let_go(&mut self, conn: ConnId) {
         if let Some(entry) = self.get_mut(conn.0) {
             entry.withheld = false;
+            self.dirty.push(conn.0);
         }
     }
 

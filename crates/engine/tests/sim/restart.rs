@@ -1,6 +1,6 @@
 //! The broker ends, by the book or in the middle of everything, and another one finds its store.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use engine::{ConnId, Ending, Message, SessionRef, Shard, Sink, record::Bucket, restore};
 use protocol::Reason;
@@ -58,7 +58,7 @@ impl World {
     }
 
     fn begin_anew(&mut self, how: &str) {
-        let withheld = self.hang_up_all();
+        self.hang_up_all();
         for place in &mut self.places {
             self.past.push(place.shard.metrics().clone());
         }
@@ -84,7 +84,7 @@ impl World {
         let shard = &self.places[0].shard;
         let home = |client: &crate::client::Client| usize::from(shard.home(&client.name));
         self.homes = self.clients.iter().map(home).collect();
-        self.survey(&lost, &withheld);
+        self.survey(&lost);
         let mut shards: Vec<&mut Shard> = self.places.iter_mut().map(|p| &mut p.shard).collect();
         let Ok(found) = restore::restore(&mut self.log, &mut shards, now);
         if found.unusable > 0 || found.refused > 0 {
@@ -95,14 +95,12 @@ impl World {
         }
     }
 
-    /// All connections are gone. Gives the clients of those that had not got their CONNACK.
-    fn hang_up_all(&mut self) -> BTreeSet<usize> {
-        let mut withheld = BTreeSet::new();
+    /// All connections are gone.
+    fn hang_up_all(&mut self) {
         for place in &self.places {
             for conn in place.conns.list.iter().flatten() {
                 if conn.withheld && conn.closed.is_none() {
                     self.faults.fired(Kind::Withheld);
-                    withheld.insert(self.lines[conn.line].client);
                 }
             }
         }
@@ -117,11 +115,10 @@ impl World {
                 wire.to_client.truncate(arrives);
             }
         }
-        withheld
     }
 
     /// Holds what the store has against what must be there.
-    fn survey(&mut self, lost: &BTreeMap<String, Lost>, withheld: &BTreeSet<usize>) {
+    fn survey(&mut self, lost: &BTreeMap<String, Lost>) {
         let now = self.ledger.now;
         self.ledger.begin_anew();
         for c in 0..self.clients.len() {
@@ -134,7 +131,6 @@ impl World {
             let born = born.and_then(Result::ok);
             let survey = Survey {
                 lost: lost.get(name).copied().unwrap_or_default(),
-                withheld: withheld.contains(&c),
                 wills: keys.wills(name),
                 bound: keys.bound(name),
                 received: self.log.received(name, born),

@@ -11,8 +11,6 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Survey {
     pub(crate) lost: Lost,
-    /// It has not got its CONNACK.
-    pub(crate) withheld: bool,
     /// Messages of its wills.
     pub(crate) wills: Vec<usize>,
     /// Packet ids of deliveries.
@@ -48,7 +46,7 @@ impl Ledger {
             }
         }
         let was_online = std::mem::take(&mut s.online);
-        s.maybe |= survey.withheld;
+        s.maybe |= !s.greeted;
         if s.alive && was_online {
             s.ends = ends(now, s.expiry_secs);
         } else if s.alive && survey.lost.sessions > 0 {
@@ -88,7 +86,7 @@ impl Ledger {
         let Some(mut will) = mine else { return };
         if !survey.wills.contains(&will.msg) {
             self.msgs[will.msg].will = WillState::Forgotten;
-            if !survey.withheld {
+            if self.sessions[c].greeted {
                 self.fault(format!("client {c}: its will {} is lost", will.msg));
             }
             return;
@@ -96,7 +94,7 @@ impl Ledger {
         let s = &self.sessions[c];
         let begun = s.expiry_secs > 0 && will.delay_secs > 0;
         let delayed = now + u64::from(will.delay_secs) * 1000;
-        will.sure = !survey.withheld && !s.maybe && last.is_none_or(|(vague, _)| !vague);
+        will.sure = !s.maybe && last.is_none_or(|(vague, _)| !vague);
         match will.due {
             _ if was_online => will.due = Some(if begun { delayed } else { now }),
             Some(due) if survey.lost.wills => {
@@ -116,7 +114,8 @@ impl Ledger {
         let s = &mut self.sessions[c];
         let known = std::mem::take(&mut s.known);
         let released = std::mem::take(&mut s.released);
-        let (alive, lasting) = (s.alive, s.lasting);
+        let over = !s.online && s.ends.is_some_and(|at| at <= self.now);
+        let promised = s.alive && s.lasting && !over && s.expiry_secs > 0;
         for (id, msg) in released {
             if survey.received.contains(&id) {
                 s.known.insert(id, msg);
@@ -128,7 +127,7 @@ impl Ledger {
             if survey.received.contains(&id) {
                 m.appends_kept = m.appends_kept.max(1);
                 s.known.insert(id, msg);
-            } else if alive && lasting && m.accepted.is_some() && m.appends_failed == 0 {
+            } else if promised && m.accepted.is_some() && m.appends_failed == 0 {
                 wrong.push(format!(
                     "client {c}: the log forgot PUBREC {id} of message {msg}"
                 ));

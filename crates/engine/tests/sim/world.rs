@@ -529,10 +529,11 @@ impl World {
         let bytes = conn.out[conn.tapped..].to_vec();
         conn.tapped = conn.out.len();
         let after = conn.closed.is_some_and(|(len, _)| conn.out.len() > len);
-        let version = conn.version;
+        let (version, withheld) = (conn.version, conn.withheld);
         let info = &mut self.lines[line];
+        let client = info.client;
         let mut side = Side {
-            client: info.client,
+            client,
             version,
             debts: &mut info.debts,
             announced: &info.announced,
@@ -549,6 +550,10 @@ impl World {
             &mut self.faults,
             &mut self.trace,
         );
+        let info = &self.lines[line];
+        if info.attached && info.debts.connack && !withheld {
+            self.ledger.sessions[client].greeted = true;
+        }
     }
 
     fn exchange(&mut self, shard: usize) {
