@@ -9,6 +9,7 @@ pub mod message;
 pub mod metrics;
 pub mod plant;
 pub mod record;
+pub mod restore;
 pub mod retained;
 pub mod router;
 pub mod session;

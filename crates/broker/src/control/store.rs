@@ -194,6 +194,7 @@ struct Calls {
     releases: Vec<backbone::Dedup>,
     writes: Vec<backbone::Write>,
     bucket: Option<engine::record::Bucket>,
+    deletes: bool,
     append_tokens: Vec<u64>,
     release_tokens: Vec<u64>,
     write_tokens: Vec<u64>,
@@ -230,9 +231,12 @@ impl Door {
                 }
                 Request::Save { token, write } => {
                     let Write { bucket, key, value } = write;
-                    if calls.bucket != Some(bucket) {
+                    // What is deleted goes apart: a call that is refused for want of room is refused
+                    // as a whole.
+                    if calls.bucket != Some(bucket) || calls.deletes != value.is_none() {
                         self.put(shard, &mut calls);
                         calls.bucket = Some(bucket);
+                        calls.deletes = value.is_none();
                     }
                     calls.write_tokens.extend(token);
                     calls.writes.push((key.into(), value.map(Blob::from)));

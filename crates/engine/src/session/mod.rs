@@ -15,7 +15,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use protocol::{QoS, Version};
+use protocol::{PacketId, QoS, Version};
 
 pub(crate) use alias::{InboundAliases, OutboundAliases};
 pub(crate) use inflow::{Inflow, Pending};
@@ -29,6 +29,7 @@ use crate::{
     Time,
     acl::Principal,
     plant::{self, Fault},
+    record,
     router::NodeId,
     shard::{ConnId, Membership},
 };
@@ -158,6 +159,8 @@ pub(crate) struct Aliases {
 /// What a session that outlives its connection keeps: its place in the shared log.
 #[derive(Debug, Default)]
 pub(crate) struct Durable {
+    /// Names it among the sessions that its client had.
+    pub(crate) born: u64,
     /// Everything up to here was handed to the in-flight window.
     pub(crate) cursor: u64,
     /// Up to where the store knows that everything was acknowledged.
@@ -176,8 +179,9 @@ pub(crate) struct Durable {
 
 impl Durable {
     /// Follows from the log's present end.
-    pub(crate) fn at(tail: u64) -> Self {
+    pub(crate) fn at(tail: u64, born: u64) -> Self {
         Self {
+            born,
             cursor: tail,
             saved: tail,
             ..Self::default()
@@ -345,6 +349,13 @@ impl Session {
     #[inline]
     pub(crate) fn is_online(&self) -> bool {
         self.conn != ConnId::NONE
+    }
+
+    /// Under which the log knows a QoS 2 message from this client, if the session outlives its
+    /// connection.
+    pub(crate) fn identity(&self, id: PacketId) -> Option<Box<[u8]>> {
+        let born = self.rare.durable.as_ref()?.born;
+        Some(record::identity(&self.client_id, born, id))
     }
 
     /// Whether an acknowledgement waits for the store.

@@ -256,7 +256,7 @@ impl Outflow {
         }
         if let Some(at) = self.aside.iter().position(|e| e.id == id) {
             self.in_flight -= 1;
-            return Some(self.aside.swap_remove(at).held);
+            return Some(self.aside.remove(at).held); // the others stay in their order
         }
         let entry = self.find(id)?;
         entry.state = State::Free;

@@ -9,7 +9,7 @@ use super::{Mail, Request, Shard, Sink, Verdict, refuse, store::Then};
 use crate::{
     Counter, Drop,
     plant::{self, Fault},
-    record::{self, INLINE},
+    record::INLINE,
     session::{Held, State},
 };
 
@@ -126,7 +126,11 @@ impl Shard {
                 if let Held::Message(kept) = &entry.held {
                     entry.held = Held::Number(kept.number);
                     entry.state = State::Releasing;
-                    return self.ask_release(slot, id);
+                    self.ask_release(slot, id);
+                    if plant::on(Fault::PubrelBeforeSaved) {
+                        self.release_stored(self.reference(slot), id, sink);
+                    }
+                    return;
                 }
                 entry.state = State::PubComp;
                 let held = std::mem::take(&mut entry.held);
@@ -172,9 +176,7 @@ impl Shard {
             s.inflow = None;
         }
         // Also one that is not known here: the log may, and would swallow the next with this id.
-        let durable = s.rare.durable.is_some();
-        let token = durable.then(|| {
-            let identity = record::identity(&self.session(slot).client_id, id);
+        let token = s.identity(id).map(|identity| {
             let token = self.next_token();
             self.requests.push(Request::Release {
                 token: Some(token),
@@ -184,6 +186,7 @@ impl Shard {
             self.wait_for_store(token, 1, 0, then);
             token
         });
+        let token = token.filter(|_| !plant::on(Fault::PubcompBeforeReleased));
         self.acknowledge(slot, AckKind::PubComp, id, reason, token, sink);
     }
 

@@ -622,8 +622,10 @@ impl Session {
         let mut put = Put::Written;
         if qos > QoS::AtMostOnce {
             let recorded = matches!(&held, Held::Message(kept) if kept.number >= INLINE);
+            let hasty = plant::on(Fault::PublishBeforeBound);
+            let recorded = recorded || hasty;
             let state = match (qos, &held) {
-                (QoS::ExactlyOnce, Held::Message(_)) => State::Binding,
+                (QoS::ExactlyOnce, Held::Message(_)) if !hasty => State::Binding,
                 (QoS::ExactlyOnce, _) => State::PubRec,
                 _ => State::PubAck,
             };

@@ -152,7 +152,7 @@ impl Shard {
                 self.publish_will(slot, sink); // [MQTT-3.1.2-8]
             } else {
                 self.due.add(now.plus_secs(delay_secs), slot);
-                self.save_will(slot);
+                self.save_will(slot, None);
             }
         }
         self.step_aside(slot);
@@ -344,7 +344,7 @@ impl Shard {
         };
         self.metrics.add(Counter::WillPublished, 1);
         let routed = self.publish(allowed, None, None, sink);
-        if routed.parts == 0 {
+        if routed.parts == 0 || plant::on(Fault::WillRecordDeletedEarly) {
             self.save(Bucket::Will, key, None, None);
         } else {
             let then = Then::ForgetWill(key, routed.stored);

@@ -97,6 +97,11 @@ pub trait Sink {
     fn out(&mut self, conn: ConnId) -> &mut Vec<u8>;
     /// Closes the connection once what waits has been written, as far as the socket takes it.
     fn close(&mut self, conn: ConnId, why: Ending);
+    /// Nothing is written to the connection's socket before [`Sink::let_go`]; if it is closed before,
+    /// nothing at all.
+    fn withhold(&mut self, _conn: ConnId) {}
+    /// What was withheld may be written.
+    fn let_go(&mut self, _conn: ConnId) {}
     /// Told while the connection is still known, for those who watch clients come and go.
     fn note(&mut self, _conn: ConnId, _client_id: &str, _what: Presence<'_>) {}
 }

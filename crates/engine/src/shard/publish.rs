@@ -19,7 +19,6 @@ use crate::{
     acl::{Authorized, Principal},
     message::{View, fingerprint},
     plant::{self, Fault},
-    record,
     router::Route,
     session::{Inflow, Pending},
 };
@@ -127,8 +126,8 @@ impl Shard {
         // Known from then on, also after a restart [MQTT-4.3.3-10].
         let identity = packet
             .id
-            .filter(|_| packet.qos == QoS::ExactlyOnce && s.rare.durable.is_some())
-            .map(|id| record::identity(&s.client_id, id));
+            .filter(|_| packet.qos == QoS::ExactlyOnce)
+            .and_then(|id| s.identity(id));
         let view = View {
             publisher: SessionRef {
                 shard: self.id,

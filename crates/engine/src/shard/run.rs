@@ -11,6 +11,7 @@ use crate::{
     limits::RUN_BYTES_MAX,
     message::View,
     message::fingerprint,
+    plant::{self, Fault},
     router::{Route, Target},
 };
 
@@ -171,7 +172,7 @@ impl Shard {
         let Some(s) = self.sessions.get(slot) else {
             return false;
         };
-        if publisher.is_by_name() {
+        if publisher.is_by_name() && !plant::on(Fault::PublisherForgotten) {
             return publisher == SessionRef::client(fingerprint(&s.client_id));
         }
         publisher.slot == slot && publisher.shard == self.id && s.generation == publisher.generation

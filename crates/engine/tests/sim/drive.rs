@@ -42,6 +42,11 @@ impl World {
         }
         let manners = self.plan.log;
         self.log.step(manners, &mut self.rng, &mut self.faults);
+        if self.rng.below(1000) < self.plan.crash {
+            self.crash();
+        } else if self.rng.below(1000) < self.plan.close {
+            self.close();
+        }
     }
 
     fn pass_time(&mut self) {

@@ -41,12 +41,16 @@ pub(crate) fn taken(ledger: &mut Ledger, side: &mut Side<'_>, bytes: &[u8]) {
             Packet::Publish(p) => take_publish(ledger, side, p),
             Packet::PubRel(p) => {
                 let id = p.id.get();
-                ledger.sessions[side.client].known.remove(&id);
+                let s = &mut ledger.sessions[side.client];
+                if let Some(msg) = s.known.remove(&id) {
+                    s.released.insert(id, msg);
+                }
                 side.debts.comps.push_back(id);
             }
             Packet::Subscribe(p) => take_subscribe(ledger, side, p),
             Packet::Unsubscribe(p) => {
-                side.debts.unsubs.push_back(p.id.get());
+                let texts = p.filters().map(str::to_owned).collect();
+                side.debts.unsubs.push_back((p.id.get(), texts));
                 let event = ledger.event;
                 let mut left = Vec::new();
                 for text in p.filters() {
@@ -106,6 +110,9 @@ fn take_publish(ledger: &mut Ledger, side: &mut Side<'_>, p: &publish::Publish<'
             .push_back((p.qos == QoS::ExactlyOnce, id, msg));
     }
     let s = &mut ledger.sessions[side.client];
+    if let Some(id) = id {
+        s.released.remove(&id);
+    }
     if p.qos == QoS::ExactlyOnce
         && let Some(id) = id
         && s.known.insert(id, msg).is_some()
@@ -162,6 +169,7 @@ fn take_subscribe(ledger: &mut Ledger, side: &mut Side<'_>, p: &subscribe::Subsc
                 asked: event,
                 visible: None,
                 until: None,
+                gone: false,
             });
         }
     }
@@ -233,6 +241,7 @@ fn give(ledger: &mut Ledger, side: &mut Side<'_>, packet: &Packet<'_>, faults: &
         Packet::PubAck(p) => give_ack(ledger, side, false, p.id.get(), p.reason),
         Packet::PubRec(p) => give_ack(ledger, side, true, p.id.get(), p.reason),
         Packet::PubComp(p) => {
+            ledger.sessions[c].released.remove(&p.id.get());
             if side.debts.comps.pop_front() != Some(p.id.get()) {
                 ledger.fault(format!("client {c}: PUBCOMP {} is not due", p.id.get()));
             }
@@ -258,11 +267,18 @@ fn give(ledger: &mut Ledger, side: &mut Side<'_>, packet: &Packet<'_>, faults: &
                 _ => ledger.fault(format!("client {c}: SUBACK {} is not due", p.id.get())),
             }
         }
-        Packet::UnsubAck(p) => {
-            if side.debts.unsubs.pop_front() != Some(p.id.get()) {
-                ledger.fault(format!("client {c}: UNSUBACK {} is not due", p.id.get()));
+        Packet::UnsubAck(p) => match side.debts.unsubs.pop_front() {
+            Some((id, texts)) if id == p.id.get() => {
+                for text in texts {
+                    let (group, filter) = names(&text);
+                    for sub in &mut ledger.sessions[c].subs {
+                        sub.gone |=
+                            sub.until.is_some() && sub.filter == filter && sub.group == group;
+                    }
+                }
             }
-        }
+            _ => ledger.fault(format!("client {c}: UNSUBACK {} is not due", p.id.get())),
+        },
         Packet::PingResp => {
             if side.debts.pings == 0 {
                 ledger.fault(format!("client {c}: PINGRESP for nothing"));

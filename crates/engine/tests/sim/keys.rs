@@ -1,0 +1,135 @@
+//! A model of the store's records: written one after the other, over all shards, and answered later.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use engine::record::{Bucket, Write, parse_key};
+
+use crate::{
+    client::number,
+    faults::{Counts, Kind},
+    rng::Rng,
+};
+
+pub(crate) type Bytes = Box<[u8]>;
+
+#[derive(Debug)]
+struct Put {
+    shard: usize,
+    token: Option<u64>,
+    write: Write,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Keys {
+    kept: [BTreeMap<Bytes, Bytes>; Bucket::ALL.len()],
+    waiting: VecDeque<Put>,
+    /// A record was refused in this run.
+    pub(crate) refused: bool,
+}
+
+/// What a crash took from a client: how many writes to its session, and whether there was one to its
+/// wills.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Lost {
+    pub(crate) sessions: usize,
+    pub(crate) wills: bool,
+}
+
+impl Keys {
+    pub(crate) fn ask(&mut self, shard: usize, token: Option<u64>, write: Write) {
+        self.waiting.push_back(Put {
+            shard,
+            token,
+            write,
+        });
+    }
+
+    /// Writes the next. Gives shard, token and whether it was kept, if somebody waits for that.
+    pub(crate) fn write(
+        &mut self,
+        refusing: usize,
+        rng: &mut Rng,
+        faults: &mut Counts,
+    ) -> Option<(usize, u64, bool)> {
+        let Put {
+            shard,
+            token,
+            write,
+        } = self.waiting.pop_front()?;
+        // What is deleted always has room.
+        let refused = write.value.is_some() && rng.percent(refusing);
+        if refused {
+            faults.fired(Kind::RecordRefused);
+            self.refused = true;
+        } else {
+            self.put(write);
+        }
+        token.map(|token| (shard, token, !refused))
+    }
+
+    fn put(&mut self, write: Write) {
+        let kept = &mut self.kept[write.bucket as usize];
+        match write.value {
+            Some(value) => kept.insert(write.key, value),
+            None => kept.remove(&write.key),
+        };
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// What was not written is gone. Gives what that was, by client id.
+    pub(crate) fn crash(&mut self) -> BTreeMap<String, Lost> {
+        let mut lost: BTreeMap<String, Lost> = BTreeMap::new();
+        for Put { write, .. } in self.waiting.drain(..) {
+            let Some((name, _)) = parse_key(&write.key) else {
+                continue;
+            };
+            let lost = lost.entry(name.to_owned()).or_default();
+            match write.bucket {
+                Bucket::Session => lost.sessions += 1,
+                Bucket::Will => lost.wills = true,
+                _ => {}
+            }
+        }
+        lost
+    }
+
+    pub(crate) fn all(&self, bucket: Bucket) -> &BTreeMap<Bytes, Bytes> {
+        &self.kept[bucket as usize]
+    }
+
+    /// The records of a client in a bucket.
+    pub(crate) fn of<'a>(
+        &'a self,
+        bucket: Bucket,
+        client: &'a str,
+    ) -> impl Iterator<Item = (&'a Bytes, &'a Bytes)> {
+        self.all(bucket)
+            .iter()
+            .filter(move |(key, _)| parse_key(key).is_some_and(|(name, _)| name == client))
+    }
+
+    /// Messages of a client's wills.
+    pub(crate) fn wills(&self, client: &str) -> Vec<usize> {
+        self.of(Bucket::Will, client)
+            .filter_map(|(_, value)| {
+                let at = value.iter().rposition(|b| *b == b'm')?;
+                number(&value[at..])
+            })
+            .collect()
+    }
+
+    /// Packet ids of deliveries to a client that are not finished.
+    pub(crate) fn bound(&self, client: &str) -> Vec<u16> {
+        self.of(Bucket::Delivery, client)
+            .filter(|(_, value)| value[0] < 4)
+            .map(|(_, value)| u16::from_be_bytes([value[1], value[2]]))
+            .collect()
+    }
+}
