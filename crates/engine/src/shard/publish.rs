@@ -114,6 +114,12 @@ impl Shard {
             // Known and not yet released: acknowledged again, not delivered again [MQTT-4.3.3-10]; not
             // before the log has what was sent on a connection that is gone.
             let token = inflow.take_unsure(id);
+            let retains = inflow.take_earlier(id) && packet.retain;
+            let token = if retains {
+                self.retain_again(slot, packet, topic)
+            } else {
+                token
+            };
             self.acknowledge(slot, AckKind::PubRec, id, Reason::SUCCESS, token, sink);
             return Ok(());
         }
@@ -466,6 +472,35 @@ impl Shard {
         }
         self.mail(owner, Mail::Retain(message, waits.unwrap_or(0)));
         waits.is_some()
+    }
+
+    /// The log had the message when the broker ended, the records perhaps not what it was to retain. Gives
+    /// the token to wait for.
+    fn retain_again(
+        &mut self,
+        slot: u32,
+        packet: &publish::Publish<'_>,
+        topic: Topic<'_>,
+    ) -> Option<u64> {
+        let mut forwarded = Vec::new();
+        packet.properties.put_forwarded(&mut forwarded);
+        let publisher = self.reference(slot);
+        let view = View {
+            publisher,
+            topic,
+            qos: packet.qos,
+            retain: true,
+            expires: packet.expiry_secs.map(|secs| self.now.plus_secs(secs)),
+            forwarded: &forwarded,
+            payload: packet.payload,
+        };
+        let allowed = self.acl.publish(&self.session(slot).owner, view)?;
+        let token = self.next_token();
+        if !self.retain(&mut Shot::new(allowed.into_inner()), token) {
+            return None;
+        }
+        self.wait_for_store(token, 1, 0, Then::Acknowledge(publisher));
+        Some(token)
     }
 
     /// Another shard has a retained message for this one; it waits for the token unless that is 0.

@@ -25,6 +25,8 @@ pub(crate) struct Keys {
     waiting: VecDeque<Put>,
     /// A record was refused in this run.
     pub(crate) refused: bool,
+    /// What was refused of clients, and not written since.
+    refusals: BTreeMap<String, Lost>,
 }
 
 /// What a crash took from a client: how many writes to its session, and whether there was one to its
@@ -33,6 +35,24 @@ pub(crate) struct Keys {
 pub(crate) struct Lost {
     pub(crate) sessions: usize,
     pub(crate) wills: bool,
+}
+
+pub(crate) trait Lose {
+    fn lose(&mut self, write: &Write);
+}
+
+impl Lose for BTreeMap<String, Lost> {
+    fn lose(&mut self, write: &Write) {
+        let Some((name, _)) = parse_key(&write.key) else {
+            return;
+        };
+        let lost = self.entry(name.to_owned()).or_default();
+        match write.bucket {
+            Bucket::Session => lost.sessions += 1,
+            Bucket::Will => lost.wills = true,
+            _ => {}
+        }
+    }
 }
 
 impl Keys {
@@ -61,7 +81,11 @@ impl Keys {
         if refused {
             faults.fired(Kind::RecordRefused);
             self.refused = true;
+            self.refusals.lose(&write);
         } else {
+            if let (Bucket::Session, Some((name, _))) = (write.bucket, parse_key(&write.key)) {
+                self.refusals.remove(name);
+            }
             self.put(write);
         }
         token.map(|token| (shard, token, !refused))
@@ -85,17 +109,9 @@ impl Keys {
 
     /// What was not written is gone. Gives what that was, by client id.
     pub(crate) fn crash(&mut self) -> BTreeMap<String, Lost> {
-        let mut lost: BTreeMap<String, Lost> = BTreeMap::new();
+        let mut lost = std::mem::take(&mut self.refusals);
         for Put { write, .. } in self.waiting.drain(..) {
-            let Some((name, _)) = parse_key(&write.key) else {
-                continue;
-            };
-            let lost = lost.entry(name.to_owned()).or_default();
-            match write.bucket {
-                Bucket::Session => lost.sessions += 1,
-                Bucket::Will => lost.wills = true,
-                _ => {}
-            }
+            lost.lose(&write);
         }
         lost
     }

@@ -120,7 +120,9 @@ pub(crate) struct Session {
     pub(crate) subs: Vec<Sub>,
     /// Incoming QoS 2: ids that the broker must know.
     pub(crate) known: BTreeMap<u16, usize>,
-    /// Of these, PUBREL came and no PUBCOMP has left.
+    /// Of these, the broker has known them since before it started: what they retain is set again.
+    pub(crate) earlier: BTreeSet<u16>,
+    /// Those whose PUBREL came and no PUBCOMP has left.
     pub(crate) released: BTreeMap<u16, usize>,
     /// Outgoing: ids that the client has not finished, with their messages.
     pub(crate) flight: BTreeMap<u16, usize>,
@@ -245,8 +247,10 @@ impl Ledger {
             if will.sure {
                 self.owe_will(will.msg);
             } else {
-                self.msgs[will.msg].will = WillState::Owed;
-                self.msgs[will.msg].routed = 1;
+                let m = &mut self.msgs[will.msg];
+                m.will = WillState::Owed;
+                m.routed = 1;
+                (m.sent, m.routed_at) = (self.event, self.event);
             }
         }
     }

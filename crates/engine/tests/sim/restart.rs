@@ -8,7 +8,7 @@ use protocol::Reason;
 use crate::{
     client::number,
     faults::Kind,
-    keys::Lost,
+    keys::{Lose, Lost},
     log::Manners,
     net::Parcel,
     survive::Survey,
@@ -63,7 +63,15 @@ impl World {
             self.past.push(place.shard.metrics().clone());
         }
         let count = self.rng.range(1, 4);
-        let lost = self.log.crash(count, &mut self.rng, &mut self.faults);
+        let mut lost = self.log.crash(count, &mut self.rng, &mut self.faults);
+        for place in &mut self.places {
+            // What was not even handed over.
+            for request in place.shard.requests().drain(..) {
+                if let engine::Request::Save { write, .. } = request {
+                    lost.lose(&write);
+                }
+            }
+        }
         let millis = match self.rng.below(4) {
             0 => self.rng.range(200, 20_000),
             _ => self.rng.range(0, 200),

@@ -69,7 +69,7 @@ impl Ledger {
     }
 
     fn survive_will(&mut self, c: usize, was_online: bool, survey: &Survey) {
-        let now = self.now;
+        let (now, event) = (self.now, self.event);
         let s = &mut self.sessions[c];
         let mine = s.will.take();
         let last = s.ends.map(|at| (s.ends_max.is_some(), at));
@@ -82,6 +82,7 @@ impl Ledger {
             let m = &mut self.msgs[*msg];
             m.will = WillState::Owed;
             m.routed += 1;
+            (m.sent, m.routed_at) = (event, event);
         }
         let Some(mut will) = mine else { return };
         if !survey.wills.contains(&will.msg) {
@@ -94,7 +95,7 @@ impl Ledger {
         let s = &self.sessions[c];
         let begun = s.expiry_secs > 0 && will.delay_secs > 0;
         let delayed = now + u64::from(will.delay_secs) * 1000;
-        will.sure = !s.maybe && last.is_none_or(|(vague, _)| !vague);
+        will.sure &= !s.maybe && last.is_none_or(|(vague, _)| !vague);
         match will.due {
             _ if was_online => will.due = Some(if begun { delayed } else { now }),
             Some(due) if survey.lost.wills => {
@@ -133,6 +134,7 @@ impl Ledger {
                 ));
             }
         }
+        s.earlier = s.known.keys().copied().collect();
         for text in wrong {
             self.fault(text);
         }

@@ -42,6 +42,7 @@ pub(crate) fn taken(ledger: &mut Ledger, side: &mut Side<'_>, bytes: &[u8]) {
             Packet::PubRel(p) => {
                 let id = p.id.get();
                 let s = &mut ledger.sessions[side.client];
+                s.earlier.remove(&id);
                 if let Some(msg) = s.known.remove(&id) {
                     s.released.insert(id, msg);
                 }
@@ -115,7 +116,14 @@ fn take_publish(ledger: &mut Ledger, side: &mut Side<'_>, p: &publish::Publish<'
         && let Some(id) = id
         && s.known.insert(id, msg).is_some()
     {
-        return; // Known and not released: not routed again.
+        // Known and not released: not routed again.
+        let m = &mut ledger.msgs[msg];
+        if s.earlier.remove(&id) && m.retain {
+            m.taken_at = Some(now);
+            let topic = m.topic.clone();
+            ledger.last_retained.entry(topic).or_default().push(msg);
+        }
+        return;
     }
     let m = &mut ledger.msgs[msg];
     m.routed += 1;

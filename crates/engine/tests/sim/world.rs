@@ -379,6 +379,13 @@ impl World {
                             known.retain(|_, known| *known != msg);
                         }
                     }
+                    if !kept
+                        && !append
+                        && let Some(msg) = self.log.message_of(shard, token)
+                    {
+                        // It was not retained, so it is sent again.
+                        self.ledger.msgs[msg].appends_failed += 1;
+                    }
                     place.shard.stored(now, token, kept, &mut place.conns);
                 }
                 _ => {
