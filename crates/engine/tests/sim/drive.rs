@@ -40,8 +40,7 @@ impl World {
                 self.pass(shard);
             }
         }
-        let manners = self.plan.log;
-        self.log.step(manners, &mut self.rng, &mut self.faults);
+        self.step_store();
         if self.rng.below(1000) < self.plan.crash {
             self.crash();
         } else if self.rng.below(1000) < self.plan.close {

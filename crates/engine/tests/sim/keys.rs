@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use engine::record::{Bucket, Write, parse_key};
+use engine::{
+    Message, SessionRef,
+    record::{Bucket, Write, parse_key},
+};
 
 use crate::{
     client::number,
@@ -25,6 +28,8 @@ pub(crate) struct Keys {
     waiting: VecDeque<Put>,
     /// A record was refused in this run.
     pub(crate) refused: bool,
+    /// Messages that were not retained.
+    pub(crate) unretained: Vec<usize>,
     /// What was refused of clients, and not written since.
     refusals: BTreeMap<String, Lost>,
 }
@@ -35,6 +40,12 @@ pub(crate) struct Keys {
 pub(crate) struct Lost {
     pub(crate) sessions: usize,
     pub(crate) wills: bool,
+}
+
+/// The message that is to be retained.
+fn named(write: &Write) -> Option<usize> {
+    let message = Message::decode(write.value.as_deref()?, SessionRef::BROKER)?;
+    number(message.payload())
 }
 
 pub(crate) trait Lose {
@@ -82,6 +93,9 @@ impl Keys {
             faults.fired(Kind::RecordRefused);
             self.refused = true;
             self.refusals.lose(&write);
+            if write.bucket == Bucket::Retained {
+                self.unretained.extend(named(&write));
+            }
         } else {
             if let (Bucket::Session, Some((name, _))) = (write.bucket, parse_key(&write.key)) {
                 self.refusals.remove(name);

@@ -169,6 +169,8 @@ pub(crate) struct Ledger {
     /// Where the broker's timers begin.
     pub(crate) origin: u64,
     pub(crate) restarts: u64,
+    /// Milliseconds at which it ended last.
+    pub(crate) crashed: u64,
     pub(crate) msgs: Vec<Msg>,
     pub(crate) sessions: Vec<Session>,
     /// The last session of each client that outlived its connection.

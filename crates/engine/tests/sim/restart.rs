@@ -76,6 +76,7 @@ impl World {
             0 => self.rng.range(200, 20_000),
             _ => self.rng.range(0, 200),
         };
+        self.ledger.crashed = self.ledger.now;
         self.ledger.now += u64::try_from(millis).expect("small");
         self.ledger.event += 1;
         self.trace.line(|| {

@@ -34,7 +34,7 @@ impl Ledger {
     /// A client's session after a restart.
     pub(crate) fn survive(&mut self, c: usize, survey: &Survey) {
         self.survive_received(c, survey);
-        let now = self.now;
+        let (now, crashed) = (self.now, self.crashed);
         let s = &mut self.sessions[c];
         s.newest.clear();
         s.flight.retain(|id, _| survey.bound.contains(id));
@@ -51,7 +51,7 @@ impl Ledger {
             s.ends = ends(now, s.expiry_secs);
         } else if s.alive && survey.lost.sessions > 0 {
             // That it went may not be known, nor what it said of its expiry then.
-            let over = s.ends.is_some_and(|at| at <= now);
+            let over = s.ends.is_some_and(|at| at <= crashed);
             if !over || survey.lost.sessions > 1 {
                 let other = ends(now, s.asked_secs);
                 let (a, b) = (s.ends.unwrap_or(u64::MAX), other.unwrap_or(u64::MAX));

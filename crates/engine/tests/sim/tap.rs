@@ -394,7 +394,8 @@ fn give_publish(
     if own && !shared && !p.retain && !subs.is_empty() && subs.iter().all(|sub| sub.no_local) {
         wrong.push("back to its publisher in spite of No Local".to_owned());
     }
-    let fresh = !p.dup && !shared;
+    let again = m.will != WillState::NotAWill && m.routed > 1;
+    let fresh = !p.dup && !shared && !again;
     let old = m.accepted.map_or(u64::MAX, |_| m.routed_at);
     if fresh && !p.retain && !subs.is_empty() && subs.iter().all(|sub| old < sub.horizon) {
         wrong.push("from before its subscription".to_owned());

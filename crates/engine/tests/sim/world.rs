@@ -379,13 +379,6 @@ impl World {
                             known.retain(|_, known| *known != msg);
                         }
                     }
-                    if !kept
-                        && !append
-                        && let Some(msg) = self.log.message_of(shard, token)
-                    {
-                        // It was not retained, so it is sent again.
-                        self.ledger.msgs[msg].appends_failed += 1;
-                    }
                     place.shard.stored(now, token, kept, &mut place.conns);
                 }
                 _ => {
@@ -710,6 +703,16 @@ impl World {
         let counts = |p: &mut Place| p.shard.metrics().get(what);
         let past: u64 = self.past.iter().map(|m| m.get(what)).sum();
         past + self.places.iter_mut().map(counts).sum::<u64>()
+    }
+
+    /// One step of the store.
+    pub(crate) fn step_store(&mut self) {
+        let manners = self.plan.log;
+        self.log.step(manners, &mut self.rng, &mut self.faults);
+        for msg in std::mem::take(&mut self.log.keys.unretained) {
+            // Its publisher is told, or sends it again.
+            self.ledger.msgs[msg].appends_failed += 1;
+        }
     }
 
     /// Nothing is under way between shards and log.
