@@ -168,6 +168,8 @@ pub struct Shard {
     next_token: u64,
     /// What waits for the store, by token.
     waits: VecDeque<store::Wait>,
+    /// Sessions that ended and whose records are being deleted.
+    ending: usize,
     /// Bytes of messages that are on their way to the log.
     under_way: u64,
     /// The last serial number given to a record.
@@ -225,6 +227,7 @@ impl Shard {
             requests: Vec::new(),
             next_token: 0,
             waits: VecDeque::new(),
+            ending: 0,
             under_way: 0,
             serial: 0,
             moved: Vec::new(),

@@ -38,6 +38,8 @@ pub(super) enum Then {
     Release(SessionRef, PacketId),
     /// The client may be told that it is connected.
     Greet(SessionRef),
+    /// The record of a session that ended is deleted.
+    Ended,
     /// A will was published: its record is deleted.
     ForgetWill(Box<[u8]>),
     /// Another shard waits for a retained message.
@@ -106,6 +108,7 @@ impl Shard {
         match wait.then {
             Then::Acknowledge(session) => self.acknowledge_stored(session, token, wait.kept, sink),
             Then::Greet(session) => self.greet(session, wait.kept, sink),
+            Then::Ended => self.ending -= 1,
             Then::SubAck(session) if wait.kept => self.on_joined(session, token, sink),
             Then::SubAck(session) => self.no_room_for(session, sink),
             Then::Publish(session, id) | Then::Release(session, id) if !wait.kept => {
@@ -375,6 +378,8 @@ impl Shard {
         let lowest = open
             .filter_map(|e| match &e.held {
                 Held::Message(kept) => Some(kept.number),
+                // The store may not know yet that it was received.
+                Held::Number(number) if e.state == State::Releasing => Some(*number),
                 _ => None,
             })
             .min();
@@ -503,7 +508,10 @@ impl Shard {
             self.release_ids(slot, &ids);
         }
         // The session first: what is left of it without it is nobody's.
-        self.save(Bucket::Session, name.clone(), None, None);
+        let token = self.next_token();
+        self.ending += 1;
+        self.wait_for_store(token, 1, 0, Then::Ended);
+        self.save(Bucket::Session, name.clone(), None, Some(token));
         self.save(Bucket::Cursor, name, None, None);
         for number in numbers {
             self.save_of(slot, Bucket::Delivery, number, None);

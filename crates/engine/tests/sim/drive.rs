@@ -266,6 +266,7 @@ impl World {
             routed_at: 0,
             routed: 0,
             accepted: None,
+            acknowledged: 0,
             append_at: 0,
             appends_kept: 0,
             appends_open: 0,

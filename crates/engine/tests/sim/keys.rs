@@ -97,8 +97,14 @@ impl Keys {
                 self.unretained.extend(named(&write));
             }
         } else {
-            if let (Bucket::Session, Some((name, _))) = (write.bucket, parse_key(&write.key)) {
-                self.refusals.remove(name);
+            if let Some((name, _)) = parse_key(&write.key)
+                && let Some(lost) = self.refusals.get_mut(name)
+            {
+                match write.bucket {
+                    Bucket::Session => lost.sessions = 0,
+                    Bucket::Will => lost.wills = false,
+                    _ => {}
+                }
             }
             self.put(write);
         }

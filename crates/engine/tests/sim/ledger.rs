@@ -48,6 +48,8 @@ pub(crate) struct Msg {
     pub(crate) routed: u32,
     /// Event at which its acknowledgement left.
     pub(crate) accepted: Option<u64>,
+    /// Event at which its last acknowledgement left.
+    pub(crate) acknowledged: u64,
     /// Event at which it was last asked to be appended.
     pub(crate) append_at: u64,
     pub(crate) appends_kept: u32,
@@ -251,7 +253,7 @@ impl Ledger {
             } else {
                 let m = &mut self.msgs[will.msg];
                 m.will = WillState::Owed;
-                m.routed = 1;
+                m.routed = 2;
                 (m.sent, m.routed_at) = (self.event, self.event);
             }
         }
@@ -358,6 +360,16 @@ impl Ledger {
             }
             if !self.sessions[client].alive {
                 self.revive(client);
+            } else if maybe && let Some(former) = self.former[client].take() {
+                // It may be the one before, too.
+                let subs = former.subs.into_iter();
+                let subs = subs.filter(|sub| sub.until == Some(former.ended_at));
+                let subs = subs.map(|sub| Sub {
+                    until: None,
+                    visible: None,
+                    ..sub
+                });
+                self.sessions[client].subs.extend(subs);
             }
         } else {
             if self.sessions[client].alive {

@@ -145,6 +145,14 @@ impl World {
                 received: self.log.received(name, born),
             };
             self.ledger.survive(c, &survey);
+            self.trace.line(|| {
+                let s = &self.ledger.sessions[c];
+                let state = (s.alive, s.maybe, s.greeted, s.lasting, s.expiry_secs);
+                format!(
+                    "       c{c} era {} {state:?} {:?} {:?} {survey:?}",
+                    s.era, s.ends, s.ends_max
+                )
+            });
         }
         self.ledger.recount();
         let mut lists = std::mem::take(&mut self.ledger.last_retained);

@@ -116,7 +116,7 @@ impl Ledger {
         let known = std::mem::take(&mut s.known);
         let released = std::mem::take(&mut s.released);
         let over = !s.online && s.ends.is_some_and(|at| at <= self.now);
-        let promised = s.alive && s.lasting && !over && s.expiry_secs > 0;
+        let promised = s.alive && s.greeted && !s.maybe && s.lasting && !over && s.expiry_secs > 0;
         for (id, msg) in released {
             if survey.received.contains(&id) {
                 s.known.insert(id, msg);
@@ -158,9 +158,10 @@ impl Ledger {
         now: u64,
     ) {
         let msgs = &self.msgs;
-        let promised = list.iter().rposition(|msg| {
-            let m = &msgs[*msg];
-            m.qos > 0 && m.accepted.is_some() && m.appends_failed == 0
+        let promised = (0..list.len()).rev().find(|at| {
+            let (m, later) = (&msgs[list[*at]], &list[at + 1..]);
+            let acknowledged = m.acknowledged >= m.routed_at || later.contains(&list[*at]);
+            m.qos > 0 && m.accepted.is_some() && acknowledged && m.appends_failed == 0
         });
         let gone = |msg: &usize| {
             let m = &msgs[*msg];

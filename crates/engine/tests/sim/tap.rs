@@ -119,7 +119,9 @@ fn take_publish(ledger: &mut Ledger, side: &mut Side<'_>, p: &publish::Publish<'
         // Known and not released: not routed again.
         let m = &mut ledger.msgs[msg];
         if s.earlier.remove(&id) && m.retain {
-            m.taken_at = Some(now);
+            // What the log has of it keeps its expiry.
+            m.routed += 1;
+            (m.taken_at, m.routed_at) = (Some(now), event);
             let topic = m.topic.clone();
             ledger.last_retained.entry(topic).or_default().push(msg);
         }
@@ -321,6 +323,7 @@ fn give_ack(ledger: &mut Ledger, side: &mut Side<'_>, rec: bool, id: u16, reason
     }
     let m = &mut ledger.msgs[msg];
     m.accepted.get_or_insert(event);
+    m.acknowledged = event;
     let asked = m.append_at > 0 && m.append_at == m.routed_at;
     let bare = asked && m.appends_kept == 0;
     if bare {
@@ -416,7 +419,10 @@ fn give_publish(
         let left = expires.saturating_sub(ledger.now).div_ceil(1000);
         if expires <= ledger.now && !p.dup {
             wrong.push("after it expired".to_owned());
-        } else if side.version.is_v5() && p.expiry_secs.map(u64::from) != Some(left) && m.routed < 2
+        } else if side.version.is_v5()
+            && p.expiry_secs.map(u64::from) != Some(left)
+            && m.routed < 2
+            && m.appends_failed == 0
         {
             wrong.push(format!("with expiry {:?} instead of {left}", p.expiry_secs));
         }
@@ -500,7 +506,13 @@ pub(crate) fn short(packet: &Packet<'_>) -> String {
             if p.retain { " RETAIN" } else { "" },
         ),
         Packet::ConnAck(p) => format!("CONNACK {} present {}", p.reason, p.session_present),
-        Packet::Connect(p) => format!("CONNECT {} clean {}", p.client_id, p.clean_start),
+        Packet::Connect(p) => {
+            let expiry = p.properties.iter().find_map(|p| match p {
+                protocol::Property::SessionExpiry(secs) => Some(secs),
+                _ => None,
+            });
+            format!("CONNECT {} clean {} {expiry:?}", p.client_id, p.clean_start)
+        }
         Packet::PubAck(p) => format!("PUBACK {} {}", p.id.get(), p.reason),
         Packet::PubRec(p) => format!("PUBREC {} {}", p.id.get(), p.reason),
         Packet::PubRel(p) => format!("PUBREL {} {}", p.id.get(), p.reason),
