@@ -145,6 +145,8 @@ pub(crate) struct Bits {
     pub(crate) problem_information: bool,
     /// Waits for its socket to drain before more is sent.
     pub(crate) blocked: bool,
+    /// CONNACK waits for the store.
+    pub(crate) greeting: bool,
     /// A SUBACK is owed; what the client sent behind its SUBSCRIBE waits for it.
     pub(crate) subscribing: bool,
 }
@@ -389,6 +391,7 @@ impl Session {
         self.hint = u32::MAX;
         self.bits.blocked = false;
         self.bits.subscribing = false;
+        self.bits.greeting = false;
     }
 
     /// The end of keep-alive, if it runs.

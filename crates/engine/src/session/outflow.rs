@@ -218,8 +218,9 @@ impl Outflow {
             } else {
                 usize::from(u16::MAX - (front - id.get()))
             };
-            if at < self.ring.len() {
-                return self.ring.get_mut(at).filter(|e| e.state != State::Free);
+            // An id that was skipped, because an older message has it, stands in the ring as free.
+            if self.ring.get(at).is_some_and(|e| e.state != State::Free) {
+                return self.ring.get_mut(at);
             }
         }
         self.aside.iter_mut().find(|e| e.id == id)

@@ -116,9 +116,10 @@ impl Shard {
             });
         }
         let properties = self.connack_properties(packet, &asked, assigned.as_deref())?;
-        let kept = slot.is_some_and(|slot| self.session(slot).rare.durable.is_some());
         let (slot, present) = self.take_session(slot, client_id, owner, packet, sink);
-        self.attach(slot, conn, packet, &asked, kept && !present, sink);
+        // Perhaps one of this client.
+        let replaced = !present && self.ending > 0;
+        self.attach(slot, conn, packet, &asked, replaced, sink);
         // Before anything else [MQTT-3.1.4-5], [MQTT-3.2.0-1].
         connack::encode(
             sink.out(conn),

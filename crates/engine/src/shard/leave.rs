@@ -123,6 +123,9 @@ impl Shard {
         if self.session(slot).bits.subscribing {
             self.forget_suback(slot);
         }
+        if self.session(slot).bits.greeting {
+            self.forget_greeting(slot);
+        }
         self.withdraw_retained(slot);
         let s = self.session_mut(slot);
         s.detach();

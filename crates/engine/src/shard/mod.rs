@@ -175,6 +175,8 @@ pub struct Shard {
     retried: Time,
     /// Tokens of what the store is not asked for, because others are parked.
     refused: Vec<u64>,
+    /// Sessions that ended and whose records are being deleted.
+    ending: usize,
     /// Bytes of messages that are on their way to the log.
     under_way: u64,
     /// The last serial number given to a record.
@@ -235,6 +237,7 @@ impl Shard {
             parked: VecDeque::new(),
             retried: Time(0),
             refused: Vec::new(),
+            ending: 0,
             under_way: 0,
             serial: 0,
             moved: Vec::new(),

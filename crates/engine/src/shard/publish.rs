@@ -117,6 +117,12 @@ impl Shard {
             // Known and not yet released: acknowledged again, not delivered again [MQTT-4.3.3-10]; not
             // before the log has what was sent on a connection that is gone.
             let token = inflow.take_unsure(id);
+            let retains = inflow.take_earlier(id) && packet.retain;
+            let token = if retains {
+                self.retain_again(slot, packet, topic)
+            } else {
+                token
+            };
             self.acknowledge(slot, AckKind::PubRec, id, Reason::SUCCESS, token, sink);
             return Ok(());
         }

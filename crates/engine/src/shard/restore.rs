@@ -165,7 +165,9 @@ impl Shard {
         }
         let strikes = self.now.plus_millis(self.settings.await_rel_millis);
         let inflow = &mut self.session_mut(slot).inflow;
-        inflow.get_or_insert_default().learn(id, strikes);
+        let inflow = inflow.get_or_insert_default();
+        inflow.learn(id, strikes);
+        inflow.earlier.push(id);
         self.watch_unreleased(slot);
         true
     }

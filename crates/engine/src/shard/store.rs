@@ -5,7 +5,7 @@ use std::sync::Arc;
 use protocol::{PacketId, Reason, packet::ack::AckKind};
 
 use super::{
-    Close, ConnId, Mail, Request, Shard, Sink,
+    Close, Mail, Request, Shard, Sink,
     park::{Again, Parked},
 };
 use crate::{
@@ -40,7 +40,9 @@ pub(super) enum Then {
     /// A PUBREL may leave.
     Release(SessionRef, PacketId),
     /// The client may be told that it is connected.
-    Greet(SessionRef, ConnId),
+    Greet(SessionRef),
+    /// The record of a session that ended is deleted.
+    Ended,
     /// A will was published: its record is deleted.
     ForgetWill(Box<[u8]>, Option<Again>),
     /// Another shard waits for a retained message.
@@ -122,7 +124,8 @@ impl Shard {
             Then::Acknowledge(session, _) => {
                 self.acknowledge_stored(session, token, wait.kept, sink);
             }
-            Then::Greet(session, conn) => self.greet(session, conn, wait.kept, sink),
+            Then::Greet(session) => self.greet(session, wait.kept, sink),
+            Then::Ended => self.ending -= 1,
             Then::SubAck(session) if wait.kept => self.on_joined(session, token, sink),
             Then::SubAck(session) => self.no_room_for(session, sink),
             Then::Publish(session, id) | Then::Release(session, id) if !wait.kept => {
@@ -286,24 +289,31 @@ impl Shard {
         }
         let parts = u8::from(will) + u8::from(durable || replaced);
         if parts > 0 && !plant::on(Fault::ConnackBeforeSaved) {
-            let conn = self.session(slot).conn;
-            let then = Then::Greet(self.reference(slot), conn);
+            let then = Then::Greet(self.reference(slot));
             self.wait_for_store(token, parts, 0, then);
-            sink.withhold(conn);
+            let s = self.session_mut(slot);
+            s.bits.greeting = true;
+            sink.withhold(s.conn);
         }
     }
 
     /// The store has, or has not, what a CONNECT changed.
-    fn greet(&mut self, session: SessionRef, conn: ConnId, kept: bool, sink: &mut impl Sink) {
-        let slot = self.resolve(session);
-        if slot.is_none_or(|slot| self.session(slot).conn != conn) {
-            return; // It is gone.
+    fn greet(&mut self, session: SessionRef, kept: bool, sink: &mut impl Sink) {
+        if !kept {
+            return self.no_room_for(session, sink);
         }
-        if kept {
-            sink.let_go(conn);
-        } else {
-            self.no_room_for(session, sink);
+        if let Some(slot) = self.resolve(session) {
+            let s = self.session_mut(slot);
+            s.bits.greeting = false;
+            sink.let_go(s.conn);
         }
+    }
+
+    /// A CONNACK belongs to its connection, and the session's next one must not be let go for it.
+    pub(super) fn forget_greeting(&mut self, slot: u32) {
+        let session = self.reference(slot);
+        self.waits
+            .retain(|w| !matches!(w.then, Then::Greet(s) if s == session));
     }
 
     /// Saves the session, if it outlives its connection.
@@ -386,6 +396,8 @@ impl Shard {
         let lowest = open
             .filter_map(|e| match &e.held {
                 Held::Message(kept) => Some(kept.number),
+                // The store may not know yet that it was received.
+                Held::Number(number) if e.state == State::Releasing => Some(*number),
                 _ => None,
             })
             .min();
@@ -556,7 +568,10 @@ impl Shard {
             self.release_ids(slot, &ids);
         }
         // The session first: what is left of it without it is nobody's.
-        self.save(Bucket::Session, name.clone(), None, None);
+        let token = self.next_token();
+        self.ending += 1;
+        self.wait_for_store(token, 1, 0, Then::Ended);
+        self.save(Bucket::Session, name.clone(), None, Some(token));
         self.save(Bucket::Cursor, name, None, None);
         self.delete_deliveries(slot, &numbers);
     }

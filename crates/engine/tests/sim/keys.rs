@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use engine::record::{Bucket, Write, parse_key};
+use engine::{
+    Message, SessionRef,
+    record::{Bucket, Write, parse_key},
+};
 
 use crate::{
     client::number,
@@ -25,6 +28,10 @@ pub(crate) struct Keys {
     waiting: VecDeque<Put>,
     /// A record was refused in this run.
     pub(crate) refused: bool,
+    /// Messages that were not retained.
+    pub(crate) unretained: Vec<usize>,
+    /// What was refused of clients, and not written since.
+    refusals: BTreeMap<String, Lost>,
 }
 
 /// What a crash took from a client: how many writes to its session, and whether there was one to its
@@ -33,6 +40,30 @@ pub(crate) struct Keys {
 pub(crate) struct Lost {
     pub(crate) sessions: usize,
     pub(crate) wills: bool,
+}
+
+/// The message that is to be retained.
+fn named(write: &Write) -> Option<usize> {
+    let message = Message::decode(write.value.as_deref()?, SessionRef::BROKER)?;
+    number(message.payload())
+}
+
+pub(crate) trait Lose {
+    fn lose(&mut self, write: &Write);
+}
+
+impl Lose for BTreeMap<String, Lost> {
+    fn lose(&mut self, write: &Write) {
+        let Some((name, _)) = parse_key(&write.key) else {
+            return;
+        };
+        let lost = self.entry(name.to_owned()).or_default();
+        match write.bucket {
+            Bucket::Session => lost.sessions += 1,
+            Bucket::Will => lost.wills = true,
+            _ => {}
+        }
+    }
 }
 
 impl Keys {
@@ -61,7 +92,20 @@ impl Keys {
         if refused {
             faults.fired(Kind::RecordRefused);
             self.refused = true;
+            self.refusals.lose(&write);
+            if write.bucket == Bucket::Retained {
+                self.unretained.extend(named(&write));
+            }
         } else {
+            if let Some((name, _)) = parse_key(&write.key)
+                && let Some(lost) = self.refusals.get_mut(name)
+            {
+                match write.bucket {
+                    Bucket::Session => lost.sessions = 0,
+                    Bucket::Will => lost.wills = false,
+                    _ => {}
+                }
+            }
             self.put(write);
         }
         token.map(|token| (shard, token, !refused))
@@ -85,17 +129,9 @@ impl Keys {
 
     /// What was not written is gone. Gives what that was, by client id.
     pub(crate) fn crash(&mut self) -> BTreeMap<String, Lost> {
-        let mut lost: BTreeMap<String, Lost> = BTreeMap::new();
+        let mut lost = std::mem::take(&mut self.refusals);
         for Put { write, .. } in self.waiting.drain(..) {
-            let Some((name, _)) = parse_key(&write.key) else {
-                continue;
-            };
-            let lost = lost.entry(name.to_owned()).or_default();
-            match write.bucket {
-                Bucket::Session => lost.sessions += 1,
-                Bucket::Will => lost.wills = true,
-                _ => {}
-            }
+            lost.lose(&write);
         }
         lost
     }

@@ -48,6 +48,8 @@ pub(crate) struct Msg {
     pub(crate) routed: u32,
     /// Event at which its acknowledgement left.
     pub(crate) accepted: Option<u64>,
+    /// Event at which its last acknowledgement left.
+    pub(crate) acknowledged: u64,
     /// Event at which it was last asked to be appended.
     pub(crate) append_at: u64,
     pub(crate) appends_kept: u32,
@@ -127,7 +129,9 @@ pub(crate) struct Session {
     pub(crate) shaky: bool,
     /// Incoming QoS 2: ids that the broker must know.
     pub(crate) known: BTreeMap<u16, usize>,
-    /// Of these, PUBREL came and no PUBCOMP has left.
+    /// Of these, the broker has known them since before it started: what they retain is set again.
+    pub(crate) earlier: BTreeSet<u16>,
+    /// Those whose PUBREL came and no PUBCOMP has left.
     pub(crate) released: BTreeMap<u16, usize>,
     /// Outgoing: ids that the client has not finished, with their messages.
     pub(crate) flight: BTreeMap<u16, usize>,
@@ -174,6 +178,8 @@ pub(crate) struct Ledger {
     /// Where the broker's timers begin.
     pub(crate) origin: u64,
     pub(crate) restarts: u64,
+    /// Milliseconds at which it ended last.
+    pub(crate) crashed: u64,
     pub(crate) msgs: Vec<Msg>,
     pub(crate) sessions: Vec<Session>,
     /// The last session of each client that outlived its connection.
@@ -252,8 +258,10 @@ impl Ledger {
             if will.sure {
                 self.owe_will(will.msg);
             } else {
-                self.msgs[will.msg].will = WillState::Owed;
-                self.msgs[will.msg].routed = 1;
+                let m = &mut self.msgs[will.msg];
+                m.will = WillState::Owed;
+                m.routed = 2;
+                (m.sent, m.routed_at) = (self.event, self.event);
             }
         }
     }
@@ -359,6 +367,16 @@ impl Ledger {
             }
             if !self.sessions[client].alive {
                 self.revive(client);
+            } else if maybe && let Some(former) = self.former[client].take() {
+                // It may be the one before, too.
+                let subs = former.subs.into_iter();
+                let subs = subs.filter(|sub| sub.until == Some(former.ended_at));
+                let subs = subs.map(|sub| Sub {
+                    until: None,
+                    visible: None,
+                    ..sub
+                });
+                self.sessions[client].subs.extend(subs);
             }
         } else {
             if self.sessions[client].alive {

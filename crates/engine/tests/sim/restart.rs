@@ -8,7 +8,7 @@ use protocol::Reason;
 use crate::{
     client::number,
     faults::Kind,
-    keys::Lost,
+    keys::{Lose, Lost},
     log::Manners,
     net::Parcel,
     survive::Survey,
@@ -63,11 +63,20 @@ impl World {
             self.past.push(place.shard.metrics().clone());
         }
         let count = self.rng.range(1, 4);
-        let lost = self.log.crash(count, &mut self.rng, &mut self.faults);
+        let mut lost = self.log.crash(count, &mut self.rng, &mut self.faults);
+        for place in &mut self.places {
+            // What was not even handed over.
+            for request in place.shard.requests().drain(..) {
+                if let engine::Request::Save { write, .. } = request {
+                    lost.lose(&write);
+                }
+            }
+        }
         let millis = match self.rng.below(4) {
             0 => self.rng.range(200, 20_000),
             _ => self.rng.range(0, 200),
         };
+        self.ledger.crashed = self.ledger.now;
         self.ledger.now += u64::try_from(millis).expect("small");
         self.ledger.event += 1;
         self.trace.line(|| {
@@ -136,6 +145,14 @@ impl World {
                 received: self.log.received(name, born),
             };
             self.ledger.survive(c, &survey);
+            self.trace.line(|| {
+                let s = &self.ledger.sessions[c];
+                let state = (s.alive, s.maybe, s.greeted, s.lasting, s.expiry_secs);
+                format!(
+                    "       c{c} era {} {state:?} {:?} {:?} {survey:?}",
+                    s.era, s.ends, s.ends_max
+                )
+            });
         }
         self.ledger.recount();
         let mut lists = std::mem::take(&mut self.ledger.last_retained);

@@ -34,7 +34,7 @@ impl Ledger {
     /// A client's session after a restart.
     pub(crate) fn survive(&mut self, c: usize, survey: &Survey) {
         self.survive_received(c, survey);
-        let now = self.now;
+        let (now, crashed) = (self.now, self.crashed);
         let s = &mut self.sessions[c];
         s.newest.clear();
         s.flight.retain(|id, _| survey.bound.contains(id));
@@ -51,7 +51,7 @@ impl Ledger {
             s.ends = ends(now, s.expiry_secs);
         } else if s.alive && survey.lost.sessions > 0 {
             // That it went may not be known, nor what it said of its expiry then.
-            let over = s.ends.is_some_and(|at| at <= now);
+            let over = s.ends.is_some_and(|at| at <= crashed);
             if !over || survey.lost.sessions > 1 {
                 let other = ends(now, s.asked_secs);
                 let (a, b) = (s.ends.unwrap_or(u64::MAX), other.unwrap_or(u64::MAX));
@@ -69,7 +69,7 @@ impl Ledger {
     }
 
     fn survive_will(&mut self, c: usize, was_online: bool, survey: &Survey) {
-        let now = self.now;
+        let (now, event) = (self.now, self.event);
         let s = &mut self.sessions[c];
         let mine = s.will.take();
         let last = s.ends.map(|at| (s.ends_max.is_some(), at));
@@ -82,6 +82,7 @@ impl Ledger {
             let m = &mut self.msgs[*msg];
             m.will = WillState::Owed;
             m.routed += 1;
+            (m.sent, m.routed_at) = (event, event);
         }
         let Some(mut will) = mine else { return };
         if !survey.wills.contains(&will.msg) {
@@ -94,7 +95,7 @@ impl Ledger {
         let s = &self.sessions[c];
         let begun = s.expiry_secs > 0 && will.delay_secs > 0;
         let delayed = now + u64::from(will.delay_secs) * 1000;
-        will.sure = !s.maybe && last.is_none_or(|(vague, _)| !vague);
+        will.sure &= !s.maybe && last.is_none_or(|(vague, _)| !vague);
         match will.due {
             _ if was_online => will.due = Some(if begun { delayed } else { now }),
             Some(due) if survey.lost.wills => {
@@ -115,7 +116,7 @@ impl Ledger {
         let known = std::mem::take(&mut s.known);
         let released = std::mem::take(&mut s.released);
         let over = !s.online && s.ends.is_some_and(|at| at <= self.now);
-        let promised = s.alive && s.lasting && !over && s.expiry_secs > 0;
+        let promised = s.alive && s.greeted && !s.maybe && s.lasting && !over && s.expiry_secs > 0;
         for (id, msg) in released {
             if survey.received.contains(&id) {
                 s.known.insert(id, msg);
@@ -133,6 +134,7 @@ impl Ledger {
                 ));
             }
         }
+        s.earlier = s.known.keys().copied().collect();
         for text in wrong {
             self.fault(text);
         }
@@ -156,9 +158,10 @@ impl Ledger {
         now: u64,
     ) {
         let msgs = &self.msgs;
-        let promised = list.iter().rposition(|msg| {
-            let m = &msgs[*msg];
-            m.qos > 0 && m.accepted.is_some() && m.appends_failed == 0
+        let promised = (0..list.len()).rev().find(|at| {
+            let (m, later) = (&msgs[list[*at]], &list[at + 1..]);
+            let acknowledged = m.acknowledged >= m.routed_at || later.contains(&list[*at]);
+            m.qos > 0 && m.accepted.is_some() && acknowledged && m.appends_failed == 0
         });
         let gone = |msg: &usize| {
             let m = &msgs[*msg];

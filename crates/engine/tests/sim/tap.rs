@@ -42,6 +42,7 @@ pub(crate) fn taken(ledger: &mut Ledger, side: &mut Side<'_>, bytes: &[u8]) {
             Packet::PubRel(p) => {
                 let id = p.id.get();
                 let s = &mut ledger.sessions[side.client];
+                s.earlier.remove(&id);
                 if let Some(msg) = s.known.remove(&id) {
                     s.released.insert(id, msg);
                 }
@@ -117,7 +118,16 @@ fn take_publish(ledger: &mut Ledger, side: &mut Side<'_>, p: &publish::Publish<'
         && let Some(id) = id
         && s.known.insert(id, msg).is_some()
     {
-        return; // Known and not released: not routed again.
+        // Known and not released: not routed again.
+        let m = &mut ledger.msgs[msg];
+        if s.earlier.remove(&id) && m.retain {
+            // What the log has of it keeps its expiry.
+            m.routed += 1;
+            (m.taken_at, m.routed_at) = (Some(now), event);
+            let topic = m.topic.clone();
+            ledger.last_retained.entry(topic).or_default().push(msg);
+        }
+        return;
     }
     let m = &mut ledger.msgs[msg];
     m.v5 = side.version.is_v5();
@@ -316,6 +326,7 @@ fn give_ack(ledger: &mut Ledger, side: &mut Side<'_>, rec: bool, id: u16, reason
     }
     let m = &mut ledger.msgs[msg];
     m.accepted.get_or_insert(event);
+    m.acknowledged = event;
     let asked = m.append_at > 0 && m.append_at == m.routed_at;
     let bare = asked && m.appends_kept == 0;
     if bare {
@@ -389,7 +400,8 @@ fn give_publish(
     if own && !shared && !p.retain && !subs.is_empty() && subs.iter().all(|sub| sub.no_local) {
         wrong.push("back to its publisher in spite of No Local".to_owned());
     }
-    let fresh = !p.dup && !shared;
+    let again = m.will != WillState::NotAWill && m.routed > 1;
+    let fresh = !p.dup && !shared && !again;
     // What the log refused was tried again later, and belongs where it was taken at last.
     let old = m
         .accepted
@@ -413,7 +425,10 @@ fn give_publish(
         let left = expires.saturating_sub(ledger.now).div_ceil(1000);
         if expires <= ledger.now && !p.dup {
             wrong.push("after it expired".to_owned());
-        } else if side.version.is_v5() && p.expiry_secs.map(u64::from) != Some(left) && m.routed < 2
+        } else if side.version.is_v5()
+            && p.expiry_secs.map(u64::from) != Some(left)
+            && m.routed < 2
+            && m.appends_failed == 0
         {
             wrong.push(format!("with expiry {:?} instead of {left}", p.expiry_secs));
         }
@@ -497,7 +512,13 @@ pub(crate) fn short(packet: &Packet<'_>) -> String {
             if p.retain { " RETAIN" } else { "" },
         ),
         Packet::ConnAck(p) => format!("CONNACK {} present {}", p.reason, p.session_present),
-        Packet::Connect(p) => format!("CONNECT {} clean {}", p.client_id, p.clean_start),
+        Packet::Connect(p) => {
+            let expiry = p.properties.iter().find_map(|p| match p {
+                protocol::Property::SessionExpiry(secs) => Some(secs),
+                _ => None,
+            });
+            format!("CONNECT {} clean {} {expiry:?}", p.client_id, p.clean_start)
+        }
         Packet::PubAck(p) => format!("PUBACK {} {}", p.id.get(), p.reason),
         Packet::PubRec(p) => format!("PUBREC {} {}", p.id.get(), p.reason),
         Packet::PubRel(p) => format!("PUBREL {} {}", p.id.get(), p.reason),

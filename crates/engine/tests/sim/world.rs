@@ -712,6 +712,16 @@ impl World {
         past + self.places.iter_mut().map(counts).sum::<u64>()
     }
 
+    /// One step of the store.
+    pub(crate) fn step_store(&mut self) {
+        let manners = self.plan.log;
+        self.log.step(manners, &mut self.rng, &mut self.faults);
+        for msg in std::mem::take(&mut self.log.keys.unretained) {
+            // Its publisher is told, or sends it again.
+            self.ledger.msgs[msg].appends_failed += 1;
+        }
+    }
+
     /// Nothing is under way between shards and log.
     pub(crate) fn is_idle(&self) -> bool {
         self.log.is_idle()
