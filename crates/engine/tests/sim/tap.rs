@@ -398,7 +398,7 @@ fn give_publish(
         wrong.push("back to its publisher in spite of No Local".to_owned());
     }
     let again = m.will != WillState::NotAWill && m.routed > 1;
-    let fresh = !p.dup && !shared && !again;
+    let fresh = !p.dup && !shared && !again && m.appends_failed == 0;
     let old = m.accepted.map_or(u64::MAX, |_| m.routed_at);
     if fresh && !p.retain && !subs.is_empty() && subs.iter().all(|sub| old < sub.horizon) {
         wrong.push("from before its subscription".to_owned());
@@ -417,7 +417,7 @@ fn give_publish(
     if let (Some(secs), Some(at)) = (m.expiry_secs, m.taken_at) {
         let expires = at + u64::from(secs) * 1000;
         let left = expires.saturating_sub(ledger.now).div_ceil(1000);
-        if expires <= ledger.now && !p.dup {
+        if expires <= ledger.now && !p.dup && m.appends_failed == 0 {
             wrong.push("after it expired".to_owned());
         } else if side.version.is_v5()
             && p.expiry_secs.map(u64::from) != Some(left)
