@@ -354,7 +354,7 @@ impl World {
             let s = &self.ledger.sessions[c];
             let keys = &self.log.keys;
             let has = keys.of(Bucket::Session, name).next().is_some();
-            let deliveries = keys.of(Bucket::Delivery, name).count();
+            let deliveries: Vec<_> = keys.of(Bucket::Delivery, name).collect();
             if !s.online {
                 continue; // It may end at any time.
             }
@@ -362,8 +362,10 @@ impl World {
             if has != s.lasting {
                 wrong.push(format!("client {c}: its session has a record: {has}"));
             }
-            if deliveries > 0 {
-                wrong.push(format!("client {c}: {deliveries} deliveries have records"));
+            if !deliveries.is_empty() {
+                wrong.push(format!(
+                    "client {c}: deliveries have records: {deliveries:?}"
+                ));
             }
             for text in wrong {
                 self.ledger.fault(text);
