@@ -232,11 +232,9 @@ impl Outflow {
         // Nearly always the oldest, as clients answer in order [MQTT-4.6.0-2].
         if let Some(front) = self.ring.front()
             && front.id == id
+            && front.state == expected
             && self.unsent.is_empty()
         {
-            if front.state != expected {
-                return None;
-            }
             // Also where the client refused it: a shared one goes to nobody else [MQTT-4.8.2-6].
             let held = self.ring.pop_front()?.held;
             self.in_flight -= 1;

@@ -348,6 +348,7 @@ impl Shard {
         ids: &[u32],
         sink: &mut impl Sink,
     ) {
+        self.withdraw_older(slot, message);
         let keeps = self.session(slot).rare.durable.is_some() && qos > QoS::AtMostOnce;
         let held = if keeps {
             Held::Message(Box::new(Kept {

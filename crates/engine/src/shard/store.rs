@@ -227,6 +227,29 @@ impl Shard {
         self.note_progress(slot, &[number]);
     }
 
+    /// What is retained on a topic comes to a session, and an older one of it has not left: another
+    /// subscription asked for that.
+    pub(super) fn withdraw_older(&mut self, slot: u32, message: &Arc<Message>) {
+        let out = self.session(slot).out.iter();
+        let unsent = out.filter(|o| o.has_unsent()).flat_map(|o| o.entries());
+        let older: Vec<_> = unsent
+            .filter(|e| !e.sent)
+            .filter_map(|e| match &e.held {
+                Held::Message(kept)
+                    if kept.number >= record::INLINE
+                        && !Arc::ptr_eq(&kept.message, message)
+                        && kept.message.topic() == message.topic() =>
+                {
+                    Some((e.id, kept.number))
+                }
+                _ => None,
+            })
+            .collect();
+        for (id, number) in older {
+            self.withdraw(slot, id, number);
+        }
+    }
+
     /// The connection ends: retained messages that have not left are not of the session.
     pub(super) fn withdraw_retained(&mut self, slot: u32) {
         let out = self.session(slot).out.iter();

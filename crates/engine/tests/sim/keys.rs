@@ -34,11 +34,11 @@ pub(crate) struct Keys {
     refusals: BTreeMap<String, Lost>,
 }
 
-/// What a crash took from a client: how many writes to its session, and whether there was one to its
-/// wills.
+/// What a crash took from a client: writes to its session, its end, and writes to its wills.
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Lost {
-    pub(crate) sessions: usize,
+    pub(crate) sessions: bool,
+    pub(crate) ends: bool,
     pub(crate) wills: bool,
 }
 
@@ -59,7 +59,8 @@ impl Lose for BTreeMap<String, Lost> {
         };
         let lost = self.entry(name.to_owned()).or_default();
         match write.bucket {
-            Bucket::Session => lost.sessions += 1,
+            Bucket::Session if write.value.is_none() => lost.ends = true,
+            Bucket::Session => lost.sessions = true,
             Bucket::Will => lost.wills = true,
             _ => {}
         }
@@ -101,7 +102,7 @@ impl Keys {
                 && let Some(lost) = self.refusals.get_mut(name)
             {
                 match write.bucket {
-                    Bucket::Session => lost.sessions = 0,
+                    Bucket::Session => lost.sessions = false,
                     Bucket::Will => lost.wills = false,
                     _ => {}
                 }

@@ -66,6 +66,12 @@ pub(crate) struct Msg {
     pub(crate) settled: BTreeSet<String>,
 }
 
+impl Msg {
+    pub(crate) fn is_refused_will(&self) -> bool {
+        self.will != WillState::NotAWill && self.appends_failed > 0
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Sub {
     pub(crate) filter: String,
@@ -178,8 +184,6 @@ pub(crate) struct Ledger {
     /// Where the broker's timers begin.
     pub(crate) origin: u64,
     pub(crate) restarts: u64,
-    /// Milliseconds at which it ended last.
-    pub(crate) crashed: u64,
     pub(crate) msgs: Vec<Msg>,
     pub(crate) sessions: Vec<Session>,
     /// The last session of each client that outlived its connection.

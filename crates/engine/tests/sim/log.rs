@@ -207,6 +207,7 @@ impl Log {
                 } => {
                     if fails && written {
                         self.doubtful.extend(identity.clone());
+                        self.keys.unretained.extend(number(message.payload()));
                     }
                     let known = identity.is_some_and(|i| written && !self.identities.insert(i));
                     if written && !known {

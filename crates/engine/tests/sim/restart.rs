@@ -63,6 +63,7 @@ impl World {
             self.past.push(place.shard.metrics().clone());
         }
         let count = self.rng.range(1, 4);
+        self.note_failures();
         let mut lost = self.log.crash(count, &mut self.rng, &mut self.faults);
         for place in &mut self.places {
             // What was not even handed over.
@@ -76,7 +77,6 @@ impl World {
             0 => self.rng.range(200, 20_000),
             _ => self.rng.range(0, 200),
         };
-        self.ledger.crashed = self.ledger.now;
         self.ledger.now += u64::try_from(millis).expect("small");
         self.ledger.event += 1;
         self.trace.line(|| {

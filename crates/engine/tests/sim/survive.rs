@@ -34,7 +34,7 @@ impl Ledger {
     /// A client's session after a restart.
     pub(crate) fn survive(&mut self, c: usize, survey: &Survey) {
         self.survive_received(c, survey);
-        let (now, crashed) = (self.now, self.crashed);
+        let now = self.now;
         let s = &mut self.sessions[c];
         s.newest.clear();
         s.flight.retain(|id, _| survey.bound.contains(id));
@@ -49,16 +49,13 @@ impl Ledger {
         s.maybe |= !s.greeted;
         if s.alive && was_online {
             s.ends = ends(now, s.expiry_secs);
-        } else if s.alive && survey.lost.sessions > 0 {
+        } else if s.alive && survey.lost.sessions {
             // That it went may not be known, nor what it said of its expiry then.
-            let over = s.ends.is_some_and(|at| at <= crashed);
-            if !over || survey.lost.sessions > 1 {
-                let other = ends(now, s.asked_secs);
-                let (a, b) = (s.ends.unwrap_or(u64::MAX), other.unwrap_or(u64::MAX));
-                s.ends = Some(a.min(b)).filter(|at| *at < u64::MAX);
-                s.ends_max = Some(a.max(b));
-            }
-        } else if !s.alive && survey.lost.sessions > 0 {
+            let other = ends(now, s.asked_secs);
+            let (a, b) = (s.ends.unwrap_or(u64::MAX), other.unwrap_or(u64::MAX));
+            s.ends = Some(a.min(b)).filter(|at| *at < u64::MAX);
+            s.ends_max = Some(a.max(b));
+        } else if !s.alive && (survey.lost.sessions || survey.lost.ends) {
             s.maybe = true;
         }
         self.survive_will(c, was_online, survey);

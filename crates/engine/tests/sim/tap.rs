@@ -401,7 +401,7 @@ fn give_publish(
         wrong.push("back to its publisher in spite of No Local".to_owned());
     }
     let again = m.will != WillState::NotAWill && m.routed > 1;
-    let fresh = !p.dup && !shared && !again;
+    let fresh = !p.dup && !shared && !again && m.appends_failed == 0;
     // What the log refused was tried again later, and belongs where it was taken at last.
     let old = m
         .accepted
@@ -423,7 +423,7 @@ fn give_publish(
     if let (Some(secs), Some(at)) = (m.expiry_secs, m.taken_at) {
         let expires = at + u64::from(secs) * 1000;
         let left = expires.saturating_sub(ledger.now).div_ceil(1000);
-        if expires <= ledger.now && !p.dup {
+        if expires <= ledger.now && !p.dup && m.appends_failed == 0 {
             wrong.push("after it expired".to_owned());
         } else if side.version.is_v5()
             && p.expiry_secs.map(u64::from) != Some(left)

@@ -1,12 +1,12 @@
 //! What a client's application got, and the reckoning at the end of a run.
 
-use engine::{Counter, Drop};
+use engine::{Counter, Drop, record::Bucket};
 use protocol::{Options, QoS, RetainHandling};
 
 use crate::{
     client::{Asked, Delivery, number},
     faults::Kind,
-    ledger::{Announced, Sub, WillState},
+    ledger::{Announced, Msg, Sub, WillState},
     log::matches,
     world::World,
 };
@@ -90,6 +90,7 @@ impl World {
         self.check_wills();
         self.check_retained();
         self.check_drops();
+        self.check_living();
         self.leave_all();
     }
 
@@ -313,6 +314,68 @@ impl World {
         self.faults.add(Kind::QueueFull, full);
     }
 
+    /// The store has what is retained, and nothing of those who went.
+    fn check_records(&mut self) {
+        let retained: u64 = self
+            .places
+            .iter_mut()
+            .map(|p| p.shard.metrics().retained)
+            .sum();
+        for bucket in Bucket::ALL {
+            let left = self.log.keys.all(bucket).len() as u64;
+            let (due, uncertain) = match bucket {
+                Bucket::Retained => (retained, self.log.keys.refused),
+                // One that the log refused is published at the next start.
+                Bucket::Will => (0, self.ledger.msgs.iter().any(Msg::is_refused_will)),
+                _ => (0, false),
+            };
+            if left != due && !uncertain {
+                let name = bucket.name();
+                self.ledger.fault(format!(
+                    "{left} records of {name} are left, {due} are right"
+                ));
+            }
+        }
+        let identities = self.log.identities_left();
+        if identities > 0 {
+            self.ledger
+                .fault(format!("{identities} identities are left"));
+        }
+    }
+
+    /// A living session has a record, and its deliveries are tidied up.
+    fn check_living(&mut self) {
+        for _ in 0..4 {
+            self.ledger.now += 500;
+            for shard in 0..self.places.len() {
+                self.pass(shard);
+            }
+            self.step_store();
+        }
+        for c in 0..self.plan.clients {
+            let name = &self.clients[c].name;
+            let s = &self.ledger.sessions[c];
+            let keys = &self.log.keys;
+            let has = keys.of(Bucket::Session, name).next().is_some();
+            let deliveries: Vec<_> = keys.of(Bucket::Delivery, name).collect();
+            if !s.online {
+                continue; // It may end at any time.
+            }
+            let mut wrong = Vec::new();
+            if has != s.lasting {
+                wrong.push(format!("client {c}: its session has a record: {has}"));
+            }
+            if !deliveries.is_empty() {
+                wrong.push(format!(
+                    "client {c}: deliveries have records: {deliveries:?}"
+                ));
+            }
+            for text in wrong {
+                self.ledger.fault(text);
+            }
+        }
+    }
+
     /// Everybody goes for good: nothing may be left behind.
     fn leave_all(&mut self) {
         let before = self.counted(Counter::SessionEnded);
@@ -326,6 +389,7 @@ impl World {
             }
             self.step_store();
         }
+        self.check_records();
         let after = self.counted(Counter::SessionEnded);
         self.faults.add(Kind::SessionExpired, after - before);
         for shard in 0..self.places.len() {

@@ -716,6 +716,10 @@ impl World {
     pub(crate) fn step_store(&mut self) {
         let manners = self.plan.log;
         self.log.step(manners, &mut self.rng, &mut self.faults);
+        self.note_failures();
+    }
+
+    pub(crate) fn note_failures(&mut self) {
         for msg in std::mem::take(&mut self.log.keys.unretained) {
             // Its publisher is told, or sends it again.
             self.ledger.msgs[msg].appends_failed += 1;
