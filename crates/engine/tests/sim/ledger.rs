@@ -56,6 +56,8 @@ pub(crate) struct Msg {
     pub(crate) appends_open: u32,
     pub(crate) appends_failed: u32,
     pub(crate) will: WillState,
+    /// It is a will, and the CONNACK to its CONNECT could leave.
+    pub(crate) promised: bool,
     pub(crate) got: BTreeMap<(usize, u32), Got>,
     /// Members of shared groups that have acknowledged it, by group.
     pub(crate) settled: BTreeSet<String>,
