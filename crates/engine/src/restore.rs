@@ -29,7 +29,11 @@ pub trait Source {
     ///
     /// # Errors
     /// As above.
+<<<<<<< HEAD
     fn records(&mut self, bucket: Bucket) -> Result<Vec<Pair<Self::Bytes>>, Self::Error>;
+=======
+    fn records(&mut self, bucket: Bucket) -> Result<Records<Self>, Self::Error>;
+>>>>>>> 21e2a428dfe4ef3205a07570a3283e5c152a0d4c
 
     /// The identities that the log knows and that are not released.
     ///
@@ -49,6 +53,9 @@ pub trait Source {
     /// As above.
     fn fetch(&mut self, positions: Vec<u64>) -> Result<Vec<Entry>, Self::Error>;
 }
+
+/// Keys and their values.
+pub type Records<S> = Vec<(<S as Source>::Bytes, <S as Source>::Bytes)>;
 
 /// What was found, for whoever starts the broker.
 #[derive(Clone, Copy, Debug, Default)]
