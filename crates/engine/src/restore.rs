@@ -11,9 +11,6 @@ use crate::{
     record::{self, Bucket, Delivery},
 };
 
-/// A key and its value.
-pub type Pair<B> = (B, B);
-
 /// A store that is read at the start.
 pub trait Source {
     type Bytes: AsRef<[u8]> + Ord;
@@ -29,11 +26,7 @@ pub trait Source {
     ///
     /// # Errors
     /// As above.
-<<<<<<< HEAD
-    fn records(&mut self, bucket: Bucket) -> Result<Vec<Pair<Self::Bytes>>, Self::Error>;
-=======
     fn records(&mut self, bucket: Bucket) -> Result<Records<Self>, Self::Error>;
->>>>>>> 21e2a428dfe4ef3205a07570a3283e5c152a0d4c
 
     /// The identities that the log knows and that are not released.
     ///
