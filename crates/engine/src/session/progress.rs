@@ -15,6 +15,8 @@ pub(crate) struct Progress {
     pub(crate) finished: Vec<u64>,
     /// Finished, and recorded as such because the cursor has not passed them.
     pub(crate) done: BTreeSet<u64>,
+    /// Passed by a cursor that the store is being given: forgotten once it has that.
+    pub(crate) passing: Vec<u64>,
     /// Positions before which the cursor stood when the broker started: they are in flight or done, so
     /// they are not read again.
     pub(crate) bound: BTreeSet<u64>,
@@ -47,8 +49,19 @@ impl Progress {
         fates
     }
 
+    /// The store has, or has not, the cursor that passed these. They may be forgotten if it has.
+    pub(crate) fn settled(&mut self, numbers: &[u64], kept: bool) {
+        self.passing.retain(|n| !numbers.contains(n));
+        if !kept {
+            self.done.extend(numbers);
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
-        self.finished.is_empty() && self.done.is_empty() && self.bound.is_empty()
+        self.finished.is_empty()
+            && self.done.is_empty()
+            && self.passing.is_empty()
+            && self.bound.is_empty()
     }
 }
 

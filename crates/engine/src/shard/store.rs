@@ -38,6 +38,8 @@ pub(super) enum Then {
     Release(SessionRef, PacketId),
     /// The client may be told that it is connected.
     Greet(SessionRef),
+    /// The cursor has passed these deliveries: their records are deleted.
+    Passed(SessionRef, Box<[u64]>),
     /// The record of a session that ended is deleted.
     Ended,
     /// A will was published: its record is deleted.
@@ -108,6 +110,7 @@ impl Shard {
         match wait.then {
             Then::Acknowledge(session) => self.acknowledge_stored(session, token, wait.kept, sink),
             Then::Greet(session) => self.greet(session, wait.kept, sink),
+            Then::Passed(session, numbers) => self.forget_passed(session, &numbers, wait.kept),
             Then::Ended => self.ending -= 1,
             Then::SubAck(session) if wait.kept => self.on_joined(session, token, sink),
             Then::SubAck(session) => self.no_room_for(session, sink),
@@ -491,18 +494,54 @@ impl Shard {
         if d.progress.as_ref().is_some_and(|p| p.is_empty()) {
             d.progress = None;
         }
-        if further {
-            let value = cursor.to_be_bytes();
-            self.save(Bucket::Cursor, name, Some(value.into()), None);
-        }
-        for fate in fates.unwrap_or_default() {
+        let fates = fates.unwrap_or_default();
+        let mut passed = Vec::new();
+        for fate in &fates {
             match fate {
-                Fate::Delete(number) => self.save_of(slot, Bucket::Delivery, number, None),
+                Fate::Delete(number) if further && *number < record::INLINE => passed.push(*number),
+                Fate::Delete(number) => self.save_of(slot, Bucket::Delivery, *number, None),
                 Fate::MarkDone(number) => {
                     let done = Delivery::without_message(PacketId::MIN, Step::Done);
-                    self.save_of(slot, Bucket::Delivery, number, Some(done.encode()));
+                    self.save_of(slot, Bucket::Delivery, *number, Some(done.encode()));
                 }
             }
+        }
+        if further {
+            let token = (!passed.is_empty()).then(|| self.next_token());
+            let value = cursor.to_be_bytes();
+            self.save(Bucket::Cursor, name, Some(value.into()), token);
+            if let Some(token) = token {
+                let session = self.reference(slot);
+                if let Some(d) = self.session_mut(slot).durable_mut() {
+                    let progress = d.progress.get_or_insert_default();
+                    progress.passing.extend_from_slice(&passed);
+                }
+                self.wait_for_store(token, 1, 0, Then::Passed(session, passed.into()));
+            }
+        }
+    }
+
+    /// The store has, or has not, the cursor that passed these deliveries.
+    fn forget_passed(&mut self, session: SessionRef, numbers: &[u64], kept: bool) {
+        let Some(slot) = self.resolve(session) else {
+            return; // Its end deleted them.
+        };
+        if let Some(d) = self.session_mut(slot).durable_mut() {
+            if let Some(progress) = &mut d.progress {
+                progress.settled(numbers, kept);
+            }
+            if d.progress.as_ref().is_some_and(|p| p.is_empty()) {
+                d.progress = None;
+            }
+            if !kept {
+                d.saved = 0;
+            }
+        }
+        if !kept {
+            return self.note_progress(slot, &[]);
+        }
+        for number in numbers {
+            self.save_of(slot, Bucket::Delivery, *number, None);
         }
     }
 
@@ -518,6 +557,7 @@ impl Shard {
         if let Some(progress) = s.durable_mut().and_then(|d| d.progress.take()) {
             numbers.extend(progress.finished);
             numbers.extend(progress.done);
+            numbers.extend(progress.passing);
         }
         for entry in s.out.iter().flat_map(|o| o.entries()) {
             match &entry.held {

@@ -59,7 +59,11 @@ impl Ledger {
             s.maybe = true;
         }
         self.survive_will(c, was_online, survey);
-        let s = &self.sessions[c];
+        let s = &mut self.sessions[c];
+        if s.alive && !was_online {
+            // Kept as a tick of the old timers, and rounded up again by the new ones.
+            s.ends_max = s.ends_max.or(s.ends).map(|at| at + 100);
+        }
         if s.alive && was_online && s.expiry_secs == 0 && !s.lasting {
             self.end(c);
         }
