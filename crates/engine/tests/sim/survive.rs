@@ -83,6 +83,10 @@ impl Ledger {
             let m = &mut self.msgs[*msg];
             m.will = WillState::Owed;
             m.routed += 1;
+            if survey.lost.wills {
+                // When it was due may be forgotten, and then its client may have come back in time.
+                m.accepted = None;
+            }
             (m.sent, m.routed_at) = (event, event);
         }
         let Some(mut will) = mine else { return };
@@ -107,6 +111,9 @@ impl Ledger {
         }
         let end = last.map(|(_, at)| self.tick(at));
         will.due = will.due.map(|due| end.map_or(due, |end| due.min(end)));
+        if !will.sure {
+            will.due = Some(now); // The session may be over, or another.
+        }
         self.sessions[c].will = Some(will);
         self.fire_wills(1, |client| client == c);
     }
@@ -195,6 +202,10 @@ impl Ledger {
         }
         let s = &mut self.sessions[c];
         s.alive = true;
+        for m in &mut self.msgs {
+            // Its client had given it up: nothing of it is promised.
+            m.appends_failed += u32::from(m.publisher == c && m.era == s.era);
+        }
         for sub in &mut s.subs {
             if sub.until == Some(s.ended_at) {
                 sub.until = None;
