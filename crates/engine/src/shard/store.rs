@@ -91,10 +91,10 @@ impl Shard {
         self.waits.insert(at, wait);
     }
 
-    /// Whether an answer of the store is waited for.
+    /// Whether an answer of the store is waited for, or something is to be tried again.
     #[must_use]
     pub fn waits(&self) -> bool {
-        !self.waits.is_empty()
+        !self.waits.is_empty() || !self.parked.is_empty()
     }
 
     /// The store has (or has not) what it was given under a token: what waited for that may go.

@@ -732,7 +732,8 @@ impl World {
 
     /// Nothing is under way between shards and log.
     pub(crate) fn is_idle(&self) -> bool {
-        self.log.is_idle()
+        self.places.iter().all(|p| !p.shard.waits())
+            && self.log.is_idle()
             && self
                 .places
                 .iter()
