@@ -53,12 +53,18 @@ pub(crate) fn restore(
     for shard in shards.iter_mut() {
         shard.begin(now, tail);
     }
+    groups(store, shards, &mut restored)?;
     sessions(store, shards, &mut restored)?;
+    // Groups have their members before they hear of what these have.
+    settle(shards, now);
     received(store, shards)?;
     deliveries(store, shards, &mut restored)?;
     retained(store, shards, now, &mut restored)?;
     // Every shard knows the others' subscriptions before the first message.
     settle(shards, now);
+    for shard in shards.iter_mut() {
+        shard.forget_groups();
+    }
     wills(store, shards, &mut restored)?;
     settle(shards, now);
     if restored.unusable > 0 {
@@ -126,6 +132,18 @@ fn sessions(store: &Store, shards: &mut [&mut Shard], found: &mut Restored) -> R
     Ok(())
 }
 
+/// Where shared groups stood in the log.
+fn groups(store: &Store, shards: &mut [&mut Shard], found: &mut Restored) -> Result<(), Error> {
+    for (key, value) in read_all(store, Bucket::Group)? {
+        let used = record::parse_group_key(&key).is_some_and(|(name, filter)| {
+            let at = usize::from(shards[0].group_home(name, filter));
+            shards[at].restore_group(name, filter, &value)
+        });
+        found.unusable += u64::from(!used);
+    }
+    Ok(())
+}
+
 /// QoS 2 messages whose PUBREL is still to come; those of sessions that are no more are let go.
 fn received(store: &Store, shards: &mut [&mut Shard]) -> Result<(), Error> {
     let log = &store.backend.log;
@@ -171,7 +189,9 @@ fn deliveries(store: &Store, shards: &mut [&mut Shard], found: &mut Restored) ->
             continue;
         };
         let shard = home(shards, name);
-        let message = logged.get(&number).cloned();
+        let message = delivery
+            .wants(number)
+            .and_then(|at| logged.get(&at).cloned());
         if shard.restore_delivery(name, number, delivery, message) {
             found.deliveries += 1;
         } else {

@@ -9,7 +9,7 @@ use backbone::{
     Backend, Blob, Error, Guard, Kv, Record, TailSink,
     disk::{self, OpenError, Recovery, Trouble},
 };
-use engine::{Found, Message, Request, SessionRef, record::Write};
+use engine::{Found, Message, Request, SessionRef, Source, record::Write};
 
 use crate::{
     config::Config,
@@ -25,6 +25,8 @@ const SHARD: u16 = 0;
 pub(crate) struct Stored {
     message: Arc<Message>,
     from: u64,
+    /// Not stored: known of what this process wrote.
+    source: Option<Source>,
 }
 
 impl backbone::Message for Stored {
@@ -51,6 +53,7 @@ impl backbone::Message for Stored {
         Message::decode(bytes, publisher).map(|message| Self {
             message: Arc::new(message),
             from,
+            source: None,
         })
     }
 }
@@ -60,6 +63,7 @@ pub(super) fn entry(e: &backbone::Entry<Stored>) -> engine::Entry {
     engine::Entry {
         position: e.pos.seq,
         message: e.msg.message.clone(),
+        source: e.msg.source,
     }
 }
 
@@ -218,8 +222,13 @@ impl Door {
                 } => {
                     self.release(shard, &mut calls);
                     calls.append_tokens.push(token);
+                    let source = Some(Source { shard, token });
                     calls.appends.push(Record {
-                        msg: Arc::new(Stored { message, from }),
+                        msg: Arc::new(Stored {
+                            message,
+                            from,
+                            source,
+                        }),
                         dedup: identity.map(Into::into),
                     });
                 }
@@ -238,14 +247,14 @@ impl Door {
                     calls.writes.push((key.into(), value.map(Blob::from)));
                 }
                 Request::Read {
-                    session,
+                    reader,
                     number,
                     after,
                     filters,
                     max,
                 } => {
                     let found = Found {
-                        session,
+                        reader,
                         number,
                         entries: Vec::new(),
                         upto: after,

@@ -1,9 +1,9 @@
 //! Deliveries that the store knows about one by one: those of QoS 2, and of messages that are not in
 //! the log.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::record::INLINE;
+use crate::record::{INLINE, Lease};
 
 /// Numbers of deliveries, as the store has them.
 #[derive(Debug, Default)]
@@ -15,13 +15,18 @@ pub(crate) struct Progress {
     /// Positions before which the cursor stood when the broker started: they are in flight or done, so
     /// they are not read again.
     pub(crate) bound: BTreeSet<u64>,
+    /// Messages of shared groups of which the store does not know that their group is done with them,
+    /// and whether they are finished: until then their records stay.
+    leased: BTreeMap<u64, (Lease, bool)>,
 }
 
 /// What becomes of the record of a finished delivery.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Fate {
     Delete(u64),
     MarkDone(u64),
+    /// As much, of a message of a shared group.
+    MarkParted(u64, Lease),
 }
 
 impl Progress {
@@ -29,7 +34,10 @@ impl Progress {
     pub(crate) fn settle(&mut self, cursor: u64) -> Vec<Fate> {
         let mut fates = Vec::new();
         for number in std::mem::take(&mut self.finished) {
-            if number >= INLINE || number <= cursor {
+            if let Some((lease, finished)) = self.leased.get_mut(&number) {
+                *finished = true;
+                fates.push(Fate::MarkParted(number, lease.clone()));
+            } else if number >= INLINE || number <= cursor {
                 fates.push(Fate::Delete(number));
             } else {
                 self.done.insert(number);
@@ -43,14 +51,57 @@ impl Progress {
         fates
     }
 
+    /// A message of a shared group has this number.
+    pub(crate) fn lease(&mut self, number: u64, lease: Lease, finished: bool) {
+        self.leased.insert(number, (lease, finished));
+    }
+
+    pub(crate) fn lease_of(&self, number: u64) -> Option<&Lease> {
+        self.leased.get(&number).map(|(lease, _)| lease)
+    }
+
+    /// Its group got it back before the client had it.
+    pub(crate) fn unlease(&mut self, number: u64) {
+        self.leased.remove(&number);
+    }
+
+    /// The store knows that the group is done with it. True if it is finished here, too.
+    pub(crate) fn part(&mut self, number: u64) -> bool {
+        let finished = self.leased.remove(&number).is_some_and(|(_, done)| done);
+        if finished {
+            self.finished.push(number);
+        }
+        finished
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
-        self.finished.is_empty() && self.done.is_empty() && self.bound.is_empty()
+        self.finished.is_empty()
+            && self.done.is_empty()
+            && self.bound.is_empty()
+            && self.leased.is_empty()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_leased_record_stays_until_its_group_has_parted() {
+        let lease = Lease {
+            group: "g".into(),
+            filter: "a".into(),
+            position: 4,
+        };
+        let mut p = Progress::default();
+        p.lease(INLINE | 1, lease.clone(), false);
+        p.finished.push(INLINE | 1);
+        assert_eq!(p.settle(9), [Fate::MarkParted(INLINE | 1, lease)]);
+        assert!(!p.is_empty());
+        assert!(p.part(INLINE | 1));
+        assert_eq!(p.settle(9), [Fate::Delete(INLINE | 1)]);
+        assert!(p.is_empty());
+    }
 
     #[test]
     fn a_record_goes_once_the_cursor_has_passed_it() {

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use engine::{Entry, Found, Message, Request, SessionRef};
+use engine::{Entry, Found, Message, Reader, Request, Source};
 use protocol::{Filter, Topic};
 
 use crate::{
@@ -49,7 +49,7 @@ enum Item {
 #[derive(Debug)]
 struct Read {
     shard: usize,
-    session: SessionRef,
+    reader: Reader,
     number: u32,
     after: u64,
     filters: Vec<String>,
@@ -116,14 +116,14 @@ impl Log {
                 }
                 Request::Save { token, .. } => self.records.push_back((shard, token)),
                 Request::Read {
-                    session,
+                    reader,
                     number,
                     after,
                     filters,
                     max,
                 } => self.reads.push(Read {
                     shard,
-                    session,
+                    reader,
                     number,
                     after,
                     filters,
@@ -176,7 +176,15 @@ impl Log {
                         let known = identity.is_some_and(|i| written && !self.identities.insert(i));
                         if written && !known {
                             let position = self.last() + 1;
-                            let entry = Entry { position, message };
+                            let source = Source {
+                                shard: u16::try_from(shard).expect("few shards"),
+                                token,
+                            };
+                            let entry = Entry {
+                                position,
+                                message,
+                                source: Some(source),
+                            };
                             self.entries.push_back(entry.clone());
                             fresh.push(entry);
                         }
@@ -241,7 +249,7 @@ impl Log {
             }
         }
         Found {
-            session: read.session,
+            reader: read.reader,
             number: read.number,
             entries,
             upto,
