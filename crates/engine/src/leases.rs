@@ -17,8 +17,9 @@ use crate::{
 pub(crate) struct Leases {
     read: u64,
     reading: Reading,
-    /// The last read that was asked for: answers to others come too late.
+    /// The last read that was asked for, and after which position: answers to others come too late.
     number: u32,
+    after: u64,
     /// To be handed out, oldest first. Those without a message have to be read again.
     owed: BTreeMap<u64, Option<Arc<Message>>>,
     leased: BTreeSet<u64>,
@@ -70,6 +71,7 @@ impl Leases {
             read: kept.map_or(tail, |k| k.cursor.min(tail)),
             reading: Reading::Behind,
             number: 0,
+            after: 0,
             owed: kept
                 .iter()
                 .flat_map(|k| &k.open)
@@ -161,6 +163,7 @@ impl Leases {
             None => self.read,
         };
         self.reading = Reading::Asked;
+        self.after = after;
         self.number = self.number.wrapping_add(1);
         Some((after, self.number))
     }
@@ -178,7 +181,9 @@ impl Leases {
         }
         let (before, missing) = (self.read, self.missing());
         self.reading = Reading::Behind;
-        for entry in entries {
+        // What the tail has not shown comes from there: that knows who wrote it.
+        let upto = upto.min(tail);
+        for entry in entries.take_while(|e| e.position <= tail) {
             let (position, message) = (entry.position, Some(entry.message));
             if position > self.read {
                 self.read = position;
@@ -190,8 +195,9 @@ impl Leases {
             }
         }
         // What is not found is not there any more.
+        let looked = self.after + 1..=upto;
         self.owed
-            .retain(|at, message| *at > upto || message.is_some());
+            .retain(|at, message| message.is_some() || !looked.contains(at));
         self.read = self.read.max(upto);
         self.past = self.past.split_off(&(self.read + 1));
         let still = self.missing();
@@ -395,6 +401,21 @@ mod tests {
         assert!(!leases.follow(&entry(13, None), 12, true));
         assert!(leases.shed(11) && leases.shed(13) && !leases.shed(11));
         assert_eq!(leases.read_on().map(|(after, _)| after), Some(11));
+    }
+
+    #[test]
+    fn what_comes_back_during_a_read_is_not_lost() {
+        let mut leases = live();
+        leases.follow(&entry(11, None), 10, true);
+        leases.lease(11);
+        assert!(!leases.follow(&entry(12, None), 11, false));
+        let (after, number) = leases.read_on().expect("to be read");
+        assert_eq!(after, 11);
+        leases.give_back(11, message(), 12);
+        leases.rest(12);
+        let entries = [entry(12, None)].into_iter();
+        assert_eq!(leases.found(number, entries, 12, 12), Some(true));
+        assert_eq!(leases.record(12).open, [11, 12]);
     }
 
     #[test]
