@@ -251,7 +251,7 @@ impl Shard {
     pub(super) fn group_stored(
         &mut self,
         key: u32,
-        telling: Telling,
+        mut telling: Telling,
         kept: bool,
         sink: &mut impl Sink,
     ) {
@@ -262,6 +262,8 @@ impl Shard {
                 return self.note_group(key); // tried again soon
             }
             leases.stored = true;
+            // Any record will do for those who came since.
+            telling.joins.append(&mut leases.telling.joins);
         }
         for (member, ticket) in telling.joins {
             self.wait_joined(member.shard, member, ticket, sink);
