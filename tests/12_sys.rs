@@ -115,6 +115,26 @@ fn client_events() {
     assert!(json.contains("\"reason\":\"tcp_closed\""), "{json}");
 }
 
+/// Who watches a single client, by a filter without wildcards, is told from its SUBACK on.
+#[test]
+fn events_of_one_client() {
+    let broker = quick();
+    let mut tool = broker.v5("tool");
+    let begin = "$SYS/brokers/ternmq@127.0.0.1/clients/visitor";
+    for _ in 0..3 {
+        for name in ["connected", "disconnected"] {
+            tool.subscribe(&format!("{begin}/{name}"), 0);
+        }
+        let visitor = broker.client(V311, "visitor");
+        wait_for(&mut tool, |topic| topic.ends_with("/connected"));
+        visitor.bye();
+        wait_for(&mut tool, |topic| topic.ends_with("/disconnected"));
+        for name in ["connected", "disconnected"] {
+            tool.unsubscribe(&format!("{begin}/{name}"));
+        }
+    }
+}
+
 /// What a client did is seen in the figures: bytes and messages go up, never down.
 #[test]
 fn figures_go_up() {

@@ -190,6 +190,35 @@ fn queue_full_disconnects() {
     speaker.ping();
 }
 
+/// While a slow client still holds back its publishers its queue is not full: what was on its way
+/// waits beyond the bound, and the client stays.
+#[test]
+fn queue_full_disconnects_after_the_grace() {
+    let settings = [
+        "mqtt.max_inflight=2",
+        "mqtt.max_queue=3",
+        "mqtt.queue_full=disconnect",
+        "mqtt.slow_grace=10s",
+    ];
+    let broker = Broker::with(&settings);
+    let mut lazy = broker.v5("lazy");
+    lazy.subscribe("q", 1);
+    // A publisher is held back once it has published, so each of these gets its message through.
+    let mut speakers: Vec<Conn> = (0..9).map(|n| broker.v5(&format!("speaker-{n}"))).collect();
+    for speaker in &mut speakers {
+        speaker.publish(&Publish::new("q", "x").qos1(1));
+    }
+    let mut ids: Vec<u16> = (0..2).map(|_| lazy.read_publish().id).collect();
+    lazy.ping();
+    for at in 0..speakers.len() {
+        lazy.send(&ack(0x40, ids[at]));
+        if ids.len() < speakers.len() {
+            ids.push(lazy.read_publish().id);
+        }
+    }
+    lazy.ping();
+}
+
 /// A client that never releases its QoS 2 messages may have so many of them, and no more: version 5
 /// is told the number as Receive Maximum, both are closed at the next. A PUBREL makes room, and the
 /// same id again is no further one. [MQTT-3.3.4-7] [MQTT-3.3.4-8]

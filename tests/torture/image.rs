@@ -38,7 +38,7 @@ impl Image {
             .set_len(bytes)
             .unwrap();
         run(Command::new("mkfs.ext4")
-            .args(["-q", "-F"])
+            .args(["-q", "-F", "-m", "0"])
             .arg(&image.file));
         image.mount();
         image

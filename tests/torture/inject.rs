@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// Faults for one process.
 pub(crate) struct Injection {
+    calls: String,
     rules: Vec<String>,
     log: PathBuf,
 }
@@ -24,30 +25,44 @@ pub(crate) fn allowed() -> bool {
 impl Injection {
     /// Each rule as `strace -e inject=` takes it.
     pub(crate) fn new(rules: Vec<String>) -> Self {
+        let calls: Vec<&str> = rules.iter().map(|r| call(r)).collect();
+        Self::of(calls.join(","), rules)
+    }
+
+    /// No fault: the calls are only written down.
+    pub(crate) fn watch(calls: &str) -> Self {
+        Self::of(calls.to_owned(), Vec::new())
+    }
+
+    fn of(calls: String, rules: Vec<String>) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let n = NEXT.fetch_add(1, Relaxed);
         let name = format!("ternmq-torture-{}-{n}.strace", std::process::id());
         let log = std::env::temp_dir().join(name);
-        Self { rules, log }
+        Self { calls, rules, log }
     }
 
     /// What stands before the broker's command. The broker stays the child of who starts it.
     pub(crate) fn prefix(&self) -> Vec<String> {
-        let calls: Vec<&str> = self.rules.iter().map(|r| call(r)).collect();
-        let mut words: Vec<String> = ["strace", "-D", "-f", "--seccomp-bpf", "-qq", "-o"]
+        let mut words: Vec<String> = ["strace", "-D", "-f", "-y", "--seccomp-bpf", "-qq", "-o"]
             .map(str::to_owned)
             .into();
         words.push(self.log.to_string_lossy().into_owned());
-        words.extend(["-e".into(), format!("trace={}", calls.join(","))]);
+        words.extend(["-e".into(), format!("trace={}", self.calls)]);
         for rule in &self.rules {
             words.extend(["-e".into(), format!("inject={rule}")]);
         }
         words
     }
 
+    /// The calls so far.
+    pub(crate) fn said(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
     /// How many calls were hit.
     pub(crate) fn hits(&self) -> usize {
-        let said = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let said = self.said();
         let hit = |line: &&str| line.contains("(INJECTED)") || line.contains("(DELAYED)");
         said.lines().filter(hit).count()
     }

@@ -16,8 +16,11 @@
 
 mod bystander;
 mod crowd;
+mod damage;
 mod dial;
 mod dice;
+mod discipline;
+
 mod image;
 mod inject;
 mod kill;
@@ -141,4 +144,58 @@ fn troubles(troubles: &[Trouble]) {
             verdict(&format!("{trouble:?}"), seed + round, &tally);
         }
     }
+}
+
+/// Nothing is relied on before it, and its name, is synced.
+#[test]
+fn d10_discipline() {
+    if inject::allowed() {
+        let seed = seed();
+        verdict("discipline", seed, &discipline::run(seed, &[]));
+    }
+}
+
+/// The same runs find what is wrong on purpose: a level that does not sync, and faults that only a
+/// binary built for this test has, which `TERNMQ_BIN` then names.
+#[test]
+#[ignore = "takes a while"]
+fn d02_found_without_syncs() {
+    found("os", "durability=os");
+}
+
+#[test]
+#[ignore = "needs a binary with the feature `plant`"]
+fn d02_found_planted() {
+    found("ack-before-sync", "--plant=ack-before-sync");
+    found("pubcomp-before-forget", "--plant=pubcomp-before-forget");
+    let tally = discipline::run(seed(), &["--plant=no-dir-sync"]);
+    println!("torture discipline, no-dir-sync: {tally} (seed {})", seed());
+    assert!(tally.careless > 0, "no-dir-sync was not found");
+}
+
+fn found(name: &str, setting: &str) {
+    if image::allowed() {
+        let seed = seed();
+        let tally = power::find(seed, rounds(60), &[setting]);
+        println!("torture power, {name}: {tally} (seed {seed})");
+        assert!(tally.faults() > 0, "{name} was not found");
+    }
+}
+
+/// The end of the log is torn off at each byte of its last record; single bits turn in the log and
+/// in every other file. The broker starts, says so, and the damage stays where it is.
+#[test]
+fn d03_d04_damage() {
+    let seed = seed();
+    let mut dice = dice::Dice::new(seed);
+    let specimen = damage::Specimen::new();
+    let many = rounds(20);
+    verdict("torn tail", seed, &specimen.torn(many, &mut dice));
+    verdict(
+        "bits in the log",
+        seed,
+        &specimen.bits_in_log(many, &mut dice),
+    );
+    let elsewhere = specimen.bits_elsewhere(many, &mut dice);
+    verdict("bits elsewhere", seed, &elsewhere);
 }

@@ -13,6 +13,15 @@ use crate::wire::Broker;
 const CUTS: u64 = 4;
 const LOADS: u64 = 3;
 
+/// Takes at most so many copies, until one shows a fault: of a broker that has one.
+pub(crate) fn find(seed: u64, images: u64, settings: &[&str]) -> Tally {
+    let mut tally = Tally::default();
+    while tally.faults() == 0 && tally.images < images {
+        tally.add(&run(seed + tally.images, CUTS, settings));
+    }
+    tally
+}
+
 /// Takes this many copies, and judges each.
 pub(crate) fn run(seed: u64, images: u64, settings: &[&str]) -> Tally {
     let mut dice = Dice::new(seed);

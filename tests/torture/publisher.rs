@@ -159,11 +159,7 @@ impl Publisher {
         assert_eq!(packet.kind, wanted, "publisher {}: {packet:?}", self.index);
         if packet.code >= 0x80 && packet.kind != Kind::PubComp {
             self.tally.refused += 1;
-            let (kind, number) = (flight.stream.kind, flight.number);
-            self.refused.insert((kind, number));
-            if let Some(values) = self.retained.get_mut(&kind) {
-                values.retain(|v| v.number != Some(number));
-            }
+            self.refused.insert((flight.stream.kind, flight.number));
             self.flights.remove(at);
             return Vec::new();
         }

@@ -15,13 +15,13 @@ macro_rules! tally {
 
             /// How much is there that must not be.
             pub(crate) fn faults(&self) -> u64 {
-                [$($(tally!(@$fault self.$name),)?)*].iter().sum()
+                [$($(tally!(@value $fault self.$name),)?)*].iter().sum()
             }
         }
 
         impl fmt::Display for Tally {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let all = [$((stringify!($name), self.$name, false $(|| tally!(@bool $fault))?),)*];
+                let all = [$((stringify!($name), self.$name, false $(|| tally!(@due $fault self))?),)*];
                 let told = all.iter().filter(|(_, n, must)| *n > 0 || *must);
                 for (at, (name, n, _)) in told.enumerate() {
                     let comma = if at > 0 { ", " } else { "" };
@@ -31,13 +31,21 @@ macro_rules! tally {
             }
         }
     };
-    (@fault $value:expr) => { $value };
-    (@bool fault) => { true };
+    (@value $kind:ident $value:expr) => { $value };
+    // What is told also where it is 0, by what the run was about.
+    (@due fault $self:ident) => { $self.rounds > 0 };
+    (@due harm $self:ident) => { $self.harms > 0 };
 }
 
 tally! {
     rounds,
     images,
+    /// Syncs that were watched.
+    syncs,
+    /// Files that were cut or had a bit turned.
+    harms,
+    /// Records that a harm cost, as it may.
+    missing,
     /// SUBACK, UNSUBACK, PUBACK, PUBREC, PUBCOMP received.
     acknowledged,
     /// Messages and subscriptions that are there once more though they had not to be.
@@ -59,4 +67,10 @@ tally! {
     wills_lost / fault,
     wills_unwanted / fault,
     refused / fault,
+    /// Writes that came before a sync that they had to wait for.
+    careless / fault,
+    /// Harms that cost more than what they hit.
+    lost_beside / harm,
+    /// Harms of which the broker said nothing.
+    untold / harm,
 }

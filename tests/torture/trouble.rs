@@ -63,7 +63,7 @@ impl Trouble {
     fn lasts(self) -> Duration {
         match self {
             Self::Stalled(secs) => Duration::from_secs(secs + 1),
-            Self::Full => Duration::from_secs(1),
+            Self::Full => Duration::from_secs(2),
             _ => Duration::from_secs(2),
         }
     }
@@ -90,7 +90,7 @@ pub(crate) fn run(trouble: Trouble, seed: u64) -> Tally {
     let heard = crowd.load(address, |_, _, _| {
         let bystanders = Bystanders::start(address);
         if let Some(image) = &image {
-            let ballast = image.fill(200_000);
+            let ballast = image.fill(40_000);
             thread::sleep(trouble.lasts());
             std::fs::remove_file(ballast).unwrap();
         } else {
@@ -111,7 +111,7 @@ pub(crate) fn run(trouble: Trouble, seed: u64) -> Tally {
 }
 
 /// A folder that is gone when the value is.
-struct Folder(PathBuf);
+pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Drop for Folder {
     fn drop(&mut self) {

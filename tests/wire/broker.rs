@@ -39,7 +39,18 @@ pub(crate) struct Broker {
     prefix: Vec<String>,
     pub(crate) tcp: SocketAddr,
     pub(crate) ws: SocketAddr,
+    /// What it printed until it was ready.
+    first: Vec<String>,
     lines: Receiver<String>,
+}
+
+/// A process that is ready.
+struct Started {
+    child: Child,
+    said: Vec<String>,
+    lines: Receiver<String>,
+    tcp: SocketAddr,
+    ws: SocketAddr,
 }
 
 impl Broker {
@@ -69,17 +80,18 @@ impl Broker {
     pub(crate) fn under(prefix: Vec<String>, dir: &Path, settings: &[&str]) -> Self {
         let dir = dir.to_owned();
         let settings: Vec<String> = settings.iter().map(|s| (*s).to_owned()).collect();
-        let (child, lines, tcp, ws) = launch(&prefix, &dir, &settings);
+        let started = launch(&prefix, &dir, &settings);
         Self {
-            child,
+            child: started.child,
             dir,
             keeps_data: true,
             killed: false,
             settings,
             prefix,
-            tcp,
-            ws,
-            lines,
+            tcp: started.tcp,
+            ws: started.ws,
+            first: started.said,
+            lines: started.lines,
         }
     }
 
@@ -110,8 +122,9 @@ impl Broker {
     /// A new process on the same data, where there is none; the ports change.
     #[track_caller]
     pub(crate) fn restart(&mut self) {
-        let (child, lines, tcp, ws) = launch(&self.prefix, &self.dir, &self.settings);
-        (self.child, self.lines, self.tcp, self.ws) = (child, lines, tcp, ws);
+        let started = launch(&self.prefix, &self.dir, &self.settings);
+        (self.child, self.first, self.lines) = (started.child, started.said, started.lines);
+        (self.tcp, self.ws) = (started.tcp, started.ws);
         self.killed = false;
     }
 
@@ -139,9 +152,9 @@ impl Broker {
         }
     }
 
-    /// What it printed and nobody read yet.
-    pub(crate) fn said(&self) -> Vec<String> {
-        self.lines.try_iter().collect()
+    /// What it printed since its last start, as far as nobody read it yet.
+    pub(crate) fn said(&self) -> impl Iterator<Item = String> {
+        self.first.iter().cloned().chain(self.lines.try_iter())
     }
 
     /// Waits for a line with this word in it.
@@ -363,11 +376,7 @@ pub(crate) fn fresh_dir() -> PathBuf {
 
 /// Starts a process and waits until both listeners told their address.
 #[track_caller]
-fn launch(
-    prefix: &[String],
-    dir: &Path,
-    settings: &[String],
-) -> (Child, Receiver<String>, SocketAddr, SocketAddr) {
+fn launch(prefix: &[String], dir: &Path, settings: &[String]) -> Started {
     let mut command = match prefix {
         [] => Command::new(binary()),
         [program, args @ ..] => {
@@ -382,7 +391,11 @@ fn launch(
         .copied()
         .chain(settings.iter().map(String::as_str))
     {
-        command.arg("--set").arg(setting);
+        if let Some(fault) = setting.strip_prefix("--plant=") {
+            command.arg("--plant").arg(fault);
+        } else {
+            command.arg("--set").arg(setting);
+        }
     }
     let mut child = command
         .stdin(Stdio::null())
@@ -425,7 +438,13 @@ fn launch(
             }
         }
     }
-    (child, lines, tcp.unwrap(), ws.unwrap())
+    Started {
+        child,
+        said,
+        lines,
+        tcp: tcp.unwrap(),
+        ws: ws.unwrap(),
+    }
 }
 
 fn address(line: &str, prefix: &str) -> Option<SocketAddr> {

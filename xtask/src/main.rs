@@ -19,6 +19,7 @@ mod rust;
 mod show;
 mod spec;
 mod tidy;
+mod torture;
 mod tree;
 mod windows;
 
@@ -38,6 +39,8 @@ cargo xtask <command>
                             run the must-show lines of an issue
   fuzz [--seconds N] [TARGET]...
                             the targets of fuzz/ under libFuzzer, 60 s each
+  torture [--hours N] [--seed S]
+                            kills, power cuts, damage, sick disks, until the time is up
   windows                   check that the Windows target compiles
 ";
 
@@ -68,6 +71,7 @@ fn run(args: &[String]) -> Result<()> {
         "mutate" => mutate::run(&tree, rest),
         "show" => show::run(&tree, rest),
         "fuzz" => fuzz::run(&tree, rest),
+        "torture" => torture::run(&tree, rest),
         "windows" => windows::run(&tree),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");

@@ -38,6 +38,8 @@ pub(crate) fn run(tree: &Tree) -> Result<()> {
         .env("RUSTC", "/usr/bin/rustc")
         // `-Z` on a stable compiler: the only way to a standard library that nobody ships for it.
         .env("RUSTC_BOOTSTRAP", "1")
+        // What is dead code there, or unused, is told only here.
+        .env("RUSTFLAGS", "--deny warnings")
         .env(
             "CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER",
             "x86_64-w64-mingw32-gcc",
@@ -46,7 +48,6 @@ pub(crate) fn run(tree: &Tree) -> Result<()> {
         "CARGO",
         "RUSTUP_TOOLCHAIN",
         "RUSTC_WRAPPER",
-        "RUSTFLAGS",
         "CARGO_TARGET_DIR",
     ] {
         cargo.env_remove(name);

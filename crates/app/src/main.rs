@@ -33,7 +33,11 @@ const NOT_DONE: u8 = 2;
 
 fn main() -> ExitCode {
     let text = Text::from_env(|name| std::env::var(name).ok());
-    let result = match cli::parse(std::env::args_os(), text) {
+    #[cfg(not(feature = "plant"))]
+    let args = std::env::args_os();
+    #[cfg(feature = "plant")]
+    let args = plant(std::env::args_os());
+    let result = match cli::parse(args, text) {
         Ok(Parsed::Show(page)) => {
             // A reader that is gone, as in `ternmq --help | head -1`, is no error.
             let _ = std::io::stdout().write_all(page.as_bytes());
@@ -51,6 +55,20 @@ fn main() -> ExitCode {
         let _ = writeln!(std::io::stderr(), "ternmq: {line}");
         code
     })
+}
+
+/// Takes `--plant FAULT` out of the arguments and plants it: for the torture, which has to find it.
+#[cfg(feature = "plant")]
+fn plant(args: std::env::ArgsOs) -> impl Iterator<Item = std::ffi::OsString> {
+    let mut args: Vec<_> = args.collect();
+    if let Some(at) = args.iter().position(|arg| arg == "--plant") {
+        let fault = args.drain(at..).nth(1).expect("--plant FAULT comes last");
+        assert!(
+            broker::store::plant(&fault.to_string_lossy()),
+            "no such fault"
+        );
+    }
+    args.into_iter()
 }
 
 /// From options to the end of the broker. An error is one line for people.

@@ -14,6 +14,8 @@ use crate::control::store::Stored;
 use crate::settings::{self, STORE_DIR};
 
 pub use crate::control::restore::Restored;
+#[cfg(feature = "plant")]
+pub use backbone::disk::plant;
 pub use disk::tools::{Carried, Check, ImportError, Repair};
 pub use disk::{Damage, Harm, OpenError, Progress, Recovery};
 

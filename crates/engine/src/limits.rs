@@ -74,13 +74,16 @@ pub struct Settings {
 /// One hold of a publisher for a slow receiver; then it is tried again.
 pub const HOLD_MILLIS: u64 = 2;
 /// Messages that may wait beyond `queue_max` while publishers are held back: what was on its way from
-/// other shards when they were told.
+/// other shards when they were told. For both choices of `queue_full`: until the grace is used up the
+/// receiver may still catch up, and then nothing is dropped and nobody disconnected.
 pub const SURPLUS_MAX: usize = 8192;
 /// Bytes of messages on their way to the log from which on a client that waits for one of them is not
 /// read.
 pub const UNDER_WAY_MAX: u64 = 32 << 20;
 /// How far sessions have come is saved after this time.
 pub const PROGRESS_MILLIS: u64 = 1000;
+/// What the store had no room for is tried again after this time.
+pub const RETRY_MILLIS: u64 = 500;
 /// The window in which `slow_grace_millis` is counted.
 pub const GRACE_WINDOW_MILLIS: u64 = 10_000;
 /// Filters changed lately that a cached route is tested against before it is walked again.

@@ -106,13 +106,37 @@ impl Broker {
         self.child.id()
     }
 
-    /// Proportional set size in bytes.
-    pub(super) fn pss(&self) -> Result<u64> {
+    pub(super) fn memory(&self) -> Result<Memory> {
         let path = format!("/proc/{}/smaps_rollup", self.pid());
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-        let line = text.lines().find(|line| line.starts_with("Pss:"));
-        let kb = line.and_then(|line| line.split_whitespace().nth(1));
-        Ok(kb.context("no Pss in it")?.parse::<u64>()? * 1024)
+        let bytes = |name| -> Result<u64> {
+            let line = text.lines().find_map(|line| line.strip_prefix(name));
+            let kb = line.and_then(|rest| rest.split_whitespace().next());
+            Ok(kb
+                .with_context(|| format!("no {name} in it"))?
+                .parse::<u64>()?
+                * 1024)
+        };
+        Ok(Memory {
+            pss: bytes("Pss:")?,
+            anonymous: bytes("Anonymous:")?,
+        })
+    }
+}
+
+/// What a process has in memory, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Memory {
+    /// Proportional set size: pages that several processes have count in part.
+    pub(super) pss: u64,
+    /// Of these, the pages that no file is behind: all but code and constants.
+    pub(super) anonymous: u64,
+}
+
+impl std::fmt::Display for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (pss, anonymous) = (self.pss / 1024, self.anonymous / 1024);
+        write!(f, "{pss} KB ({anonymous} KB of them anonymous)")
     }
 }
 
@@ -134,7 +158,7 @@ fn fresh_dir() -> Result<PathBuf> {
 }
 
 /// The released binary, built now if it is not up to date.
-pub(super) fn released(tree: &crate::tree::Tree) -> Result<PathBuf> {
+pub(crate) fn released(tree: &crate::tree::Tree) -> Result<PathBuf> {
     tree.run(
         "cargo",
         &[

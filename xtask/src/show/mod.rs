@@ -7,6 +7,9 @@ mod router;
 mod rows;
 mod storm;
 
+pub(crate) use broker::released;
+
+use crate::torture;
 use crate::tree::Tree;
 use anyhow::{Context as _, Result, bail};
 use std::path::PathBuf;
@@ -97,6 +100,34 @@ const LINES: &[Line] = &[
         number: 9,
         promise: "pressure and bad input: stopped readers, floods, self-publishers; drops add up",
         how: How::Function(|tree, _| rows::show(tree)),
+    },
+    Line {
+        issue: 3,
+        number: 1,
+        promise: "kill -9 at random moments, 100 rounds: nothing acknowledged is lost, nothing of QoS 2 \
+                  doubled, nothing out of order; cut and kill at each of the 8 steps of QoS 2",
+        how: How::Function(|tree, _| torture::show(tree, &torture::line(1))),
+    },
+    Line {
+        issue: 3,
+        number: 2,
+        promise: "power cut by image copy: 500 images, nothing lost; durability = os shows losses; three \
+                  planted faults are found",
+        how: How::Function(|tree, _| torture::show(tree, &torture::line(2))),
+    },
+    Line {
+        issue: 3,
+        number: 3,
+        promise: "torn tail at every byte of the last record; 1,000 single bits in the log, 1,000 \
+                  elsewhere: all reported, nothing lost but what was hit",
+        how: How::Function(|tree, _| torture::show(tree, &torture::line(3))),
+    },
+    Line {
+        issue: 3,
+        number: 4,
+        promise: "a full, failing, slow and standing disk: QoS 0 undisturbed, no keep-alive kill, nothing \
+                  acknowledged lost",
+        how: How::Function(|tree, _| torture::show(tree, &torture::line(4))),
     },
 ];
 

@@ -10,22 +10,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::files::{Files, is_full, write_all};
 use super::frame::Stamp;
+#[cfg(any(test, feature = "plant"))]
+use super::plant::Planted;
 use super::segment::{DATA, Header, Identity, Room, Segment};
 use super::stats::Counters;
 use super::{Durability, Trouble};
 use crate::Error;
-
-/// Faults that tests put in to see that they are found.
-#[cfg(test)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Planted {
-    #[default]
-    Nothing,
-    /// Acknowledges before the sync.
-    AckBeforeSync,
-    /// Does not make the names of new segments safe.
-    NoDirSync,
-}
 
 pub(super) struct Journal {
     pub(super) files: Arc<dyn Files>,
@@ -50,7 +40,7 @@ pub(super) struct Journal {
     failed: Option<Arc<str>>,
     /// Whether a failed batch may be on the disk: so until a new segment says that it does not count.
     unsettled: bool,
-    #[cfg(test)]
+    #[cfg(any(test, feature = "plant"))]
     pub(super) planted: Planted,
 }
 
@@ -102,8 +92,8 @@ impl Journal {
             trouble: Arc::new(|_| {}),
             failed: None,
             unsettled: false,
-            #[cfg(test)]
-            planted: Planted::Nothing,
+            #[cfg(any(test, feature = "plant"))]
+            planted: Planted::chosen(),
         }
     }
 
@@ -249,7 +239,7 @@ impl Journal {
                 Err(_) => Err(io::Error::other(error.to_string())),
             };
         }
-        #[cfg(test)]
+        #[cfg(any(test, feature = "plant"))]
         if self.planted == Planted::AckBeforeSync {
             return Ok(offset);
         }
@@ -286,9 +276,9 @@ impl Journal {
         };
         let mut records = Vec::new();
         begin(header.stamp(), &mut records);
-        #[cfg(test)]
+        #[cfg(any(test, feature = "plant"))]
         let sync_dir = self.planted != Planted::NoDirSync;
-        #[cfg(not(test))]
+        #[cfg(not(any(test, feature = "plant")))]
         let sync_dir = true;
         // Whatever becomes of it, its number is used.
         self.next += 1;

@@ -11,6 +11,8 @@ mod journal;
 mod kv;
 mod log;
 mod manifest;
+#[cfg(any(test, feature = "plant"))]
+mod plant;
 mod pool;
 mod queue;
 mod report;
@@ -28,6 +30,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "plant")]
+pub use plant::plant;
 pub use report::{Damage, Harm, OpenError, Progress, Recovery};
 pub use stats::Writes;
 pub use store::{Status, Store};
@@ -93,7 +97,7 @@ pub struct Options {
     /// Called each second while a store is opened; it must be quick.
     pub progress: Arc<dyn Fn(Progress) + Send + Sync>,
     #[cfg(test)]
-    planted: journal::Planted,
+    planted: plant::Planted,
 }
 
 impl Options {
@@ -115,7 +119,7 @@ impl Options {
             trouble: Arc::new(|_| {}),
             progress: Arc::new(|_| {}),
             #[cfg(test)]
-            planted: journal::Planted::default(),
+            planted: plant::Planted::Nothing,
         }
     }
 }

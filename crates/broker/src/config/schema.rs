@@ -245,8 +245,8 @@ section! {
         "Bytes that wait for one slow client."
         "每个慢客户端的排队字节数上限。";
     queue_full: Choice<QueueFull> = "drop_oldest" Reload
-        "What happens when that queue is full."
-        "队列满时的处理：丢弃最旧的消息，或断开连接。";
+        "What happens when that queue is full and slow_grace used up: drop the oldest, or disconnect."
+        "队列已满且 slow_grace 用尽时的处理：丢弃最旧的消息，或断开连接。";
     max_out_buffer: Bytes<usize> = "1MB" ["4KB", "1GB"] Reload
         "Bytes on their way into one socket before messages queue."
         "单个连接的发送缓冲区上限，超出后消息进入队列。";

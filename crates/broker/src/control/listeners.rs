@@ -17,6 +17,7 @@ const BACKLOG: i32 = 4096;
 /// be off or eighteen hours; a peer that died without a word is noticed within three minutes.
 const ASK_AFTER: Duration = Duration::from_secs(60);
 const ASK_EVERY: Duration = Duration::from_secs(10);
+#[cfg(not(target_os = "openbsd"))]
 const ASK_TIMES: u32 = 6;
 
 /// A listening socket.
@@ -94,7 +95,7 @@ fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     let ask = TcpKeepalive::new()
         .with_time(ASK_AFTER)
         .with_interval(ASK_EVERY);
-    #[cfg(not(any(target_os = "openbsd", target_os = "windows")))]
+    #[cfg(not(target_os = "openbsd"))]
     let ask = ask.with_retries(ASK_TIMES);
     socket.set_tcp_keepalive(&ask)?;
     Ok(socket.into())

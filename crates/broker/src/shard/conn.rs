@@ -113,6 +113,8 @@ pub(super) struct Conns {
     pub(super) dirty: Vec<u32>,
     /// Closed by the engine in this pass.
     pub(super) closing: Vec<(u32, Ending)>,
+    /// Somebody may want to know who comes and goes.
+    pub(super) watched: bool,
     /// Who came and went in this pass.
     pub(super) events: Vec<Event>,
     /// Until when a closed connection may take its last bytes.
@@ -234,7 +236,9 @@ impl Sink for Conns {
     }
 
     fn note(&mut self, conn: ConnId, client_id: &str, what: Presence<'_>) {
-        if let Some(entry) = self.get(conn.0) {
+        if self.watched
+            && let Some(entry) = self.get(conn.0)
+        {
             let event = Event::new(client_id, entry, what);
             self.events.push(event);
         }

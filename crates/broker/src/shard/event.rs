@@ -12,6 +12,9 @@ use protocol::{Reason, Version};
 use super::{Worker, conn::Conn, conn::Peer};
 use crate::control::sys::NODE;
 
+/// How the topics begin on which nodes tell of themselves.
+const ALL: &str = "$SYS/brokers";
+
 /// What is told of one client.
 #[derive(Debug)]
 pub(super) struct Event {
@@ -64,10 +67,7 @@ impl Event {
             What::Came { .. } => "connected",
             What::Went(_) => "disconnected",
         };
-        format!(
-            "$SYS/brokers/{NODE}/clients/{}/{name}",
-            escaped(&self.client_id)
-        )
+        format!("{ALL}/{NODE}/clients/{}/{name}", escaped(&self.client_id))
     }
 
     fn json(&self, millis: u128) -> String {
@@ -116,6 +116,13 @@ impl Event {
 }
 
 impl Worker {
+    /// What is noted costs a call of the system and some copies for each client, so it is noted only
+    /// where somebody may be told: one look per pass. A SUBACK leaves at the end of a pass, so who has
+    /// it is told from the next pass on.
+    pub(super) fn watch_clients(&mut self) {
+        self.conns.watched = self.engine.may_want(ALL);
+    }
+
     /// Tells who is subscribed; this costs a look at the router where nobody is.
     pub(super) fn publish_events(&mut self) {
         if self.conns.events.is_empty() {

@@ -140,6 +140,7 @@ impl Worker {
             self.wait(&mut events);
             pace.begin(self.work());
             self.now = self.clock.now();
+            self.watch_clients();
             self.note_events(&events);
             self.accept();
             // The inbox is taken all the same, so two shards never wait for each other.

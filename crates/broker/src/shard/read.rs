@@ -148,7 +148,7 @@ impl Worker {
                 }
                 Some(n)
             }
-            Ok(Received::Closed) => None,
+            Ok(Received::Closed(_)) => None,
             Err(_) => {
                 // The hook has printed it. Only this connection ends.
                 self.engine.metrics.add(Counter::Panics, 1);

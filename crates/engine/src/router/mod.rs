@@ -27,7 +27,7 @@ use crate::limits::CHANGES_MAX;
 use exact::Exact;
 use trie::Trie;
 
-/// A filter's place in the router; wildcards have the top bit.
+/// A filter's place in the router; those in the trie have the top bit.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct NodeId(u32);
 
@@ -170,7 +170,7 @@ impl Router {
     /// The node of a filter that is already there.
     #[must_use]
     pub fn find(&self, filter: Filter<'_>) -> Option<NodeId> {
-        if filter.is_wildcard() {
+        if stands_in_trie(filter) {
             self.trie.find(filter).map(|n| NodeId(n | TRIE))
         } else {
             self.exact.find(filter.as_str()).map(NodeId)
@@ -255,6 +255,12 @@ impl Router {
         !hit
     }
 
+    /// Whether any filter on any shard may match topics of the system that begin with these levels.
+    #[must_use]
+    pub(crate) fn may_want(&self, begin: &str) -> bool {
+        self.trie.may_match(begin)
+    }
+
     /// Subscription nodes in use, for tests and statistics.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -287,7 +293,7 @@ impl Router {
     }
 
     fn node(&mut self, filter: Filter<'_>) -> (NodeId, Wants) {
-        let node = if filter.is_wildcard() {
+        let node = if stands_in_trie(filter) {
             NodeId(self.trie.insert(filter) | TRIE)
         } else {
             NodeId(self.exact.insert(filter.as_str()))
@@ -362,4 +368,10 @@ impl Router {
         }
         self.ring.push_back(changed);
     }
+}
+
+/// Filters of the system's topics stand in the trie though they have no wildcard: there one look says
+/// that nobody listens to any of them.
+fn stands_in_trie(filter: Filter<'_>) -> bool {
+    filter.is_wildcard() || filter.as_str().starts_with('$')
 }

@@ -91,6 +91,12 @@ impl Route {
         self.targets.len() + self.groups.len()
     }
 
+    /// Whether somebody reads the log for it.
+    #[inline]
+    pub(crate) fn is_logged(&self) -> bool {
+        self.durable || self.interest.durable != 0
+    }
+
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.targets.is_empty() && self.groups.is_empty() && self.interest.is_empty()

@@ -134,6 +134,34 @@ fn interest_is_announced_once() {
     }
 }
 
+/// One look tells whether anybody, here or on another shard, may want the system's topics.
+#[test]
+fn interest_in_the_systems_topics() {
+    let wanted = [
+        "$SYS/#",
+        "$SYS/+/node/up",
+        "$SYS/brokers/node/clients/me/connected",
+    ];
+    for text in wanted {
+        let mut here = Router::new(1);
+        let mut there = Router::new(1);
+        for other in ["#", "+/brokers", "brokers", "$SYS/broker/#", "$SYS/broker"] {
+            here.subscribe(Filter::trusted(other), sub(1, QoS::AtMostOnce));
+        }
+        assert!(!here.may_want("$SYS/brokers"));
+        let filter = Filter::trusted(text);
+        let (node, _, change) = here.subscribe(filter, sub(1, QoS::AtMostOnce));
+        there.apply(3, &change.unwrap());
+        assert!(
+            here.may_want("$SYS/brokers") && there.may_want("$SYS/brokers"),
+            "{text}"
+        );
+        let change = here.unsubscribe(node, 1).unwrap();
+        there.apply(3, &change.unwrap());
+        assert!(!here.may_want("$SYS/brokers") && !there.may_want("$SYS/brokers"));
+    }
+}
+
 /// A session that outlives its connection makes the interest durable, from QoS 1 on.
 #[test]
 fn durable_interest_is_told_apart() {

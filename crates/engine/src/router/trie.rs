@@ -207,6 +207,23 @@ impl Trie {
         self.stack = stack;
     }
 
+    /// Whether a filter may match topics that begin with these levels, the first of which is the
+    /// system's.
+    pub(crate) fn may_match(&self, begin: &str) -> bool {
+        let mut at = ROOT;
+        for level in begin.split('/') {
+            let Some(child) = self.literal(at, level) else {
+                return false;
+            };
+            at = child;
+            let node = self.node(at);
+            if node.plus != NONE || node.hash != NONE {
+                return true;
+            }
+        }
+        self.node(at).children > 0
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.filters
     }

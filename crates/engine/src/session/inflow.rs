@@ -19,6 +19,8 @@ pub(crate) struct Inflow {
     timer: Option<Time>,
     /// Acknowledgements leave in the order of the PUBLISHes [MQTT-4.6.0-2], [MQTT-4.6.0-3].
     pub(crate) pending: VecDeque<Pending>,
+    /// Messages that the store had no room for and that are tried again.
+    pub(crate) parked: u16,
     /// Known ids whose append was under way when their connection ended, with its token: known for
     /// good once the log has the message. No more than there are ids.
     pub(crate) unsure: Vec<(PacketId, u64)>,
@@ -136,6 +138,14 @@ impl Inflow {
         Some((AckKind::PubRec, self.unsure.swap_remove(at).0))
     }
 
+    /// The acknowledgement that waits for a token, of this connection or an earlier one.
+    pub(crate) fn waiting_for(&self, token: u64) -> Option<(AckKind, PacketId)> {
+        let pending = self.pending.iter().find(|p| p.token == Some(token));
+        let unsure = self.unsure.iter().find(|u| u.1 == token);
+        let pending = pending.map(|p| (p.kind, p.id));
+        pending.or_else(|| unsure.map(|u| (AckKind::PubRec, u.0)))
+    }
+
     /// The append that a known id still waits for since an earlier connection; its acknowledgement waits
     /// for it now.
     pub(crate) fn take_unsure(&mut self, id: PacketId) -> Option<u64> {
@@ -156,7 +166,11 @@ impl Inflow {
 
     /// Whether nothing is known, owed or timed.
     pub(crate) fn is_empty(&self) -> bool {
-        self.count == 0 && self.pending.is_empty() && self.unsure.is_empty() && self.timer.is_none()
+        self.count == 0
+            && self.pending.is_empty()
+            && self.unsure.is_empty()
+            && self.timer.is_none()
+            && self.parked == 0
     }
 }
 

@@ -206,9 +206,8 @@ impl Durable {
         since.map_or(0, |(_, tail)| *tail)
     }
 
-    /// Nothing up to here will be read again, in this life or after a restart.
+    /// Nothing up to here will be read again in this life.
     pub(crate) fn passed(&mut self, position: u64) {
-        self.saved = self.saved.max(position);
         self.since.retain(|(_, tail)| *tail > position);
         if self.since.is_empty() {
             self.since = Vec::new();

@@ -9,7 +9,7 @@ use super::{Mail, Request, Shard, Sink, Verdict, refuse, store::Then};
 use crate::{
     Counter, Drop,
     plant::{self, Fault},
-    record::{self, INLINE},
+    record::{self, Bucket, INLINE},
     session::{Handed, Held, State},
 };
 
@@ -202,7 +202,7 @@ impl Shard {
                 token: Some(token),
                 identity,
             });
-            let then = Then::Acknowledge(self.reference(slot));
+            let then = Then::Acknowledge(self.reference(slot), None);
             self.wait_for_store(token, 1, 0, then);
             token
         });
@@ -270,7 +270,7 @@ impl Shard {
                 let Some(handed) = kept.handed else { return };
                 // Its record, which may be on its way to the store, goes before another has one.
                 self.unlease(slot, kept.number);
-                self.note_progress(slot, &[kept.number]);
+                self.save_of(slot, Bucket::Delivery, kept.number, None);
                 (handed.home, handed.group, kept.message, handed.position)
             }
             Held::Nothing | Held::Number(_) => return,

@@ -53,6 +53,11 @@ impl<'a> Shot<'a> {
         self.arc.is_some()
     }
 
+    /// The message, if somebody keeps it already.
+    pub(super) fn owned(&self) -> Option<Arc<Message>> {
+        self.arc.clone()
+    }
+
     pub(super) fn arc(&mut self) -> Arc<Message> {
         self.arc
             .get_or_insert_with(|| Arc::new(Message::new(&self.view)))

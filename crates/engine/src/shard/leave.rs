@@ -361,7 +361,7 @@ impl Shard {
         if routed.parts == 0 {
             self.save(Bucket::Will, key, None, None);
         } else {
-            let then = Then::ForgetWill(key);
+            let then = Then::ForgetWill(key, routed.stored);
             self.wait_for_store(routed.token, routed.parts, 0, then);
         }
     }

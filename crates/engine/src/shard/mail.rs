@@ -25,6 +25,8 @@ pub enum Mail {
     /// Store or clear a retained message of a topic that the receiving shard owns.
     /// A token of the sender's comes with it if somebody waits for it to be stored, else 0.
     Retain(Arc<Message>, u64),
+    /// Try to store a retained message again, if it is still its topic's; the token is answered.
+    RetainAgain(Arc<Message>, u64),
     /// The store has (or has not) what was handed over under that token.
     Kept {
         token: u64,
@@ -118,9 +120,10 @@ impl Mail {
         size_of::<Self>()
             + match self {
                 Self::Batch(batch) => batch.bytes(),
-                Self::Publish(message) | Self::Retain(message, _) | Self::Back { message, .. } => {
-                    message.bytes()
-                }
+                Self::Publish(message)
+                | Self::Retain(message, _)
+                | Self::RetainAgain(message, _)
+                | Self::Back { message, .. } => message.bytes(),
                 _ => 0,
             }
     }
@@ -157,6 +160,9 @@ impl Shard {
                 }
                 Mail::Followed { number } => self.on_followed(from, number, sink),
                 Mail::Retain(message, token) => self.on_retain(from, &message, token, sink),
+                Mail::RetainAgain(message, token) => {
+                    self.on_retain_again(from, &message, token, sink);
+                }
                 Mail::Kept { token, kept } => self.store_answered(token, kept, sink),
                 Mail::Scan {
                     session,

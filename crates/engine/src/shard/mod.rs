@@ -12,8 +12,10 @@ mod group;
 mod leave;
 mod log;
 mod mail;
+mod park;
 mod publish;
 mod restore;
+mod retain;
 mod run;
 mod scan;
 mod store;
@@ -120,8 +122,8 @@ pub enum Received {
     Consumed(usize),
     /// As above, but read no further before this time: a receiver is behind.
     Hold(usize, Time),
-    /// The connection is being closed.
-    Closed,
+    /// The connection is being closed; so many bytes were consumed before that.
+    Closed(usize),
 }
 
 /// Ends a connection: which reason code, and why.
@@ -164,6 +166,11 @@ pub struct Shard {
     next_token: u64,
     /// What waits for the store, by token.
     waits: VecDeque<store::Wait>,
+    /// What the store had no room for, and when that was tried last.
+    parked: VecDeque<park::Parked>,
+    retried: Time,
+    /// Tokens of what the store is not asked for, because others are parked.
+    refused: Vec<u64>,
     /// Bytes of messages that are on their way to the log.
     under_way: u64,
     /// The last serial number given to a record.
@@ -223,6 +230,9 @@ impl Shard {
             requests: Vec::new(),
             next_token: 0,
             waits: VecDeque::new(),
+            parked: VecDeque::new(),
+            retried: Time(0),
+            refused: Vec::new(),
             under_way: 0,
             serial: 0,
             moved: Vec::new(),
@@ -256,7 +266,7 @@ impl Shard {
         self.now = now;
         let slot = session.0;
         let Some(s) = self.sessions.get_mut(slot) else {
-            return Received::Closed;
+            return Received::Closed(0);
         };
         s.seen = self.reading;
         self.metrics.add(Counter::BytesReceived, bytes.len() as u64);
@@ -278,11 +288,11 @@ impl Shard {
                 Ok(n) => at += n,
                 Err(close) => {
                     self.expel(slot, close, sink); // [MQTT-4.13.1-1]
-                    return Received::Closed;
+                    return Received::Closed(at);
                 }
             }
             if self.sessions.get(slot).is_none_or(|s| !s.is_online()) {
-                return Received::Closed;
+                return Received::Closed(at);
             }
         }
         Received::Consumed(at)
@@ -402,6 +412,12 @@ impl Shard {
             self.router.walk(topic, &mut route);
             !route.is_empty()
         })
+    }
+
+    /// Whether anybody may want messages on the system's topics that begin with these levels. Cheap.
+    #[must_use]
+    pub fn may_want(&self, begin: &str) -> bool {
+        self.router.may_want(begin)
     }
 
     /// Whether a session waits for its socket to drain.

@@ -11,7 +11,8 @@ use protocol::{
 };
 
 use super::{
-    Close, Mail, Request, Shard, Sink, Verdict, deliver::Shot, protocol_error, refuse, store::Then,
+    Close, Request, Shard, Sink, Verdict, deliver::Shot, park::Again, protocol_error, refuse,
+    store::Then,
 };
 use crate::{
     Counter, Message, SessionRef,
@@ -24,12 +25,14 @@ use crate::{
 };
 
 /// What routing found.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Routed {
     pub(super) receivers: bool,
     /// How many answers of the store an acknowledgement has to wait for, and under which token.
     pub(super) parts: u8,
     pub(super) token: u64,
+    /// What goes to the store.
+    pub(super) stored: Option<Again>,
     /// The cached route, where the caller did not bring it.
     pub(super) found_at: Option<u32>,
 }
@@ -139,7 +142,7 @@ impl Shard {
             forwarded: &forwarded,
             payload: packet.payload,
         };
-        let publisher = view.publisher;
+        let (publisher, v5) = (view.publisher, s.version.is_v5());
         let (reason, waits_for) = match self.acl.publish(&s.owner, view) {
             Some(allowed) => {
                 let routed = self.publish(allowed, route, identity, sink);
@@ -147,7 +150,9 @@ impl Shard {
                 let waits = waits && !plant::on(Fault::AckBeforeAppend);
                 if waits {
                     let bytes = packet.payload.len() + topic.as_str().len();
-                    let then = Then::Acknowledge(publisher);
+                    // 3.x cannot be told that there is no room: its message is kept and tried again.
+                    let again = routed.stored.filter(|_| !v5);
+                    let then = Then::Acknowledge(publisher, again);
                     self.wait_for_store(routed.token, routed.parts, bytes, then);
                 }
                 if let (Some(at), Some(s)) = (routed.found_at, self.sessions.get_mut(slot)) {
@@ -169,6 +174,7 @@ impl Shard {
             // Also where it was refused [3.1.1 MQTT-3.3.5-2].
             self.conclude(slot, packet.qos, id, reason, waits_for, sink);
         }
+        self.answer_refused(sink);
         Ok(())
     }
 
@@ -285,16 +291,12 @@ impl Shard {
             self.metrics.add(Counter::NoSubscriber, 1);
         }
         let kept = self.settings.upgrade_qos || shot.view.qos > QoS::AtMostOnce;
-        let logged = identity.is_some() || kept && (route.durable || route.interest.durable != 0);
+        let logged = identity.is_some() || kept && route.is_logged();
         if logged {
             // Kept for those who are away [MQTT-4.5.0-1].
-            self.requests.push(Request::Append {
-                token,
-                message: shot.arc(),
-                from: self.fingerprint_of(shot.view.publisher),
-                identity,
-            });
+            self.append(token, shot.arc(), identity);
         }
+        let stored = if kept { shot.owned() } else { None };
         self.deliver_shot(shot, route, sink);
         for to in route.interest.live_shards() {
             self.mail_message(to, shot);
@@ -303,12 +305,31 @@ impl Shard {
             receivers,
             parts: u8::from(logged),
             token,
+            stored: stored.map(|message| Again { message, logged }),
             found_at: None,
         }
     }
 
+    /// Asks the log to take a message, unless others of its publisher wait for that already.
+    pub(super) fn append(
+        &mut self,
+        token: u64,
+        message: Arc<Message>,
+        identity: Option<Box<[u8]>>,
+    ) {
+        if self.is_parked(message.publisher) {
+            return self.refuse_append(token);
+        }
+        self.requests.push(Request::Append {
+            token,
+            from: self.fingerprint_of(message.publisher),
+            message,
+            identity,
+        });
+    }
+
     /// How the log names a publisher.
-    fn fingerprint_of(&self, publisher: SessionRef) -> u64 {
+    pub(super) fn fingerprint_of(&self, publisher: SessionRef) -> u64 {
         self.resolve(publisher)
             .map_or(0, |slot| fingerprint(&self.session(slot).client_id))
     }
@@ -456,64 +477,6 @@ impl Shard {
             });
         }
         Ok(())
-    }
-
-    /// Hands a message to the shard that owns its topic's retained message. True if an answer of the
-    /// store will come for the token: to QoS 0 nobody waits.
-    fn retain(&mut self, shot: &mut Shot<'_>, token: u64) -> bool {
-        let owner = self.place(shot.view.topic.as_str());
-        let message = shot.arc();
-        let waits = (message.qos > QoS::AtMostOnce).then_some(token);
-        if owner == self.id {
-            return self.store_retained(&message, waits);
-        }
-        self.mail(owner, Mail::Retain(message, waits.unwrap_or(0)));
-        waits.is_some()
-    }
-
-    /// Another shard has a retained message for this one; it waits for the token unless that is 0.
-    pub(super) fn on_retain(
-        &mut self,
-        from: u16,
-        message: &Arc<Message>,
-        token: u64,
-        sink: &mut impl Sink,
-    ) {
-        if token == 0 {
-            self.store_retained(message, None);
-            return;
-        }
-        let own = self.next_token();
-        if self.store_retained(message, Some(own)) {
-            self.wait_for_store(own, 1, 0, Then::Tell(from, token));
-        } else {
-            self.tell_kept(from, token, true, sink);
-        }
-    }
-
-    /// True if an answer of the store will come for the token.
-    pub(super) fn store_retained(&mut self, message: &Arc<Message>, token: Option<u64>) -> bool {
-        let empty = message.payload().is_empty();
-        let known = || {
-            self.retained
-                .get(message.topic().as_str(), self.now)
-                .is_some()
-        };
-        if plant::on(Fault::RetainedNotReplaced) && !empty && known()
-            || plant::on(Fault::RetainedNotCleared) && empty
-        {
-            return false;
-        }
-        let settings = &self.settings;
-        let fits = message.payload().len() <= settings.retained_payload_max
-            && self
-                .retained
-                .set(message, settings.retained_max, settings.retained_bytes_max);
-        if !fits {
-            self.metrics.add(Counter::RetainedRefused, 1);
-            return false;
-        }
-        self.save_retained(message, token)
     }
 }
 

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use protocol::{PacketId, Reason, packet::ack::AckKind};
 
-use super::{Close, Mail, Request, Shard, Sink};
+use super::{
+    Close, Mail, Request, Shard, Sink,
+    park::{Again, Parked},
+};
 use crate::{
     Message, SessionRef, Time,
     leases::Telling,
@@ -29,8 +32,8 @@ pub(super) struct Wait {
 
 #[derive(Debug)]
 pub(super) enum Then {
-    /// An acknowledgement of this session may leave.
-    Acknowledge(SessionRef),
+    /// An acknowledgement of this session may leave. The message is tried again if it was not kept.
+    Acknowledge(SessionRef, Option<Again>),
     /// One thing less that the SUBACK of this ticket waits for.
     SubAck(SessionRef),
     /// A QoS 2 PUBLISH may leave.
@@ -38,11 +41,21 @@ pub(super) enum Then {
     /// A PUBREL may leave.
     Release(SessionRef, PacketId),
     /// A will was published: its record is deleted.
-    ForgetWill(Box<[u8]>),
+    ForgetWill(Box<[u8]>, Option<Again>),
     /// Another shard waits for a retained message.
     Tell(u16, u64),
     /// The place of a shared group is known: these may be told.
     Group(u32, Box<Telling>),
+    /// A session's cursor moved: the records of deliveries behind it are deleted.
+    Passed(Box<Passed>),
+}
+
+#[derive(Debug)]
+pub(super) struct Passed {
+    session: SessionRef,
+    cursor: u64,
+    /// Numbers of deliveries.
+    behind: Vec<u64>,
 }
 
 impl Shard {
@@ -105,20 +118,25 @@ impl Shard {
         };
         self.under_way -= u64::from(wait.bytes);
         match wait.then {
-            Then::Acknowledge(session) => self.acknowledge_stored(session, token, wait.kept, sink),
+            Then::Acknowledge(session, Some(again))
+                if !wait.kept && self.park(session, token, &again) => {}
+            Then::Acknowledge(session, _) => {
+                self.acknowledge_stored(session, token, wait.kept, sink);
+            }
             Then::SubAck(session) if wait.kept => self.on_joined(session, token, sink),
             Then::SubAck(session) => self.no_room_for(session, sink),
             Then::Publish(session, id) | Then::Release(session, id) if !wait.kept => {
-                let _ = id; // Asked for again when the client is back.
-                self.no_room_for(session, sink);
+                self.parked.push_back(Parked::Delivery(session, id));
             }
             Then::Publish(session, id) => self.publish_bound(session, id, sink),
             Then::Release(session, id) => self.release_stored(session, id, sink),
-            // Published twice rather than not at all.
-            Then::ForgetWill(_) if !wait.kept => {}
-            Then::ForgetWill(key) => self.save(Bucket::Will, key, None, None),
+            Then::ForgetWill(key, Some(again)) if !wait.kept => {
+                self.parked.push_back(Parked::Will { token, key, again });
+            }
+            Then::ForgetWill(key, _) => self.save(Bucket::Will, key, None, None),
             Then::Tell(to, token) => self.tell_kept(to, token, wait.kept, sink),
             Then::Group(key, telling) => self.group_stored(key, *telling, wait.kept, sink),
+            Then::Passed(passed) => self.cursor_stored(*passed, wait.kept),
         }
     }
 
@@ -142,8 +160,8 @@ impl Shard {
             inflow.forget(id);
             // It may have been written all the same, and then its identity would swallow the next.
             self.release_ids(slot, &[id]);
-            // 3.x cannot be told; without an answer the client sends it again
-            // [3.1.1 MQTT-4.8.0-2]. Nor does PUBCOMP know a reason for it.
+            // 3.x cannot be told; without an answer the client sends it again [3.1.1 MQTT-4.8.0-2].
+            // Nor does PUBCOMP know a reason for it.
             if !v5 || kind == AckKind::PubComp {
                 return self.no_room_for(session, sink);
             }
@@ -250,7 +268,13 @@ impl Shard {
         self.requests.push(Request::Save { token, write });
     }
 
-    fn save_of(&mut self, slot: u32, bucket: Bucket, number: u64, value: Option<Box<[u8]>>) {
+    pub(super) fn save_of(
+        &mut self,
+        slot: u32,
+        bucket: Bucket,
+        number: u64,
+        value: Option<Box<[u8]>>,
+    ) {
         let key = record::key_of(&self.session(slot).client_id, number);
         self.save(bucket, key, value, None);
     }
@@ -413,9 +437,11 @@ impl Shard {
         }
     }
 
-    /// The cursor first: a delivery that the store has forgotten must be behind it.
+    /// The cursor first: a delivery that the store has forgotten must be behind it, or it would be sent
+    /// again after a restart.
     pub(super) fn save_progress(&mut self, slot: u32) {
         let cursor = self.settled_up_to(slot);
+        let session = self.reference(slot);
         let s = self.session_mut(slot);
         let name: Box<[u8]> = s.client_id.as_bytes().into();
         let Some(d) = s.durable_mut() else { return };
@@ -426,13 +452,10 @@ impl Shard {
         if d.progress.as_ref().is_some_and(|p| p.is_empty()) {
             d.progress = None;
         }
-        if further {
-            let value = cursor.to_be_bytes();
-            self.save(Bucket::Cursor, name, Some(value.into()), None);
-        }
+        let mut behind = Vec::new();
         for fate in fates.unwrap_or_default() {
             match fate {
-                Fate::Delete(number) => self.save_of(slot, Bucket::Delivery, number, None),
+                Fate::Delete(number) => behind.push(number),
                 Fate::MarkDone(number) => {
                     let done = Delivery::without_message(PacketId::MIN, Step::Done);
                     self.save_of(slot, Bucket::Delivery, number, Some(done.encode()));
@@ -444,17 +467,60 @@ impl Shard {
                 }
             }
         }
+        if further {
+            let token = self.next_token();
+            let passed = Passed {
+                session,
+                cursor,
+                behind,
+            };
+            self.wait_for_store(token, 1, 0, Then::Passed(Box::new(passed)));
+            let value = cursor.to_be_bytes();
+            self.save(Bucket::Cursor, name, Some(value.into()), Some(token));
+        } else {
+            self.delete_deliveries(slot, &behind);
+        }
+    }
+
+    /// The store has, or has not, how far a session has come.
+    fn cursor_stored(&mut self, passed: Passed, kept: bool) {
+        let Some(slot) = self.resolve(passed.session) else {
+            return; // It ended, and its records with it.
+        };
+        if !kept {
+            // Tried again with the next progress.
+            return self.note_progress(slot, &passed.behind);
+        }
+        if let Some(d) = self.session_mut(slot).durable_mut() {
+            d.saved = d.saved.max(passed.cursor);
+        }
+        self.delete_deliveries(slot, &passed.behind);
+    }
+
+    fn delete_deliveries(&mut self, slot: u32, numbers: &[u64]) {
+        for number in numbers {
+            self.save_of(slot, Bucket::Delivery, *number, None);
+        }
     }
 
     /// Deletes everything that the store has of a session, which ends.
     pub(super) fn forget_session(&mut self, slot: u32) {
         self.drop_will(slot);
-        let s = self.session_mut(slot);
+        let session = self.reference(slot);
+        let s = self.session(slot);
         if s.rare.durable.is_none() {
             return;
         }
         let name: Box<[u8]> = s.client_id.as_bytes().into();
         let mut numbers = Vec::new();
+        for wait in &self.waits {
+            if let Then::Passed(passed) = &wait.then
+                && passed.session == session
+            {
+                numbers.extend(&passed.behind);
+            }
+        }
+        let s = self.session_mut(slot);
         let progress = s.durable_mut().and_then(|d| d.progress.take());
         let progress = progress.unwrap_or_default();
         numbers.extend(&progress.finished);
@@ -473,9 +539,7 @@ impl Shard {
         // The session first: what is left of it without it is nobody's.
         self.save(Bucket::Session, name.clone(), None, None);
         self.save(Bucket::Cursor, name, None, None);
-        for number in numbers {
-            self.save_of(slot, Bucket::Delivery, number, None);
-        }
+        self.delete_deliveries(slot, &numbers);
     }
 
     /// The log may forget these QoS 2 ids of a session's client.

@@ -284,11 +284,30 @@ impl Shard {
             .filters()
             .map(|filter| self.unsubscribe_one(slot, filter))
             .collect();
-        self.save_session(slot, None);
-        let conn = self.session(slot).conn;
         // One answer for all, also where nothing was deleted [MQTT-3.10.4-4], [MQTT-3.10.4-5].
-        unsuback::encode(sink.out(conn), version, packet.id, &codes, &[]);
-        self.metrics.add(Counter::OtherSent, 1);
+        let mut answer = Vec::new();
+        unsuback::encode(&mut answer, version, packet.id, &codes, &[]);
+        if self.session(slot).rare.durable.is_none() {
+            sink.out(self.session(slot).conn).extend_from_slice(&answer);
+            self.metrics.add(Counter::OtherSent, 1);
+            return Ok(());
+        }
+        // A subscription that is back after a restart would not be deleted [MQTT-3.10.4-2].
+        self.next_token += 1;
+        let (ticket, session) = (self.next_token, self.reference(slot));
+        self.wait_for_store(ticket, 1, 0, Then::SubAck(session));
+        self.save_session(slot, Some(ticket));
+        let waiting = Waiting {
+            number: 0,
+            joins: 1,
+            ticket,
+            session,
+            then: Say::SubAck {
+                packet: answer,
+                scans: Vec::new(),
+            },
+        };
+        self.wait(waiting, sink);
         Ok(())
     }
 

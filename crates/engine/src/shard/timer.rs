@@ -36,6 +36,8 @@ impl Shard {
             }
         }
         self.save_progress_of_all();
+        self.answer_refused(sink);
+        self.retry_parked();
     }
 
     /// When [`Shard::tick`] has something to do next, as far as it is known.

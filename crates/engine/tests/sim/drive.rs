@@ -266,6 +266,8 @@ impl World {
             appends_kept: 0,
             appends_open: 0,
             appends_failed: 0,
+            v5: false,
+            shaky: false,
             will: WillState::NotAWill,
             got: Default::default(),
             settled: Default::default(),

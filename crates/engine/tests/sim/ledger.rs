@@ -53,6 +53,11 @@ pub(crate) struct Msg {
     pub(crate) appends_kept: u32,
     pub(crate) appends_open: u32,
     pub(crate) appends_failed: u32,
+    /// It was routed on a connection that can be told of a failure.
+    pub(crate) v5: bool,
+    /// Its publisher cannot be told that the log refused something: what it sends may be tried again, by
+    /// either side, and so comes late or, without an answer, once more.
+    pub(crate) shaky: bool,
     pub(crate) will: WillState,
     pub(crate) got: BTreeMap<(usize, u32), Got>,
     /// Members of shared groups that have acknowledged it, by group.
@@ -102,6 +107,8 @@ pub(crate) struct Session {
     pub(crate) ends: Option<u64>,
     pub(crate) will: Option<Will>,
     pub(crate) subs: Vec<Sub>,
+    /// The log refused a message of it while it spoke 3.x.
+    pub(crate) shaky: bool,
     /// Incoming QoS 2: ids that the broker must know.
     pub(crate) known: BTreeMap<u16, usize>,
     /// Outgoing: ids that the client has not finished, with their messages.

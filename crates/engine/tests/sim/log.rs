@@ -93,8 +93,10 @@ impl Log {
         self.tokens.insert((shard, token), named).is_none()
     }
 
-    pub(crate) fn message_of(&self, shard: usize, token: u64) -> Option<usize> {
-        *self.tokens.get(&(shard, token))?
+    /// The message of an append that is answered. The token may be used again: what the log refused is
+    /// tried again under it.
+    pub(crate) fn answered(&mut self, shard: usize, token: u64) -> Option<usize> {
+        self.tokens.remove(&(shard, token))?
     }
 
     pub(crate) fn take(&mut self, shard: usize, event: u64, requests: &mut Vec<Request>) {

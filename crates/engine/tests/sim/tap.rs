@@ -87,6 +87,7 @@ pub(crate) fn names(text: &str) -> (Option<String>, String) {
 fn take_publish(ledger: &mut Ledger, side: &mut Side<'_>, p: &publish::Publish<'_>) {
     let event = ledger.event;
     let now = ledger.now;
+    let shaky = ledger.sessions[side.client].shaky;
     let id = p.id.map(|id| id.get());
     let msg = match number(p.payload) {
         Some(msg) => msg,
@@ -98,6 +99,7 @@ fn take_publish(ledger: &mut Ledger, side: &mut Side<'_>, p: &publish::Publish<'
             None => return ledger.fault("an empty PUBLISH that nobody sent".to_owned()),
         },
     };
+    ledger.msgs[msg].shaky |= shaky;
     if let Some(id) = id {
         side.debts
             .acks
@@ -111,6 +113,7 @@ fn take_publish(ledger: &mut Ledger, side: &mut Side<'_>, p: &publish::Publish<'
         return; // Known and not released: not routed again.
     }
     let m = &mut ledger.msgs[msg];
+    m.v5 = side.version.is_v5();
     m.routed += 1;
     m.taken_at = Some(now);
     m.routed_at = event;
@@ -371,7 +374,10 @@ fn give_publish(
         wrong.push("back to its publisher in spite of No Local".to_owned());
     }
     let fresh = !p.dup && !shared;
-    let old = m.accepted.map_or(u64::MAX, |_| m.routed_at);
+    // What the log refused was tried again later, and belongs where it was taken at last.
+    let old = m
+        .accepted
+        .map_or(u64::MAX, |_| m.routed_at.max(m.append_at));
     if fresh && !p.retain && !subs.is_empty() && subs.iter().all(|sub| old < sub.horizon) {
         wrong.push("from before its subscription".to_owned());
     }
@@ -429,7 +435,7 @@ fn give_publish(
     }
     let m = &mut ledger.msgs[msg];
     let routed = m.routed;
-    let failed = m.appends_failed > 0;
+    let failed = m.appends_failed > 0 || m.shaky;
     let got = m.got.entry((c, era)).or_default();
     if (!p.retain || shared) && !p.dup {
         got.plain += 1;

@@ -12,7 +12,7 @@ use protocol::Reason;
 use crate::{
     client::Client,
     faults::{Counts, Kind},
-    ledger::{Announced, Debts, Ledger},
+    ledger::{Announced, Debts, Ledger, Msg},
     log::Log,
     net::{Conn, Conns, Line, Parcel, Stamped, Wire, orderly},
     plan::Plan,
@@ -264,7 +264,7 @@ impl World {
                 }
                 (n, Some(n))
             }
-            Received::Closed => (bytes.len(), None),
+            Received::Closed(n) => (n, None),
         };
         let info = &mut self.lines[line];
         let mut side = Side {
@@ -349,16 +349,23 @@ impl World {
                 }
                 Some(1) => {
                     let (token, kept, append) = self.log.done[shard].pop_front().expect("checked");
-                    if let Some(msg) = self.log.message_of(shard, token)
-                        && append
-                    {
+                    if append && let Some(msg) = self.log.answered(shard, token) {
                         let m = &mut self.ledger.msgs[msg];
                         m.appends_open -= 1;
                         m.appends_kept += u32::from(kept);
                         m.appends_failed += u32::from(!kept);
-                        if !kept {
-                            let known = &mut self.ledger.sessions[m.publisher].known;
-                            known.retain(|_, known| *known != msg);
+                        let publisher = &mut self.ledger.sessions[m.publisher];
+                        if !kept && m.v5 {
+                            publisher.known.retain(|_, known| *known != msg);
+                            // What is retained waits for a second answer before it is told.
+                            m.shaky |= m.retain;
+                        } else if !kept {
+                            // It is not told; the message stays known and is tried again.
+                            publisher.shaky = true;
+                            let by = m.publisher;
+                            let msgs = self.ledger.msgs.iter_mut();
+                            let under_way = |m: &&mut Msg| m.publisher == by && m.appends_kept == 0;
+                            msgs.filter(under_way).for_each(|m| m.shaky = true);
                         }
                     }
                     place.shard.stored(now, token, kept, &mut place.conns);

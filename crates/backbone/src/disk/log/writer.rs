@@ -11,6 +11,8 @@ use super::super::env::Env;
 use super::super::frame::{Kind, Stamp, push};
 use super::super::journal::{Journal, now_secs};
 use super::super::lock;
+#[cfg(feature = "plant")]
+use super::super::plant::Planted;
 use super::super::segment::Segment;
 use super::{Active, Growing, Sealed, Shard};
 use crate::{Dedup, Done, Entry, Error, Message, Pos, Record};
@@ -170,6 +172,10 @@ impl<M: Message> Writer<M> {
         }
         let over = identities.iter().map(|dedup| (Arc::clone(dedup), None));
         self.batch.identities.extend(over);
+        #[cfg(feature = "plant")]
+        if self.journal.planted == Planted::AckBeforeRelease {
+            return done(Ok(()));
+        }
         self.batch.answers.push(Answer::Release(done, identities));
     }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::super::Durability;
 use super::super::files::sim::{Faults, Random, Sim};
-use super::super::journal::Planted;
 use super::super::lock;
+use super::super::plant::Planted;
 use super::ledger::{Shared, run};
 use super::{Options, Store, Text, open, options};
 

@@ -60,7 +60,7 @@ pub(in crate::disk) fn repair_on<M: Message>(
     options: &Options,
 ) -> Result<Repair, OpenError> {
     let store = Store::<M>::open_on(Arc::clone(files), options)?;
-    store.scrub();
+    store.scrub(&|| true);
     let mut repair = Repair {
         recovery: store.recovery().clone(),
         ..Repair::default()

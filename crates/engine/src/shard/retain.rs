@@ -1,0 +1,105 @@
+//! Retained messages on the shard that owns their topic, and the way there.
+
+use std::sync::Arc;
+
+use protocol::QoS;
+
+use super::{Mail, Shard, Sink, deliver::Shot, store::Then};
+use crate::{
+    Counter, Message,
+    plant::{self, Fault},
+};
+
+impl Shard {
+    /// Hands a message to the shard that owns its topic's retained message. True if an answer of the
+    /// store will come for the token: to QoS 0 nobody waits.
+    pub(super) fn retain(&mut self, shot: &mut Shot<'_>, token: u64) -> bool {
+        let owner = self.place(shot.view.topic.as_str());
+        let message = shot.arc();
+        let waits = (message.qos > QoS::AtMostOnce).then_some(token);
+        if owner == self.id {
+            return self.store_retained(&message, waits);
+        }
+        self.mail(owner, Mail::Retain(message, waits.unwrap_or(0)));
+        waits.is_some()
+    }
+
+    /// Another shard has a retained message for this one; it waits for the token unless that is 0.
+    pub(super) fn on_retain(
+        &mut self,
+        from: u16,
+        message: &Arc<Message>,
+        token: u64,
+        sink: &mut impl Sink,
+    ) {
+        if token == 0 {
+            self.store_retained(message, None);
+            return;
+        }
+        let own = self.next_token();
+        if self.store_retained(message, Some(own)) {
+            self.wait_for_store(own, 1, 0, Then::Tell(from, token));
+        } else {
+            self.tell_kept(from, token, true, sink);
+        }
+    }
+
+    /// True if an answer of the store will come for the token.
+    pub(super) fn store_retained(&mut self, message: &Arc<Message>, token: Option<u64>) -> bool {
+        let empty = message.payload().is_empty();
+        let known = || {
+            self.retained
+                .get(message.topic().as_str(), self.now)
+                .is_some()
+        };
+        if plant::on(Fault::RetainedNotReplaced) && !empty && known()
+            || plant::on(Fault::RetainedNotCleared) && empty
+        {
+            return false;
+        }
+        let settings = &self.settings;
+        let fits = message.payload().len() <= settings.retained_payload_max
+            && self
+                .retained
+                .set(message, settings.retained_max, settings.retained_bytes_max);
+        if !fits {
+            self.metrics.add(Counter::RetainedRefused, 1);
+            return false;
+        }
+        self.save_retained(message, token)
+    }
+
+    /// Tries once more to store what the store had no room for, unless a newer one has taken its place.
+    /// True if an answer will come for the token.
+    pub(super) fn save_retained_again(&mut self, message: &Arc<Message>, token: u64) -> bool {
+        let owner = self.place(message.topic().as_str());
+        if owner != self.id {
+            self.mail(owner, Mail::RetainAgain(message.clone(), token));
+            return true;
+        }
+        self.is_retained(message) && self.save_retained(message, Some(token))
+    }
+
+    pub(super) fn on_retain_again(
+        &mut self,
+        from: u16,
+        message: &Arc<Message>,
+        token: u64,
+        sink: &mut impl Sink,
+    ) {
+        let own = self.next_token();
+        if self.is_retained(message) && self.save_retained(message, Some(own)) {
+            self.wait_for_store(own, 1, 0, Then::Tell(from, token));
+        } else {
+            self.tell_kept(from, token, true, sink);
+        }
+    }
+
+    /// Whether this is what the topic has: this message, or nothing if it clears.
+    fn is_retained(&self, message: &Arc<Message>) -> bool {
+        match self.retained.get(message.topic().as_str(), self.now) {
+            Some(current) => Arc::ptr_eq(current, message),
+            None => message.payload().is_empty(),
+        }
+    }
+}
