@@ -106,19 +106,18 @@ fn s07_window_after_many_subscribes() {
 fn s08_end_and_return_at_once() {
     let broker = Broker::start();
     let mut speaker = broker.v5("speaker");
-    let racers: Vec<(u64, Connect)> = (0..40)
+    let racers: Vec<(u64, Connect, Instant)> = (0..40)
         .map(|n| {
             let connect = Connect::new(V5, &format!("race-{n}")).persistent(1);
             let mut conn = broker.connect(&connect);
             conn.subscribe(&format!("race/{n}"), 1);
             conn.send(&disconnect(V5, 0, &[]));
-            (n, connect)
+            (n, connect, Instant::now())
         })
         .collect();
-    let left = Instant::now();
     let (mut kept, mut new) = (0, 0);
-    for (n, connect) in racers {
-        // From 0.8 s to 1.4 s after the first left.
+    for (n, connect, left) in racers {
+        // From 0.8 s to 1.4 s after it left.
         let at = Duration::from_millis(800 + n * 15);
         std::thread::sleep(at.saturating_sub(left.elapsed()));
         let topic = format!("race/{n}");

@@ -241,7 +241,7 @@ impl World {
                 let entry = Entry {
                     position,
                     message,
-                    source: None,
+                    origin: None,
                 };
                 self.log.push(entry.clone());
                 let kept = !position.is_multiple_of(7);

@@ -106,10 +106,15 @@ fn d02_power() {
     }
 }
 
-/// A failed write or sync costs its file, not what was acknowledged; the next one goes on.
+/// A failed write or sync costs its file, not what was acknowledged; the next one goes on. A disk that
+/// fails for good ends the broker.
 #[test]
 fn d12_failing_disk() {
     troubles(&[Trouble::WriteFails, Trouble::SyncFails]);
+    if inject::allowed() {
+        let seed = seed();
+        verdict("Dead", seed, &trouble::run_dead(seed));
+    }
 }
 
 /// A slow or standing disk keeps acknowledgements back, and nobody else.

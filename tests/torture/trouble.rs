@@ -110,6 +110,28 @@ pub(crate) fn run(trouble: Trouble, seed: u64) -> Tally {
     tally
 }
 
+/// From some sync on each one fails: the broker ends, having said why, rather than promise what it
+/// cannot keep; on a sound disk it is there again with all that it promised.
+pub(crate) fn run_dead(seed: u64) -> Tally {
+    let mut dice = Dice::new(seed);
+    let folder = Folder(fresh_dir());
+    let rule = format!("fdatasync:error=EIO:when={}+", dice.of(120..250));
+    let injection = Injection::new(vec![rule]);
+    let mut broker = Broker::under(injection.prefix(), &folder.0, &[]);
+    let mut crowd = Crowd::arrive(broker.tcp, &mut dice);
+    crowd.pace = PACE;
+    crowd.load(broker.tcp, |_, _, _| {
+        let status = broker.wait(PATIENCE);
+        assert!(!status.success(), "ended as if nothing was wrong");
+    });
+    let why = broker.said().find(|line| line.contains("cannot go on"));
+    println!("Dead: {}", why.expect("it says why it ends"));
+    broker.set_free();
+    broker.restart();
+    crowd.recover(broker.tcp);
+    crowd.count()
+}
+
 /// A folder that is gone when the value is.
 pub(crate) struct Folder(pub(crate) PathBuf);
 

@@ -85,7 +85,7 @@ fn describe(
     }
     let (title, rest) = lines.split_first().expect("the title is a line");
     let mut all = format!("{title}\n");
-    for line in rest {
+    for line in rest.iter().flat_map(|lines| lines.lines()) {
         all.push_str(&format!("  {line}\n"));
     }
     all

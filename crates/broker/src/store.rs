@@ -13,11 +13,11 @@ use crate::config::Config;
 use crate::control::store::Stored;
 use crate::settings::{self, STORE_DIR};
 
-pub use crate::control::restore::Restored;
 #[cfg(feature = "plant")]
 pub use backbone::disk::plant;
 pub use disk::tools::{Carried, Check, ImportError, Repair};
 pub use disk::{Damage, Harm, OpenError, Progress, Recovery};
+pub use engine::restore::Restored;
 
 /// The name of a store that is not complete.
 const PARTIAL: &str = "store.partial";

@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     Entry, Message, SessionRef, limits::READ_MAX, record::GroupRecord, session::Reading,
-    shard::Source,
+    shard::Origin,
 };
 
 #[derive(Debug)]
@@ -49,7 +49,7 @@ pub(crate) struct Telling {
 struct Cut {
     tokens: Vec<Option<u64>>,
     /// What the log showed before every shard had said.
-    seen: Vec<(u64, Option<Source>)>,
+    seen: Vec<(u64, Option<Origin>)>,
 }
 
 impl Cut {
@@ -58,8 +58,8 @@ impl Cut {
     }
 
     /// Whether a message came to the group by the live path already.
-    fn is_before(&self, source: Option<Source>) -> bool {
-        let token = source.and_then(|s| Some((s.token, *self.tokens.get(usize::from(s.shard))?)));
+    fn is_before(&self, origin: Option<Origin>) -> bool {
+        let token = origin.and_then(|s| Some((s.token, *self.tokens.get(usize::from(s.shard))?)));
         token.is_some_and(|(token, cut)| cut.is_none_or(|cut| token <= cut))
     }
 }
@@ -97,8 +97,8 @@ impl Leases {
         if !self.cut.is_complete() {
             return false;
         }
-        for (position, source) in std::mem::take(&mut self.cut.seen) {
-            if self.cut.is_before(source) && position > self.read {
+        for (position, origin) in std::mem::take(&mut self.cut.seen) {
+            if self.cut.is_before(origin) && position > self.read {
                 self.past.insert(position);
             }
         }
@@ -122,10 +122,10 @@ impl Leases {
             return false;
         }
         if !self.cut.is_complete() {
-            self.cut.seen.push((entry.position, entry.source));
+            self.cut.seen.push((entry.position, entry.origin));
             return false;
         }
-        let before = self.cut.is_before(entry.source);
+        let before = self.cut.is_before(entry.origin);
         if self.reading != Reading::Live {
             if before {
                 self.past.insert(entry.position);
@@ -318,16 +318,16 @@ mod tests {
         }))
     }
 
-    fn entry(position: u64, source: Option<Source>) -> Entry {
+    fn entry(position: u64, origin: Option<Origin>) -> Entry {
         Entry {
             position,
             message: message(),
-            source,
+            origin,
         }
     }
 
-    fn at(shard: u16, token: u64) -> Option<Source> {
-        Some(Source { shard, token })
+    fn at(shard: u16, token: u64) -> Option<Origin> {
+        Some(Origin { shard, token })
     }
 
     /// Follows the tail from 10 on.
@@ -346,8 +346,8 @@ mod tests {
         assert!(!leases.switch(0, 5));
         assert!(leases.reads_what_comes_from(0));
         assert!(!leases.reads_what_comes_from(1));
-        for (position, source) in [(11, at(0, 5)), (12, at(0, 6)), (13, at(1, 7))] {
-            assert!(!leases.follow(&entry(position, source), 10, true));
+        for (position, origin) in [(11, at(0, 5)), (12, at(0, 6)), (13, at(1, 7))] {
+            assert!(!leases.follow(&entry(position, origin), 10, true));
         }
         assert!(leases.read_on().is_none());
         assert!(leases.switch(1, 6));

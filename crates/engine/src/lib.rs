@@ -10,6 +10,7 @@ pub mod message;
 pub mod metrics;
 pub mod plant;
 pub mod record;
+pub mod restore;
 pub mod retained;
 pub mod router;
 pub mod session;
@@ -23,8 +24,8 @@ pub use limits::{QueueFull, Settings, Strategy};
 pub use message::{Message, SessionRef};
 pub use metrics::{Counter, Drop, Metrics};
 pub use shard::{
-    Batch, Close, ConnId, Ending, Entry, Found, Join, Mail, Opened, Presence, Reader, Received,
-    Request, SessionId, Shard, Sink, Source,
+    Batch, Close, ConnId, Ending, Entry, Found, Join, Mail, Opened, Origin, Presence, Reader,
+    Received, Request, SessionId, Shard, Sink,
 };
 pub use slab::Slab;
 

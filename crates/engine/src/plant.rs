@@ -30,8 +30,34 @@ faults! {
     CursorOverGap
     /// SUBACK does not wait for the other shards.
     SubackBeforeVisible
-    /// SUBACK does not wait for the session's record.
+    /// SUBACK and UNSUBACK do not wait for the session's record.
     SubackBeforeSaved
+    /// CONNACK does not wait for the records of session and will.
+    ConnackBeforeSaved
+    /// A QoS 2 PUBLISH does not wait until the store has its packet id.
+    PublishBeforeBound
+    /// PUBREL does not wait until the store knows that PUBREC came.
+    PubrelBeforeSaved
+    /// PUBCOMP does not wait until the log has forgotten the identity.
+    PubcompBeforeReleased
+    /// The cursor that is saved has passed messages that are in flight.
+    CursorBeyondAcknowledged
+    /// The record of a finished delivery is deleted before the cursor has passed it.
+    DeliveryForgottenEarly
+    /// The record of a will that was published stays.
+    WillRecordKept
+    /// The record of a will is deleted before the log has the message.
+    WillRecordDeletedEarly
+    /// A retained message is acknowledged and not saved.
+    RetainedNotSaved
+    /// The identities of a session that ends are not released.
+    IdentityKept
+    /// What a subscription is younger than is not saved.
+    SinceForgotten
+    /// After a restart a session knows the packet ids of an earlier one of its client.
+    IdentityInherited
+    /// No Local does not hold for what was published before a restart.
+    PublisherForgotten
     /// A packet id that is in use is given again.
     IdReused
     /// Whoever comes back does not get again what was in flight.

@@ -9,7 +9,7 @@ use std::collections::BinaryHeap;
 use crate::Time;
 
 /// Tenths of a second: 32 bits of them last thirteen years.
-const TICK_MILLIS: u64 = 100;
+pub(crate) const TICK_MILLIS: u64 = 100;
 
 #[derive(Debug, Default)]
 pub(crate) struct Timers {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use engine::{
-    ConnId, Ending, Entry, Found, Mail, Opened, Request, SessionId, Settings, Shard, Sink, Source,
+    ConnId, Ending, Entry, Found, Mail, Opened, Origin, Request, SessionId, Settings, Shard, Sink,
     Time,
     record::{self, Bucket, Delivery},
 };
@@ -144,7 +144,7 @@ impl World {
         (self.store.appends, self.store.saves) = Default::default();
         self.store.reads.clear();
         for entry in &mut self.store.log {
-            entry.source = None;
+            entry.origin = None;
         }
         for member in &mut self.members {
             member.conn = None;
@@ -252,7 +252,7 @@ impl World {
                 let entry = Entry {
                     position: self.store.log.len() as u64 + 1,
                     message,
-                    source: Some(Source { shard: from, token }),
+                    origin: Some(Origin { shard: from, token }),
                 };
                 self.store.log.push(entry.clone());
                 for (shard, outs) in self.shards.iter_mut().zip(&mut self.outs) {

@@ -43,7 +43,7 @@ fn appended(shard: &mut Shard, from: u64) -> Vec<Entry> {
         .map(|(position, message)| Entry {
             position,
             message,
-            source: None,
+            origin: None,
         })
         .collect()
 }

@@ -9,7 +9,7 @@ use backbone::{
     Backend, Blob, Error, Guard, Kv, Record, TailSink,
     disk::{self, OpenError, Recovery, Trouble},
 };
-use engine::{Found, Message, Request, SessionRef, Source, record::Write};
+use engine::{Found, Message, Origin, Request, SessionRef, record::Write};
 
 use crate::{
     config::Config,
@@ -26,7 +26,7 @@ pub(crate) struct Stored {
     message: Arc<Message>,
     from: u64,
     /// Not stored: known of what this process wrote.
-    source: Option<Source>,
+    origin: Option<Origin>,
 }
 
 impl backbone::Message for Stored {
@@ -53,7 +53,7 @@ impl backbone::Message for Stored {
         Message::decode(bytes, publisher).map(|message| Self {
             message: Arc::new(message),
             from,
-            source: None,
+            origin: None,
         })
     }
 }
@@ -63,7 +63,7 @@ pub(super) fn entry(e: &backbone::Entry<Stored>) -> engine::Entry {
     engine::Entry {
         position: e.pos.seq,
         message: e.msg.message.clone(),
-        source: e.msg.source,
+        origin: e.msg.origin,
     }
 }
 
@@ -198,6 +198,7 @@ struct Calls {
     releases: Vec<backbone::Dedup>,
     writes: Vec<backbone::Write>,
     bucket: Option<engine::record::Bucket>,
+    deletes: bool,
     append_tokens: Vec<u64>,
     release_tokens: Vec<u64>,
     write_tokens: Vec<u64>,
@@ -222,12 +223,12 @@ impl Door {
                 } => {
                     self.release(shard, &mut calls);
                     calls.append_tokens.push(token);
-                    let source = Some(Source { shard, token });
+                    let origin = Some(Origin { shard, token });
                     calls.appends.push(Record {
                         msg: Arc::new(Stored {
                             message,
                             from,
-                            source,
+                            origin,
                         }),
                         dedup: identity.map(Into::into),
                     });
@@ -239,9 +240,12 @@ impl Door {
                 }
                 Request::Save { token, write } => {
                     let Write { bucket, key, value } = write;
-                    if calls.bucket != Some(bucket) {
+                    // What is deleted goes apart: a call that is refused for want of room is refused
+                    // as a whole.
+                    if calls.bucket != Some(bucket) || calls.deletes != value.is_none() {
                         self.put(shard, &mut calls);
                         calls.bucket = Some(bucket);
+                        calls.deletes = value.is_none();
                     }
                     calls.write_tokens.extend(token);
                     calls.writes.push((key.into(), value.map(Blob::from)));

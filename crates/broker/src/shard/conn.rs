@@ -54,6 +54,8 @@ pub(super) struct Flags {
     pub(super) pending: bool,
     /// Reading went on until the socket had no more.
     pub(super) ended: bool,
+    /// Nothing is written yet: the store is to have what the client is told.
+    pub(super) withheld: bool,
 }
 
 /// State of a WebSocket.
@@ -231,7 +233,23 @@ impl Sink for Conns {
         {
             entry.flags.closing = true;
             entry.session = None;
+            if std::mem::take(&mut entry.flags.withheld) {
+                entry.out = None;
+            }
             self.closing.push((conn.0, why));
+        }
+    }
+
+    fn withhold(&mut self, conn: ConnId) {
+        if let Some(entry) = self.get_mut(conn.0) {
+            entry.flags.withheld = true;
+        }
+    }
+
+    fn let_go(&mut self, conn: ConnId) {
+        if let Some(entry) = self.get_mut(conn.0) {
+            entry.flags.withheld = false;
+            self.mark_dirty(conn.0);
         }
     }
 

@@ -40,7 +40,7 @@ impl Worker {
         let Some(conn) = self.conns.clean(slot) else {
             return;
         };
-        if conn.flags.clogged || conn.flags.lingering {
+        if conn.flags.clogged || conn.flags.lingering || conn.flags.withheld {
             return;
         }
         let out = conn.take_out();

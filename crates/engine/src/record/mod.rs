@@ -97,23 +97,28 @@ pub fn parse_key(key: &[u8]) -> Option<(&str, Option<u64>)> {
     Some((std::str::from_utf8(&key[..end]).ok()?, Some(number)))
 }
 
-/// The identity under which the log knows a QoS 2 message of a client until it is released.
+/// The identity under which the log knows a QoS 2 message of a session until it is released. A session
+/// is named by when it was born: log and records are not written together, and a later session of the
+/// client must not know the ids of an earlier one.
 #[must_use]
-pub fn identity(client_id: &str, id: protocol::PacketId) -> Box<[u8]> {
-    let mut key = Vec::with_capacity(client_id.len() + 3);
+pub fn identity(client_id: &str, born: u64, id: protocol::PacketId) -> Box<[u8]> {
+    let mut key = Vec::with_capacity(client_id.len() + 11);
     key.extend_from_slice(client_id.as_bytes());
     key.push(0);
+    key.extend_from_slice(&born.to_be_bytes());
     key.extend_from_slice(&id.get().to_be_bytes());
     key.into()
 }
 
-/// The client and packet id of an identity.
+/// Client, birth of its session and packet id of an identity.
 #[must_use]
-pub fn parse_identity(identity: &[u8]) -> Option<(&str, protocol::PacketId)> {
+pub fn parse_identity(identity: &[u8]) -> Option<(&str, u64, protocol::PacketId)> {
     let (name, id) = identity.split_last_chunk::<2>()?;
+    let (name, born) = name.split_last_chunk::<8>()?;
     let (0, name) = name.split_last().map(|(nul, name)| (*nul, name))? else {
         return None;
     };
     let id = protocol::PacketId::new(u16::from_be_bytes(*id))?;
-    Some((std::str::from_utf8(name).ok()?, id))
+    let name = std::str::from_utf8(name).ok()?;
+    Some((name, u64::from_be_bytes(*born), id))
 }

@@ -20,6 +20,8 @@ pub(crate) struct SessionRecord {
     /// When the session ends; `None` while its client is connected, or if it never does.
     pub(crate) ends: Option<Time>,
     pub(crate) is_online: bool,
+    /// Names it among the sessions that its client had.
+    pub(crate) born: u64,
     /// Everything in the log up to here was acknowledged.
     pub(crate) cursor: u64,
     pub(crate) subscriptions: Vec<Subscription>,
@@ -53,6 +55,7 @@ impl SessionRecord {
         put_owner(&mut out, &self.owner);
         out.extend_from_slice(&self.expiry_secs.to_be_bytes());
         out.extend_from_slice(&self.ends.map_or(u64::MAX, |t| t.0).to_be_bytes());
+        out.extend_from_slice(&self.born.to_be_bytes());
         out.extend_from_slice(&self.cursor.to_be_bytes());
         put_count(&mut out, self.subscriptions.len());
         for s in &self.subscriptions {
@@ -84,6 +87,7 @@ impl SessionRecord {
         let owner = r.owner()?;
         let expiry_secs = r.u32()?;
         let ends = r.u64()?;
+        let born = r.u64()?;
         let cursor = r.u64()?;
         let subscriptions = (0..r.u32()?)
             .map(|_| Subscription::read(&mut r))
@@ -97,6 +101,7 @@ impl SessionRecord {
             expiry_secs,
             ends: (ends != u64::MAX).then_some(Time(ends)),
             is_online,
+            born,
             cursor,
             subscriptions,
             groups,
@@ -149,6 +154,7 @@ mod tests {
             expiry_secs: 3600,
             ends: Some(Time(1_764_000_000_000)),
             is_online: false,
+            born: 1_763_999_000_000,
             cursor: 77,
             subscriptions: vec![Subscription {
                 filter: "a/+/c".into(),

@@ -24,6 +24,8 @@ pub(crate) struct Inflow {
     /// Known ids whose append was under way when their connection ended, with its token: known for
     /// good once the log has the message. No more than there are ids.
     pub(crate) unsure: Vec<(PacketId, u64)>,
+    /// Known ids of an earlier life of the broker, which may have ended before the message was retained.
+    pub(crate) earlier: Vec<PacketId>,
 }
 
 /// An acknowledgement that waits for the log, or for one before it that does.
@@ -60,6 +62,7 @@ impl Inflow {
     /// False if the id was not known.
     pub(crate) fn forget(&mut self, id: PacketId) -> bool {
         let (word, bit) = place(id);
+        self.take_earlier(id);
         let Some(w) = self.known.get_mut(word) else {
             return false;
         };
@@ -151,6 +154,12 @@ impl Inflow {
     pub(crate) fn take_unsure(&mut self, id: PacketId) -> Option<u64> {
         let at = self.unsure.iter().position(|u| u.0 == id)?;
         Some(self.unsure.swap_remove(at).1)
+    }
+
+    /// Whether an id has been known since an earlier life of the broker; asked once.
+    pub(crate) fn take_earlier(&mut self, id: PacketId) -> bool {
+        let at = self.earlier.iter().position(|e| *e == id);
+        at.map(|at| self.earlier.swap_remove(at)).is_some()
     }
 
     /// What counts against the Receive Maximum we announced [MQTT-3.3.4-7].

@@ -15,7 +15,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use protocol::{QoS, Version};
+use protocol::{PacketId, QoS, Version};
 
 pub(crate) use alias::{InboundAliases, OutboundAliases};
 pub(crate) use inflow::{Inflow, Pending};
@@ -29,7 +29,7 @@ use crate::{
     Time,
     acl::Principal,
     plant::{self, Fault},
-    record::Lease,
+    record::{self, Lease},
     router::NodeId,
     shard::{ConnId, Membership},
 };
@@ -145,6 +145,8 @@ pub(crate) struct Bits {
     pub(crate) problem_information: bool,
     /// Waits for its socket to drain before more is sent.
     pub(crate) blocked: bool,
+    /// CONNACK waits for the store.
+    pub(crate) greeting: bool,
     /// A SUBACK is owed; what the client sent behind its SUBSCRIBE waits for it.
     pub(crate) subscribing: bool,
 }
@@ -159,6 +161,8 @@ pub(crate) struct Aliases {
 /// What a session that outlives its connection keeps: its place in the shared log.
 #[derive(Debug, Default)]
 pub(crate) struct Durable {
+    /// Names it among the sessions that its client had.
+    pub(crate) born: u64,
     /// Everything up to here was handed to the in-flight window.
     pub(crate) cursor: u64,
     /// Up to where the store knows that everything was acknowledged.
@@ -177,8 +181,9 @@ pub(crate) struct Durable {
 
 impl Durable {
     /// Follows from the log's present end.
-    pub(crate) fn at(tail: u64) -> Self {
+    pub(crate) fn at(tail: u64, born: u64) -> Self {
         Self {
+            born,
             cursor: tail,
             saved: tail,
             ..Self::default()
@@ -353,6 +358,13 @@ impl Session {
         self.conn != ConnId::NONE
     }
 
+    /// Under which the log knows a QoS 2 message from this client, if the session outlives its
+    /// connection.
+    pub(crate) fn identity(&self, id: PacketId) -> Option<Box<[u8]>> {
+        let born = self.rare.durable.as_ref()?.born;
+        Some(record::identity(&self.client_id, born, id))
+    }
+
     /// Whether an acknowledgement waits for the store.
     pub(crate) fn is_owed(&self) -> bool {
         self.inflow.as_ref().is_some_and(|i| !i.pending.is_empty())
@@ -384,6 +396,7 @@ impl Session {
         self.hint = u32::MAX;
         self.bits.blocked = false;
         self.bits.subscribing = false;
+        self.bits.greeting = false;
     }
 
     /// The end of keep-alive, if it runs.

@@ -259,8 +259,9 @@ impl Outflow {
             } else {
                 usize::from(u16::MAX - (front - id.get()))
             };
-            if at < self.ring.len() {
-                return self.ring.get_mut(at).filter(|e| e.state != State::Free);
+            // An id that was skipped, because an older message has it, stands in the ring as free.
+            if self.ring.get(at).is_some_and(|e| e.state != State::Free) {
+                return self.ring.get_mut(at);
             }
         }
         self.aside.iter_mut().find(|e| e.id == id)
@@ -272,11 +273,9 @@ impl Outflow {
         // Nearly always the oldest, as clients answer in order [MQTT-4.6.0-2].
         if let Some(front) = self.ring.front()
             && front.id == id
+            && front.state == expected
             && self.unsent.is_empty()
         {
-            if front.state != expected {
-                return None;
-            }
             // Also where the client refused it: a shared one goes to nobody else [MQTT-4.8.2-6].
             let held = self.ring.pop_front()?.held;
             self.in_flight -= 1;
@@ -297,7 +296,7 @@ impl Outflow {
         }
         if let Some(at) = self.aside.iter().position(|e| e.id == id) {
             self.in_flight -= 1;
-            return Some(self.aside.swap_remove(at).held);
+            return Some(self.aside.remove(at).held); // the others stay in their order
         }
         let entry = self.find(id)?;
         entry.state = State::Free;

@@ -3,7 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::record::{INLINE, Lease};
+use crate::{
+    plant::{self, Fault},
+    record::{INLINE, Lease},
+};
 
 /// Numbers of deliveries, as the store has them.
 #[derive(Debug, Default)]
@@ -15,9 +18,17 @@ pub(crate) struct Progress {
     /// Positions before which the cursor stood when the broker started: they are in flight or done, so
     /// they are not read again.
     pub(crate) bound: BTreeSet<u64>,
-    /// Messages of shared groups of which the store does not know that their group is done with them,
-    /// and whether they are finished: until then their records stay.
-    leased: BTreeMap<u64, (Lease, bool)>,
+    /// Messages of shared groups. Their records stay until both sides are done with them.
+    leased: BTreeMap<u64, Leased>,
+}
+
+#[derive(Debug)]
+struct Leased {
+    lease: Lease,
+    /// By the client.
+    finished: bool,
+    /// The store knows that the group is done with it.
+    parted: bool,
 }
 
 /// What becomes of the record of a finished delivery.
@@ -34,10 +45,12 @@ impl Progress {
     pub(crate) fn settle(&mut self, cursor: u64) -> Vec<Fate> {
         let mut fates = Vec::new();
         for number in std::mem::take(&mut self.finished) {
-            if let Some((lease, finished)) = self.leased.get_mut(&number) {
-                *finished = true;
-                fates.push(Fate::MarkParted(number, lease.clone()));
-            } else if number >= INLINE || number <= cursor {
+            let hasty = plant::on(Fault::DeliveryForgottenEarly);
+            if let Some(leased) = self.leased.get_mut(&number).filter(|l| !l.parted) {
+                leased.finished = true;
+                fates.push(Fate::MarkParted(number, leased.lease.clone()));
+            } else if number >= INLINE || number <= cursor || hasty {
+                self.leased.remove(&number);
                 fates.push(Fate::Delete(number));
             } else {
                 self.done.insert(number);
@@ -53,11 +66,16 @@ impl Progress {
 
     /// A message of a shared group has this number.
     pub(crate) fn lease(&mut self, number: u64, lease: Lease, finished: bool) {
-        self.leased.insert(number, (lease, finished));
+        let leased = Leased {
+            lease,
+            finished,
+            parted: false,
+        };
+        self.leased.insert(number, leased);
     }
 
     pub(crate) fn lease_of(&self, number: u64) -> Option<&Lease> {
-        self.leased.get(&number).map(|(lease, _)| lease)
+        self.leased.get(&number).map(|leased| &leased.lease)
     }
 
     /// Its group got it back before the client had it.
@@ -65,9 +83,18 @@ impl Progress {
         self.leased.remove(&number);
     }
 
+    /// Whether its group may not be done with it, as far as the store knows.
+    pub(crate) fn is_leased(&self, number: u64) -> bool {
+        self.leased.get(&number).is_some_and(|l| !l.parted)
+    }
+
     /// The store knows that the group is done with it. True if it is finished here, too.
     pub(crate) fn part(&mut self, number: u64) -> bool {
-        let finished = self.leased.remove(&number).is_some_and(|(_, done)| done);
+        let Some(leased) = self.leased.get_mut(&number) else {
+            return false;
+        };
+        leased.parted = true;
+        let finished = leased.finished;
         if finished {
             self.finished.push(number);
         }

@@ -9,7 +9,7 @@ use super::{Mail, Request, Shard, Sink, Verdict, refuse, store::Then};
 use crate::{
     Counter, Drop,
     plant::{self, Fault},
-    record::{self, Bucket, INLINE},
+    record::{Bucket, INLINE},
     session::{Handed, Held, State},
 };
 
@@ -148,7 +148,11 @@ impl Shard {
                     entry.state = State::Releasing;
                     let held = std::mem::replace(&mut entry.held, Held::Number(number));
                     self.settle_shared(slot, &held);
-                    return self.ask_release(slot, id);
+                    self.ask_release(slot, id);
+                    if plant::on(Fault::PubrelBeforeSaved) {
+                        self.release_stored(self.reference(slot), id, sink);
+                    }
+                    return;
                 }
                 entry.state = State::PubComp;
                 let held = std::mem::take(&mut entry.held);
@@ -194,9 +198,7 @@ impl Shard {
             s.inflow = None;
         }
         // Also one that is not known here: the log may, and would swallow the next with this id.
-        let durable = s.rare.durable.is_some();
-        let token = durable.then(|| {
-            let identity = record::identity(&self.session(slot).client_id, id);
+        let token = s.identity(id).map(|identity| {
             let token = self.next_token();
             self.requests.push(Request::Release {
                 token: Some(token),
@@ -206,6 +208,7 @@ impl Shard {
             self.wait_for_store(token, 1, 0, then);
             token
         });
+        let token = token.filter(|_| !plant::on(Fault::PubcompBeforeReleased));
         self.acknowledge(slot, AckKind::PubComp, id, reason, token, sink);
     }
 

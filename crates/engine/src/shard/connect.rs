@@ -117,7 +117,9 @@ impl Shard {
         }
         let properties = self.connack_properties(packet, &asked, assigned.as_deref())?;
         let (slot, present) = self.take_session(slot, client_id, owner, packet, sink);
-        self.attach(slot, conn, packet, &asked);
+        // Perhaps one of this client.
+        let replaced = !present && self.ending > 0;
+        self.attach(slot, conn, packet, &asked, replaced, sink);
         // Before anything else [MQTT-3.1.4-5], [MQTT-3.2.0-1].
         connack::encode(
             sink.out(conn),
@@ -321,14 +323,22 @@ impl Shard {
             .copied()
     }
 
-    /// Binds the connection to the session.
-    fn attach(&mut self, slot: u32, conn: ConnId, packet: &connect::Connect<'_>, asked: &Asked) {
+    /// Binds the connection to the session. `replaced`: the store has to forget another one for it.
+    fn attach(
+        &mut self,
+        slot: u32,
+        conn: ConnId,
+        packet: &connect::Connect<'_>,
+        asked: &Asked,
+        replaced: bool,
+        sink: &mut impl Sink,
+    ) {
         let settings = self.settings.clone();
         let expiry_secs = asked.expiry_secs.min(settings.session_expiry_secs_max);
         let keep_alive_secs = granted_keep_alive(packet, &settings);
         let (reading, reference) = (self.reading, self.reference(slot));
         let was_durable = self.session(slot).rare.durable.is_some();
-        let tail = self.tail_seen;
+        let (tail, born) = (self.tail_seen, self.next_serial());
         let s = self.session_mut(slot);
         s.conn = conn;
         s.version = packet.version;
@@ -355,13 +365,12 @@ impl Shard {
         if let Some(will) = &packet.will {
             let will = make_will(will, reference, self.next_serial());
             self.session_mut(slot).rare.make().will = Some(Box::new(will));
-            self.save_will(slot);
         }
         let s = self.session_mut(slot);
         // A session that is resumed to end with this connection still has its messages in the log.
         // [MQTT-3.1.2-23]
         if expiry_secs > 0 && !was_durable {
-            s.rare.make().durable = Some(Box::new(Durable::at(tail)));
+            s.rare.make().durable = Some(Box::new(Durable::at(tail, born)));
         }
         let watched = s.watched;
         if let Some(at) = s.silent_at() {
@@ -371,7 +380,7 @@ impl Shard {
                 self.session_mut(slot).watched = tick;
             }
         }
-        self.save_session(slot, None);
+        self.save_connected(slot, replaced, sink);
     }
 
     /// What the client must know that differs from the defaults of 3.2.2.3.

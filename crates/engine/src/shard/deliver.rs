@@ -354,6 +354,7 @@ impl Shard {
         ids: &[u32],
         sink: &mut impl Sink,
     ) {
+        self.withdraw_older(slot, message);
         let keeps = self.session(slot).rare.durable.is_some() && qos > QoS::AtMostOnce;
         let held = if keeps {
             Held::Message(Box::new(Kept {
@@ -638,8 +639,10 @@ impl Session {
         let mut put = Put::Written;
         if qos > QoS::AtMostOnce {
             let recorded = matches!(&held, Held::Message(kept) if kept.number >= INLINE);
+            let hasty = plant::on(Fault::PublishBeforeBound);
+            let recorded = recorded || hasty;
             let state = match (qos, &held) {
-                (QoS::ExactlyOnce, Held::Message(_)) => State::Binding,
+                (QoS::ExactlyOnce, Held::Message(_)) if !hasty => State::Binding,
                 (QoS::ExactlyOnce, _) => State::PubRec,
                 _ => State::PubAck,
             };

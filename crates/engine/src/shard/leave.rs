@@ -123,6 +123,9 @@ impl Shard {
         if self.session(slot).bits.subscribing {
             self.forget_suback(slot);
         }
+        if self.session(slot).bits.greeting {
+            self.forget_greeting(slot);
+        }
         self.withdraw_retained(slot);
         let s = self.session_mut(slot);
         s.detach();
@@ -152,7 +155,7 @@ impl Shard {
                 self.publish_will(slot, sink); // [MQTT-3.1.2-8]
             } else {
                 self.due.add(now.plus_secs(delay_secs), slot);
-                self.save_will(slot);
+                self.save_will(slot, None);
             }
         }
         self.step_aside(slot);
@@ -358,7 +361,7 @@ impl Shard {
         };
         self.metrics.add(Counter::WillPublished, 1);
         let routed = self.publish(allowed, None, None, sink);
-        if routed.parts == 0 {
+        if routed.parts == 0 || plant::on(Fault::WillRecordDeletedEarly) {
             self.save(Bucket::Will, key, None, None);
         } else {
             let then = Then::ForgetWill(key, routed.stored);

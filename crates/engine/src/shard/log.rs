@@ -72,12 +72,12 @@ pub struct Entry {
     pub position: u64,
     pub message: Arc<Message>,
     /// As far as it is known: not of what an earlier process wrote.
-    pub source: Option<Source>,
+    pub origin: Option<Origin>,
 }
 
 /// Which shard asked for an entry to be written, and under which token: these grow.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Source {
+pub struct Origin {
     pub shard: u16,
     pub token: u64,
 }

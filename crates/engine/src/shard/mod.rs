@@ -32,7 +32,7 @@ use hashbrown::HashTable;
 use protocol::{DecodeError, Frame, QoS, Reason, Topic, Version, frame, kind};
 
 pub use batch::Batch;
-pub use log::{Entry, Found, Reader, Request, Source};
+pub use log::{Entry, Found, Origin, Reader, Request};
 pub use mail::{Join, Mail};
 pub(crate) use subscribe::Membership;
 
@@ -98,6 +98,11 @@ pub trait Sink {
     fn out(&mut self, conn: ConnId) -> &mut Vec<u8>;
     /// Closes the connection once what waits has been written, as far as the socket takes it.
     fn close(&mut self, conn: ConnId, why: Ending);
+    /// Nothing is written to the connection's socket before [`Sink::let_go`]; if it is closed before,
+    /// nothing at all.
+    fn withhold(&mut self, _conn: ConnId) {}
+    /// What was withheld may be written.
+    fn let_go(&mut self, _conn: ConnId) {}
     /// Told while the connection is still known, for those who watch clients come and go.
     fn note(&mut self, _conn: ConnId, _client_id: &str, _what: Presence<'_>) {}
 }
@@ -171,6 +176,8 @@ pub struct Shard {
     retried: Time,
     /// Tokens of what the store is not asked for, because others are parked.
     refused: Vec<u64>,
+    /// Sessions that ended and whose records are being deleted.
+    ending: usize,
     /// Bytes of messages that are on their way to the log.
     under_way: u64,
     /// The last serial number given to a record.
@@ -233,6 +240,7 @@ impl Shard {
             parked: VecDeque::new(),
             retried: Time(0),
             refused: Vec::new(),
+            ending: 0,
             under_way: 0,
             serial: 0,
             moved: Vec::new(),

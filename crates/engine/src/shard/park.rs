@@ -5,7 +5,7 @@ use std::sync::Arc;
 use protocol::{PacketId, packet::ack::AckKind};
 
 use super::{Request, Shard, Sink, store::Then};
-use crate::{Message, SessionRef, limits::RETRY_MILLIS, record, session::State};
+use crate::{Message, SessionRef, limits::RETRY_MILLIS, session::State};
 
 /// What is tried again.
 #[derive(Clone, Debug)]
@@ -117,16 +117,18 @@ impl Shard {
         let Some(slot) = self.resolve(session) else {
             return;
         };
-        let s = self.session_mut(slot);
-        let durable = s.rare.durable.is_some();
-        let Some(inflow) = &mut s.inflow else { return };
+        let Some(inflow) = &mut self.session_mut(slot).inflow else {
+            return;
+        };
         inflow.parked -= 1;
         // One of QoS 1 whose connection has ended will come again.
         let Some((kind, id)) = inflow.waiting_for(token) else {
             return;
         };
-        let identity = (durable && kind == AckKind::PubRec)
-            .then(|| record::identity(&self.session(slot).client_id, id));
+        let identity = match kind {
+            AckKind::PubRec => self.session(slot).identity(id),
+            _ => None,
+        };
         let parts = self.ask_again(token, &again, identity);
         let bytes = again.message.bytes();
         let then = Then::Acknowledge(session, Some(again));

@@ -19,7 +19,6 @@ use crate::{
     acl::{Authorized, Principal},
     message::{View, fingerprint},
     plant::{self, Fault},
-    record,
     router::Route,
     session::{Inflow, Pending},
 };
@@ -118,6 +117,12 @@ impl Shard {
             // Known and not yet released: acknowledged again, not delivered again [MQTT-4.3.3-10]; not
             // before the log has what was sent on a connection that is gone.
             let token = inflow.take_unsure(id);
+            let retains = inflow.take_earlier(id) && packet.retain;
+            let token = if retains {
+                self.retain_again(slot, packet, topic)
+            } else {
+                token
+            };
             self.acknowledge(slot, AckKind::PubRec, id, Reason::SUCCESS, token, sink);
             return Ok(());
         }
@@ -127,8 +132,8 @@ impl Shard {
         // Known from then on, also after a restart [MQTT-4.3.3-10].
         let identity = packet
             .id
-            .filter(|_| packet.qos == QoS::ExactlyOnce && s.rare.durable.is_some())
-            .map(|id| record::identity(&s.client_id, id));
+            .filter(|_| packet.qos == QoS::ExactlyOnce)
+            .and_then(|id| s.identity(id));
         let view = View {
             publisher: SessionRef {
                 shard: self.id,

@@ -8,10 +8,11 @@ use protocol::{Filter, PacketId, Topic};
 use super::{Mail, Membership, Shard, Sink};
 use crate::{
     Message, Time,
+    plant::{self, Fault},
     record::{self, Bucket, Delivery, SessionRecord, Step, WillRecord},
     router::{Flags, Sub},
     session::{Durable, Handed, Held, Kept, NEVER, Reading, State, Will},
-    timers::Timers,
+    timers::{TICK_MILLIS, Timers},
 };
 
 impl Shard {
@@ -21,7 +22,8 @@ impl Shard {
         self.ticked = now;
         self.swept = now;
         self.serial = now.0;
-        self.due = Timers::from(now);
+        // One tick back: what ended in the meantime is due before the first client comes.
+        self.due = Timers::from(Time(now.0.saturating_sub(TICK_MILLIS)));
         self.tail_seen = tail;
     }
 
@@ -35,9 +37,10 @@ impl Shard {
         let slot = self.create(client_id, owner, record.version);
         let cursor = cursor.max(record.cursor).min(self.tail_seen);
         let now = self.now;
+        self.serial = self.serial.max(record.born);
         let s = self.session_mut(slot);
         s.expiry_secs = record.expiry_secs;
-        let mut durable = Durable::at(cursor);
+        let mut durable = Durable::at(cursor, record.born);
         durable.reading = Reading::Behind;
         s.rare.make().durable = Some(Box::new(durable));
         // Its connection ended with the broker at the latest.
@@ -91,6 +94,10 @@ impl Shard {
             self.metrics.subscriptions += 1;
             self.metrics.shared_subscriptions += 1;
         }
+        if record.is_online {
+            // Its time runs from now on, whatever becomes of this life.
+            self.save_session(slot, None);
+        }
         true
     }
 
@@ -103,6 +110,9 @@ impl Shard {
         delivery: Delivery,
         logged: Option<Arc<Message>>,
     ) -> bool {
+        if number >= record::INLINE {
+            self.serial = self.serial.max(number - record::INLINE);
+        }
         let slot = self.find(client_id);
         if let Some(lease) = &delivery.lease {
             // Also where the session is no more: nobody else gets the message [MQTT-4.8.2-5].
@@ -163,14 +173,21 @@ impl Shard {
     }
 
     /// A QoS 2 message whose identity the log has, so that its PUBREL is still to come. False if there
-    /// is no such session.
-    pub fn restore_received(&mut self, client_id: &str, id: PacketId) -> bool {
+    /// is no such session, or one that was born at another time.
+    pub fn restore_received(&mut self, client_id: &str, born: u64, id: PacketId) -> bool {
         let Some(slot) = self.find(client_id) else {
             return false;
         };
+        let durable = self.session(slot).rare.durable.as_ref();
+        let inherits = plant::on(Fault::IdentityInherited);
+        if durable.is_none_or(|d| d.born != born && !inherits) {
+            return false;
+        }
         let strikes = self.now.plus_millis(self.settings.await_rel_millis);
         let inflow = &mut self.session_mut(slot).inflow;
-        inflow.get_or_insert_default().learn(id, strikes);
+        let inflow = inflow.get_or_insert_default();
+        inflow.learn(id, strikes);
+        inflow.earlier.push(id);
         self.watch_unreleased(slot);
         true
     }
@@ -202,6 +219,7 @@ impl Shard {
         });
         let delayed = || now.plus_secs(record.delay_secs);
         let due = record.due.unwrap_or_else(delayed);
+        let is_new = record.due.is_none();
         if let Some(slot) = slot
             && due > now
         {
@@ -216,6 +234,9 @@ impl Shard {
             };
             self.session_mut(slot).rare.make().will = Some(Box::new(will));
             self.due.add(due, slot);
+            if is_new {
+                self.save_will(slot, None);
+            }
             return true;
         }
         let mut view = record.message.view();

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use protocol::QoS;
+use protocol::{QoS, Topic, packet::publish};
 
 use super::{Mail, Shard, Sink, deliver::Shot, store::Then};
 use crate::{
     Counter, Message,
+    message::View,
     plant::{self, Fault},
 };
 
@@ -22,6 +23,35 @@ impl Shard {
         }
         self.mail(owner, Mail::Retain(message, waits.unwrap_or(0)));
         waits.is_some()
+    }
+
+    /// The log had the message when the broker ended, the records perhaps not what it was to retain. Gives
+    /// the token to wait for.
+    pub(super) fn retain_again(
+        &mut self,
+        slot: u32,
+        packet: &publish::Publish<'_>,
+        topic: Topic<'_>,
+    ) -> Option<u64> {
+        let mut forwarded = Vec::new();
+        packet.properties.put_forwarded(&mut forwarded);
+        let publisher = self.reference(slot);
+        let view = View {
+            publisher,
+            topic,
+            qos: packet.qos,
+            retain: true,
+            expires: packet.expiry_secs.map(|secs| self.now.plus_secs(secs)),
+            forwarded: &forwarded,
+            payload: packet.payload,
+        };
+        let allowed = self.acl.publish(&self.session(slot).owner, view)?;
+        let token = self.next_token();
+        if !self.retain(&mut Shot::new(allowed.into_inner()), token) {
+            return None;
+        }
+        self.wait_for_store(token, 1, 0, Then::Acknowledge(publisher, None));
+        Some(token)
     }
 
     /// Another shard has a retained message for this one; it waits for the token unless that is 0.

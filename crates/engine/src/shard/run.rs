@@ -9,8 +9,8 @@ use super::{Shard, Sink, Verdict, deliver::Shot};
 use crate::{
     Counter, SessionRef,
     limits::RUN_BYTES_MAX,
-    message::View,
-    message::fingerprint,
+    message::{View, fingerprint},
+    plant::{self, Fault},
     router::{Route, Target},
 };
 
@@ -102,10 +102,18 @@ impl Shard {
     }
 
     pub(super) fn deliver_run(&mut self, run: &Packets<'_>, route: &Route, sink: &mut impl Sink) {
+        let mut singly = Vec::new();
         for target in &route.targets {
             if !self.copy_run(run, target, sink) {
-                for payload in frames::payloads(run.bytes, run.version) {
-                    self.deliver(target, &mut Shot::new(view(run, payload)), false, sink);
+                singly.push(target);
+            }
+        }
+        if !singly.is_empty() {
+            for payload in frames::payloads(run.bytes, run.version) {
+                // Where it has to wait, it waits once for all of them.
+                let mut shot = Shot::new(view(run, payload));
+                for target in &singly {
+                    self.deliver(target, &mut shot, singly.len() > 1, sink);
                 }
             }
         }
@@ -171,7 +179,7 @@ impl Shard {
         let Some(s) = self.sessions.get(slot) else {
             return false;
         };
-        if publisher.is_by_name() {
+        if publisher.is_by_name() && !plant::on(Fault::PublisherForgotten) {
             return publisher == SessionRef::client(fingerprint(&s.client_id));
         }
         publisher.slot == slot && publisher.shard == self.id && s.generation == publisher.generation

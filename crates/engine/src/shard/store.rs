@@ -40,6 +40,10 @@ pub(super) enum Then {
     Publish(SessionRef, PacketId),
     /// A PUBREL may leave.
     Release(SessionRef, PacketId),
+    /// The client may be told that it is connected.
+    Greet(SessionRef),
+    /// The record of a session that ended is deleted.
+    Ended,
     /// A will was published: its record is deleted.
     ForgetWill(Box<[u8]>, Option<Again>),
     /// Another shard waits for a retained message.
@@ -123,6 +127,8 @@ impl Shard {
             Then::Acknowledge(session, _) => {
                 self.acknowledge_stored(session, token, wait.kept, sink);
             }
+            Then::Greet(session) => self.greet(session, wait.kept, sink),
+            Then::Ended => self.ending -= 1,
             Then::SubAck(session) if wait.kept => self.on_joined(session, token, sink),
             Then::SubAck(session) => self.no_room_for(session, sink),
             Then::Publish(session, id) | Then::Release(session, id) if !wait.kept => {
@@ -133,6 +139,7 @@ impl Shard {
             Then::ForgetWill(key, Some(again)) if !wait.kept => {
                 self.parked.push_back(Parked::Will { token, key, again });
             }
+            Then::ForgetWill(..) if plant::on(Fault::WillRecordKept) => {}
             Then::ForgetWill(key, _) => self.save(Bucket::Will, key, None, None),
             Then::Tell(to, token) => self.tell_kept(to, token, wait.kept, sink),
             Then::Group(key, telling) => self.group_stored(key, *telling, wait.kept, sink),
@@ -233,6 +240,29 @@ impl Shard {
         self.note_progress(slot, &[number]);
     }
 
+    /// What is retained on a topic comes to a session, and an older one of it has not left: another
+    /// subscription asked for that.
+    pub(super) fn withdraw_older(&mut self, slot: u32, message: &Arc<Message>) {
+        let out = self.session(slot).out.iter();
+        let unsent = out.filter(|o| o.has_unsent()).flat_map(|o| o.entries());
+        let older: Vec<_> = unsent
+            .filter(|e| !e.sent)
+            .filter_map(|e| match &e.held {
+                Held::Message(kept)
+                    if kept.number >= record::INLINE
+                        && !Arc::ptr_eq(&kept.message, message)
+                        && kept.message.topic() == message.topic() =>
+                {
+                    Some((e.id, kept.number))
+                }
+                _ => None,
+            })
+            .collect();
+        for (id, number) in older {
+            self.withdraw(slot, id, number);
+        }
+    }
+
     /// The connection ends: retained messages that have not left are not of the session.
     pub(super) fn withdraw_retained(&mut self, slot: u32) {
         let out = self.session(slot).out.iter();
@@ -243,7 +273,12 @@ impl Shard {
     }
 
     /// The store knows that PUBREC came: PUBREL leaves, if the client is there.
-    fn release_stored(&mut self, session: SessionRef, id: PacketId, sink: &mut impl Sink) {
+    pub(super) fn release_stored(
+        &mut self,
+        session: SessionRef,
+        id: PacketId,
+        sink: &mut impl Sink,
+    ) {
         let Some(slot) = self.resolve(session) else {
             return;
         };
@@ -279,6 +314,50 @@ impl Shard {
         self.save(bucket, key, value, None);
     }
 
+    /// Saves what a CONNECT changed. CONNACK leaves when the store has it: a client that is told of a
+    /// new session must not find the old one after a crash, nor lose its will.
+    pub(super) fn save_connected(&mut self, slot: u32, replaced: bool, sink: &mut impl Sink) {
+        let token = self.next_token();
+        let s = self.session(slot);
+        let (will, durable) = (s.rare.will.is_some(), s.rare.durable.is_some());
+        if will {
+            self.save_will(slot, Some(token));
+        }
+        if durable {
+            self.save_session(slot, Some(token));
+        } else if replaced {
+            let name = self.session(slot).client_id.as_bytes().into();
+            self.save(Bucket::Session, name, None, Some(token));
+        }
+        let parts = u8::from(will) + u8::from(durable || replaced);
+        if parts > 0 && !plant::on(Fault::ConnackBeforeSaved) {
+            let then = Then::Greet(self.reference(slot));
+            self.wait_for_store(token, parts, 0, then);
+            let s = self.session_mut(slot);
+            s.bits.greeting = true;
+            sink.withhold(s.conn);
+        }
+    }
+
+    /// The store has, or has not, what a CONNECT changed.
+    fn greet(&mut self, session: SessionRef, kept: bool, sink: &mut impl Sink) {
+        if !kept {
+            return self.no_room_for(session, sink);
+        }
+        if let Some(slot) = self.resolve(session) {
+            let s = self.session_mut(slot);
+            s.bits.greeting = false;
+            sink.let_go(s.conn);
+        }
+    }
+
+    /// A CONNACK belongs to its connection, and the session's next one must not be let go for it.
+    pub(super) fn forget_greeting(&mut self, slot: u32) {
+        let session = self.reference(slot);
+        self.waits
+            .retain(|w| !matches!(w.then, Then::Greet(s) if s == session));
+    }
+
     /// Saves the session, if it outlives its connection.
     pub(super) fn save_session(&mut self, slot: u32, token: Option<u64>) {
         if self.session(slot).rare.durable.is_none() {
@@ -303,7 +382,12 @@ impl Shard {
                 no_local: sub.flags.no_local(),
                 as_published: sub.flags.as_published(),
                 id: sub.id,
-                since: s.rare.durable.as_ref().map_or(0, |d| d.since(*node)),
+                since: s
+                    .rare
+                    .durable
+                    .as_ref()
+                    .filter(|_| !plant::on(Fault::SinceForgotten))
+                    .map_or(0, |d| d.since(*node)),
             })
         };
         SessionRecord {
@@ -312,6 +396,7 @@ impl Shard {
             expiry_secs: s.expiry_secs,
             ends: (s.ends != 0).then(|| self.due.time(s.ends)),
             is_online: s.is_online(),
+            born: s.rare.durable.as_ref().map_or(0, |d| d.born),
             cursor,
             subscriptions: s.subs.slice().iter().filter_map(subscription).collect(),
             groups: self.group_records(slot),
@@ -335,6 +420,7 @@ impl Shard {
                 _ => None,
             })
             .min();
+        let lowest = lowest.filter(|_| !plant::on(Fault::CursorBeyondAcknowledged));
         lowest.map_or(handed, |lowest| handed.min(lowest - 1))
     }
 
@@ -352,6 +438,10 @@ impl Shard {
         let lowest = open
             .filter_map(|e| match &e.held {
                 Held::Message(kept) => kept.position(),
+                // The store may not know yet that it was received.
+                Held::Number(number) if e.state == State::Releasing => {
+                    Some(d.lease_of(*number).map_or(*number, |lease| lease.position))
+                }
                 _ => None,
             })
             .min();
@@ -399,7 +489,8 @@ impl Shard {
     pub(super) fn save_unlogged(&mut self, slot: u32, id: PacketId) {
         let entry = self.session_mut(slot).out.as_mut();
         let held = entry.and_then(|o| o.find(id)).map(|e| &e.held);
-        if matches!(held, Some(Held::Message(kept)) if kept.number >= record::INLINE) {
+        let hasty = plant::on(Fault::PublishBeforeBound);
+        if matches!(held, Some(Held::Message(kept)) if kept.number >= record::INLINE || hasty) {
             self.save_delivery(slot, id, None);
         }
     }
@@ -533,29 +624,32 @@ impl Shard {
             }
         }
         // These go when the store knows that their group is done with them.
-        numbers.retain(|number| progress.lease_of(*number).is_none());
+        numbers.retain(|number| !progress.is_leased(*number));
         let ids = s.inflow.as_ref().map_or_else(Vec::new, |i| i.known_ids());
-        self.release_ids(slot, &ids);
+        if !plant::on(Fault::IdentityKept) {
+            self.release_ids(slot, &ids);
+        }
         // The session first: what is left of it without it is nobody's.
-        self.save(Bucket::Session, name.clone(), None, None);
+        let token = self.next_token();
+        self.ending += 1;
+        self.wait_for_store(token, 1, 0, Then::Ended);
+        self.save(Bucket::Session, name.clone(), None, Some(token));
         self.save(Bucket::Cursor, name, None, None);
         self.delete_deliveries(slot, &numbers);
     }
 
     /// The log may forget these QoS 2 ids of a session's client.
     pub(super) fn release_ids(&mut self, slot: u32, ids: &[PacketId]) {
-        if self.session(slot).rare.durable.is_none() {
-            return;
-        }
         for id in ids {
-            let identity = record::identity(&self.session(slot).client_id, *id);
-            let token = None;
-            self.requests.push(Request::Release { token, identity });
+            if let Some(identity) = self.session(slot).identity(*id) {
+                let token = None;
+                self.requests.push(Request::Release { token, identity });
+            }
         }
     }
 
     /// Saves a will: when it is made, and when its connection has ended and it waits.
-    pub(super) fn save_will(&mut self, slot: u32) {
+    pub(super) fn save_will(&mut self, slot: u32, token: Option<u64>) {
         let s = self.session(slot);
         let Some(will) = &s.rare.will else { return };
         let record = WillRecord {
@@ -565,8 +659,9 @@ impl Shard {
             due: will.due,
             message: will.message.clone(),
         };
-        let (serial, record) = (will.serial, record.encode());
-        self.save_of(slot, Bucket::Will, serial, Some(record));
+        let key = record::key_of(&s.client_id, will.serial);
+        let record = record.encode();
+        self.save(Bucket::Will, key, Some(record), token);
     }
 
     /// A will that is not to be published any more.
@@ -580,6 +675,9 @@ impl Shard {
     pub(super) fn save_retained(&mut self, message: &Arc<Message>, token: Option<u64>) -> bool {
         if message.topic().is_system() {
             return false; // The broker says it again after a start.
+        }
+        if plant::on(Fault::RetainedNotSaved) {
+            return false;
         }
         let key = message.topic().as_str().as_bytes().into();
         let value = (!message.payload().is_empty()).then(|| {

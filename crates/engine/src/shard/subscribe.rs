@@ -72,12 +72,7 @@ impl Shard {
             };
             round.codes.push(code); // [MQTT-3.8.4-6], [MQTT-3.8.4-7], [MQTT-3.9.3-1]
         }
-        if self.session(slot).rare.durable.is_some() && !plant::on(Fault::SubackBeforeSaved) {
-            round.joins += 1;
-            let then = Then::SubAck(self.reference(slot));
-            self.wait_for_store(round.ticket, 1, 0, then);
-            self.save_session(slot, Some(round.ticket));
-        }
+        self.save_asked(slot, &mut round.joins, round.ticket);
         let mut answer = Vec::new();
         suback::encode(&mut answer, version, packet.id, &round.codes, &[]); // [MQTT-3.8.4-2]
         let waiting = Waiting {
@@ -92,6 +87,21 @@ impl Shard {
         };
         self.wait(waiting, sink);
         Ok(())
+    }
+
+    /// The answer to a client that changed its subscriptions waits for the record, if there is one: what
+    /// it was told holds after a restart.
+    fn save_asked(&mut self, slot: u32, joins: &mut u32, ticket: u64) {
+        if self.session(slot).rare.durable.is_none() {
+            return;
+        }
+        if plant::on(Fault::SubackBeforeSaved) {
+            return self.save_session(slot, None);
+        }
+        *joins += 1;
+        let then = Then::SubAck(self.reference(slot));
+        self.wait_for_store(ticket, 1, 0, then);
+        self.save_session(slot, Some(ticket));
     }
 
     /// One filter; a bad one is answered for itself alone.
@@ -287,26 +297,17 @@ impl Shard {
         // One answer for all, also where nothing was deleted [MQTT-3.10.4-4], [MQTT-3.10.4-5].
         let mut answer = Vec::new();
         unsuback::encode(&mut answer, version, packet.id, &codes, &[]);
-        if self.session(slot).rare.durable.is_none() {
-            sink.out(self.session(slot).conn).extend_from_slice(&answer);
-            self.metrics.add(Counter::OtherSent, 1);
-            return Ok(());
-        }
-        // A subscription that is back after a restart would not be deleted [MQTT-3.10.4-2].
-        self.next_token += 1;
-        let (ticket, session) = (self.next_token, self.reference(slot));
-        self.wait_for_store(ticket, 1, 0, Then::SubAck(session));
-        self.save_session(slot, Some(ticket));
-        let waiting = Waiting {
+        let mut waiting = Waiting {
             number: 0,
-            joins: 1,
-            ticket,
-            session,
+            joins: 0,
+            ticket: self.next_token(),
+            session: self.reference(slot),
             then: Say::SubAck {
                 packet: answer,
                 scans: Vec::new(),
             },
         };
+        self.save_asked(slot, &mut waiting.joins, waiting.ticket);
         self.wait(waiting, sink);
         Ok(())
     }

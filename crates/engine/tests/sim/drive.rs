@@ -40,8 +40,12 @@ impl World {
                 self.pass(shard);
             }
         }
-        let manners = self.plan.log;
-        self.log.step(manners, &mut self.rng, &mut self.faults);
+        self.step_store();
+        if self.rng.below(1000) < self.plan.crash {
+            self.crash();
+        } else if self.rng.below(1000) < self.plan.close {
+            self.close();
+        }
     }
 
     fn pass_time(&mut self) {
@@ -262,6 +266,7 @@ impl World {
             routed_at: 0,
             routed: 0,
             accepted: None,
+            acknowledged: 0,
             append_at: 0,
             appends_kept: 0,
             appends_open: 0,

@@ -48,6 +48,10 @@ kinds! {
     WillCancelled "a delayed will is cancelled by the client's return"
     Redelivered "a message is delivered again"
     QueueFull "a full queue drops its oldest"
+    Crashed "the broker crashes and starts again"
+    Closed "the broker is closed and starts again"
+    RecordRefused "the store has no room for a record"
+    Withheld "crash: CONNECT taken, no CONNACK yet"
     Held "a publisher is held back for a slow receiver"
 }
 

@@ -48,6 +48,8 @@ pub(crate) struct Msg {
     pub(crate) routed: u32,
     /// Event at which its acknowledgement left.
     pub(crate) accepted: Option<u64>,
+    /// Event at which its last acknowledgement left.
+    pub(crate) acknowledged: u64,
     /// Event at which it was last asked to be appended.
     pub(crate) append_at: u64,
     pub(crate) appends_kept: u32,
@@ -62,6 +64,12 @@ pub(crate) struct Msg {
     pub(crate) got: BTreeMap<(usize, u32), Got>,
     /// Members of shared groups that have acknowledged it, by group.
     pub(crate) settled: BTreeSet<String>,
+}
+
+impl Msg {
+    pub(crate) fn is_refused_will(&self) -> bool {
+        self.will != WillState::NotAWill && self.appends_failed > 0
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -85,6 +93,8 @@ pub(crate) struct Sub {
     pub(crate) visible: Option<u64>,
     /// Event at which it ended.
     pub(crate) until: Option<u64>,
+    /// Its UNSUBACK left.
+    pub(crate) gone: bool,
 }
 
 /// A will on its way.
@@ -93,24 +103,42 @@ pub(crate) struct Will {
     pub(crate) msg: usize,
     pub(crate) delay_secs: u32,
     pub(crate) due: Option<u64>,
+    /// It is known when it is due; else it may go out from then on.
+    pub(crate) sure: bool,
 }
 
 /// A client's session as it must be at the broker.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Session {
     /// Counts the sessions of this client id.
     pub(crate) era: u32,
     pub(crate) alive: bool,
     pub(crate) online: bool,
+    /// It outlives, or once outlived, its connection.
+    pub(crate) lasting: bool,
+    /// Its last CONNACK could leave.
+    pub(crate) greeted: bool,
+    /// A restart may have found it, and may not.
+    pub(crate) maybe: bool,
     pub(crate) expiry_secs: u32,
+    /// What CONNECT said of that.
+    pub(crate) asked_secs: u32,
     /// Milliseconds at which it ends, while the client is away.
     pub(crate) ends: Option<u64>,
+    /// If that is not sure, the latest.
+    pub(crate) ends_max: Option<u64>,
+    /// Event at which it ended.
+    pub(crate) ended_at: u64,
     pub(crate) will: Option<Will>,
     pub(crate) subs: Vec<Sub>,
     /// The log refused a message of it while it spoke 3.x.
     pub(crate) shaky: bool,
     /// Incoming QoS 2: ids that the broker must know.
     pub(crate) known: BTreeMap<u16, usize>,
+    /// Of these, the broker has known them since before it started: what they retain is set again.
+    pub(crate) earlier: BTreeSet<u16>,
+    /// Those whose PUBREL came and no PUBCOMP has left.
+    pub(crate) released: BTreeMap<u16, usize>,
     /// Outgoing: ids that the client has not finished, with their messages.
     pub(crate) flight: BTreeMap<u16, usize>,
     /// Newest message seen of each topic, and the event, for retained ones that come too late.
@@ -128,7 +156,7 @@ pub(crate) struct Debts {
     pub(crate) acks: VecDeque<(bool, u16, usize)>,
     pub(crate) comps: VecDeque<u16>,
     pub(crate) subs: VecDeque<(u16, Vec<String>)>,
-    pub(crate) unsubs: VecDeque<u16>,
+    pub(crate) unsubs: VecDeque<(u16, Vec<String>)>,
     pub(crate) pings: u32,
     /// Ids of PUBLISHes sent on this connection that the client has not finished.
     pub(crate) window: BTreeSet<u16>,
@@ -153,8 +181,13 @@ pub(crate) struct Ledger {
     /// The number of the current event.
     pub(crate) event: u64,
     pub(crate) now: u64,
+    /// Where the broker's timers begin.
+    pub(crate) origin: u64,
+    pub(crate) restarts: u64,
     pub(crate) msgs: Vec<Msg>,
     pub(crate) sessions: Vec<Session>,
+    /// The last session of each client that outlived its connection.
+    pub(crate) former: Vec<Option<Session>>,
     pub(crate) faults: Vec<String>,
     /// Group name and filter -> since which event it always had a member; `None` while it has none.
     pub(crate) manned: BTreeMap<String, Option<u64>>,
@@ -201,8 +234,7 @@ impl Ledger {
                 self.owe_will(will.msg);
             } else {
                 let due = now + u64::from(delay) * 1000;
-                // Ends are kept in tenths of a second.
-                let ends = self.sessions[client].ends.map(|at| at.div_ceil(100) * 100);
+                let ends = self.sessions[client].ends.map(|at| self.tick(at));
                 will.due = Some(ends.map_or(due, |ends| due.min(ends)));
                 self.sessions[client].will = Some(will);
             }
@@ -217,13 +249,23 @@ impl Ledger {
     /// milliseconds; what is looked at for another reason has none.
     pub(crate) fn fire_wills(&mut self, grain: u64, lives_here: impl Fn(usize) -> bool) {
         for client in 0..self.sessions.len() {
-            let s = &mut self.sessions[client];
-            let due = s.will.and_then(|will| will.due);
-            if lives_here(client)
-                && due.is_some_and(|due| due.div_ceil(grain) * grain <= self.now)
-                && let Some(will) = s.will.take()
-            {
+            let Some(will) = self.sessions[client].will else {
+                continue;
+            };
+            let due = will
+                .due
+                .map(|due| if grain > 1 { self.tick(due) } else { due });
+            if !lives_here(client) || due.is_none_or(|due| due > self.now) {
+                continue;
+            }
+            self.sessions[client].will = None;
+            if will.sure {
                 self.owe_will(will.msg);
+            } else {
+                let m = &mut self.msgs[will.msg];
+                m.will = WillState::Owed;
+                m.routed = 2;
+                (m.sent, m.routed_at) = (self.event, self.event);
             }
         }
     }
@@ -266,6 +308,7 @@ impl Ledger {
         let s = &mut self.sessions[client];
         s.alive = false;
         s.online = false;
+        s.ended_at = event;
         if let Some(will) = s.will.take() {
             self.owe_will(will.msg);
         }
@@ -305,40 +348,67 @@ impl Ledger {
     pub(crate) fn connected(&mut self, client: usize, a: &Announced, present: bool) {
         let now = self.now;
         let s = &self.sessions[client];
-        // Ends are kept in tenths of a second.
-        let over = s.ends.is_some_and(|ends| ends.div_ceil(100) * 100 <= now);
-        let kept = s.alive && !a.clean;
-        if present && (!kept || over) {
+        let is_over = |at: Option<u64>| at.is_some_and(|ends| self.tick(ends) <= now);
+        let over = is_over(s.ends);
+        let surely_over = over && s.ends_max.is_none_or(|at| is_over(Some(at)));
+        let (kept, maybe) = (s.alive && !a.clean, s.maybe);
+        if present && (a.clean || !maybe && (!kept || surely_over)) {
             self.fault(format!(
                 "client {client}: a session is present that must not be"
             ));
         }
-        if !present && kept && !over {
+        if !present && kept && !over && !maybe {
             self.fault(format!("client {client}: its session is lost"));
         }
         if present {
             if let Some(will) = self.sessions[client].will.take() {
-                self.msgs[will.msg].will = WillState::Forgotten;
+                let m = &mut self.msgs[will.msg];
+                m.will = if will.sure {
+                    WillState::Forgotten
+                } else {
+                    WillState::Owed
+                };
+            }
+            if !self.sessions[client].alive {
+                self.revive(client);
+            } else if maybe && let Some(former) = self.former[client].take() {
+                // It may be the one before, too.
+                let subs = former.subs.into_iter();
+                let subs = subs.filter(|sub| sub.until == Some(former.ended_at));
+                let subs = subs.map(|sub| Sub {
+                    until: None,
+                    visible: None,
+                    ..sub
+                });
+                self.sessions[client].subs.extend(subs);
             }
         } else {
             if self.sessions[client].alive {
                 self.end(client);
             }
-            let old = &self.sessions[client];
-            self.sessions[client] = Session {
-                era: old.era + 1,
+            let era = self.sessions[client].era + 1;
+            let fresh = Session {
+                era,
                 ..Session::default()
             };
+            let old = std::mem::replace(&mut self.sessions[client], fresh);
+            if old.lasting {
+                self.former[client] = Some(old);
+            }
         }
         let s = &mut self.sessions[client];
         s.alive = true;
         s.online = true;
-        s.ends = None;
+        (s.maybe, s.greeted) = (false, false);
+        s.lasting |= a.expiry_secs > 0;
+        (s.ends, s.ends_max) = (None, None);
         s.expiry_secs = a.expiry_secs;
+        s.asked_secs = a.expiry_secs;
         s.will = a.will.map(|(msg, delay_secs)| Will {
             msg,
             delay_secs,
             due: None,
+            sure: true,
         });
     }
 

@@ -6,12 +6,17 @@ use std::{
     sync::Arc,
 };
 
-use engine::{Entry, Found, Message, Reader, Request, Source};
+use engine::{
+    Entry, Found, Message, Origin, Reader, Request, SessionRef,
+    record::{Bucket, parse_identity},
+    restore::Source,
+};
 use protocol::{Filter, Topic};
 
 use crate::{
     client::number,
     faults::{Counts, Kind},
+    keys::{Bytes, Keys, Lost},
     rng::Rng,
 };
 
@@ -19,10 +24,12 @@ use crate::{
 const SCAN_MAX: usize = 12;
 
 /// How the log behaves in a run: percentages per step.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Manners {
     pub(crate) late: usize,
     pub(crate) failing: usize,
+    /// Records for which there is no room.
+    pub(crate) refusing: usize,
 }
 
 /// What one shard appends in one pass: it is written, or not, as a whole.
@@ -38,6 +45,7 @@ enum Item {
     Message {
         token: u64,
         message: Arc<Message>,
+        from: u64,
         identity: Option<Box<[u8]>>,
     },
     Release {
@@ -59,12 +67,14 @@ struct Read {
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     first: u64,
+    /// As they are read again: who published a message is known by name.
     entries: VecDeque<Entry>,
     ops: VecDeque<Append>,
     /// QoS 2 messages that are not released.
     identities: BTreeSet<Box<[u8]>>,
-    /// Records to be kept: who waits for each.
-    records: VecDeque<(usize, Option<u64>)>,
+    /// Those of appends that were said to fail.
+    doubtful: BTreeSet<Box<[u8]>>,
+    pub(crate) keys: Keys,
     reads: Vec<Read>,
     /// Per shard: batches of the tail, with the event at which they were asked for.
     pub(crate) tails: Vec<VecDeque<(u64, Vec<Entry>)>>,
@@ -106,17 +116,18 @@ impl Log {
                 Request::Append {
                     token,
                     message,
+                    from,
                     identity,
-                    ..
                 } => batch.push(Item::Message {
                     token,
                     message,
+                    from,
                     identity,
                 }),
                 Request::Release { token, identity } => {
                     batch.push(Item::Release { token, identity });
                 }
-                Request::Save { token, .. } => self.records.push_back((shard, token)),
+                Request::Save { token, write } => self.keys.ask(shard, token, write),
                 Request::Read {
                     reader,
                     number,
@@ -149,65 +160,12 @@ impl Log {
                 faults.fired(Kind::AppendDelayed);
                 break;
             }
-            let Some(Append {
-                shard,
-                event,
-                batch,
-            }) = self.ops.pop_front()
-            else {
-                break;
-            };
-            let fails = rng.percent(manners.failing);
-            let written = !fails || rng.percent(30);
-            if fails {
-                let kind = if written {
-                    Kind::AppendFailedWritten
-                } else {
-                    Kind::AppendFailed
-                };
-                faults.fired(kind);
-            }
-            let mut fresh = Vec::new();
-            for item in batch {
-                match item {
-                    Item::Message {
-                        token,
-                        message,
-                        identity,
-                    } => {
-                        let known = identity.is_some_and(|i| written && !self.identities.insert(i));
-                        if written && !known {
-                            let position = self.last() + 1;
-                            let source = Source {
-                                shard: u16::try_from(shard).expect("few shards"),
-                                token,
-                            };
-                            let entry = Entry {
-                                position,
-                                message,
-                                source: Some(source),
-                            };
-                            self.entries.push_back(entry.clone());
-                            fresh.push(entry);
-                        }
-                        self.done[shard].push_back((token, !fails, true));
-                    }
-                    Item::Release { token, identity } => {
-                        self.identities.remove(&identity);
-                        self.done[shard].extend(token.map(|token| (token, true, false)));
-                    }
-                }
-            }
-            if !fresh.is_empty() {
-                for tail in &mut self.tails {
-                    tail.push_back((event, fresh.clone()));
-                }
-            }
+            self.write(manners, rng, faults);
         }
-        while !self.records.is_empty() && !rng.percent(manners.late) {
-            let kept = self.records.pop_front();
-            if let Some((shard, Some(token))) = kept {
-                self.done[shard].push_back((token, true, false));
+        while !self.keys.is_idle() && !rng.percent(manners.late) {
+            let answer = self.keys.write(manners.refusing, rng, faults);
+            if let Some((shard, token, kept)) = answer {
+                self.done[shard].push_back((token, kept, false));
             }
         }
         let mut at = 0;
@@ -221,6 +179,111 @@ impl Log {
             let answer = self.read(&read);
             self.answers[read.shard].push_back(answer);
         }
+    }
+
+    /// Carries out what one shard asked for in one pass.
+    fn write(&mut self, manners: Manners, rng: &mut Rng, faults: &mut Counts) {
+        let Some(append) = self.ops.pop_front() else {
+            return;
+        };
+        let fails = rng.percent(manners.failing);
+        let written = !fails || rng.percent(30);
+        if fails {
+            let kind = if written {
+                Kind::AppendFailedWritten
+            } else {
+                Kind::AppendFailed
+            };
+            faults.fired(kind);
+        }
+        let mut fresh = Vec::new();
+        for item in append.batch {
+            match item {
+                Item::Message {
+                    token,
+                    message,
+                    from,
+                    identity,
+                } => {
+                    if fails && written {
+                        self.doubtful.extend(identity.clone());
+                        self.keys.unretained.extend(number(message.payload()));
+                    }
+                    let known = identity.is_some_and(|i| written && !self.identities.insert(i));
+                    if written && !known {
+                        let position = self.last() + 1;
+                        self.entries.push_back(Entry {
+                            position,
+                            message: Arc::new(stored(&message, from)),
+                            origin: None,
+                        });
+                        let origin = Some(Origin {
+                            shard: u16::try_from(append.shard).expect("few shards"),
+                            token,
+                        });
+                        fresh.push(Entry {
+                            position,
+                            message,
+                            origin,
+                        });
+                    }
+                    self.done[append.shard].push_back((token, !fails, true));
+                }
+                Item::Release { token, identity } => {
+                    self.identities.remove(&identity);
+                    self.doubtful.remove(&identity);
+                    self.done[append.shard].extend(token.map(|token| (token, true, false)));
+                }
+            }
+        }
+        if !fresh.is_empty() {
+            for tail in &mut self.tails {
+                tail.push_back((append.event, fresh.clone()));
+            }
+        }
+    }
+
+    /// The broker ends without a word: of what was asked for, some was written, and nobody is told.
+    /// Shards come anew. Gives what was lost, by client id.
+    pub(crate) fn crash(
+        &mut self,
+        shards: usize,
+        rng: &mut Rng,
+        faults: &mut Counts,
+    ) -> BTreeMap<String, Lost> {
+        let calm = Manners::default();
+        for _ in 0..rng.range(0, self.ops.len()) {
+            self.write(calm, rng, faults);
+        }
+        for _ in 0..rng.range(0, self.keys.len()) {
+            self.keys.write(0, rng, faults);
+        }
+        self.ops.clear();
+        let lost = self.keys.crash();
+        for doubtful in std::mem::take(&mut self.doubtful) {
+            // Such an error ends a store for good, which checks what it has at its next start.
+            self.identities.remove(&doubtful);
+        }
+        self.reads.clear();
+        self.tokens.clear();
+        (self.tails, self.done, self.answers) = <_>::default();
+        self.tails.resize_with(shards, VecDeque::new);
+        self.done.resize_with(shards, VecDeque::new);
+        self.answers.resize_with(shards, VecDeque::new);
+        lost
+    }
+
+    /// Packet ids of QoS 2 messages from a client that are not released.
+    pub(crate) fn received(&self, client: &str, born: Option<u64>) -> BTreeSet<u16> {
+        let parsed = self.identities.iter().filter_map(|i| parse_identity(i));
+        parsed
+            .filter(|(name, b, _)| *name == client && Some(*b) == born)
+            .map(|(.., id)| id.get())
+            .collect()
+    }
+
+    pub(crate) fn identities_left(&self) -> usize {
+        self.identities.len()
     }
 
     fn last(&self) -> u64 {
@@ -285,11 +348,52 @@ impl Log {
 
     pub(crate) fn is_idle(&self) -> bool {
         self.ops.is_empty()
-            && self.records.is_empty()
+            && self.keys.is_idle()
             && self.reads.is_empty()
             && self.tails.iter().all(VecDeque::is_empty)
             && self.done.iter().all(VecDeque::is_empty)
             && self.answers.iter().all(VecDeque::is_empty)
+    }
+}
+
+/// A message as it is read from the log.
+fn stored(message: &Message, from: u64) -> Message {
+    let publisher = match from {
+        0 => SessionRef::BROKER,
+        from => SessionRef::client(from),
+    };
+    let mut bytes = Vec::new();
+    message.encode(&mut bytes);
+    Message::decode(&bytes, publisher).expect("just encoded")
+}
+
+impl Source for Log {
+    type Bytes = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn tail(&mut self) -> Result<u64, Self::Error> {
+        Ok(self.last())
+    }
+
+    fn records(&mut self, bucket: Bucket) -> Result<Vec<(Bytes, Bytes)>, Self::Error> {
+        let all = self.keys.all(bucket).iter();
+        Ok(all.map(|(k, v)| (k.clone(), v.clone())).collect())
+    }
+
+    fn identities(&mut self) -> Result<Vec<Bytes>, Self::Error> {
+        Ok(self.identities.iter().cloned().collect())
+    }
+
+    fn release(&mut self, identities: Vec<Bytes>) -> Result<(), Self::Error> {
+        for identity in identities {
+            self.identities.remove(&identity);
+        }
+        Ok(())
+    }
+
+    fn fetch(&mut self, positions: Vec<u64>) -> Result<Vec<Entry>, Self::Error> {
+        let wanted = |entry: &&Entry| positions.contains(&entry.position);
+        Ok(self.entries.iter().filter(wanted).cloned().collect())
     }
 }
 

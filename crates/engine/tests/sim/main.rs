@@ -6,12 +6,15 @@
 mod client;
 mod drive;
 mod faults;
+mod keys;
 mod ledger;
 mod log;
 mod net;
 mod plan;
 mod report;
+mod restart;
 mod rng;
+mod survive;
 mod tap;
 mod trace;
 mod verdict;

@@ -23,6 +23,8 @@ pub(crate) struct Conn {
     pub(crate) closed: Option<(usize, Ending)>,
     pub(crate) held: Option<Time>,
     pub(crate) clogged: bool,
+    /// Nothing may be written yet.
+    pub(crate) withheld: bool,
     /// The shard's reading clock, in milliseconds, when the last bytes were handed over.
     pub(crate) seen: u64,
 }
@@ -95,6 +97,19 @@ impl Sink for Conns {
                 self.nowhere.clear();
                 &mut self.nowhere
             }
+        }
+    }
+
+    fn withhold(&mut self, conn: ConnId) {
+        if let Some(entry) = self.get_mut(conn.0) {
+            entry.withheld = true;
+        }
+    }
+
+    fn let_go(&mut self, conn: ConnId) {
+        if let Some(entry) = self.get_mut(conn.0) {
+            entry.withheld = false;
+            self.dirty.push(conn.0);
         }
     }
 

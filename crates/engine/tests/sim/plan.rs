@@ -16,6 +16,9 @@ pub(crate) struct Plan {
     pub(crate) stop_shard: usize,
     pub(crate) kick: usize,
     pub(crate) shut_down: usize,
+    /// In thousandths.
+    pub(crate) crash: usize,
+    pub(crate) close: usize,
     pub(crate) leap: usize,
     pub(crate) cut: usize,
     pub(crate) takeover: usize,
@@ -44,6 +47,7 @@ impl Plan {
             log: Manners {
                 late: some(60, 10, 90),
                 failing: some(25, 2, 20),
+                refusing: some(10, 2, 20),
             },
             socket_bytes: match some(40, 1, 2) {
                 0 => 1 << 20,
@@ -53,6 +57,8 @@ impl Plan {
             stop_shard: some(30, 1, 5),
             kick: some(30, 1, 4),
             shut_down: some(10, 1, 1),
+            crash: some(70, 3, 30),
+            close: some(20, 3, 10),
             leap: some(40, 1, 6),
             cut: some(70, 1, 8),
             takeover: some(50, 1, 5),
@@ -95,10 +101,7 @@ impl Plan {
     pub(crate) fn calm(&mut self) {
         self.cut_bytes = 0;
         self.late_mail = 0;
-        self.log = Manners {
-            late: 0,
-            failing: 0,
-        };
+        self.log = Manners::default();
         self.socket_bytes = 1 << 20;
     }
 }

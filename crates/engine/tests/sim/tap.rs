@@ -41,12 +41,17 @@ pub(crate) fn taken(ledger: &mut Ledger, side: &mut Side<'_>, bytes: &[u8]) {
             Packet::Publish(p) => take_publish(ledger, side, p),
             Packet::PubRel(p) => {
                 let id = p.id.get();
-                ledger.sessions[side.client].known.remove(&id);
+                let s = &mut ledger.sessions[side.client];
+                s.earlier.remove(&id);
+                if let Some(msg) = s.known.remove(&id) {
+                    s.released.insert(id, msg);
+                }
                 side.debts.comps.push_back(id);
             }
             Packet::Subscribe(p) => take_subscribe(ledger, side, p),
             Packet::Unsubscribe(p) => {
-                side.debts.unsubs.push_back(p.id.get());
+                let texts = p.filters().map(str::to_owned).collect();
+                side.debts.unsubs.push_back((p.id.get(), texts));
                 let event = ledger.event;
                 let mut left = Vec::new();
                 for text in p.filters() {
@@ -106,11 +111,23 @@ fn take_publish(ledger: &mut Ledger, side: &mut Side<'_>, p: &publish::Publish<'
             .push_back((p.qos == QoS::ExactlyOnce, id, msg));
     }
     let s = &mut ledger.sessions[side.client];
+    if let Some(id) = id {
+        s.released.remove(&id);
+    }
     if p.qos == QoS::ExactlyOnce
         && let Some(id) = id
         && s.known.insert(id, msg).is_some()
     {
-        return; // Known and not released: not routed again.
+        // Known and not released: not routed again.
+        let m = &mut ledger.msgs[msg];
+        if s.earlier.remove(&id) && m.retain {
+            // What the log has of it keeps its expiry.
+            m.routed += 1;
+            (m.taken_at, m.routed_at) = (Some(now), event);
+            let topic = m.topic.clone();
+            ledger.last_retained.entry(topic).or_default().push(msg);
+        }
+        return;
     }
     let m = &mut ledger.msgs[msg];
     m.v5 = side.version.is_v5();
@@ -162,6 +179,7 @@ fn take_subscribe(ledger: &mut Ledger, side: &mut Side<'_>, p: &subscribe::Subsc
                 asked: event,
                 visible: None,
                 until: None,
+                gone: false,
             });
         }
     }
@@ -233,6 +251,7 @@ fn give(ledger: &mut Ledger, side: &mut Side<'_>, packet: &Packet<'_>, faults: &
         Packet::PubAck(p) => give_ack(ledger, side, false, p.id.get(), p.reason),
         Packet::PubRec(p) => give_ack(ledger, side, true, p.id.get(), p.reason),
         Packet::PubComp(p) => {
+            ledger.sessions[c].released.remove(&p.id.get());
             if side.debts.comps.pop_front() != Some(p.id.get()) {
                 ledger.fault(format!("client {c}: PUBCOMP {} is not due", p.id.get()));
             }
@@ -258,11 +277,18 @@ fn give(ledger: &mut Ledger, side: &mut Side<'_>, packet: &Packet<'_>, faults: &
                 _ => ledger.fault(format!("client {c}: SUBACK {} is not due", p.id.get())),
             }
         }
-        Packet::UnsubAck(p) => {
-            if side.debts.unsubs.pop_front() != Some(p.id.get()) {
-                ledger.fault(format!("client {c}: UNSUBACK {} is not due", p.id.get()));
+        Packet::UnsubAck(p) => match side.debts.unsubs.pop_front() {
+            Some((id, texts)) if id == p.id.get() => {
+                for text in texts {
+                    let (group, filter) = names(&text);
+                    for sub in &mut ledger.sessions[c].subs {
+                        sub.gone |=
+                            sub.until.is_some() && sub.filter == filter && sub.group == group;
+                    }
+                }
             }
-        }
+            _ => ledger.fault(format!("client {c}: UNSUBACK {} is not due", p.id.get())),
+        },
         Packet::PingResp => {
             if side.debts.pings == 0 {
                 ledger.fault(format!("client {c}: PINGRESP for nothing"));
@@ -300,6 +326,7 @@ fn give_ack(ledger: &mut Ledger, side: &mut Side<'_>, rec: bool, id: u16, reason
     }
     let m = &mut ledger.msgs[msg];
     m.accepted.get_or_insert(event);
+    m.acknowledged = event;
     let asked = m.append_at > 0 && m.append_at == m.routed_at;
     let bare = asked && m.appends_kept == 0;
     if bare {
@@ -373,7 +400,8 @@ fn give_publish(
     if own && !shared && !p.retain && !subs.is_empty() && subs.iter().all(|sub| sub.no_local) {
         wrong.push("back to its publisher in spite of No Local".to_owned());
     }
-    let fresh = !p.dup && !shared;
+    let again = m.will != WillState::NotAWill && m.routed > 1;
+    let fresh = !p.dup && !shared && !again && m.appends_failed == 0;
     // What the log refused was tried again later, and belongs where it was taken at last.
     let old = m
         .accepted
@@ -395,9 +423,12 @@ fn give_publish(
     if let (Some(secs), Some(at)) = (m.expiry_secs, m.taken_at) {
         let expires = at + u64::from(secs) * 1000;
         let left = expires.saturating_sub(ledger.now).div_ceil(1000);
-        if expires <= ledger.now && !p.dup {
+        if expires <= ledger.now && !p.dup && m.appends_failed == 0 {
             wrong.push("after it expired".to_owned());
-        } else if side.version.is_v5() && p.expiry_secs.map(u64::from) != Some(left) && m.routed < 2
+        } else if side.version.is_v5()
+            && p.expiry_secs.map(u64::from) != Some(left)
+            && m.routed < 2
+            && m.appends_failed == 0
         {
             wrong.push(format!("with expiry {:?} instead of {left}", p.expiry_secs));
         }
@@ -481,7 +512,13 @@ pub(crate) fn short(packet: &Packet<'_>) -> String {
             if p.retain { " RETAIN" } else { "" },
         ),
         Packet::ConnAck(p) => format!("CONNACK {} present {}", p.reason, p.session_present),
-        Packet::Connect(p) => format!("CONNECT {} clean {}", p.client_id, p.clean_start),
+        Packet::Connect(p) => {
+            let expiry = p.properties.iter().find_map(|p| match p {
+                protocol::Property::SessionExpiry(secs) => Some(secs),
+                _ => None,
+            });
+            format!("CONNECT {} clean {} {expiry:?}", p.client_id, p.clean_start)
+        }
         Packet::PubAck(p) => format!("PUBACK {} {}", p.id.get(), p.reason),
         Packet::PubRec(p) => format!("PUBREC {} {}", p.id.get(), p.reason),
         Packet::PubRel(p) => format!("PUBREL {} {}", p.id.get(), p.reason),

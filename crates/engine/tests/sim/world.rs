@@ -5,7 +5,8 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use engine::{
-    Close, ConnId, Counter, Drop, Ending, Opened, Received, SessionId, Settings, Shard, Time,
+    Close, ConnId, Counter, Drop, Ending, Metrics, Opened, Received, SessionId, Settings, Shard,
+    Time,
 };
 use protocol::Reason;
 
@@ -29,15 +30,36 @@ pub(crate) struct Place {
     pub(crate) mail: Vec<VecDeque<Stamped>>,
     /// The clock that keep-alive runs on, in milliseconds.
     pub(crate) reading: u64,
-    ticked: u64,
+    pub(crate) ticked: u64,
     floor: u64,
     /// The event since which it has handed nothing over.
-    began: u64,
+    pub(crate) began: u64,
     pub(crate) stopped_until: u64,
+}
+
+/// As many new shards, and what the broker keeps around them.
+pub(crate) fn places(count: usize, settings: &Arc<Settings>, seed: u64) -> Vec<Place> {
+    let number = |n: usize| u16::try_from(n).expect("few shards");
+    let place = |id: usize| Place {
+        shard: Shard::new(number(id), number(count), settings.clone(), seed),
+        conns: Conns::default(),
+        mail: (0..count).map(|_| VecDeque::new()).collect(),
+        reading: 0,
+        ticked: 0,
+        floor: 0,
+        began: 0,
+        stopped_until: 0,
+    };
+    (0..count).map(place).collect()
 }
 
 pub(crate) struct World {
     pub(crate) plan: Plan,
+    pub(crate) settings: Arc<Settings>,
+    /// Figures of shards in earlier lives of the broker.
+    pub(crate) past: Vec<Metrics>,
+    /// No connection is taken any more.
+    pub(crate) closing: bool,
     pub(crate) rng: Rng,
     pub(crate) places: Vec<Place>,
     pub(crate) log: Log,
@@ -66,24 +88,19 @@ impl World {
     pub(crate) fn new(seed: u64, plan: Plan, settings: Settings) -> Self {
         let count = plan.shards;
         let settings = Arc::new(settings);
-        let number = |n: usize| u16::try_from(n).expect("few shards");
-        let place = |id: usize| Place {
-            shard: Shard::new(number(id), number(count), settings.clone(), seed),
-            conns: Conns::default(),
-            mail: (0..count).map(|_| VecDeque::new()).collect(),
-            reading: 0,
-            ticked: 0,
-            floor: 0,
-            began: 0,
-            stopped_until: 0,
-        };
         let mut ledger = Ledger::default();
         ledger
             .sessions
             .resize_with(plan.clients + 1, Default::default);
+        ledger
+            .former
+            .resize_with(plan.clients + 1, Default::default);
         Self {
             rng: Rng::new(seed),
-            places: (0..count).map(place).collect(),
+            places: places(count, &settings, seed),
+            settings,
+            past: Vec::new(),
+            closing: false,
             log: Log::new(count),
             wires: Vec::new(),
             lines: Vec::new(),
@@ -127,6 +144,7 @@ impl World {
             closed: None,
             held: None,
             clogged: false,
+            withheld: false,
             seen: 0,
         });
         line
@@ -291,7 +309,7 @@ impl World {
     }
 
     /// Appends that the last call asked for, by message.
-    fn note_requests(&mut self, shard: usize) {
+    pub(crate) fn note_requests(&mut self, shard: usize) {
         for request in self.places[shard].shard.requests().iter() {
             if let engine::Request::Append { token, message, .. } = request
                 && self.log.note(shard, *token, message)
@@ -400,6 +418,7 @@ impl World {
                 let from = u16::try_from(from).expect("few shards");
                 place.shard.inbox(now, from, letters, &mut place.conns);
             }
+            Parcel::Socket(conn) if self.closing => self.wires[conn.line].broker_gone = true,
             Parcel::Socket(conn) => {
                 let slot = place.conns.insert(*conn);
                 self.take_bytes(shard, slot);
@@ -517,10 +536,11 @@ impl World {
         let bytes = conn.out[conn.tapped..].to_vec();
         conn.tapped = conn.out.len();
         let after = conn.closed.is_some_and(|(len, _)| conn.out.len() > len);
-        let version = conn.version;
+        let (version, withheld) = (conn.version, conn.withheld);
         let info = &mut self.lines[line];
+        let client = info.client;
         let mut side = Side {
-            client: info.client,
+            client,
             version,
             debts: &mut info.debts,
             announced: &info.announced,
@@ -537,6 +557,10 @@ impl World {
             &mut self.faults,
             &mut self.trace,
         );
+        let info = &self.lines[line];
+        if info.attached && info.debts.connack && !withheld {
+            self.ledger.sessions[client].greeted = true;
+        }
     }
 
     fn exchange(&mut self, shard: usize) {
@@ -567,7 +591,7 @@ impl World {
                 continue;
             }
             let (line, session) = (conn.line, conn.session);
-            if conn.out.is_empty() {
+            if conn.out.is_empty() || conn.withheld {
                 continue;
             }
             let wire = &mut self.wires[line];
@@ -600,7 +624,10 @@ impl World {
         for slot in self.places[shard].conns.slots() {
             let conns = &mut self.places[shard].conns;
             if conns.get(slot).is_some_and(|conn| conn.closed.is_some()) {
-                let conn = conns.remove(slot).expect("just seen");
+                let mut conn = conns.remove(slot).expect("just seen");
+                if conn.withheld {
+                    conn.out.clear();
+                }
                 let wire = &mut self.wires[conn.line];
                 let room = self.plan.socket_bytes.saturating_sub(wire.to_client.len());
                 let n = room.min(conn.out.len());
@@ -675,12 +702,28 @@ impl World {
 
     pub(crate) fn dropped(&mut self, why: Drop) -> u64 {
         let drops = |p: &mut Place| p.shard.metrics().dropped(why);
-        self.places.iter_mut().map(drops).sum()
+        let past: u64 = self.past.iter().map(|m| m.dropped(why)).sum();
+        past + self.places.iter_mut().map(drops).sum::<u64>()
     }
 
     pub(crate) fn counted(&mut self, what: Counter) -> u64 {
         let counts = |p: &mut Place| p.shard.metrics().get(what);
-        self.places.iter_mut().map(counts).sum()
+        let past: u64 = self.past.iter().map(|m| m.get(what)).sum();
+        past + self.places.iter_mut().map(counts).sum::<u64>()
+    }
+
+    /// One step of the store.
+    pub(crate) fn step_store(&mut self) {
+        let manners = self.plan.log;
+        self.log.step(manners, &mut self.rng, &mut self.faults);
+        self.note_failures();
+    }
+
+    pub(crate) fn note_failures(&mut self) {
+        for msg in std::mem::take(&mut self.log.keys.unretained) {
+            // Its publisher is told, or sends it again.
+            self.ledger.msgs[msg].appends_failed += 1;
+        }
     }
 
     /// Nothing is under way between shards and log.
