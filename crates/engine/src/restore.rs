@@ -26,7 +26,7 @@ pub trait Source {
     ///
     /// # Errors
     /// As above.
-    fn records(&mut self, bucket: Bucket) -> Result<Vec<(Self::Bytes, Self::Bytes)>, Self::Error>;
+    fn records(&mut self, bucket: Bucket) -> Result<Records<Self>, Self::Error>;
 
     /// The identities that the log knows and that are not released.
     ///
@@ -46,6 +46,9 @@ pub trait Source {
     /// As above.
     fn fetch(&mut self, positions: Vec<u64>) -> Result<Vec<Entry>, Self::Error>;
 }
+
+/// Keys and their values.
+pub type Records<S> = Vec<(<S as Source>::Bytes, <S as Source>::Bytes)>;
 
 /// What was found, for whoever starts the broker.
 #[derive(Clone, Copy, Debug, Default)]

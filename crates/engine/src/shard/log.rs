@@ -190,8 +190,7 @@ impl Shard {
         };
         if filters.is_empty() {
             d.cursor = d.cursor.max(tail);
-            d.reading = Reading::Live;
-            return;
+            return self.go_live(slot);
         }
         d.reading = Reading::Asked;
         d.number = d.number.wrapping_add(1);
@@ -246,11 +245,21 @@ impl Shard {
         if let Some(d) = self.session_mut(slot).durable_mut() {
             d.cursor = d.cursor.max(upto);
             if upto >= tail {
-                d.reading = Reading::Live;
-                return;
+                return self.go_live(slot);
             }
         }
         self.read_on(slot);
+    }
+
+    /// The session has caught up: what is finished is behind its cursor now.
+    fn go_live(&mut self, slot: u32) {
+        let Some(d) = self.session_mut(slot).durable_mut() else {
+            return;
+        };
+        d.reading = Reading::Live;
+        if d.progress.is_some() {
+            self.note_progress(slot, &[]);
+        }
     }
 
     /// How a session wants a logged message now: its matching subscriptions, merged.

@@ -15,7 +15,9 @@ use crate::{
 };
 
 const TOPICS: [&str; 4] = ["a/0", "a/1", "b/0", "c"];
-const FILTERS: [&str; 9] = ["a/0", "a/1", "b/0", "c", "a/+", "a/#", "+/0", "#", "r/+"];
+const FILTERS: [&str; 10] = [
+    "a/0", "a/1", "b/0", "c", "a/+", "a/#", "+/0", "#", "r/+", "w/+",
+];
 /// A member's group is its own, so that it is clear through which a message came.
 const SHARED: [[&str; 3]; 2] = [
     ["$share/g/a/+", "$share/g/b/#", "$share/g/c"],
@@ -26,6 +28,7 @@ impl World {
     /// One step of a run.
     pub(crate) fn step(&mut self) {
         self.pass_time();
+        let wills = self.ledger.wills_owed;
         for _ in 0..self.rng.range(1, 3) {
             let client = self.rng.below(self.plan.clients);
             self.act(client);
@@ -41,7 +44,9 @@ impl World {
             }
         }
         self.step_store();
-        if self.rng.below(1000) < self.plan.crash {
+        // Most is under way when a will has just gone out.
+        let rate = if self.ledger.wills_owed > wills { 5 } else { 1 };
+        if self.rng.below(1000) < self.plan.crash * rate {
             self.crash();
         } else if self.rng.below(1000) < self.plan.close {
             self.close();
@@ -274,6 +279,7 @@ impl World {
             v5: false,
             shaky: false,
             will: WillState::NotAWill,
+            promised: false,
             got: Default::default(),
             settled: Default::default(),
         });

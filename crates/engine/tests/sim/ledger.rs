@@ -61,6 +61,8 @@ pub(crate) struct Msg {
     /// either side, and so comes late or, without an answer, once more.
     pub(crate) shaky: bool,
     pub(crate) will: WillState,
+    /// It is a will, and the CONNACK to its CONNECT could leave.
+    pub(crate) promised: bool,
     pub(crate) got: BTreeMap<(usize, u32), Got>,
     /// Members of shared groups that have acknowledged it, by group.
     pub(crate) settled: BTreeSet<String>,

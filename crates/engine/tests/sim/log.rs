@@ -72,6 +72,8 @@ pub(crate) struct Log {
     ops: VecDeque<Append>,
     /// QoS 2 messages that are not released.
     identities: BTreeSet<Box<[u8]>>,
+    /// Messages that were ever written.
+    pub(crate) written: BTreeSet<usize>,
     /// Those of appends that were said to fail.
     doubtful: BTreeSet<Box<[u8]>>,
     pub(crate) keys: Keys,
@@ -211,6 +213,7 @@ impl Log {
                     }
                     let known = identity.is_some_and(|i| written && !self.identities.insert(i));
                     if written && !known {
+                        self.written.extend(number(message.payload()));
                         let position = self.last() + 1;
                         self.entries.push_back(Entry {
                             position,

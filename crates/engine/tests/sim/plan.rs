@@ -57,7 +57,7 @@ impl Plan {
             stop_shard: some(30, 1, 5),
             kick: some(30, 1, 4),
             shut_down: some(10, 1, 1),
-            crash: some(70, 3, 30),
+            crash: some(70, 3, 45),
             close: some(20, 3, 10),
             leap: some(40, 1, 6),
             cut: some(70, 1, 8),

@@ -126,9 +126,32 @@ impl World {
         }
     }
 
+    /// A will that was being published is in the log, or still has its record.
+    fn check_wills_under_way(&mut self) {
+        let mut lost = Vec::new();
+        for (id, msg) in self.ledger.msgs.iter().enumerate() {
+            if msg.promised
+                && msg.appends_open > 0
+                && msg.appends_failed == 0
+                && !self.log.written.contains(&id)
+            {
+                let name = &self.clients[msg.publisher].name;
+                if !self.log.keys.wills(name).contains(&id) {
+                    lost.push(format!(
+                        "the will {id} was not published, and has no record"
+                    ));
+                }
+            }
+        }
+        for text in lost {
+            self.ledger.fault(text);
+        }
+    }
+
     /// Holds what the store has against what must be there.
     fn survey(&mut self, lost: &BTreeMap<String, Lost>) {
         let now = self.ledger.now;
+        self.check_wills_under_way();
         self.ledger.begin_anew();
         for c in 0..self.clients.len() {
             let name = &self.clients[c].name;

@@ -559,7 +559,11 @@ impl World {
         );
         let info = &self.lines[line];
         if info.attached && info.debts.connack && !withheld {
-            self.ledger.sessions[client].greeted = true;
+            let s = &mut self.ledger.sessions[client];
+            s.greeted = true;
+            if let Some(will) = s.will {
+                self.ledger.msgs[will.msg].promised = true;
+            }
         }
     }
 
