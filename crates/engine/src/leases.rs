@@ -286,7 +286,7 @@ impl Leases {
     pub(crate) fn needs_from(&self, tail: u64) -> u64 {
         let owed = self.owed.first_key_value().map(|(position, _)| position);
         let lowest = owed.into_iter().chain(self.leased.first()).min();
-        lowest.map_or(self.looked(tail), |lowest| lowest - 1)
+        lowest.map_or_else(|| self.looked(tail), |lowest| lowest - 1)
     }
 
     pub(crate) fn record(&self, tail: u64) -> GroupRecord {
