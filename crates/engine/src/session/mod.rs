@@ -141,8 +141,6 @@ impl Rare {
 /// Yes-or-no facts of a session.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Bits {
-    /// The client wants reason strings and user properties on refusals.
-    pub(crate) problem_information: bool,
     /// Waits for its socket to drain before more is sent.
     pub(crate) blocked: bool,
     /// CONNACK waits for the store.

@@ -99,6 +99,23 @@ fn outbound_aliases_stop_at_the_clients_maximum() {
     assert_eq!(aliases.choose("b"), Some((2, true)));
 }
 
+/// Ids of deliveries from before a restart are skipped, and found behind the place where they were.
+#[test]
+fn a_restored_delivery_is_found_where_its_id_was_skipped() {
+    let mut out = Outflow::default();
+    out.restore(id(2), State::PubComp, Held::Number(7));
+    out.restore(id(3), State::PubRec, Held::Number(8));
+    out.restore(id(1), State::PubComp, Held::Number(9));
+    assert_eq!(out.start(State::PubAck, Held::Nothing), Some(id(4)));
+    assert_eq!(out.find(id(3)).map(|e| e.state), Some(State::PubRec));
+    assert!(matches!(
+        out.settle(id(2), State::PubComp),
+        Some(Held::Number(7))
+    ));
+    let left: Vec<_> = out.entries().map(|e| e.id.get()).collect();
+    assert_eq!(left, [3, 1, 4], "the others keep their order");
+}
+
 /// An idle session must stay small: it is most of what a connection costs.
 #[test]
 fn a_session_stays_small() {

@@ -26,7 +26,6 @@ struct Asked {
     receive_max: u16,
     packet_max: u32,
     alias_max: u16,
-    problem_information: bool,
     response_information: bool,
     authentication: bool,
 }
@@ -156,7 +155,6 @@ impl Shard {
             receive_max: u16::MAX,
             packet_max: u32::MAX,
             alias_max: 0,
-            problem_information: true,
             response_information: false,
             authentication: false,
         };
@@ -166,7 +164,6 @@ impl Shard {
                 Property::ReceiveMaximum(n) => asked.receive_max = n,
                 Property::MaximumPacketSize(n) => asked.packet_max = n,
                 Property::TopicAliasMaximum(n) => asked.alias_max = n,
-                Property::RequestProblemInformation(yes) => asked.problem_information = yes,
                 Property::RequestResponseInformation(yes) => asked.response_information = yes,
                 Property::AuthenticationMethod(_) => asked.authentication = true,
                 _ => {}
@@ -350,7 +347,6 @@ impl Shard {
         s.receive_max = asked.receive_max.min(settings.inflight_max); // [MQTT-4.9.0-1]
         // No packet is longer, whatever the client would take (2.1.4).
         s.packet_max = asked.packet_max.min(protocol::PACKET_BYTES_MAX);
-        s.bits.problem_information = asked.problem_information;
         let alias_max = asked.alias_max.min(settings.topic_alias_max);
         // Those of an earlier connection are gone [MQTT-3.3.2-7].
         s.rare.take(|r| r.aliases.take());

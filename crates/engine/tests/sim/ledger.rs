@@ -331,7 +331,7 @@ impl Ledger {
         let members = self
             .sessions
             .iter()
-            .filter(|s| s.alive)
+            .filter(|s| s.alive && (s.online || s.ends.is_none_or(|at| at > self.now)))
             .flat_map(|s| &s.subs)
             .filter(|sub| {
                 sub.group.as_deref() == Some(group) && sub.until.is_none() && sub.visible.is_some()

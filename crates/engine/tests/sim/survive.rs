@@ -59,7 +59,11 @@ impl Ledger {
             s.maybe = true;
         }
         self.survive_will(c, was_online, survey);
-        let s = &self.sessions[c];
+        let s = &mut self.sessions[c];
+        if s.alive && !was_online {
+            // Kept as a tick of the old timers, and rounded up again by the new ones.
+            s.ends_max = s.ends_max.or(s.ends).map(|at| at + 100);
+        }
         if s.alive && was_online && s.expiry_secs == 0 && !s.lasting {
             self.end(c);
         }
@@ -79,6 +83,10 @@ impl Ledger {
             let m = &mut self.msgs[*msg];
             m.will = WillState::Owed;
             m.routed += 1;
+            if survey.lost.wills {
+                // When it was due may be forgotten, and then its client may have come back in time.
+                m.accepted = None;
+            }
             (m.sent, m.routed_at) = (event, event);
         }
         let Some(mut will) = mine else { return };
@@ -103,6 +111,9 @@ impl Ledger {
         }
         let end = last.map(|(_, at)| self.tick(at));
         will.due = will.due.map(|due| end.map_or(due, |end| due.min(end)));
+        if !will.sure {
+            will.due = Some(now); // The session may be over, or another.
+        }
         self.sessions[c].will = Some(will);
         self.fire_wills(1, |client| client == c);
     }
@@ -191,6 +202,10 @@ impl Ledger {
         }
         let s = &mut self.sessions[c];
         s.alive = true;
+        for m in &mut self.msgs {
+            // Its client had given it up: nothing of it is promised.
+            m.appends_failed += u32::from(m.publisher == c && m.era == s.era);
+        }
         for sub in &mut s.subs {
             if sub.until == Some(s.ended_at) {
                 sub.until = None;

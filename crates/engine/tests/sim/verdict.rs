@@ -361,7 +361,9 @@ impl World {
             let s = &self.ledger.sessions[c];
             let keys = &self.log.keys;
             let has = keys.of(Bucket::Session, name).next().is_some();
-            let deliveries: Vec<_> = keys.of(Bucket::Delivery, name).collect();
+            // What is done may wait for the next acknowledgement.
+            let deliveries = keys.of(Bucket::Delivery, name);
+            let deliveries: Vec<_> = deliveries.filter(|(_, value)| value[0] < 4).collect();
             if !s.online {
                 continue; // It may end at any time.
             }
