@@ -11,19 +11,30 @@ use crate::wire::{
 const EMPTY_WAIT: Duration = Duration::from_millis(50);
 
 /// Reads what is there for each of the members, answers it, and counts by member; over when
-/// `total` messages have come.
+/// `total` messages have come and all exchanges of QoS 2 are finished.
 #[track_caller]
 fn share_out(members: &mut [Conn], total: usize) -> (Vec<usize>, HashMap<String, usize>) {
     let mut counts = vec![0; members.len()];
     let mut texts = HashMap::new();
+    let mut unreleased = 0;
     let deadline = Instant::now() + Duration::from_secs(8);
-    while counts.iter().sum::<usize>() < total {
+    while counts.iter().sum::<usize>() < total || unreleased > 0 {
         assert!(Instant::now() < deadline, "only {counts:?} of {total}");
         for (n, member) in members.iter_mut().enumerate() {
             while let Outcome::Packet(packet) = member.read_by(Instant::now() + EMPTY_WAIT) {
+                if packet.kind == Kind::PubRel {
+                    member.send(&ack(0x70, packet.id));
+                    unreleased -= 1;
+                    continue;
+                }
                 let got = packet.publish.expect("only messages come");
-                if got.qos == 1 {
-                    member.send(&ack(0x40, got.id));
+                match got.qos {
+                    1 => member.send(&ack(0x40, got.id)),
+                    2 => {
+                        member.send(&ack(0x50, got.id));
+                        unreleased += 1;
+                    }
+                    _ => {}
                 }
                 counts[n] += 1;
                 *texts.entry(got.text().to_owned()).or_insert(0) += 1;
@@ -296,4 +307,236 @@ fn qos_2_stays_with_its_member() {
     let again = keeper.receive_this("two", "y");
     assert_eq!((again.id, again.dup), (unanswered.id, true));
     keeper.ping();
+}
+
+/// A member whose session lasts, with few messages in flight.
+fn lasting(client_id: &str) -> Connect {
+    Connect::new(V5, client_id)
+        .persistent(60)
+        .prop(prop::two(prop::RECEIVE_MAXIMUM, 5))
+}
+
+/// Members with lasting sessions join a group and go.
+#[track_caller]
+fn sleepers(broker: &Broker, filter: &str, count: usize) {
+    for n in 0..count {
+        sleeper(broker, filter, &format!("member-{n}"));
+    }
+}
+
+#[track_caller]
+fn sleeper(broker: &Broker, filter: &str, client_id: &str) {
+    let mut conn = broker.connect(&lasting(client_id));
+    conn.subscribe(filter, 2);
+    conn.cut();
+}
+
+/// They come back.
+#[track_caller]
+fn wake(broker: &Broker, count: usize) -> Vec<Conn> {
+    let back = |n| broker.connect_told(&lasting(&format!("member-{n}")));
+    (0..count)
+        .map(back)
+        .map(|(conn, connack)| {
+            assert!(connack.session_present, "the session is gone");
+            conn
+        })
+        .collect()
+}
+
+/// Publishes these numbers with QoS 1 and 2 in turn; all are acknowledged.
+#[track_caller]
+fn publish_all(speaker: &mut Conn, topic: &str, numbers: std::ops::Range<u16>) {
+    for n in numbers {
+        let qos = 1 + (n % 2) as u8;
+        speaker.publish(&Publish::new(topic, n.to_string()).qos(qos, n + 1));
+    }
+}
+
+/// Nobody got anything twice, and somebody got everything.
+#[track_caller]
+fn each_once(texts: &HashMap<String, usize>, total: usize) {
+    assert_eq!(texts.len(), total);
+    assert!(texts.values().all(|n| *n == 1), "{texts:?}");
+}
+
+/// What was acknowledged while all members of a group slept is there after the broker was killed,
+/// more than one read of the log of it, and goes to exactly one of those who come back; all of
+/// them take part. [MQTT-4.5.0-1] [MQTT-3.1.2-23]
+#[test]
+fn sleeping_group_survives_a_kill() {
+    let mut broker = Broker::start();
+    sleepers(&broker, "$share/g/sleep/+", 3);
+    publish_all(&mut broker.v5("speaker"), "sleep/x", 0..600);
+    broker.kill_and_restart();
+    let mut speaker = broker.v5("speaker");
+    publish_all(&mut speaker, "sleep/y", 600..620);
+    let mut workers = wake(&broker, 3);
+    let (counts, texts) = share_out(&mut workers, 620);
+    each_once(&texts, 620);
+    assert!(counts.iter().all(|n| *n > 0), "{counts:?}");
+    for worker in &mut workers {
+        worker.nothing_from(&mut speaker, 2);
+    }
+    // Nor do they get it again after another kill, once the group's place is stored: QoS 2 never.
+    broker.kill_and_restart();
+    let mut speaker = broker.v5("speaker");
+    for mut worker in wake(&broker, 3) {
+        worker.send(&[0xC0, 0]);
+        while let Outcome::Packet(packet) = worker.read_by(Instant::now() + EMPTY_WAIT) {
+            assert_ne!(packet.publish.map(|p| p.qos), Some(2), "QoS 2 twice");
+        }
+    }
+    speaker.ping();
+}
+
+/// The broker is killed while a member has messages: of QoS 1 any member gets it again; of QoS 2
+/// this member only, where it stopped, and what was finished nobody. [MQTT-4.8.2-4]
+/// [MQTT-4.8.2-5]
+#[test]
+fn member_has_messages_at_a_kill() {
+    let mut broker = Broker::start();
+    sleepers(&broker, "$share/g/have", 2);
+    let mut holder = broker.connect(&lasting("member-0"));
+    let mut speaker = broker.v5("speaker");
+    let say = |speaker: &mut Conn, text: &str, qos| {
+        speaker.publish(&Publish::new("have", text).qos(qos, 7));
+    };
+    say(&mut speaker, "finished", 2);
+    holder.receive_this("have", "finished");
+    say(&mut speaker, "received", 2);
+    let received = holder.read_publish();
+    holder.send(&ack(0x50, received.id));
+    holder.read_kind(Kind::PubRel);
+    say(&mut speaker, "begun", 2);
+    let begun = holder.read_publish();
+    say(&mut speaker, "once at least", 1);
+    holder.read_publish();
+    broker.kill_and_restart();
+    let mut speaker = broker.v5("speaker");
+    let mut other = broker.connect(&lasting("member-1"));
+    other.receive_this("have", "once at least");
+    other.nothing_from(&mut speaker, 2);
+    let mut holder = broker.connect(&lasting("member-0"));
+    let mut left = vec![Kind::PubRel, Kind::Publish];
+    while !left.is_empty() {
+        match holder.read_by(Instant::now() + Duration::from_secs(8)) {
+            Outcome::Packet(packet) if packet.kind == Kind::PubRel => {
+                // Also for what was finished just before: the message does not come again.
+                holder.send(&ack(0x70, packet.id));
+                left.retain(|kind| *kind != Kind::PubRel || packet.id != received.id);
+            }
+            Outcome::Packet(packet) => {
+                let again = packet.publish.expect("the message that was begun");
+                assert_eq!(
+                    (again.id, again.dup, again.text()),
+                    (begun.id, true, "begun")
+                );
+                holder.send(&ack(0x50, again.id));
+                assert_eq!(holder.read_kind(Kind::PubRel).id, again.id);
+                holder.send(&ack(0x70, again.id));
+                left.retain(|kind| *kind != Kind::Publish);
+            }
+            other => panic!("{other:?} while {left:?} are due"),
+        }
+    }
+    holder.nothing_from(&mut speaker, 2);
+    say(&mut speaker, "next", 2);
+    let (_, texts) = share_out(&mut [holder, other], 1);
+    assert_eq!(texts.keys().collect::<Vec<_>>(), ["next"]);
+}
+
+/// A member says good-bye to the group while messages wait: the others get them. When the last has
+/// gone, by UNSUBSCRIBE or with a clean start, what waited is nobody's, also after a kill.
+/// [MQTT-3.10.4-2] [MQTT-3.1.2-4]
+#[test]
+fn lasting_members_leave() {
+    let mut broker = Broker::start();
+    sleepers(&broker, "$share/g/part", 2);
+    let mut speaker = broker.v5("speaker");
+    for n in 0..10 {
+        speaker.publish(&Publish::new("part", n.to_string()).qos1(1));
+    }
+    broker.kill_and_restart();
+    let mut leaver = wake(&broker, 1).remove(0);
+    leaver.read_publish();
+    leaver.unsubscribe("$share/g/part");
+    let mut heir = broker.connect(&lasting("member-1"));
+    // What it was given is its own as long as it is there, but it does not answer.
+    leaver.cut();
+    let (_, texts) = share_out(std::slice::from_mut(&mut heir), 10);
+    each_once(&texts, 10);
+    heir.cut();
+    let mut last_of_all = "member-1";
+    for clean in [false, true] {
+        let mut speaker = broker.v5("speaker");
+        publish_all(&mut speaker, "part", 10..20);
+        if clean {
+            broker.v5(last_of_all).bye();
+        } else {
+            let mut last = broker.connect(&lasting(last_of_all));
+            share_out(std::slice::from_mut(&mut last), 10);
+            last.unsubscribe("$share/g/part");
+            last.cut();
+        }
+        let told = speaker.publish(&Publish::new("part", "lost").qos1(3));
+        assert_eq!(told, 0x10, "somebody is left");
+        broker.kill_and_restart();
+        let mut late = broker.v5("late");
+        late.subscribe("$share/g/part", 2);
+        late.nothing_from(&mut broker.v5("speaker"), 2);
+        late.bye();
+        last_of_all = "member-2";
+        sleeper(&broker, "$share/g/part", last_of_all);
+    }
+}
+
+/// The session of the only member expires: the group ends with it, and what waited for it.
+/// (3.1.2.11.2) [MQTT-4.1.0-2]
+#[test]
+fn lasting_member_expires() {
+    let mut broker = Broker::start();
+    let mut brief = broker.connect(&Connect::new(V5, "brief").persistent(1));
+    brief.subscribe("$share/g/brief", 2);
+    broker.kill_and_restart();
+    let mut speaker = broker.v5("speaker");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while speaker.publish(&Publish::new("brief", "old").qos1(1)) != 0x10 {
+        assert!(Instant::now() < deadline, "the group does not end");
+        std::thread::sleep(EMPTY_WAIT); // The broker tells nobody of it.
+    }
+    let mut late = broker.connect(&lasting("late"));
+    late.subscribe("$share/g/brief", 2);
+    late.nothing_from(&mut speaker, 2);
+    speaker.publish(&Publish::new("brief", "new").qos2(2));
+    late.receive_this("brief", "new");
+}
+
+/// A worker that lasts and one that does not: what both leave behind waits for the one, over a kill.
+/// (4.8.2) [MQTT-4.5.0-1]
+#[test]
+fn lasting_member_among_others() {
+    let mut broker = Broker::start();
+    let mut brief = broker.v5("brief");
+    brief.subscribe("$share/g/mixed", 1);
+    let mut speaker = broker.v5("speaker");
+    speaker.publish(&Publish::new("mixed", "before").qos1(1));
+    brief.receive_this("mixed", "before");
+    sleepers(&broker, "$share/g/mixed", 1);
+    publish_all(&mut speaker, "mixed", 0..10);
+    let (_, texts) = share_out(std::slice::from_mut(&mut brief), 10);
+    each_once(&texts, 10);
+    speaker.publish(&Publish::new("mixed", "unanswered").qos1(1));
+    brief.read_publish();
+    brief.cut();
+    publish_all(&mut speaker, "mixed", 10..20);
+    broker.kill_and_restart();
+    let mut worker = wake(&broker, 1).remove(0);
+    let mut left: Vec<String> = (10..20).map(|n: u16| n.to_string()).collect();
+    left.push("unanswered".to_owned());
+    while !left.is_empty() {
+        // What was finished just before the kill may come again with QoS 1.
+        let got = worker.receive();
+        left.retain(|text| text != got.text());
+    }
 }

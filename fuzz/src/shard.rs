@@ -238,7 +238,11 @@ impl World {
             }
             Request::Append { token, message, .. } => {
                 let position = self.log.len() as u64 + 1;
-                let entry = Entry { position, message };
+                let entry = Entry {
+                    position,
+                    message,
+                    origin: None,
+                };
                 self.log.push(entry.clone());
                 let kept = !position.is_multiple_of(7);
                 self.shards[at].stored(self.now, token, kept, &mut self.wires[at]);
@@ -247,7 +251,7 @@ impl World {
                 }
             }
             Request::Read {
-                session,
+                reader,
                 number,
                 after,
                 max,
@@ -263,7 +267,7 @@ impl World {
                 let upto = entries.last().map_or(after, |e| e.position);
                 let (shard, wires) = (&mut self.shards[at], &mut self.wires[at]);
                 let found = Found {
-                    session,
+                    reader,
                     number,
                     entries,
                     upto,

@@ -4,6 +4,7 @@
 //! randomness: time and seed are arguments, so several shards run in one thread under a seed.
 
 pub mod acl;
+mod leases;
 pub mod limits;
 pub mod message;
 pub mod metrics;
@@ -23,8 +24,8 @@ pub use limits::{QueueFull, Settings, Strategy};
 pub use message::{Message, SessionRef};
 pub use metrics::{Counter, Drop, Metrics};
 pub use shard::{
-    Batch, Close, ConnId, Ending, Entry, Found, Join, Mail, Opened, Presence, Received, Request,
-    SessionId, Shard, Sink,
+    Batch, Close, ConnId, Ending, Entry, Found, Join, Mail, Opened, Origin, Presence, Reader,
+    Received, Request, SessionId, Shard, Sink,
 };
 pub use slab::Slab;
 

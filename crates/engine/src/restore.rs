@@ -90,12 +90,18 @@ pub fn restore<S: Source>(
     for shard in shards.iter_mut() {
         shard.begin(now, tail);
     }
+    groups(source, shards, &mut restored)?;
     sessions(source, shards, &mut restored)?;
+    // Groups have their members before they hear what these have.
+    settle(shards, now);
     received(source, shards)?;
     deliveries(source, shards, &mut restored)?;
     retained(source, shards, now, &mut restored)?;
     // Every shard knows the others' subscriptions before the first message.
     settle(shards, now);
+    for shard in shards.iter_mut() {
+        shard.forget_groups();
+    }
     wills(source, shards, &mut restored)?;
     settle(shards, now);
     Ok(restored)
@@ -105,6 +111,22 @@ pub fn restore<S: Source>(
 fn home<'a>(shards: &'a mut [&mut Shard], client_id: &str) -> &'a mut Shard {
     let at = usize::from(shards[0].home(client_id));
     shards[at]
+}
+
+/// Where shared groups stood in the log.
+fn groups<S: Source>(
+    source: &mut S,
+    shards: &mut [&mut Shard],
+    found: &mut Restored,
+) -> Result<(), S::Error> {
+    for (key, value) in source.records(Bucket::Group)? {
+        let used = record::parse_group_key(key.as_ref()).is_some_and(|(name, filter)| {
+            let at = usize::from(shards[0].group_home(name, filter));
+            shards[at].restore_group(name, filter, value.as_ref())
+        });
+        found.unusable += u64::from(!used);
+    }
+    Ok(())
 }
 
 fn sessions<S: Source>(
@@ -179,7 +201,8 @@ fn deliveries<S: Source>(
             continue;
         };
         let shard = home(shards, name);
-        let message = logged.get(&number).cloned();
+        let position = delivery.wants(number);
+        let message = position.and_then(|at| logged.get(&at).cloned());
         if shard.restore_delivery(name, number, delivery, message) {
             found.deliveries += 1;
         } else {

@@ -1,4 +1,4 @@
-//! Shared subscriptions: who is in a group, who takes the next message, what waits.
+//! Shared subscriptions: who is in a group, who takes the next message, what waits in memory.
 //!
 //! A group lives on one shard. It counts what each member has not yet finished, skips members that are
 //! away, full or stalled, and takes back what they could not deliver.
@@ -10,8 +10,8 @@ use hashbrown::HashMap;
 use protocol::QoS;
 
 use crate::{
-    Message, SessionRef, Strategy, Time, message::View, router::NodeId, session::Grace,
-    table::is_oversized,
+    Message, SessionRef, Strategy, Time, leases::Leases, message::View, record::GroupRecord,
+    router::NodeId, session::Grace, table::is_oversized,
 };
 
 /// How long a member that gave a message back is left alone, unless it finishes something first.
@@ -27,6 +27,8 @@ pub(crate) struct Groups {
     /// Groups with messages that nobody could take.
     waiting: Vec<u32>,
     retry_at: Option<Time>,
+    /// What the store had of groups at the start; each goes to the first who is a member.
+    pub(crate) kept: HashMap<(Box<str>, Box<str>), GroupRecord, FixedState>,
 }
 
 #[derive(Debug)]
@@ -39,6 +41,8 @@ pub(crate) struct Group {
     pub(crate) queue: VecDeque<Arc<Message>>,
     pub(crate) queue_bytes: usize,
     pub(crate) grace: Grace,
+    /// Its place in the log, once a session that outlives its connection was a member.
+    pub(crate) leases: Option<Box<Leases>>,
 }
 
 #[derive(Clone, Debug)]
@@ -82,6 +86,7 @@ impl Groups {
             queue: VecDeque::new(),
             queue_bytes: 0,
             grace: Grace::default(),
+            leases: None,
         };
         let key = self.next;
         self.next = key.wrapping_add(1);
@@ -103,6 +108,12 @@ impl Groups {
             self.names.shrink_to(2 * self.names.len());
         }
         Some(group)
+    }
+
+    /// Before which the log has nothing that a group of this shard may need.
+    pub(crate) fn needs_from(&self, tail: u64) -> u64 {
+        let leases = self.groups.values().filter_map(|g| g.leases.as_ref());
+        leases.map(|l| l.needs_from(tail)).min().unwrap_or(u64::MAX)
     }
 
     /// Notes that a group has messages waiting.
@@ -131,6 +142,11 @@ impl Groups {
 impl Group {
     pub(crate) fn member_mut(&mut self, session: SessionRef) -> Option<&mut Member> {
         self.members.iter_mut().find(|m| m.session == session)
+    }
+
+    /// Whether anybody could be given something, now or soon.
+    pub(crate) fn is_served(&self) -> bool {
+        self.members.iter().any(|m| m.online)
     }
 
     /// Picks the member that takes a message, and counts it as open there.

@@ -40,7 +40,11 @@ fn appended(shard: &mut Shard, from: u64) -> Vec<Entry> {
     });
     (from..)
         .zip(messages)
-        .map(|(position, message)| Entry { position, message })
+        .map(|(position, message)| Entry {
+            position,
+            message,
+            origin: None,
+        })
         .collect()
 }
 
@@ -73,17 +77,15 @@ fn losses_are_counted_for_who_has_them() {
     let away = open(&mut shard, &mut outs, 5, "away");
     for _ in 0..2 {
         let reads = shard.requests().drain(..);
-        let session = reads
+        let reader = reads
             .filter_map(|request| match request {
-                Request::Read {
-                    session, number, ..
-                } => Some((session, number)),
+                Request::Read { reader, number, .. } => Some((reader, number)),
                 _ => None,
             })
             .next_back();
-        if let Some((session, number)) = session {
+        if let Some((reader, number)) = reader {
             let found = Found {
-                session,
+                reader,
                 number,
                 entries: entries[2..].to_vec(),
                 upto: 3,

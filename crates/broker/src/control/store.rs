@@ -9,7 +9,7 @@ use backbone::{
     Backend, Blob, Error, Guard, Kv, Record, TailSink,
     disk::{self, OpenError, Recovery, Trouble},
 };
-use engine::{Found, Message, Request, SessionRef, record::Write};
+use engine::{Found, Message, Origin, Request, SessionRef, record::Write};
 
 use crate::{
     config::Config,
@@ -25,6 +25,8 @@ const SHARD: u16 = 0;
 pub(crate) struct Stored {
     message: Arc<Message>,
     from: u64,
+    /// Not stored: known of what this process wrote.
+    origin: Option<Origin>,
 }
 
 impl backbone::Message for Stored {
@@ -51,6 +53,7 @@ impl backbone::Message for Stored {
         Message::decode(bytes, publisher).map(|message| Self {
             message: Arc::new(message),
             from,
+            origin: None,
         })
     }
 }
@@ -60,6 +63,7 @@ pub(super) fn entry(e: &backbone::Entry<Stored>) -> engine::Entry {
     engine::Entry {
         position: e.pos.seq,
         message: e.msg.message.clone(),
+        origin: e.msg.origin,
     }
 }
 
@@ -219,8 +223,13 @@ impl Door {
                 } => {
                     self.release(shard, &mut calls);
                     calls.append_tokens.push(token);
+                    let origin = Some(Origin { shard, token });
                     calls.appends.push(Record {
-                        msg: Arc::new(Stored { message, from }),
+                        msg: Arc::new(Stored {
+                            message,
+                            from,
+                            origin,
+                        }),
                         dedup: identity.map(Into::into),
                     });
                 }
@@ -242,14 +251,14 @@ impl Door {
                     calls.writes.push((key.into(), value.map(Blob::from)));
                 }
                 Request::Read {
-                    session,
+                    reader,
                     number,
                     after,
                     filters,
                     max,
                 } => {
                     let found = Found {
-                        session,
+                        reader,
                         number,
                         entries: Vec::new(),
                         upto: after,

@@ -283,15 +283,16 @@ impl Worker {
 
     /// Hands over what this pass has for others: one letter per shard, one batch for the log.
     fn exchange(&mut self) {
+        // First what is to be stored: what others store in answer to mail comes behind it.
+        if !self.engine.requests().is_empty() {
+            self.store.carry_out(self.id, self.engine.requests());
+        }
         for (to, mail) in self.engine.outbox().iter_mut().enumerate() {
             if !mail.is_empty() {
                 let to = u16::try_from(to).expect("at most 32 shards");
                 self.post
                     .send(to, Letter::Mail(self.id, std::mem::take(mail)));
             }
-        }
-        if !self.engine.requests().is_empty() {
-            self.store.carry_out(self.id, self.engine.requests());
         }
     }
 

@@ -4,11 +4,23 @@ use std::sync::Arc;
 
 use protocol::PacketId;
 
-use super::Reader;
+use super::{Reader, bytes::put_text};
 use crate::{Message, SessionRef};
 
-/// Numbers from here on name messages that are not in the log but stand in the record itself.
+/// Numbers from here on are no positions in the log: the message stands in the record itself, or it came
+/// through a shared group.
 pub(crate) const INLINE: u64 = 1 << 63;
+
+/// In the first byte of a record: it is of a message of a shared group.
+const LEASED: u8 = 0x80;
+
+/// What a session got through a shared group, which must not give it to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Lease {
+    pub(crate) group: Box<str>,
+    pub(crate) filter: Box<str>,
+    pub(crate) position: u64,
+}
 
 /// How far a delivery came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,6 +42,8 @@ pub struct Delivery {
     pub(crate) step: Step,
     pub(crate) retain: bool,
     pub(crate) ids: Box<[u32]>,
+    /// Through which group it came, as long as that may not know that it is done with it.
+    pub(crate) lease: Option<Lease>,
     /// The message, where it is not in the log.
     pub(crate) message: Option<Arc<Message>>,
 }
@@ -42,18 +56,25 @@ impl Delivery {
             step,
             retain: false,
             ids: Box::default(),
+            lease: None,
             message: None,
         }
     }
 
     pub(crate) fn encode(&self) -> Box<[u8]> {
-        let mut out = vec![self.step as u8];
+        let leased = if self.lease.is_some() { LEASED } else { 0 };
+        let mut out = vec![self.step as u8 | leased];
         out.extend_from_slice(&self.id.get().to_be_bytes());
         out.push(u8::from(self.retain));
         let count = u32::try_from(self.ids.len()).expect("bounded by the subscriptions");
         out.extend_from_slice(&count.to_be_bytes());
         for id in &self.ids {
             out.extend_from_slice(&id.to_be_bytes());
+        }
+        if let Some(lease) = &self.lease {
+            out.extend_from_slice(&lease.position.to_be_bytes());
+            put_text(&mut out, &lease.group);
+            put_text(&mut out, &lease.filter);
         }
         if let Some(message) = &self.message {
             message.encode(&mut out);
@@ -65,7 +86,8 @@ impl Delivery {
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let mut r = Reader(bytes);
-        let step = match r.u8()? {
+        let first = r.u8()?;
+        let step = match first & !LEASED {
             1 => Step::PubAck,
             2 => Step::PubRec,
             3 => Step::PubComp,
@@ -76,6 +98,15 @@ impl Delivery {
         let retain = r.u8()? != 0;
         let count = r.u32()?;
         let ids = (0..count).map(|_| r.u32()).collect::<Option<_>>()?;
+        let lease = if first & LEASED == 0 {
+            None
+        } else {
+            Some(Lease {
+                position: r.u64()?,
+                group: r.text()?.into(),
+                filter: r.text()?.into(),
+            })
+        };
         let message = match r.0 {
             [] => None,
             bytes => Some(Arc::new(Message::decode(bytes, SessionRef::BROKER)?)),
@@ -85,6 +116,7 @@ impl Delivery {
             step,
             retain,
             ids,
+            lease,
             message,
         })
     }
@@ -92,6 +124,31 @@ impl Delivery {
     /// The position at which the log has the message, if it has to be sent again from there.
     #[must_use]
     pub fn wants(&self, number: u64) -> Option<u64> {
-        (number < INLINE && self.step == Step::PubRec).then_some(number)
+        let logged = match &self.lease {
+            Some(lease) => Some(lease.position),
+            None => (number < INLINE).then_some(number),
+        };
+        logged.filter(|_| self.step == Step::PubRec)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_is_read_as_it_was_written() {
+        let lease = Lease {
+            group: "g".into(),
+            filter: "a/#".into(),
+            position: 77,
+        };
+        let mut delivery = Delivery::without_message(PacketId::MIN, Step::PubRec);
+        delivery.ids = [3].into();
+        delivery.lease = Some(lease.clone());
+        let read = Delivery::decode(&delivery.encode()).expect("a record");
+        assert_eq!(read.lease, Some(lease));
+        assert_eq!((read.step, &*read.ids), (Step::PubRec, &[3][..]));
+        assert_eq!(read.wants(INLINE | 5), Some(77));
     }
 }

@@ -1,14 +1,16 @@
 //! What a shard keeps in a store, as bytes: sessions, their places in the log, deliveries under way,
-//! wills and retained messages. Keys begin with the client id, which never contains NUL.
+//! wills, retained messages and the places of shared groups. Keys begin with a name, which never contains NUL.
 
 mod bytes;
 mod delivery;
+mod group;
 mod session;
 mod will;
 
 pub(crate) use bytes::Reader;
 pub use delivery::Delivery;
-pub(crate) use delivery::{INLINE, Step};
+pub(crate) use delivery::{INLINE, Lease, Step};
+pub(crate) use group::GroupRecord;
 pub(crate) use session::{Group, SessionRecord, Subscription};
 pub(crate) use will::WillRecord;
 
@@ -26,15 +28,18 @@ pub enum Bucket {
     Will,
     /// Topic -> its retained message.
     Retained,
+    /// Name and filter of a shared group -> its place in the log.
+    Group,
 }
 
 impl Bucket {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Session,
         Self::Cursor,
         Self::Delivery,
         Self::Will,
         Self::Retained,
+        Self::Group,
     ];
 
     #[must_use]
@@ -45,6 +50,7 @@ impl Bucket {
             Self::Delivery => "delivery",
             Self::Will => "will",
             Self::Retained => "retained",
+            Self::Group => "group",
         }
     }
 }
@@ -66,7 +72,22 @@ pub(crate) fn key_of(client_id: &str, number: u64) -> Box<[u8]> {
     key.into()
 }
 
-/// The client that a key of any bucket but [`Bucket::Retained`] is of, and the number behind it.
+/// The key of a shared group's record.
+pub(crate) fn group_key(name: &str, filter: &str) -> Box<[u8]> {
+    let mut key = Vec::with_capacity(name.len() + filter.len() + 1);
+    key.extend_from_slice(name.as_bytes());
+    key.push(0);
+    key.extend_from_slice(filter.as_bytes());
+    key.into()
+}
+
+/// Name and filter of the group that a key of [`Bucket::Group`] is of.
+#[must_use]
+pub fn parse_group_key(key: &[u8]) -> Option<(&str, &str)> {
+    std::str::from_utf8(key).ok()?.split_once('\0')
+}
+
+/// The client that a key of a bucket of clients is of, and the number behind it.
 #[must_use]
 pub fn parse_key(key: &[u8]) -> Option<(&str, Option<u64>)> {
     let Some(end) = key.iter().position(|b| *b == 0) else {

@@ -148,10 +148,15 @@ impl Router {
         Some(self.settle(node, before))
     }
 
-    /// Lets a shared group receive what matches the filter.
-    pub(crate) fn join(&mut self, filter: Filter<'_>, group: u32) -> (NodeId, Option<Change>) {
+    /// Lets a shared group receive what matches the filter, live or from the log.
+    pub(crate) fn join(
+        &mut self,
+        filter: Filter<'_>,
+        group: u32,
+        durable: bool,
+    ) -> (NodeId, Option<Change>) {
         let (node, before) = self.node(filter);
-        self.subs_mut(node).insert_group(group);
+        self.subs_mut(node).insert_group(group, durable);
         self.changed(filter);
         (node, self.difference(node, before))
     }

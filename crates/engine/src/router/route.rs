@@ -26,7 +26,7 @@ pub struct Route {
     pub(crate) targets: Vec<Target>,
     pub(crate) groups: Vec<u32>,
     pub(crate) interest: Interest,
-    /// A session of this shard that reads the log is among the targets.
+    /// A session or group of this shard that reads the log is among them.
     pub(crate) durable: bool,
     /// Some session stands in `targets` more than once.
     overlaps: bool,
@@ -53,7 +53,10 @@ impl Route {
             // [MQTT-3.3.4-3]
             ids: if s.id == 0 { Vec::new() } else { vec![s.id] },
         }));
-        self.groups.extend_from_slice(subs.groups());
+        for (group, durable) in subs.groups() {
+            self.groups.push(*group);
+            self.durable |= durable;
+        }
     }
 
     /// Overlapping subscriptions of one session become one delivery [MQTT-3.3.4-2].
@@ -69,7 +72,7 @@ impl Route {
                 true
             });
         }
-        self.durable = self
+        self.durable |= self
             .targets
             .iter()
             .any(|t| t.flags.durable() && t.flags.qos() > protocol::QoS::AtMostOnce);

@@ -94,8 +94,8 @@ pub(crate) enum Subs {
 pub(crate) struct Many {
     /// By session; new sessions mostly have the highest slot, so insertion is mostly a push.
     pub(crate) subs: Vec<Sub>,
-    /// Shared groups that have their home on this shard.
-    pub(crate) groups: Vec<u32>,
+    /// Shared groups that have their home on this shard, and whether they read the log.
+    pub(crate) groups: Vec<(u32, bool)>,
 }
 
 impl Subs {
@@ -139,16 +139,17 @@ impl Subs {
         }
     }
 
-    pub(crate) fn insert_group(&mut self, group: u32) {
+    pub(crate) fn insert_group(&mut self, group: u32, durable: bool) {
         let many = self.many();
-        if !many.groups.contains(&group) {
-            many.groups.push(group);
+        match many.groups.iter_mut().find(|(g, _)| *g == group) {
+            Some((_, old)) => *old = durable,
+            None => many.groups.push((group, durable)),
         }
     }
 
     pub(crate) fn remove_group(&mut self, group: u32) {
         if let Self::Many(many) = self {
-            many.groups.retain(|g| *g != group);
+            many.groups.retain(|(g, _)| *g != group);
             self.slim();
         }
     }
@@ -167,7 +168,7 @@ impl Subs {
     }
 
     #[inline]
-    pub(crate) fn groups(&self) -> &[u32] {
+    pub(crate) fn groups(&self) -> &[(u32, bool)] {
         match self {
             Self::Many(many) => &many.groups,
             _ => &[],
@@ -185,7 +186,8 @@ impl Subs {
             durable: self
                 .slice()
                 .iter()
-                .any(|s| s.flags.durable() && s.flags.qos() > QoS::AtMostOnce),
+                .any(|s| s.flags.durable() && s.flags.qos() > QoS::AtMostOnce)
+                || self.groups().iter().any(|(_, durable)| *durable),
         }
     }
 

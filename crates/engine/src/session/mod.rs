@@ -19,7 +19,7 @@ use protocol::{PacketId, QoS, Version};
 
 pub(crate) use alias::{InboundAliases, OutboundAliases};
 pub(crate) use inflow::{Inflow, Pending};
-pub(crate) use outflow::{Held, Kept, Next, Outflow, State};
+pub(crate) use outflow::{Handed, Held, Kept, Next, Outflow, State};
 pub(crate) use progress::{Fate, Progress};
 pub(crate) use queue::{Grace, Queue, Queued};
 pub(crate) use scanning::{Scan, Scanning};
@@ -29,7 +29,7 @@ use crate::{
     Time,
     acl::Principal,
     plant::{self, Fault},
-    record,
+    record::{self, Lease},
     router::NodeId,
     shard::{ConnId, Membership},
 };
@@ -215,6 +215,11 @@ impl Durable {
         if self.since.is_empty() {
             self.since = Vec::new();
         }
+    }
+
+    /// What the group of a shared message may still need to be told.
+    pub(crate) fn lease_of(&self, number: u64) -> Option<&Lease> {
+        self.progress.as_ref()?.lease_of(number)
     }
 
     /// Whether a delivery of an earlier life has this position.

@@ -46,6 +46,8 @@ pub(crate) enum Held {
         home: u16,
         group: u32,
         message: Arc<Message>,
+        /// Where it stands in the log, 0 if the group has it from elsewhere.
+        position: u64,
     },
 }
 
@@ -57,6 +59,36 @@ pub(crate) struct Kept {
     pub(crate) number: u64,
     pub(crate) retain: bool,
     pub(crate) ids: Box<[u32]>,
+    /// If it came through a shared group that reads the log.
+    pub(crate) handed: Option<Handed>,
+}
+
+impl Kept {
+    /// A retained message that came with a subscription.
+    pub(crate) fn is_retained(&self) -> bool {
+        self.number >= INLINE && self.handed.is_none()
+    }
+
+    /// Where the log has the message, if it does.
+    pub(crate) fn position(&self) -> Option<u64> {
+        match self.handed {
+            Some(handed) => Some(handed.position),
+            None => (self.number < INLINE).then_some(self.number),
+        }
+    }
+}
+
+/// Which shared group gave a message to its member.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Handed {
+    pub(crate) home: u16,
+    /// [`Handed::NO_GROUP`] for one of an earlier life.
+    pub(crate) group: u32,
+    pub(crate) position: u64,
+}
+
+impl Handed {
+    pub(crate) const NO_GROUP: u32 = u32::MAX;
 }
 
 #[derive(Debug)]
@@ -69,6 +101,15 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// Whether it came through a shared group, which would take it back.
+    pub(crate) fn is_shared(&self) -> bool {
+        match &self.held {
+            Held::Shared { .. } => true,
+            Held::Message(kept) => kept.handed.is_some(),
+            Held::Nothing | Held::Number(_) => false,
+        }
+    }
+
     /// Whether the store has a record of this delivery: the log's own messages of QoS 1 need none.
     pub(crate) fn is_recorded(&self, kept: &Kept) -> bool {
         self.state != State::PubAck || kept.number >= INLINE
@@ -147,7 +188,7 @@ impl Outflow {
         self.entries()
             .filter(|e| !e.sent)
             .filter_map(|e| match &e.held {
-                Held::Message(kept) if kept.number >= INLINE => Some((e.id, kept.number)),
+                Held::Message(kept) if kept.is_retained() => Some((e.id, kept.number)),
                 _ => None,
             })
     }

@@ -9,8 +9,8 @@ use super::{Mail, Request, Shard, Sink, Verdict, refuse, store::Then};
 use crate::{
     Counter, Drop,
     plant::{self, Fault},
-    record::INLINE,
-    session::{Held, State},
+    record::{Bucket, INLINE},
+    session::{Handed, Held, State},
 };
 
 impl Shard {
@@ -33,6 +33,8 @@ impl Shard {
         // Equal ones are told together: home, group, how many.
         let mut settled: Option<(u16, u32, u32)> = None;
         let (mut progress, mut numbers) = (false, Vec::new());
+        // As much of those that came from the log: home, group, which.
+        let mut finished: Option<(u16, u32, Vec<u64>)> = None;
         for [kind, len, high, low] in packets {
             let Some(id) = PacketId::new(u16::from_be_bytes([*high, *low])) else {
                 break; // Refused by who reads it next.
@@ -51,6 +53,21 @@ impl Shard {
                         numbers.push(kept.number);
                     }
                 }
+                Some(Held::Shared {
+                    home,
+                    group,
+                    position,
+                    ..
+                }) if position > 0 => match &mut finished {
+                    Some((h, g, positions)) if *h == home && *g == group => {
+                        positions.push(position)
+                    }
+                    other => {
+                        if let Some(done) = other.replace((home, group, vec![position])) {
+                            self.mail_finished(slot, done);
+                        }
+                    }
+                },
                 Some(Held::Shared { home, group, .. }) => match &mut settled {
                     Some((h, g, n)) if *h == home && *g == group => *n += 1,
                     other => {
@@ -66,6 +83,9 @@ impl Shard {
         let waits = s.waits_for_window();
         if let Some((home, group, n)) = settled {
             self.mail_settled(slot, home, group, n);
+        }
+        if let Some(done) = finished {
+            self.mail_finished(slot, done);
         }
         if progress || !numbers.is_empty() {
             self.note_progress(slot, &numbers);
@@ -124,8 +144,10 @@ impl Shard {
             Some(entry) if entry.state == State::PubRec && !reason.is_error() => {
                 // From here on only the id is kept [MQTT-4.3.3-6].
                 if let Held::Message(kept) = &entry.held {
-                    entry.held = Held::Number(kept.number);
+                    let number = kept.number;
                     entry.state = State::Releasing;
+                    let held = std::mem::replace(&mut entry.held, Held::Number(number));
+                    self.settle_shared(slot, &held);
                     self.ask_release(slot, id);
                     if plant::on(Fault::PubrelBeforeSaved) {
                         self.release_stored(self.reference(slot), id, sink);
@@ -214,8 +236,11 @@ impl Shard {
             Held::Message(kept) if state == State::PubAck && kept.number < INLINE => {
                 self.note_progress(slot, &[]);
             }
-            Held::Message(kept) => self.note_progress(slot, &[kept.number]),
-            Held::Shared { home, group, .. } => self.mail_settled(slot, *home, *group, 1),
+            Held::Message(kept) => {
+                self.settle_shared(slot, held);
+                self.note_progress(slot, &[kept.number]);
+            }
+            Held::Shared { .. } => self.settle_shared(slot, held),
         }
     }
 
@@ -236,29 +261,80 @@ impl Shard {
 
     /// The session will never finish this message: a shared one goes to another member.
     pub(super) fn give_up(&mut self, slot: u32, held: Held) {
-        if let Held::Shared {
-            home,
-            group,
-            message,
-        } = held
-        {
-            let member = self.reference(slot);
-            self.mail(
+        let member = self.reference(slot);
+        let (home, group, message, position) = match held {
+            Held::Shared {
                 home,
-                Mail::Back {
-                    group,
-                    member,
-                    message,
-                },
-            );
+                group,
+                message,
+                position,
+            } => (home, group, message, position),
+            Held::Message(kept) => {
+                let Some(handed) = kept.handed else { return };
+                // Its record, which may be on its way to the store, goes before another has one.
+                self.unlease(slot, kept.number);
+                self.save_of(slot, Bucket::Delivery, kept.number, None);
+                (handed.home, handed.group, kept.message, handed.position)
+            }
+            Held::Nothing | Held::Number(_) => return,
+        };
+        let letter = Mail::Back {
+            group,
+            member,
+            message,
+            position,
+        };
+        self.mail(home, letter);
+    }
+
+    /// The session cannot take the message, if it was a shared one: nobody else gets it.
+    pub(super) fn refuse_shared(&mut self, slot: u32, held: &Held) {
+        match held {
+            Held::Message(kept) => {
+                if let Some(handed) = kept.handed {
+                    self.unlease(slot, kept.number);
+                    let done = (handed.home, handed.group, vec![handed.position]);
+                    self.mail_finished(slot, done);
+                }
+            }
+            _ => self.settle_shared(slot, held),
         }
     }
 
     /// The session has finished the message, if it was a shared one.
     pub(super) fn settle_shared(&mut self, slot: u32, held: &Held) {
-        if let Held::Shared { home, group, .. } = held {
-            self.mail_settled(slot, *home, *group, 1);
+        match held {
+            Held::Shared {
+                home,
+                group,
+                position: 0,
+                ..
+            } => self.mail_settled(slot, *home, *group, 1),
+            Held::Shared {
+                home,
+                group,
+                position,
+                ..
+            } => self.mail_finished(slot, (*home, *group, vec![*position])),
+            // The group parted with it when it was bound; now the member has room again.
+            Held::Message(kept) => {
+                if let Some(handed) = kept.handed.filter(|h| h.group != Handed::NO_GROUP) {
+                    self.mail_settled(slot, handed.home, handed.group, 1);
+                }
+            }
+            Held::Nothing | Held::Number(_) => {}
         }
+    }
+
+    /// The session has finished messages that a shared group has from the log.
+    fn mail_finished(&mut self, slot: u32, (home, group, positions): (u16, u32, Vec<u64>)) {
+        let member = self.reference(slot);
+        let letter = Mail::Finished {
+            group,
+            member,
+            positions,
+        };
+        self.mail(home, letter);
     }
 
     /// The session has finished `n` messages of a shared group.

@@ -65,6 +65,8 @@ pub(super) struct Hand {
     pub(super) as_published: bool,
     /// Subscription Identifier, 0 for none.
     pub(super) id: u32,
+    /// Where the message stands in the log, 0 if the group has it from elsewhere.
+    pub(super) position: u64,
 }
 
 impl Batch {
@@ -202,7 +204,7 @@ impl Shard {
                     self.routes.take(&mut self.router, topic)
                 }
             };
-            self.deliver_item(item, topic, bytes, &route, sink);
+            self.deliver_item(from, item, topic, bytes, &route, sink);
             taken = Some((item.topic, at, route));
         }
         if let Some((_, at, route)) = taken {
@@ -217,6 +219,7 @@ impl Shard {
     #[inline]
     fn deliver_item(
         &mut self,
+        from: u16,
         item: &Item,
         topic: Topic<'_>,
         bytes: &[u8],
@@ -242,6 +245,7 @@ impl Shard {
             }
             Form::Message(head) | Form::Hand(head, _) => {
                 let mut shot = Shot::new(head.view(publisher, topic, bytes));
+                shot.from = Some(from);
                 self.deliver_shot(&mut shot, route, sink);
             }
         }

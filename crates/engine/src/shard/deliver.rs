@@ -25,6 +25,8 @@ pub(super) struct Shot<'a> {
     arc: Option<Arc<Message>>,
     /// Which of the layouts hold this message.
     encoded: [bool; 4],
+    /// The shard that routed it, if that is another.
+    pub(super) from: Option<u16>,
 }
 
 impl<'a> Shot<'a> {
@@ -33,6 +35,7 @@ impl<'a> Shot<'a> {
             view,
             arc: None,
             encoded: [false; 4],
+            from: None,
         }
     }
 
@@ -41,6 +44,7 @@ impl<'a> Shot<'a> {
             view: message.view(),
             arc: Some(message.clone()),
             encoded: [false; 4],
+            from: None,
         }
     }
 
@@ -213,7 +217,7 @@ impl Shard {
     #[cold]
     fn cannot_send(&mut self, slot: u32, held: Held) {
         self.metrics.drop(Drop::TooLarge, 1);
-        self.settle_shared(slot, &held);
+        self.refuse_shared(slot, &held);
     }
 
     /// Writes the PUBLISH. The window was checked by the caller.
@@ -289,6 +293,7 @@ impl Shard {
             number,
             retain,
             ids,
+            ..
         } = *kept;
         let qos = match state {
             State::PubRec => QoS::ExactlyOnce,
@@ -332,6 +337,7 @@ impl Shard {
             number: entry.position,
             retain,
             ids: ids.into(),
+            handed: None,
         }));
         if view.retain {
             self.mark_fresh(slot, view.topic.as_str());
@@ -356,6 +362,7 @@ impl Shard {
                 number: self.next_inline(),
                 retain: true,
                 ids: ids.into(),
+                handed: None,
             }))
         } else {
             Held::Nothing
@@ -393,16 +400,25 @@ impl Shard {
             retain: shot.view.retain && hand.as_published,
             ids: if hand.id == 0 { &[] } else { &ids },
         };
-        let held = if hand.qos == QoS::AtMostOnce {
-            Held::Nothing
-        } else {
-            Held::Shared {
+        let durable = s.rare.durable.is_some();
+        let held = match hand.qos {
+            QoS::AtMostOnce => Held::Nothing,
+            // Bound to this member before it leaves [MQTT-4.8.2-4], [MQTT-4.8.2-5].
+            QoS::ExactlyOnce if durable && hand.position > 0 => {
+                self.hold_leased(slot, home, shot.arc(), terms.retain, hand)
+            }
+            _ => Held::Shared {
                 home,
                 group: hand.group,
                 message: shot.arc(),
-            }
+                position: hand.position,
+            },
         };
-        let put = s.put(&shot.view, terms, held, self.now, out);
+        let now = self.now;
+        let Some(s) = self.sessions.get_mut(slot) else {
+            return false;
+        };
+        let put = s.put(&shot.view, terms, held, now, sink.out(s.conn));
         self.note_put(slot, hand.qos, put);
         true
     }

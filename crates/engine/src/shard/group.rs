@@ -1,4 +1,5 @@
-//! Shared subscriptions on the shard that is their home, and members' side of them.
+//! Shared subscriptions on the shard that is their home, and members' side of them. What a group has
+//! from the log is in `follow.rs`.
 
 use std::sync::Arc;
 
@@ -9,7 +10,8 @@ use crate::{Drop, Message, SessionRef, Time, shared::Member};
 
 impl Shard {
     /// The shard on which a group lives.
-    pub(super) fn group_home(&self, group: &str, filter: &str) -> u16 {
+    #[must_use]
+    pub fn group_home(&self, group: &str, filter: &str) -> u16 {
         let mut name = String::with_capacity(group.len() + filter.len() + 1);
         name.push_str(group);
         name.push('/');
@@ -40,14 +42,22 @@ impl Shard {
             Some(old) => *old = member,
             None => group.members.push(member),
         }
-        if group.node.is_none() {
-            let (node, change) = self.router.join(Filter::trusted(&join.filter), key);
+        let durable = join.lasting && join.qos > QoS::AtMostOnce;
+        let begins = durable && group.leases.is_none();
+        if group.node.is_none() || begins {
+            let filter = Filter::trusted(&join.filter);
+            let (node, change) = self.router.join(filter, key, durable);
             if let Some(group) = self.groups.get_mut(key) {
                 group.node = Some(node);
             }
             self.announce(change);
         }
-        self.wait_joined(join.member.shard, join.member, join.ticket, sink);
+        if begins {
+            self.begin_leases(key, sink);
+        }
+        if !self.waits_for_leases(key, &join) {
+            self.wait_joined(join.member.shard, join.member, join.ticket, sink);
+        }
         self.drain_group(key, sink);
     }
 
@@ -70,11 +80,15 @@ impl Shard {
                 return;
             };
             self.metrics.drop(Drop::NoMember, group.queue.len() as u64);
+            if let Some(leases) = group.leases {
+                self.end_leases(&group.name, leases.telling);
+            }
             if let Some(node) = group.node {
                 let change = self.router.leave(node, key);
                 self.announce(change);
             }
         } else {
+            self.rest_group(key);
             self.drain_group(key, sink);
         }
     }
@@ -96,22 +110,33 @@ impl Shard {
             member.online = false;
             member.open = 0;
         }
+        self.rest_group(key);
         self.drain_group(key, sink);
     }
 
     /// Gives a message to one member, or keeps it until one can take it.
     pub(super) fn dispatch(&mut self, key: u32, shot: &mut Shot<'_>, sink: &mut impl Sink) {
+        if self.is_read_from_log(key, shot) {
+            return;
+        }
         if shot.view.is_expired(self.now) {
             self.metrics.drop(Drop::Expired, 1); // on its way between shards [MQTT-3.3.2-5]
             return;
         }
         let waiting = self.groups.get_mut(key).is_none_or(|g| !g.queue.is_empty());
-        if waiting || !self.try_dispatch(key, shot, sink) {
+        if waiting || !self.try_dispatch(key, shot, 0, sink) {
             self.keep(key, &shot.arc());
         }
     }
 
-    fn try_dispatch(&mut self, key: u32, shot: &mut Shot<'_>, sink: &mut impl Sink) -> bool {
+    /// Gives a message to one member. `position` is where the log has it, 0 if it did not come from there.
+    pub(super) fn try_dispatch(
+        &mut self,
+        key: u32,
+        shot: &mut Shot<'_>,
+        position: u64,
+        sink: &mut impl Sink,
+    ) -> bool {
         let draw = self.next_random();
         loop {
             let Some(group) = self.groups.get_mut(key) else {
@@ -128,7 +153,9 @@ impl Shard {
                 qos: self.effective_qos(shot.view.qos, m.qos),
                 as_published: m.as_published,
                 id: m.id,
+                position,
             };
+            self.note_lease(key, position, hand.qos);
             if hand.member.shard != self.id {
                 self.mail_hand(&shot.view, hand);
                 return true;
@@ -197,14 +224,15 @@ impl Shard {
         }
     }
 
-    fn drain_group(&mut self, key: u32, sink: &mut impl Sink) {
+    pub(super) fn drain_group(&mut self, key: u32, sink: &mut impl Sink) {
         while let Some(group) = self.groups.get_mut(key) {
             let Some(message) = group.queue.front().cloned() else {
-                return group.grace.caught_up(self.serving);
+                group.grace.caught_up(self.serving);
+                break;
             };
             if message.view().is_expired(self.now) {
                 self.metrics.drop(Drop::Expired, 1);
-            } else if !self.try_dispatch(key, &mut Shot::shared(&message), sink) {
+            } else if !self.try_dispatch(key, &mut Shot::shared(&message), 0, sink) {
                 let now = self.now;
                 return self.groups.wait(key, now);
             }
@@ -213,6 +241,7 @@ impl Shard {
                 group.queue_bytes -= message.bytes();
             }
         }
+        self.hand_out(key, sink);
     }
 
     pub(super) fn retry_groups(&mut self, sink: &mut impl Sink) {
@@ -239,10 +268,17 @@ impl Shard {
         if shot.view.is_expired(self.now) {
             self.metrics.drop(Drop::Expired, 1); // on its way between shards [MQTT-3.3.2-5]
             let (group, member) = (hand.group, hand.member);
-            let letter = Mail::Settled {
-                group,
-                member,
-                n: 1,
+            let letter = match hand.position {
+                0 => Mail::Settled {
+                    group,
+                    member,
+                    n: 1,
+                },
+                position => Mail::Finished {
+                    group,
+                    member,
+                    positions: vec![position],
+                },
             };
             return self.mail(home, letter);
         }
@@ -251,6 +287,7 @@ impl Shard {
                 group: hand.group,
                 member: hand.member,
                 message: shot.arc(),
+                position: hand.position,
             };
             self.mail(home, letter);
         }
@@ -262,15 +299,21 @@ impl Shard {
         key: u32,
         member: SessionRef,
         message: Arc<Message>,
+        position: u64,
         sink: &mut impl Sink,
     ) {
         self.untake(key, member, message.qos);
-        let now = self.now;
+        let (now, tail) = (self.now, self.tail_seen);
         let Some(group) = self.groups.get_mut(key) else {
             return;
         };
-        group.queue_bytes += message.bytes();
-        group.queue.push_front(message);
+        match group.leases.as_mut().filter(|_| position > 0) {
+            Some(leases) => leases.give_back(position, message, tail),
+            None => {
+                group.queue_bytes += message.bytes();
+                group.queue.push_front(message);
+            }
+        }
         self.groups.wait(key, now);
         self.drain_group(key, sink);
     }
@@ -289,7 +332,7 @@ impl Shard {
             m.open = m.open.saturating_sub(n);
             m.stalled_until = Time(0);
         }
-        if !group.queue.is_empty() {
+        if !group.queue.is_empty() || group.leases.is_some() {
             self.drain_group(key, sink);
         }
     }

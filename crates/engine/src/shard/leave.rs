@@ -14,7 +14,7 @@ use crate::{
     message::View,
     plant::{self, Fault},
     record::{self, Bucket},
-    session::{Held, Kept, Reading, State},
+    session::{Handed, Held, Kept, Reading, State},
     table::slim,
 };
 
@@ -176,7 +176,7 @@ impl Shard {
         let durable = self.session(slot).rare.durable.is_some();
         let mut lost = 0;
         let mut back = Vec::new();
-        let mut keep = Vec::new();
+        let (mut keep, mut lapsed) = (Vec::new(), Vec::new());
         let s = self.session_mut(slot);
         if let Some(mut queue) = s.take_queue() {
             while let Some(queued) = queue.pop() {
@@ -190,14 +190,14 @@ impl Shard {
             if durable {
                 let shared: Vec<_> = out
                     .entries()
-                    .filter(|e| matches!(e.held, Held::Shared { .. }))
+                    .filter(|e| e.is_shared())
                     .map(|e| (e.id, e.state))
                     .collect();
                 for (id, state) in shared {
-                    if state == State::PubAck {
-                        back.extend(out.finish(id));
-                    } else {
-                        keep.push(id);
+                    match state {
+                        // Not sent, or sent and with no promise to this client.
+                        State::PubAck | State::Binding => back.extend(out.finish(id)),
+                        _ => keep.push(id),
                     }
                 }
             } else {
@@ -207,7 +207,10 @@ impl Shard {
                         held @ Held::Shared { .. } if entry.state == State::PubAck => {
                             back.push(held)
                         }
-                        _ => lost += 1,
+                        held => {
+                            lost += 1;
+                            lapsed.push(held);
+                        }
                     }
                 }
                 s.out = None;
@@ -215,6 +218,9 @@ impl Shard {
         }
         for id in keep {
             self.keep_shared(slot, id);
+        }
+        for held in lapsed {
+            self.settle_shared(slot, &held);
         }
         let why = if durable {
             Drop::Offline
@@ -257,12 +263,20 @@ impl Shard {
         let Some(entry) = out.and_then(|o| o.find(id)) else {
             return;
         };
+        if let Held::Message(kept) = &mut entry.held {
+            // It has its record. The group counts anew what a member has when that is back.
+            if let Some(handed) = &mut kept.handed {
+                handed.group = Handed::NO_GROUP;
+            }
+            return;
+        }
         if let Held::Shared { message, .. } = std::mem::take(&mut entry.held) {
             entry.held = Held::Message(Box::new(Kept {
                 message,
                 number,
                 retain: false,
                 ids: Box::default(),
+                handed: None,
             }));
             self.save_delivery(slot, id, None);
         }

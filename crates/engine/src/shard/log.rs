@@ -1,5 +1,5 @@
 //! Sessions that outlive their connection read QoS 1 and 2 from the shared log, each from its own
-//! cursor; a message is written once, whatever the number of its readers.
+//! cursor, and so do shared groups that have such members; a message is written once, whatever the number of its readers.
 
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ pub enum Request {
     },
     /// Messages after a position that match one of the filters; [`Shard::found_in_log`] answers.
     Read {
-        session: SessionRef,
+        reader: Reader,
         /// Comes back with the answer.
         number: u32,
         after: u64,
@@ -47,10 +47,18 @@ pub enum Request {
     },
 }
 
+/// Who reads on in the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reader {
+    Session(SessionRef),
+    /// A shared group that is at home on the shard that asks.
+    Group(u32),
+}
+
 /// The log's answer to [`Request::Read`].
 #[derive(Clone, Debug)]
 pub struct Found {
-    pub session: SessionRef,
+    pub reader: Reader,
     pub number: u32,
     /// What matched, in order.
     pub entries: Vec<Entry>,
@@ -63,6 +71,15 @@ pub struct Found {
 pub struct Entry {
     pub position: u64,
     pub message: Arc<Message>,
+    /// As far as it is known: not of what an earlier process wrote.
+    pub origin: Option<Origin>,
+}
+
+/// Which shard asked for an entry to be written, and under which token: these grow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Origin {
+    pub shard: u16,
+    pub token: u64,
 }
 
 impl Shard {
@@ -75,6 +92,9 @@ impl Shard {
             if route.durable {
                 for target in &route.targets {
                     self.follow(target, entry, sink);
+                }
+                for group in &route.groups {
+                    self.follow_for_group(*group, entry, sink);
                 }
             }
             self.routes.put(at, route);
@@ -89,7 +109,10 @@ impl Shard {
             let (at, route) = self.routes.take(&mut self.router, topic);
             if route.durable {
                 let misses = route.targets.iter().filter(|t| self.misses(t, entry));
-                let lost = misses.count() as u64;
+                let mut lost = misses.count() as u64;
+                for group in &route.groups {
+                    lost += u64::from(self.group_misses(*group, entry));
+                }
                 self.metrics.drop(Drop::Trimmed, lost);
             }
             self.routes.put(at, route);
@@ -173,7 +196,7 @@ impl Shard {
         d.number = d.number.wrapping_add(1);
         let number = d.number;
         self.requests.push(Request::Read {
-            session,
+            reader: Reader::Session(session),
             number,
             after,
             filters,
@@ -186,7 +209,11 @@ impl Shard {
         self.now = now;
         let Found { entries, upto, .. } = found;
         let upto = *upto;
-        let Some(slot) = self.resolve(found.session) else {
+        let session = match found.reader {
+            Reader::Session(session) => session,
+            Reader::Group(key) => return self.found_for_group(key, found, sink),
+        };
+        let Some(slot) = self.resolve(session) else {
             return;
         };
         let tail = self.tail_seen;
@@ -267,10 +294,13 @@ impl Shard {
         (!own && qos > QoS::AtMostOnce).then_some(target)
     }
 
-    /// The lowest position after which some session of this shard may still need something.
+    /// The lowest position after which some session or group of this shard may still need something.
     #[must_use]
     pub fn floor(&self) -> u64 {
         let needs = self.sessions.keys().map(|slot| self.needs_from(slot));
-        needs.min().unwrap_or(u64::MAX).min(self.tail_seen)
+        let sessions = needs.min().unwrap_or(u64::MAX);
+        sessions
+            .min(self.groups.needs_from(self.tail_seen))
+            .min(self.tail_seen)
     }
 }

@@ -69,6 +69,8 @@ pub enum Mail {
         group: u32,
         member: SessionRef,
         message: Arc<Message>,
+        /// Where it stands in the log, 0 if the group has it from elsewhere.
+        position: u64,
     },
     /// A receiver is behind: read no further from this publisher before that time.
     Hold {
@@ -80,6 +82,34 @@ pub enum Mail {
         group: u32,
         member: SessionRef,
         n: u32,
+    },
+    /// The member finished with these messages of the log.
+    Finished {
+        group: u32,
+        member: SessionRef,
+        positions: Vec<u64>,
+    },
+    /// The group reads the log from now on: who routes is to say from where.
+    Switch {
+        group: u32,
+    },
+    /// What the sender routed after this token is in the log; what it routed before came live.
+    Switched {
+        group: u32,
+        token: u64,
+    },
+    /// The store knows a delivery of this message by a number of its client's: no other member gets it.
+    Bound {
+        group: Box<str>,
+        filter: Box<str>,
+        position: u64,
+        client: Box<str>,
+        number: u64,
+    },
+    /// The store knows that the group is done with what was bound under this number.
+    Parted {
+        client: Box<str>,
+        number: u64,
     },
 }
 
@@ -111,6 +141,8 @@ pub struct Join {
     pub(crate) id: u32,
     pub(crate) window: u16,
     pub(crate) ticket: u64,
+    /// Its session outlives its connection.
+    pub(crate) lasting: bool,
 }
 
 impl Shard {
@@ -121,7 +153,7 @@ impl Shard {
         for letter in letters {
             match letter {
                 Mail::Batch(batch) => self.on_batch(from, batch, sink),
-                Mail::Publish(message) => self.deliver_here(&message, sink),
+                Mail::Publish(message) => self.deliver_here(from, &message, sink),
                 Mail::Interest { number, change } => {
                     self.router.apply(from, &change);
                     followed = Some(number);
@@ -166,11 +198,30 @@ impl Shard {
                     group,
                     member,
                     message,
+                    position,
                 } => {
-                    self.on_back(group, member, message, sink);
+                    self.on_back(group, member, message, position, sink);
                 }
                 Mail::Hold { publisher, until } => self.note_hold(publisher, until),
                 Mail::Settled { group, member, n } => self.on_settled(group, member, n, sink),
+                Mail::Finished {
+                    group,
+                    member,
+                    positions,
+                } => self.on_finished(group, member, &positions, sink),
+                Mail::Switch { group } => {
+                    let token = self.next_token;
+                    self.mail(from, Mail::Switched { group, token });
+                }
+                Mail::Switched { group, token } => self.on_switched(group, from, token, sink),
+                Mail::Bound {
+                    group,
+                    filter,
+                    position,
+                    client,
+                    number,
+                } => self.on_bound(from, (&group, &filter), position, client, number),
+                Mail::Parted { client, number } => self.on_parted(&client, number),
             }
         }
         if let Some(number) = followed {

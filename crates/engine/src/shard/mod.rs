@@ -7,6 +7,7 @@ mod ack;
 mod batch;
 mod connect;
 mod deliver;
+mod follow;
 mod group;
 mod leave;
 mod log;
@@ -31,7 +32,7 @@ use hashbrown::HashTable;
 use protocol::{DecodeError, Frame, QoS, Reason, Topic, Version, frame, kind};
 
 pub use batch::Batch;
-pub use log::{Entry, Found, Request};
+pub use log::{Entry, Found, Origin, Reader, Request};
 pub use mail::{Join, Mail};
 pub(crate) use subscribe::Membership;
 
@@ -183,6 +184,8 @@ pub struct Shard {
     serial: u64,
     /// Sessions whose progress is to be saved, and when that was done last.
     moved: Vec<SessionRef>,
+    /// As much for shared groups.
+    moved_groups: Vec<u32>,
     progress_saved: Time,
     /// The last log position this shard was handed.
     tail_seen: u64,
@@ -241,6 +244,7 @@ impl Shard {
             under_way: 0,
             serial: 0,
             moved: Vec::new(),
+            moved_groups: Vec::new(),
             progress_saved: Time(0),
             tail_seen: 0,
             announced: 0,
@@ -396,6 +400,7 @@ impl Shard {
         self.requests.shrink_to(64);
         self.waits.shrink_to(64);
         self.moved.shrink_to(64);
+        self.moved_groups.shrink_to(64);
         self.visible.shrink_to(64);
         self.spare.truncate(1);
         self.scratch.shrink_to(1024);

@@ -356,9 +356,11 @@ impl Shard {
     }
 
     /// The live part of a message that another shard routed here.
-    pub(super) fn deliver_here(&mut self, message: &Arc<Message>, sink: &mut impl Sink) {
+    pub(super) fn deliver_here(&mut self, from: u16, message: &Arc<Message>, sink: &mut impl Sink) {
         let (at, route) = self.routes.take(&mut self.router, message.topic());
-        self.deliver_shot(&mut Shot::shared(message), &route, sink);
+        let mut shot = Shot::shared(message);
+        shot.from = Some(from);
+        self.deliver_shot(&mut shot, &route, sink);
         self.routes.put(at, route);
     }
 

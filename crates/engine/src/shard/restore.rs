@@ -11,7 +11,7 @@ use crate::{
     plant::{self, Fault},
     record::{self, Bucket, Delivery, SessionRecord, Step, WillRecord},
     router::{Flags, Sub},
-    session::{Durable, Held, Kept, NEVER, Reading, State, Will},
+    session::{Durable, Handed, Held, Kept, NEVER, Reading, State, Will},
     timers::{TICK_MILLIS, Timers},
 };
 
@@ -113,12 +113,31 @@ impl Shard {
         if number >= record::INLINE {
             self.serial = self.serial.max(number - record::INLINE);
         }
-        let Some(slot) = self.find(client_id) else {
-            return false;
+        let slot = self.find(client_id);
+        if let Some(lease) = &delivery.lease {
+            // Also where the session is no more: nobody else gets the message [MQTT-4.8.2-5].
+            self.mail_bound(lease.clone(), client_id.into(), number);
+        }
+        let Some(slot) = slot else {
+            return delivery.lease.is_some();
         };
         let Some(d) = self.session_mut(slot).durable_mut() else {
             return false;
         };
+        let handed = delivery.lease.as_ref().map(|lease| Handed {
+            home: 0,
+            group: Handed::NO_GROUP,
+            position: lease.position,
+        });
+        if let Some(lease) = delivery.lease {
+            let gone = delivery.step == Step::PubRec && logged.is_none();
+            let finished = delivery.step == Step::Done || gone;
+            let progress = d.progress.get_or_insert_default();
+            progress.lease(number, lease, finished);
+            if finished {
+                return true;
+            }
+        }
         let ahead = number < record::INLINE && number > d.cursor;
         if ahead {
             let progress = d.progress.get_or_insert_default();
@@ -143,6 +162,7 @@ impl Shard {
                     number,
                     retain: delivery.retain,
                     ids: delivery.ids,
+                    handed,
                 };
                 (state, Held::Message(Box::new(kept)))
             }

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     Message, SessionRef, Time,
+    leases::Telling,
     limits::PROGRESS_MILLIS,
     plant::{self, Fault},
     record::{self, Bucket, Delivery, Group, SessionRecord, Step, Subscription, WillRecord, Write},
@@ -47,6 +48,8 @@ pub(super) enum Then {
     ForgetWill(Box<[u8]>, Option<Again>),
     /// Another shard waits for a retained message.
     Tell(u16, u64),
+    /// The place of a shared group is known: these may be told.
+    Group(u32, Box<Telling>),
     /// A session's cursor moved: the records of deliveries behind it are deleted.
     Passed(Box<Passed>),
 }
@@ -139,6 +142,7 @@ impl Shard {
             Then::ForgetWill(..) if plant::on(Fault::WillRecordKept) => {}
             Then::ForgetWill(key, _) => self.save(Bucket::Will, key, None, None),
             Then::Tell(to, token) => self.tell_kept(to, token, wait.kept, sink),
+            Then::Group(key, telling) => self.group_stored(key, *telling, wait.kept, sink),
             Then::Passed(passed) => self.cursor_stored(*passed, wait.kept),
         }
     }
@@ -208,6 +212,13 @@ impl Shard {
         // One that was asked for twice may have come further by now.
         if let Some(entry) = entry.filter(|e| e.state == State::Binding) {
             entry.state = State::PubRec;
+            let number = match &entry.held {
+                Held::Message(kept) if kept.handed.is_some() => Some(kept.number),
+                _ => None,
+            };
+            if let Some(number) = number {
+                self.tell_bound(slot, number);
+            }
             self.pump(slot, sink);
         }
     }
@@ -216,14 +227,16 @@ impl Shard {
     pub(super) fn is_outdated(&self, slot: u32, kept: &Kept) -> bool {
         let topic = kept.message.topic();
         let scanning = self.session(slot).rare.scanning.as_ref();
-        kept.number >= record::INLINE
+        kept.is_retained()
             && scanning.is_some_and(|s| s.fresh.iter().any(|t| **t == *topic.as_str()))
     }
 
     /// Ends a delivery of which nothing has left.
     pub(super) fn withdraw(&mut self, slot: u32, id: PacketId, number: u64) {
         let out = self.session_mut(slot).out.as_mut();
-        out.and_then(|out| out.finish(id));
+        if let Some(held) = out.and_then(|out| out.finish(id)) {
+            self.settle_shared(slot, &held);
+        }
         self.note_progress(slot, &[number]);
     }
 
@@ -290,7 +303,13 @@ impl Shard {
         self.requests.push(Request::Save { token, write });
     }
 
-    fn save_of(&mut self, slot: u32, bucket: Bucket, number: u64, value: Option<Box<[u8]>>) {
+    pub(super) fn save_of(
+        &mut self,
+        slot: u32,
+        bucket: Bucket,
+        number: u64,
+        value: Option<Box<[u8]>>,
+    ) {
         let key = record::key_of(&self.session(slot).client_id, number);
         self.save(bucket, key, value, None);
     }
@@ -418,9 +437,11 @@ impl Shard {
         let open = s.out.iter().flat_map(|o| o.entries());
         let lowest = open
             .filter_map(|e| match &e.held {
-                Held::Message(kept) => Some(kept.number),
+                Held::Message(kept) => kept.position(),
                 // The store may not know yet that it was received.
-                Held::Number(number) if e.state == State::Releasing => Some(*number),
+                Held::Number(number) if e.state == State::Releasing => {
+                    Some(d.lease_of(*number).map_or(*number, |lease| lease.position))
+                }
                 _ => None,
             })
             .min();
@@ -438,14 +459,15 @@ impl Shard {
             State::Binding | State::PubRec => Step::PubRec,
             State::Releasing | State::PubComp | State::Free => Step::PubComp,
         };
-        let (number, delivery) = match &entry.held {
+        let (number, mut delivery) = match &entry.held {
             Held::Message(kept) => {
-                let inline = kept.number >= record::INLINE;
+                let inline = kept.position().is_none();
                 let delivery = Delivery {
                     id,
                     step,
                     retain: kept.retain,
                     ids: kept.ids.clone(),
+                    lease: None,
                     message: inline.then(|| kept.message.clone()),
                 };
                 (kept.number, delivery)
@@ -453,6 +475,12 @@ impl Shard {
             Held::Number(number) => (*number, Delivery::without_message(id, step)),
             Held::Nothing | Held::Shared { .. } => return,
         };
+        delivery.lease = s
+            .rare
+            .durable
+            .as_ref()
+            .and_then(|d| d.lease_of(number))
+            .cloned();
         let key = record::key_of(&s.client_id, number);
         self.save(Bucket::Delivery, key, Some(delivery.encode()), token);
     }
@@ -483,9 +511,10 @@ impl Shard {
         }
     }
 
-    /// Saves how far sessions have come: seldom, as it may lag.
+    /// Saves how far sessions and groups have come: seldom, as it may lag.
     pub(super) fn save_progress_of_all(&mut self) {
-        if self.moved.is_empty() || self.now.since(self.progress_saved) < PROGRESS_MILLIS {
+        let none = self.moved.is_empty() && self.moved_groups.is_empty();
+        if none || self.now.since(self.progress_saved) < PROGRESS_MILLIS {
             return;
         }
         self.progress_saved = self.now;
@@ -493,6 +522,9 @@ impl Shard {
             if let Some(slot) = self.resolve(session) {
                 self.save_progress(slot);
             }
+        }
+        for key in std::mem::take(&mut self.moved_groups) {
+            self.save_group(key);
         }
     }
 
@@ -517,6 +549,11 @@ impl Shard {
                 Fate::Delete(number) => behind.push(number),
                 Fate::MarkDone(number) => {
                     let done = Delivery::without_message(PacketId::MIN, Step::Done);
+                    self.save_of(slot, Bucket::Delivery, number, Some(done.encode()));
+                }
+                Fate::MarkParted(number, lease) => {
+                    let mut done = Delivery::without_message(PacketId::MIN, Step::Done);
+                    done.lease = Some(lease);
                     self.save_of(slot, Bucket::Delivery, number, Some(done.encode()));
                 }
             }
@@ -575,10 +612,10 @@ impl Shard {
             }
         }
         let s = self.session_mut(slot);
-        if let Some(progress) = s.durable_mut().and_then(|d| d.progress.take()) {
-            numbers.extend(progress.finished);
-            numbers.extend(progress.done);
-        }
+        let progress = s.durable_mut().and_then(|d| d.progress.take());
+        let progress = progress.unwrap_or_default();
+        numbers.extend(&progress.finished);
+        numbers.extend(&progress.done);
         for entry in s.out.iter().flat_map(|o| o.entries()) {
             match &entry.held {
                 Held::Message(kept) if entry.is_recorded(kept) => numbers.push(kept.number),
@@ -586,6 +623,8 @@ impl Shard {
                 _ => {}
             }
         }
+        // These go when the store knows that their group is done with them.
+        numbers.retain(|number| !progress.is_leased(*number));
         let ids = s.inflow.as_ref().map_or_else(Vec::new, |i| i.known_ids());
         if !plant::on(Fault::IdentityKept) {
             self.release_ids(slot, &ids);

@@ -260,6 +260,7 @@ impl Shard {
             id: m.id,
             window: s.receive_max,
             ticket,
+            lasting: s.rare.durable.is_some(),
         }
     }
 
@@ -527,6 +528,10 @@ pub(crate) struct Membership {
 }
 
 impl Membership {
+    pub(super) fn names(&self) -> (&str, &str) {
+        (&self.group, &self.filter)
+    }
+
     pub(super) fn label(&self) -> u64 {
         self.label
     }

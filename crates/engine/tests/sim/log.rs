@@ -7,7 +7,7 @@ use std::{
 };
 
 use engine::{
-    Entry, Found, Message, Request, SessionRef,
+    Entry, Found, Message, Origin, Reader, Request, SessionRef,
     record::{Bucket, parse_identity},
     restore::Source,
 };
@@ -57,7 +57,7 @@ enum Item {
 #[derive(Debug)]
 struct Read {
     shard: usize,
-    session: SessionRef,
+    reader: Reader,
     number: u32,
     after: u64,
     filters: Vec<String>,
@@ -131,14 +131,14 @@ impl Log {
                 }
                 Request::Save { token, write } => self.keys.ask(shard, token, write),
                 Request::Read {
-                    session,
+                    reader,
                     number,
                     after,
                     filters,
                     max,
                 } => self.reads.push(Read {
                     shard,
-                    session,
+                    reader,
                     number,
                     after,
                     filters,
@@ -218,8 +218,17 @@ impl Log {
                         self.entries.push_back(Entry {
                             position,
                             message: Arc::new(stored(&message, from)),
+                            origin: None,
                         });
-                        fresh.push(Entry { position, message });
+                        let origin = Some(Origin {
+                            shard: u16::try_from(append.shard).expect("few shards"),
+                            token,
+                        });
+                        fresh.push(Entry {
+                            position,
+                            message,
+                            origin,
+                        });
                     }
                     self.done[append.shard].push_back((token, !fails, true));
                 }
@@ -308,7 +317,7 @@ impl Log {
             }
         }
         Found {
-            session: read.session,
+            reader: read.reader,
             number: read.number,
             entries,
             upto,

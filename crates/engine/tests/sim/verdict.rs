@@ -212,7 +212,11 @@ impl World {
                     .unwrap_or(0);
                 let back = self.ledger.returned.get(&(group.clone(), id)).copied();
                 let allowed = msg.routed + back.unwrap_or(0);
-                if handed > allowed && msg.appends_failed == 0 && !msg.shaky {
+                // A group that ended and began anew meanwhile is another: with a lasting member it has the
+                // log, without one what is still under way. After a restart QoS 1 may come again to
+                // whomever; `tests/group.rs` counts QoS 2.
+                let same = since.is_none_or(|since| since < msg.sent) && self.ledger.restarts == 0;
+                if handed > allowed && msg.appends_failed == 0 && same && !msg.shaky {
                     wrong.push(format!(
                         "group {group} got message {id} {handed} times, allowed {allowed}"
                     ));

@@ -1,0 +1,118 @@
+//! Where a shared group stands in the log, as it is kept.
+
+use super::Reader;
+
+/// The form that is written; another first byte is another form.
+const FORM: u8 = 1;
+
+/// The record of [`super::Bucket::Group`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct GroupRecord {
+    /// Everything in the log up to here is done, but for what is open.
+    pub(crate) cursor: u64,
+    /// Positions up to the cursor that no member has finished, in order.
+    pub(crate) open: Vec<u64>,
+    /// Positions behind the cursor that are not for the group any more, in order.
+    pub(crate) past: Vec<u64>,
+}
+
+impl GroupRecord {
+    pub(crate) fn encode(&self) -> Box<[u8]> {
+        let mut out = vec![FORM];
+        out.extend_from_slice(&self.cursor.to_be_bytes());
+        // Most are neighbours: a byte or two each.
+        put_list(&mut out, self.open.iter().rev().map(|p| self.cursor - p));
+        put_list(&mut out, self.past.iter().map(|p| p - self.cursor));
+        out.into()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut r = Reader(bytes);
+        if r.u8()? != FORM {
+            return None;
+        }
+        let cursor = r.u64()?;
+        let mut open = Vec::new();
+        list(&mut r, |distance| {
+            open.push(cursor.checked_sub(distance)?);
+            Some(())
+        })?;
+        open.reverse();
+        let mut past = Vec::new();
+        list(&mut r, |distance| {
+            past.push(cursor.checked_add(distance)?);
+            Some(())
+        })?;
+        Some(Self { cursor, open, past })
+    }
+}
+
+/// Growing numbers as how many there are and the steps between them.
+fn put_list(out: &mut Vec<u8>, numbers: impl ExactSizeIterator<Item = u64>) {
+    put_number(out, numbers.len() as u64);
+    let mut last = 0;
+    for number in numbers {
+        put_number(out, number - last);
+        last = number;
+    }
+}
+
+fn list(r: &mut Reader<'_>, mut each: impl FnMut(u64) -> Option<()>) -> Option<()> {
+    let mut last = 0_u64;
+    for _ in 0..number(r)? {
+        last = last.checked_add(number(r)?)?;
+        each(last)?;
+    }
+    Some(())
+}
+
+/// Seven bits a byte, the lowest first; the top bit says that there are more.
+fn put_number(out: &mut Vec<u8>, mut number: u64) {
+    loop {
+        let [.., low] = (number & 0x7f).to_be_bytes();
+        number >>= 7;
+        if number == 0 {
+            return out.push(low);
+        }
+        out.push(low | 0x80);
+    }
+}
+
+fn number(r: &mut Reader<'_>) -> Option<u64> {
+    let mut number = 0_u64;
+    for shift in (0..64).step_by(7) {
+        let byte = r.u8()?;
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_it_wrote_and_nothing_shorter() {
+        let record = GroupRecord {
+            cursor: 1 << 40,
+            open: vec![1, 2, 1000, (1 << 40) - 1, 1 << 40],
+            past: vec![(1 << 40) + 1, u64::MAX],
+        };
+        let bytes = record.encode();
+        assert_eq!(GroupRecord::decode(&bytes), Some(record));
+        for end in 0..bytes.len() {
+            assert_eq!(GroupRecord::decode(&bytes[..end]), None, "{end} bytes");
+        }
+    }
+
+    #[test]
+    fn positions_that_cannot_be_are_refused() {
+        let mut bytes = vec![FORM];
+        bytes.extend(5_u64.to_be_bytes());
+        bytes.extend([1, 6, 0]);
+        assert_eq!(GroupRecord::decode(&bytes), None);
+    }
+}
