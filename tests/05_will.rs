@@ -46,8 +46,9 @@ fn lost_client_is_mourned() {
 /// [MQTT-3.1.2-15] [3.1.1 MQTT-3.1.2-17]
 #[test]
 fn retained_will() {
-    let broker = Broker::start();
     for version in BOTH {
+        // Another one for each version: the witness must not take the last one's message for the will.
+        let broker = Broker::start();
         let mut witness = witness(&broker, version);
         let will = Will::new("will/kept", "gone").qos(1).retained();
         broker
