@@ -1,7 +1,7 @@
 //! The broker's own topics: `$SYS/broker/...` as mosquitto's tools read them, and
 //! `$SYS/brokers/...` as EMQX's do.
 
-use crate::wire::{BOTH, Broker, Conn, V5, V311};
+use crate::wire::{BOTH, Broker, Conn, Connect, Publish, V5, V311};
 
 fn quick() -> Broker {
     Broker::with(&["mqtt.sys_interval=1s"])
@@ -86,6 +86,25 @@ fn emqx_names() {
         let due = format!("$SYS/brokers/{node}/{name}");
         let (_, text) = wait_for(&mut tool, |topic| topic == due);
         assert!(!text.is_empty(), "{name}");
+    }
+}
+
+/// A message that waits for a session is a record of the store, and counted as such.
+#[test]
+fn the_store_is_counted() {
+    let broker = quick();
+    let mut away = broker.connect(&Connect::new(V5, "away").persistent(100));
+    away.subscribe("for/away", 1);
+    let mut tool = broker.v5("tool");
+    tool.publish(&Publish::new("for/away", "news").qos1(1));
+    tool.subscribe("$SYS/brokers/+/store/#", 0);
+    for (name, due) in [
+        ("log/records", "1"),
+        ("log/writes", "1"),
+        ("log/records_per_write", "1.0"),
+        ("damage/count", "0"),
+    ] {
+        while wait_for(&mut tool, |topic| topic.ends_with(name)).1 != due {}
     }
 }
 

@@ -131,8 +131,8 @@ pub fn start(
         threads.push(spawned.map_err(refused("thread"))?);
     }
     store.look_through().map_err(refused("thread"))?;
-    let sys =
-        sys::Publisher::start(&post, config.mqtt.sys_interval, clock).map_err(refused("thread"))?;
+    let sys = sys::Publisher::start(&post, &store, config.mqtt.sys_interval, clock)
+        .map_err(refused("thread"))?;
     Ok(Handle {
         listeners: addresses,
         post,

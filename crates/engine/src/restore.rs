@@ -218,6 +218,7 @@ fn retained<S: Source>(
     now: Time,
     found: &mut Restored,
 ) -> Result<(), S::Error> {
+    let mut bytes = 0;
     for (key, value) in source.records(Bucket::Retained)? {
         let message = Message::decode(value.as_ref(), SessionRef::BROKER);
         let Some(message) = message.map(Arc::new) else {
@@ -227,8 +228,9 @@ fn retained<S: Source>(
         let at = usize::from(shards[0].retainer(message.topic()));
         if message.view().is_expired(now) {
             shards[at].discard(Bucket::Retained, key.as_ref());
-        } else if shards[at].restore_retained(&message) {
+        } else if shards[at].restore_retained(&message, found.retained, bytes) {
             found.retained += 1;
+            bytes += message.bytes();
         } else {
             found.refused += 1;
         }

@@ -61,7 +61,9 @@ impl Retained {
             // [MQTT-3.3.1-6], [MQTT-3.3.1-7]
             return true;
         }
-        let fits = self.by_topic.len() < count_max && self.bytes + message.bytes() <= bytes_max;
+        // A topic that is there keeps its place even if there are more than there should be.
+        let fits = (old.is_some() || self.by_topic.len() < count_max)
+            && (message.bytes() <= freed || self.bytes + message.bytes() <= bytes_max);
         if fits {
             self.bytes += message.bytes();
             self.by_topic.insert(ByTopic(message.clone()));

@@ -16,65 +16,65 @@ pub(super) struct Broker {
     child: Child,
     dir: PathBuf,
     pub(super) address: SocketAddr,
+    /// How our own was started.
+    command: Option<(PathBuf, Vec<String>)>,
 }
 
 impl Broker {
     /// Our own, with these settings.
     pub(super) fn ternmq(binary: &Path, settings: &[&str]) -> Result<Self> {
         let dir = fresh_dir()?;
-        let mut command = Command::new(binary);
-        command.arg("start").arg("--data-dir").arg(dir.join("data"));
-        // All of 127.0.0.0/8 leads to it.
-        let ports = [
-            "listeners.tcp.default.bind=0.0.0.0:0",
-            "listeners.ws.default.bind=127.0.0.1:0",
-        ];
-        for setting in ports.iter().chain(settings) {
-            command.arg("--set").arg(setting);
-        }
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .with_context(|| format!("cannot start {}", binary.display()))?;
-        let said = child
-            .stdout
-            .take()
-            .context("its standard output is a pipe")?;
-        let mut lines = BufReader::new(said).lines();
-        let mut port = None;
-        while let Some(Ok(line)) = lines.next() {
-            if let Some(address) = line.strip_prefix("listening tcp:default ") {
-                port = Some(address.parse::<SocketAddr>()?.port());
-            }
-            if line.starts_with("listening ws:default ") {
-                break;
-            }
-        }
-        // Read on, or a full pipe would stall the broker.
-        thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        let Some(port) = port else {
-            let _ = child.kill();
-            let _ = child.wait();
-            bail!("the broker did not say where it listens");
-        };
+        let settings: Vec<String> = settings.iter().map(|&setting| setting.into()).collect();
+        let (child, address) = start(binary, &dir, &settings)?;
         Ok(Self {
             child,
             dir,
-            address: SocketAddr::from(([127, 0, 0, 1], port)),
+            address,
+            command: Some((binary.to_owned(), settings)),
         })
+    }
+
+    /// Ends it by the book and starts it again on what it kept; gives how long each took.
+    pub(super) fn restart(&mut self) -> Result<(Duration, Duration)> {
+        let (binary, settings) = self.command.clone().context("one of ours")?;
+        let begun = Instant::now();
+        let pid = self.pid().to_string();
+        let told = Command::new("kill").args(["-TERM", &pid]).status()?;
+        ensure!(told.success(), "cannot tell it to end");
+        let status = self.child.wait()?;
+        ensure!(status.success(), "it ended with {status}");
+        let ended = begun.elapsed();
+        let begun = Instant::now();
+        (self.child, self.address) = start(&binary, &self.dir, &settings)?;
+        Ok((ended, begun.elapsed()))
+    }
+
+    /// Where it keeps what it keeps.
+    pub(super) fn data(&self) -> PathBuf {
+        self.dir.join("data")
     }
 
     /// mosquitto, without limits of its own in the way of the measurement.
     pub(super) fn mosquitto() -> Result<Self> {
+        Self::mosquitto_with("")
+    }
+
+    /// The same with `persistence true`, which saves now and then and never syncs.
+    pub(super) fn mosquitto_persistent() -> Result<Self> {
+        Self::mosquitto_with("persistence true\npersistence_location DIR/data/\n")
+    }
+
+    /// With further lines in its configuration; `DIR` stands for its directory.
+    fn mosquitto_with(lines: &str) -> Result<Self> {
         let dir = fresh_dir()?;
+        fs::create_dir(dir.join("data"))?;
+        let lines = lines.replace("DIR", &dir.display().to_string());
         // The port is free now; who takes it meanwhile makes the start fail, not the figures.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let config = dir.join("mosquitto.conf");
         let text = format!(
             "listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n\
-             max_inflight_messages 0\nset_tcp_nodelay true\nlog_type none\n"
+             max_inflight_messages 0\nset_tcp_nodelay true\nlog_type none\n{lines}"
         );
         fs::write(&config, text)?;
         let mut child = Command::new("mosquitto")
@@ -99,6 +99,7 @@ impl Broker {
             child,
             dir,
             address,
+            command: None,
         })
     }
 
@@ -138,6 +139,49 @@ impl std::fmt::Display for Memory {
         let (pss, anonymous) = (self.pss / 1024, self.anonymous / 1024);
         write!(f, "{pss} KB ({anonymous} KB of them anonymous)")
     }
+}
+
+/// Starts our own on a directory and waits until it listens.
+fn start(binary: &Path, dir: &Path, settings: &[String]) -> Result<(Child, SocketAddr)> {
+    let mut command = Command::new(binary);
+    command.arg("start").arg("--data-dir").arg(dir.join("data"));
+    // All of 127.0.0.0/8 leads to it.
+    let ports = [
+        "listeners.tcp.default.bind=0.0.0.0:0",
+        "listeners.ws.default.bind=127.0.0.1:0",
+    ];
+    let settings = settings.iter().map(String::as_str);
+    for setting in ports.into_iter().chain(settings) {
+        command.arg("--set").arg(setting);
+    }
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .with_context(|| format!("cannot start {}", binary.display()))?;
+    let said = child
+        .stdout
+        .take()
+        .context("its standard output is a pipe")?;
+    let mut lines = BufReader::new(said).lines();
+    let mut port = None;
+    while let Some(Ok(line)) = lines.next() {
+        if let Some(address) = line.strip_prefix("listening tcp:default ") {
+            port = Some(address.parse::<SocketAddr>()?.port());
+        }
+        if line.starts_with("listening ws:default ") {
+            break;
+        }
+    }
+    // Read on, or a full pipe would stall the broker.
+    thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+    let Some(port) = port else {
+        let _ = child.kill();
+        let _ = child.wait();
+        bail!("the broker did not say where it listens");
+    };
+    Ok((child, SocketAddr::from(([127, 0, 0, 1], port))))
 }
 
 impl Drop for Broker {

@@ -89,7 +89,7 @@ const KINDS: [(Kind, &str); 3] = [
 ];
 
 /// What the generator printed.
-struct Figures(String);
+pub(super) struct Figures(String);
 
 struct Bench {
     binary: PathBuf,
@@ -225,7 +225,7 @@ impl Bench {
     }
 }
 
-fn loadgen(options: &Options) -> Result<PathBuf> {
+pub(super) fn loadgen(options: &Options) -> Result<PathBuf> {
     let path = options.loadgen.clone().context(
         "where is the load generator? It is no part of this repository: --loadgen PATH, or \
          TERNMQ_LOADGEN=PATH",
@@ -234,7 +234,7 @@ fn loadgen(options: &Options) -> Result<PathBuf> {
     Ok(path)
 }
 
-fn generate(loadgen: &Path, broker: &Broker, args: &str) -> Result<Figures> {
+pub(super) fn generate(loadgen: &Path, broker: &Broker, args: &str) -> Result<Figures> {
     let done = Command::new(loadgen)
         .args(args.split(' '))
         .args(["--port", &broker.address.port().to_string()])
@@ -250,7 +250,7 @@ fn generate(loadgen: &Path, broker: &Broker, args: &str) -> Result<Figures> {
 
 impl Figures {
     /// A number of the flat JSON object.
-    fn number(&self, key: &str) -> Result<f64> {
+    pub(super) fn number(&self, key: &str) -> Result<f64> {
         let quoted = format!("\"{key}\":");
         let (_, rest) = self
             .0

@@ -1,7 +1,7 @@
 //! The store as shards see it: they hand over requests, answers come back by mailbox.
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc, Mutex, PoisonError, RwLock,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -70,7 +70,8 @@ pub(super) fn entry(e: &backbone::Entry<Stored>) -> engine::Entry {
 /// The store of this process, with what shards and start-up need of it.
 pub(crate) struct Store {
     pub(super) backend: Backend<Stored>,
-    disk: Mutex<Option<disk::Store<Stored>>>,
+    /// Written to only at the end, which therefore waits for whoever reads.
+    disk: RwLock<Option<disk::Store<Stored>>>,
     recovery: Recovery,
     following: Mutex<Vec<Guard>>,
     closing: AtomicBool,
@@ -90,7 +91,7 @@ pub(crate) fn open(
     Ok(Store {
         backend: disk.backend(),
         recovery: disk.recovery().clone(),
-        disk: Mutex::new(Some(disk)),
+        disk: RwLock::new(Some(disk)),
         following: Mutex::default(),
         closing: AtomicBool::new(false),
     })
@@ -114,6 +115,12 @@ impl Store {
     /// What opening found.
     pub(crate) fn recovery(&self) -> &Recovery {
         &self.recovery
+    }
+
+    /// How it is doing; nothing once it is closed.
+    pub(super) fn status(&self) -> Option<disk::Status> {
+        let disk = self.disk.read().unwrap_or_else(PoisonError::into_inner);
+        disk.as_ref().map(disk::Store::status)
     }
 
     /// The last position in the log.
@@ -151,7 +158,7 @@ impl Store {
         drop(guards);
         let disk = self
             .disk
-            .lock()
+            .write()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         if let Some(disk) = disk {
@@ -164,7 +171,7 @@ impl Store {
         let store = self.clone();
         let thread = std::thread::Builder::new().name("store-scrub".to_owned());
         let look = move || {
-            let disk = store.disk.lock().unwrap_or_else(PoisonError::into_inner);
+            let disk = store.disk.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(disk) = &*disk {
                 disk.scrub(&|| !store.closing.load(Ordering::Relaxed));
             }

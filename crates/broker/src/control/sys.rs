@@ -7,8 +7,10 @@ use std::{
     time::Duration,
 };
 
+use backbone::disk::{Status, Writes};
 use engine::{Counter, Drop, Metrics};
 
+use super::store::Store;
 use crate::shard::{Clock, Letter, Post};
 
 /// The name EMQX's tools expect in the middle of `$SYS/brokers/<node>/...`.
@@ -26,7 +28,12 @@ struct State {
 }
 
 impl Publisher {
-    pub(crate) fn start(post: &Arc<Post>, interval: Duration, clock: Clock) -> io::Result<Self> {
+    pub(crate) fn start(
+        post: &Arc<Post>,
+        store: &Arc<Store>,
+        interval: Duration,
+        clock: Clock,
+    ) -> io::Result<Self> {
         let state = Arc::new((
             Mutex::new(State {
                 interval,
@@ -34,10 +41,10 @@ impl Publisher {
             }),
             Condvar::new(),
         ));
-        let (post, shared) = (post.clone(), state.clone());
+        let (post, store, shared) = (post.clone(), store.clone(), state.clone());
         let thread = std::thread::Builder::new()
             .name("sys".into())
-            .spawn(move || run(&post, &shared, clock))?;
+            .spawn(move || run(&post, &store, &shared, clock))?;
         Ok(Self { state, thread })
     }
 
@@ -57,7 +64,7 @@ impl Publisher {
     }
 }
 
-fn run(post: &Post, shared: &(Mutex<State>, Condvar), clock: Clock) {
+fn run(post: &Post, store: &Store, shared: &(Mutex<State>, Condvar), clock: Clock) {
     let mut peak = 0;
     let mut state = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
     while !state.stopped {
@@ -67,7 +74,7 @@ fn run(post: &Post, shared: &(Mutex<State>, Condvar), clock: Clock) {
             continue;
         }
         drop(state);
-        publish(post, clock.uptime(), &mut peak);
+        publish(post, store, clock.uptime(), &mut peak);
         state = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
         let unchanged = |s: &mut State| !s.stopped && s.interval == interval;
         let waited = shared.1.wait_timeout_while(state, interval, unchanged);
@@ -76,14 +83,18 @@ fn run(post: &Post, shared: &(Mutex<State>, Condvar), clock: Clock) {
 }
 
 /// `peak` is the most connections that any publication has seen, as mosquitto counts it.
-fn publish(post: &Post, uptime: Duration, peak: &mut u64) {
+fn publish(post: &Post, store: &Store, uptime: Duration, peak: &mut u64) {
     let all = post.metrics();
     *peak = all.connections.max(*peak);
     let mut topics = Vec::new();
     for (name, value) in mosquitto(&all, uptime, *peak) {
         topics.push((format!("$SYS/broker/{name}"), value));
     }
-    for (name, value) in emqx(&all, uptime) {
+    let kept = store.status().map(|status| kept(&status));
+    for (name, value) in emqx(&all, uptime)
+        .into_iter()
+        .chain(kept.into_iter().flatten())
+    {
         topics.push((format!("$SYS/brokers/{NODE}/{name}"), value));
     }
     topics.push(("$SYS/brokers".into(), NODE.into()));
@@ -166,4 +177,36 @@ fn emqx(m: &Metrics, uptime: Duration) -> Vec<(String, String)> {
         ));
     }
     out
+}
+
+/// What the store has, and what its writers did since the start: names of our own.
+fn kept(status: &Status) -> Vec<(String, String)> {
+    let mut out: Vec<(String, String)> = [
+        ("bytes", status.bytes),
+        ("files", status.files),
+        ("damage/count", status.damage_count),
+        ("keys/count", status.keys),
+    ]
+    .map(|(name, value)| (format!("store/{name}"), value.to_string()))
+    .into();
+    let logs = status.log_writes.iter().map(|writes| ("log", writes));
+    for (what, writes) in logs.take(1).chain([("keys", &status.keys_writes)]) {
+        let each = |(name, value)| (format!("store/{what}/{name}"), value);
+        out.extend(written(writes).map(each));
+    }
+    out
+}
+
+fn written(writes: &Writes) -> [(&'static str, String); 7] {
+    // What one sync makes safe, as far as there is one for each write.
+    let batch = writes.records as f64 / writes.commits.max(1) as f64;
+    [
+        ("records", writes.records.to_string()),
+        ("bytes/written", writes.bytes.to_string()),
+        ("writes", writes.commits.to_string()),
+        ("syncs", writes.syncs.to_string()),
+        ("records_per_write", format!("{batch:.1}")),
+        ("sync/p50", writes.sync_p50.as_micros().to_string()),
+        ("sync/p99", writes.sync_p99.as_micros().to_string()),
+    ]
 }

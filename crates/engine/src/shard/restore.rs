@@ -192,11 +192,14 @@ impl Shard {
         true
     }
 
-    /// A retained message. False if a bound refuses it.
-    pub fn restore_retained(&mut self, message: &Arc<Message>) -> bool {
+    /// A retained message, behind so many on all shards. False if a bound refuses it: that of all
+    /// together, because topics fell to shards otherwise when they were stored, not quite evenly.
+    pub fn restore_retained(&mut self, message: &Arc<Message>, count: u64, bytes: usize) -> bool {
         let settings = &self.settings;
-        self.retained
-            .set(message, settings.retained_max, settings.retained_bytes_max)
+        let all = |share: usize| share.saturating_mul(usize::from(self.count));
+        let fits = count < all(settings.retained_max) as u64
+            && bytes + message.bytes() <= all(settings.retained_bytes_max);
+        fits && self.retained.set(message, usize::MAX, usize::MAX)
     }
 
     /// A will: it waits if its session does, and is published if not. To be called once every shard
