@@ -28,7 +28,7 @@ impl Dice {
 
     /// One time of `n`.
     pub(crate) fn one_in(&mut self, n: u64) -> bool {
-        self.next() % n == 0
+        self.next().is_multiple_of(n)
     }
 
     /// A time in milliseconds, to the microsecond.

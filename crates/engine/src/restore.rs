@@ -11,6 +11,9 @@ use crate::{
     record::{self, Bucket, Delivery},
 };
 
+/// Keys and their values.
+pub type Pairs<B> = Vec<(B, B)>;
+
 /// A store that is read at the start.
 pub trait Source {
     type Bytes: AsRef<[u8]> + Ord;
@@ -26,7 +29,7 @@ pub trait Source {
     ///
     /// # Errors
     /// As above.
-    fn records(&mut self, bucket: Bucket) -> Result<Vec<(Self::Bytes, Self::Bytes)>, Self::Error>;
+    fn records(&mut self, bucket: Bucket) -> Result<Pairs<Self::Bytes>, Self::Error>;
 
     /// The identities that the log knows and that are not released.
     ///
