@@ -72,7 +72,8 @@ impl Client {
         Ok(self.stream.write_all(bytes)?)
     }
 
-    /// Subscribes with QoS 1 and waits for SUBACK; a retained message may come before it.
+    /// Subscribes with QoS 1 and waits for SUBACK. Messages may come before it: those of QoS 0 are
+    /// passed over.
     pub(super) fn subscribe(&mut self, filters: &[String]) -> Result<()> {
         let mut body = vec![0, 1];
         for filter in filters {
@@ -80,11 +81,16 @@ impl Client {
             body.push(1);
         }
         self.send(&packet(0x82, &body))?;
-        let answer = self.next()?;
-        ensure!(answer.first == 0x90, "no SUBACK but {:#x}", answer.first);
-        let granted = answer.rest[2..].iter().all(|&code| code <= 2);
-        ensure!(granted, "refused: {:?}", answer.rest);
-        Ok(())
+        loop {
+            let answer = self.next()?;
+            if answer.first & !1 == PUBLISH {
+                continue;
+            }
+            ensure!(answer.first == 0x90, "no SUBACK but {:#x}", answer.first);
+            let granted = answer.rest[2..].iter().all(|&code| code <= 2);
+            ensure!(granted, "refused: {:?}", answer.rest);
+            return Ok(());
+        }
     }
 
     pub(super) fn disconnect(mut self) -> Result<()> {

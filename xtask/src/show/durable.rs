@@ -136,13 +136,17 @@ fn many(
         )?;
         let keys = did("keys/writes")?;
         drop(broker);
+        // What the processors can do when nobody waits for the disk.
+        let lazy = Broker::ternmq(binary, &["durability=os"])?;
+        let unsynced = served(&lazy, reader, || flood(&lazy, options, window))?;
+        drop(lazy);
         let other = Broker::mosquitto_persistent()?;
         let others = served(&other, reader, || flood(&other, options, window))?;
         let ratio = rate / (raw.per_second * batch);
         println!(
             "round {round}: {rate:.0}/s in batches of {batch:.1}, raw append of such {:.0}/s: {ratio:.2}; \
              sync p50 {} us, raw {:.0} us; {} bytes a record, {} bytes to disk a message, \
-             {keys} writes of keys; mosquitto {others:.0}/s; {}",
+             {keys} writes of keys; without syncs {unsynced:.0}/s, mosquitto {others:.0}/s; {}",
             raw.per_second * batch,
             store.get("log/sync/p50")?,
             raw.p50.as_secs_f64() * 1e6,
