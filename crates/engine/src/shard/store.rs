@@ -14,7 +14,7 @@ use crate::{
     limits::PROGRESS_MILLIS,
     plant::{self, Fault},
     record::{self, Bucket, Delivery, Group, SessionRecord, Step, Subscription, WillRecord, Write},
-    session::{Fate, Held, Kept, Reading, State},
+    session::{Durable, Fate, Held, Kept, Reading, State},
 };
 
 /// Something that is said or done once the store has what it was given.
@@ -403,15 +403,20 @@ impl Shard {
         }
     }
 
+    /// Up to where a session was handed the log.
+    fn handed(&self, d: &Durable) -> u64 {
+        match d.reading {
+            Reading::Live => self.tail_seen,
+            Reading::Behind | Reading::Asked => d.cursor,
+        }
+    }
+
     /// Everything in the log up to here was acknowledged by the session's client, or the store knows of
     /// its delivery.
     pub(super) fn settled_up_to(&self, slot: u32) -> u64 {
         let s = self.session(slot);
         let Some(d) = &s.rare.durable else { return 0 };
-        let handed = match d.reading {
-            Reading::Live => self.tail_seen,
-            Reading::Behind | Reading::Asked => d.cursor,
-        };
+        let handed = self.handed(d);
         let open = s.out.iter().flat_map(|o| o.entries());
         let unknown = |state| matches!(state, State::PubAck | State::Binding);
         let lowest = open
@@ -430,10 +435,7 @@ impl Shard {
         let Some(d) = &s.rare.durable else {
             return u64::MAX;
         };
-        let handed = match d.reading {
-            Reading::Live => self.tail_seen,
-            Reading::Behind | Reading::Asked => d.cursor,
-        };
+        let handed = self.handed(d);
         let open = s.out.iter().flat_map(|o| o.entries());
         let lowest = open
             .filter_map(|e| match &e.held {
