@@ -34,6 +34,7 @@ class Broker:
         command = [binary, "start", "--data-dir", self.folder.name]
         for kind in ("tcp", "ws"):
             command += ["--set", f"listeners.{kind}.default.bind=127.0.0.1:0"]
+        command += ["--set", "dashboard.bind=127.0.0.1:0"]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True,
                                         stderr=subprocess.STDOUT)
         self.ports, self.said, ready = {}, [], threading.Event()

@@ -21,10 +21,11 @@ const START: Duration = Duration::from_secs(20);
 /// Every listener on a port of the system's choice, so that brokers of parallel tests and of the
 /// person at this machine never meet. And nobody is closed for being slow to say CONNECT before a
 /// test's patience is over: a refusal that does not close must not look as if it did.
-const SETTINGS: [&str; 3] = [
+const SETTINGS: [&str; 4] = [
     "mqtt.connect_timeout=1m",
     "listeners.tcp.default.bind=127.0.0.1:0",
     "listeners.ws.default.bind=127.0.0.1:0",
+    "dashboard.bind=127.0.0.1:0",
 ];
 
 pub(crate) struct Broker {
@@ -39,6 +40,8 @@ pub(crate) struct Broker {
     prefix: Vec<String>,
     pub(crate) tcp: SocketAddr,
     pub(crate) ws: SocketAddr,
+    /// The dashboard and the REST API.
+    pub(crate) http: SocketAddr,
     /// What it printed until it was ready.
     first: Vec<String>,
     lines: Receiver<String>,
@@ -51,6 +54,7 @@ struct Started {
     lines: Receiver<String>,
     tcp: SocketAddr,
     ws: SocketAddr,
+    http: SocketAddr,
 }
 
 impl Broker {
@@ -90,6 +94,7 @@ impl Broker {
             prefix,
             tcp: started.tcp,
             ws: started.ws,
+            http: started.http,
             first: started.said,
             lines: started.lines,
         }
@@ -124,7 +129,7 @@ impl Broker {
     pub(crate) fn restart(&mut self) {
         let started = launch(&self.prefix, &self.dir, &self.settings);
         (self.child, self.first, self.lines) = (started.child, started.said, started.lines);
-        (self.tcp, self.ws) = (started.tcp, started.ws);
+        (self.tcp, self.ws, self.http) = (started.tcp, started.ws, started.http);
         self.killed = false;
     }
 
@@ -281,6 +286,7 @@ pub(crate) fn run_once_on(dir: &Path, args: &[&str]) -> (i32, String) {
         .arg("start")
         .arg("--data-dir")
         .arg(dir)
+        .env("TERNMQ__DASHBOARD__BIND", "127.0.0.1:0")
         .args(args)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -374,7 +380,7 @@ pub(crate) fn fresh_dir() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
-/// Starts a process and waits until both listeners told their address.
+/// Starts a process and waits until its listeners told their address.
 #[track_caller]
 fn launch(prefix: &[String], dir: &Path, settings: &[String]) -> Started {
     let mut command = match prefix {
@@ -418,13 +424,14 @@ fn launch(prefix: &[String], dir: &Path, settings: &[String]) -> Started {
         });
     }
     let deadline = Instant::now() + START;
-    let (mut tcp, mut ws) = (None, None);
+    let (mut tcp, mut ws, mut http) = (None, None, None);
     let mut said = Vec::new();
-    while tcp.is_none() || ws.is_none() {
+    while tcp.is_none() || ws.is_none() || http.is_none() {
         match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(line) => {
                 tcp = tcp.or_else(|| address(&line, "listening tcp:default "));
                 ws = ws.or_else(|| address(&line, "listening ws:default "));
+                http = http.or_else(|| address(&line, "listening http:dashboard "));
                 said.push(line);
             }
             Err(why) => {
@@ -444,6 +451,7 @@ fn launch(prefix: &[String], dir: &Path, settings: &[String]) -> Started {
         lines,
         tcp: tcp.unwrap(),
         ws: ws.unwrap(),
+        http: http.unwrap(),
     }
 }
 

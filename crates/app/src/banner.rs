@@ -56,7 +56,9 @@ fn describe(
             address.ip()
         };
         let reached = SocketAddr::new(ip, address.port());
-        let line = if id.starts_with("ws:") {
+        let line = if id.starts_with("http:") {
+            text.dashboard(&format!("http://{reached}"))
+        } else if id.starts_with("ws:") {
             text.websocket(&format!("ws://{reached}/mqtt"))
         } else {
             example.get_or_insert(reached);

@@ -83,8 +83,10 @@ fn run(options: &Options, text: Text) -> Result<(), String> {
     let mut signals = signals::listen().map_err(|error| text.no_signals(&error))?;
     // Looked at before the broker puts anything there.
     let data = banner::data_dir(&loaded.config, text);
-    let handle = start(loaded.config.clone(), store::report::progress(text))
+    let mut handle = start(loaded.config.clone(), store::report::progress(text))
         .map_err(|error| explain(&error, text))?;
+    let api = api::start(handle.take_dashboard(), handle.admin())
+        .map_err(|error| text.no_dashboard(&error))?;
     let data = data + "\n" + store_lines(&loaded.config, &handle, text).trim_end();
     let lines = banner::lines(&handle.listeners(), &data, connections, text);
     let _ = std::io::stdout().write_all(lines.as_bytes());
@@ -100,6 +102,8 @@ fn run(options: &Options, text: Text) -> Result<(), String> {
     }
     signals.stop_is_now_final();
     tracing::info!("shutting down");
+    // First, so that nobody changes what is being put away.
+    api.stop();
     handle.shutdown();
     Ok(())
 }

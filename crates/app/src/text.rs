@@ -175,6 +175,9 @@ impl Text {
     pub(crate) fn websocket(self, url: &str) -> String {
         self.pick(format!("WebSocket  {url}"), format!("WebSocket  {url}"))
     }
+    pub(crate) fn dashboard(self, url: &str) -> String {
+        self.pick(format!("Dashboard  {url}"), format!("控制台     {url}"))
+    }
     pub(crate) fn connections(self, limit: u64) -> String {
         self.pick(
             format!("Limit      {limit} connections (open files of this process)"),
@@ -207,16 +210,22 @@ impl Text {
         self.pick(
             format!(
                 "port {port} is used by {}; stop it, or listen elsewhere, for example \
-                 --set listeners.{key}.bind={}",
+                 --set {key}={}",
                 holder.unwrap_or("another process"),
                 other_port(port)
             ),
             format!(
                 "端口 {port} 已被{}占用；请停止它，或换一个端口，例如 \
-                 --set listeners.{key}.bind={}",
+                 --set {key}={}",
                 holder.map_or_else(|| "其他进程".to_owned(), |name| format!(" {name} ")),
                 other_port(port)
             ),
+        )
+    }
+    pub(crate) fn no_dashboard(self, cause: &dyn Display) -> String {
+        self.pick(
+            format!("the system refused what the dashboard needs: {cause}"),
+            format!("系统拒绝了控制台所需的资源：{cause}"),
         )
     }
     pub(crate) fn no_signals(self, cause: &dyn Display) -> String {
@@ -279,13 +288,17 @@ mod tests {
     #[test]
     fn port_in_use_names_the_holder_in_one_line() {
         let address = SocketAddr::from(([0, 0, 0, 0], 1883));
-        let en = Text(Lang::En).port_in_use(address, Some("812 mosquitto"), "tcp.default");
+        let en = Text(Lang::En).port_in_use(
+            address,
+            Some("812 mosquitto"),
+            "listeners.tcp.default.bind",
+        );
         assert!(
             en.starts_with("port 1883 is used by 812 mosquitto; stop it"),
             "{en}"
         );
         assert!(!en.contains('\n') && en.ends_with("bind=1884"));
-        let zh = Text(Lang::Zh).port_in_use(address, None, "ws.web");
+        let zh = Text(Lang::Zh).port_in_use(address, None, "listeners.ws.web.bind");
         assert!(zh.starts_with("端口 1883 已被其他进程占用；"), "{zh}");
     }
 }

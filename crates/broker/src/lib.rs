@@ -1,6 +1,7 @@
 //! Where I/O lives: sockets, threads, clocks. What MQTT means is in `engine`; this crate moves bytes,
 //! time and batches between sockets, shards and the log.
 
+pub mod admin;
 pub mod config;
 mod control;
 mod settings;
@@ -17,7 +18,11 @@ use std::{
 };
 
 use config::Config;
-use control::{listeners, store::Door, sys};
+use control::{
+    listeners::{self, DASHBOARD},
+    store::Door,
+    sys,
+};
 use shard::{Clock, Letter, Post, Worker};
 
 /// How long connections get to take their last bytes at the end.
@@ -31,6 +36,8 @@ pub struct Handle {
     sys: sys::Publisher,
     store: Arc<control::store::Store>,
     restored: store::Restored,
+    admin: admin::Admin,
+    dashboard: Vec<listeners::Socketed>,
 }
 
 /// Why a broker did not start: one line with cause and remedy.
@@ -39,7 +46,7 @@ pub struct Handle {
 pub enum StartError {
     #[error(
         "cannot listen on {address} for {listener}: {source}; free the port, or choose another with \
-         --set listeners.{key}.bind=..."
+         --set {key}=..."
     )]
     Listen {
         listener: String,
@@ -90,11 +97,11 @@ pub fn start(
     let count = settings::shards(&config);
     let engine = Arc::new(settings::engine(&config, count));
     let bound = listeners::open(&config)?;
-    let addresses = bound
-        .iter()
-        .map(|l| (l.id.to_string(), l.address))
-        .collect();
-    let ports = listeners::ports(&bound);
+    let dashboard = listeners::open_dashboard(&config)?;
+    let doors = dashboard.iter().map(|(at, _)| (DASHBOARD.to_owned(), *at));
+    let bound_at = bound.iter().map(|l| (l.id.to_string(), l.address));
+    let addresses = bound_at.chain(doors).collect();
+    let ports = listeners::ports(&bound, &dashboard);
     let limits = Arc::new(settings::Limits::new(&config, count));
     let (post, polls) = Post::new(count).map_err(refused("event queue"))?;
     let post = Arc::new(post);
@@ -135,6 +142,8 @@ pub fn start(
         .map_err(refused("thread"))?;
     Ok(Handle {
         listeners: addresses,
+        admin: admin::Admin::new(post.clone(), store.clone(), clock),
+        dashboard,
         post,
         workers: threads,
         sys,
@@ -160,6 +169,18 @@ impl Handle {
     #[must_use]
     pub fn restored(&self) -> store::Restored {
         self.restored
+    }
+
+    /// For the control plane outside this crate.
+    #[must_use]
+    pub fn admin(&self) -> admin::Admin {
+        self.admin.clone()
+    }
+
+    /// The sockets on which the dashboard is to be served, once: nobody accepts from them here.
+    pub fn take_dashboard(&mut self) -> Vec<std::net::TcpListener> {
+        let taken = std::mem::take(&mut self.dashboard);
+        taken.into_iter().map(|(_, socket)| socket).collect()
     }
 
     /// Applies what can change without a restart.

@@ -149,6 +149,7 @@ fn start(binary: &Path, dir: &Path, settings: &[String]) -> Result<(Child, Socke
     let ports = [
         "listeners.tcp.default.bind=0.0.0.0:0",
         "listeners.ws.default.bind=127.0.0.1:0",
+        "dashboard.bind=127.0.0.1:0",
     ];
     let settings = settings.iter().map(String::as_str);
     for setting in ports.into_iter().chain(settings) {

@@ -18,7 +18,7 @@ use error::Problem;
 pub use error::{ConfigError, Lang, Origin};
 pub use raw::Raw;
 use raw::leaves;
-pub use schema::{Durability, Key, Level, Listener, Log, Mqtt, Node, Store, When};
+pub use schema::{Dashboard, Durability, Key, Level, Listener, Log, Mqtt, Node, Store, When};
 use schema::{RESERVED, TABLE, find, is_section, nearest};
 
 /// All settings of a broker.
@@ -29,6 +29,7 @@ pub struct Config {
     pub store: Store,
     /// Those that are not enabled, too.
     pub listeners: BTreeMap<ListenerId, Listener>,
+    pub dashboard: Dashboard,
     pub mqtt: Mqtt,
 }
 
@@ -65,11 +66,7 @@ impl fmt::Display for ListenerId {
 impl Default for Config {
     fn default() -> Self {
         let listener = |transport, port| {
-            // Both, because an IPv6 socket here takes no IPv4: systems differ in whether it could.
-            let bind = vec![
-                SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
-                SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),
-            ];
+            let bind = everywhere(port);
             let id = ListenerId {
                 transport,
                 name: "default".to_owned(),
@@ -91,9 +88,21 @@ impl Default for Config {
                 listener(Transport::WebSocket, 8083),
             ]
             .into(),
+            dashboard: Dashboard {
+                bind: everywhere(18083),
+                ..Dashboard::default()
+            },
             mqtt: Mqtt::default(),
         }
     }
+}
+
+/// Both families, because an IPv6 socket here takes no IPv4: systems differ in whether it could.
+fn everywhere(port: u16) -> Vec<SocketAddr> {
+    vec![
+        SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
+        SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),
+    ]
 }
 
 /// Where settings are taken from; a later one overrules an earlier one.
@@ -249,6 +258,12 @@ impl Config {
     }
     fn store_at(&self, _: &[String]) -> Option<&Store> {
         Some(&self.store)
+    }
+    fn dashboard_mut(&mut self, _: &[String]) -> Option<&mut Dashboard> {
+        Some(&mut self.dashboard)
+    }
+    fn dashboard_at(&self, _: &[String]) -> Option<&Dashboard> {
+        Some(&self.dashboard)
     }
     fn mqtt_mut(&mut self, _: &[String]) -> Option<&mut Mqtt> {
         Some(&mut self.mqtt)

@@ -158,6 +158,17 @@ section! {
 }
 
 section! {
+    /// `[dashboard]`
+    Dashboard, &["dashboard"], DASHBOARD, Config::dashboard_mut, Config::dashboard_at;
+    bind: Binds = "18083" Restart
+        "Where the dashboard and the REST API listen."
+        "控制台与 REST API 的监听地址。";
+    enabled: Switch = "true" Restart
+        "Whether they listen at all."
+        "是否启用。";
+}
+
+section! {
     /// `[mqtt]`
     Mqtt, &["mqtt"], MQTT, Config::mqtt_mut, Config::mqtt_at;
     max_packet_size: Bytes<u32> = "1MB" ["64", "256MB"] Reload
@@ -277,10 +288,10 @@ section! {
 }
 
 /// All keys, in the order in which they are documented. A static, so that a key is one place.
-pub(super) static TABLE: [&[Key]; 5] = [NODE, LOG, STORE, LISTENER, MQTT];
+pub(super) static TABLE: [&[Key]; 6] = [NODE, LOG, STORE, LISTENER, DASHBOARD, MQTT];
 
 /// Sections of later versions: taken without a look inside, with one warning each.
-pub(super) const RESERVED: [(&[&str], &str); 3] = [
+pub(super) const RESERVED: [(&[&str], &str); 2] = [
     (
         &["listeners", "ssl"],
         "TLS listeners are not built in yet: nothing listens for this section",
@@ -288,10 +299,6 @@ pub(super) const RESERVED: [(&[&str], &str); 3] = [
     (
         &["listeners", "wss"],
         "TLS listeners are not built in yet: nothing listens for this section",
-    ),
-    (
-        &["dashboard"],
-        "the dashboard is not built in yet: nothing listens for this section",
     ),
 ];
 

@@ -258,14 +258,13 @@ fn origins_of_pages() {
 #[test]
 fn sections_of_later_versions_warn_once_each() {
     let text = "[listeners.ssl.default]\nbind = 8883\ncert = \"a\"\n[listeners.wss.default]\n\
-                [dashboard]\nbind = 18083\nx.y = 1\n[mqtt]\n";
+                [mqtt]\n";
     let warnings = file(text).unwrap().warnings;
     assert_eq!(
         warnings,
         [
             "listeners.ssl: TLS listeners are not built in yet: nothing listens for this section",
             "listeners.wss: TLS listeners are not built in yet: nothing listens for this section",
-            "dashboard: the dashboard is not built in yet: nothing listens for this section",
         ]
     );
 }

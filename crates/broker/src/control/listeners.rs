@@ -27,30 +27,22 @@ pub(crate) struct Bound {
     pub(crate) socket: std::net::TcpListener,
 }
 
+/// The dashboard's name among the listeners, as EMQX has it.
+pub(crate) const DASHBOARD: &str = "http:dashboard";
+
+/// A socket that listens, and where it really does.
+pub(crate) type Socketed = (SocketAddr, std::net::TcpListener);
+
 pub(crate) fn open(config: &Config) -> Result<Vec<Bound>, StartError> {
     let mut bound = Vec::new();
     for (id, listener) in config.listeners.iter().filter(|(_, l)| l.enabled) {
-        for address in &listener.bind {
-            match listen(*address) {
-                Ok(socket) => {
-                    let address = socket.local_addr().unwrap_or(*address);
-                    bound.push(Bound {
-                        id: id.clone(),
-                        address,
-                        socket,
-                    });
-                }
-                // A machine without IPv6 is fine, as long as something is listened on.
-                Err(source) if address.is_ipv6() && is_unsupported(&source) => {}
-                Err(source) => {
-                    return Err(StartError::Listen {
-                        listener: id.to_string(),
-                        key: format!("{}.{}", id.transport.name(), id.name),
-                        address: *address,
-                        source,
-                    });
-                }
-            }
+        let key = format!("listeners.{}.{}.bind", id.transport.name(), id.name);
+        for (address, socket) in listen_on(&listener.bind, &id.to_string(), &key)? {
+            bound.push(Bound {
+                id: id.clone(),
+                address,
+                socket,
+            });
         }
     }
     if bound.is_empty() {
@@ -59,8 +51,40 @@ pub(crate) fn open(config: &Config) -> Result<Vec<Bound>, StartError> {
     Ok(bound)
 }
 
+/// The sockets of the dashboard; none if it is off.
+pub(crate) fn open_dashboard(config: &Config) -> Result<Vec<Socketed>, StartError> {
+    if !config.dashboard.enabled {
+        return Ok(Vec::new());
+    }
+    listen_on(&config.dashboard.bind, DASHBOARD, "dashboard.bind")
+}
+
+fn listen_on(
+    addresses: &[SocketAddr],
+    listener: &str,
+    key: &str,
+) -> Result<Vec<Socketed>, StartError> {
+    let mut all = Vec::new();
+    for address in addresses {
+        match listen(*address) {
+            Ok(socket) => all.push((socket.local_addr().unwrap_or(*address), socket)),
+            // A machine without IPv6 is fine, as long as something is listened on.
+            Err(source) if address.is_ipv6() && is_unsupported(&source) => {}
+            Err(source) => {
+                return Err(StartError::Listen {
+                    listener: listener.to_owned(),
+                    key: key.to_owned(),
+                    address: *address,
+                    source,
+                });
+            }
+        }
+    }
+    Ok(all)
+}
+
 /// What a lost browser is told.
-pub(crate) fn ports(bound: &[Bound]) -> Ports {
+pub(crate) fn ports(bound: &[Bound], dashboard: &[Socketed]) -> Ports {
     let port = |transport| {
         bound
             .iter()
@@ -70,8 +94,7 @@ pub(crate) fn ports(bound: &[Bound]) -> Ports {
     Ports {
         mqtt: port(Transport::Tcp),
         websocket: port(Transport::WebSocket),
-        // None is built in yet.
-        dashboard: None,
+        dashboard: dashboard.first().map(|(address, _)| address.port()),
     }
 }
 

@@ -1,8 +1,6 @@
 //! At the start: the engine is given what the store has.
 
-use std::sync::mpsc;
-
-use backbone::{Blob, Change, Error};
+use backbone::{Blob, Error};
 use engine::{
     Entry, Shard, Time,
     record::Bucket,
@@ -48,26 +46,7 @@ impl Source for Reader<'_> {
     }
 
     fn records(&mut self, bucket: Bucket) -> Result<Vec<(Blob, Blob)>, Error> {
-        let (sender, receiver) = mpsc::channel();
-        let guard = self.0.kv().watch(
-            bucket.name(),
-            &[],
-            Box::new(move |changes| _ = sender.send(changes).ok()),
-        );
-        let mut found = Vec::new();
-        for changes in &receiver {
-            for change in changes.iter() {
-                match change {
-                    Change::Put { key, value } => found.push((key.clone(), value.bytes.clone())),
-                    Change::Del { .. } => {}
-                    Change::Synced => {
-                        drop(guard);
-                        return Ok(found);
-                    }
-                }
-            }
-        }
-        Err(Error::Unavailable("the store ended".into()))
+        self.0.records(bucket.name())
     }
 
     fn identities(&mut self) -> Result<Vec<Blob>, Error> {

@@ -3,10 +3,11 @@
 use std::sync::{
     Arc, Mutex, PoisonError, RwLock,
     atomic::{AtomicBool, Ordering},
+    mpsc,
 };
 
 use backbone::{
-    Backend, Blob, Error, Guard, Kv, Record, TailSink,
+    Backend, Blob, Change, Error, Guard, Kv, Record, TailSink,
     disk::{self, OpenError, Recovery, Trouble},
 };
 use engine::{Found, Message, Origin, Request, SessionRef, record::Write};
@@ -346,7 +347,28 @@ impl Door {
 }
 
 impl Store {
-    pub(super) fn kv(&self) -> &dyn Kv {
+    pub(crate) fn kv(&self) -> &dyn Kv {
         &*self.backend.kv
+    }
+
+    /// All keys of a bucket with their values. Blocks.
+    pub(crate) fn records(&self, bucket: &str) -> Result<Vec<(Blob, Blob)>, Error> {
+        let (sender, receiver) = mpsc::channel();
+        let sink = Box::new(move |changes| _ = sender.send(changes).ok());
+        let guard = self.kv().watch(bucket, &[], sink);
+        let mut found = Vec::new();
+        for changes in &receiver {
+            for change in changes.iter() {
+                match change {
+                    Change::Put { key, value } => found.push((key.clone(), value.bytes.clone())),
+                    Change::Del { .. } => {}
+                    Change::Synced => {
+                        drop(guard);
+                        return Ok(found);
+                    }
+                }
+            }
+        }
+        Err(Error::Unavailable("the store ended".into()))
     }
 }

@@ -14,7 +14,7 @@ use super::store::Store;
 use crate::shard::{Clock, Letter, Post};
 
 /// The name EMQX's tools expect in the middle of `$SYS/brokers/<node>/...`.
-pub(crate) const NODE: &str = "ternmq@127.0.0.1";
+pub const NODE: &str = "ternmq@127.0.0.1";
 
 /// A thread that publishes now and then.
 pub(crate) struct Publisher {

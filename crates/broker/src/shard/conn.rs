@@ -110,7 +110,7 @@ impl std::fmt::Display for Peer {
 
 /// All connections of a shard.
 #[derive(Default)]
-pub(super) struct Conns {
+pub(crate) struct Conns {
     table: Slab<Conn>,
     pub(super) dirty: Vec<u32>,
     /// Closed by the engine in this pass.

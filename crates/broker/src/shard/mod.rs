@@ -23,6 +23,7 @@ use std::{
 use engine::{Close, Settings, Shard, Time};
 use mio::{Events, Poll};
 
+pub(crate) use conn::Conns;
 pub(crate) use post::{Letter, Post};
 
 use crate::{
@@ -31,7 +32,6 @@ use crate::{
     transport::http::Ports,
 };
 use accept::Accepting;
-use conn::Conns;
 use inbound::Inbound;
 use pace::{Pace, Work};
 use report::Reporter;
@@ -70,6 +70,22 @@ pub(crate) struct Parts {
     pub(crate) poll: Poll,
     pub(crate) listeners: Vec<Bound>,
 }
+
+/// What the control plane sees of a shard while the shard answers it. An answer may look at no more
+/// than [`VISIT_MAX`] sessions or messages: connections wait meanwhile.
+#[allow(dead_code, reason = "the lists of the API are being built on it")]
+pub(crate) struct Visit<'a> {
+    pub(crate) id: u16,
+    pub(crate) now: Time,
+    pub(crate) engine: &'a mut Shard,
+    pub(crate) conns: &'a mut Conns,
+}
+
+/// What one visit may look at. So many sessions take about 100 microseconds.
+#[allow(dead_code, reason = "the lists of the API are being built on it")]
+pub(crate) const VISIT_MAX: usize = 2_000;
+
+pub(crate) type Question = Box<dyn FnOnce(&mut Visit<'_>) + Send>;
 
 /// A shard's thread.
 pub(crate) struct Worker {
@@ -277,6 +293,12 @@ impl Worker {
                 self.engine.configure(engine);
                 self.limits = limits;
             }
+            Letter::Visit(question) => question(&mut Visit {
+                id: self.id,
+                now,
+                engine: &mut self.engine,
+                conns,
+            }),
             Letter::ShutDown(until) => self.begin_shutdown(until),
         }
     }

@@ -12,7 +12,7 @@ use std::{
 use engine::{Entry, Found, Mail, Metrics, Settings};
 use mio::{Poll, Token, Waker};
 
-use super::{WAKE, conn::Moving};
+use super::{Question, WAKE, conn::Moving};
 use crate::settings::Limits;
 
 /// What a shard is told by other threads.
@@ -29,6 +29,9 @@ pub(crate) enum Letter {
     /// Topics and payloads of the broker itself, retained.
     Publish(Vec<(String, String)>),
     Configure(Arc<Settings>, Arc<Limits>),
+    /// A question of the control plane, which the shard answers between two of its tasks.
+    #[allow(dead_code, reason = "the lists of the API are being built on it")]
+    Visit(Question),
     ShutDown(Instant),
 }
 

@@ -1,0 +1,38 @@
+//! What can be called: a file for each resource. Under `/api/v5`, as EMQX has it.
+
+mod status;
+
+use axum::{
+    http::{StatusCode, Uri},
+    response::{IntoResponse as _, Response},
+};
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::{App, error::Refusal};
+
+/// The beginning of every path but those of static files.
+pub(crate) const BASE: &str = "/api/v5";
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "TernMQ",
+    description = "The REST API of a TernMQ broker. Paths and fields are those of EMQX 5."
+))]
+struct Document;
+
+/// All routes, and the document that describes them.
+pub(crate) fn all() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .nest(BASE, OpenApiRouter::new().merge(status::routes()))
+        // Probes of EMQX's charts ask at the root.
+        .merge(status::routes())
+        .fallback(nothing_here)
+}
+
+async fn nothing_here(uri: Uri) -> Response {
+    if uri.path().starts_with(BASE) {
+        return Refusal::not_found("NOT_FOUND", "Request Path Not Found").into_response();
+    }
+    (StatusCode::NOT_FOUND, "404 - NOT FOUND").into_response()
+}

@@ -1,0 +1,84 @@
+//! What the control plane keeps: records in buckets of the store, safe when a call has returned.
+//! Their form is their owner's business.
+
+use std::sync::Arc;
+
+use backbone::{Blob, Error};
+use tokio::sync::oneshot;
+
+use crate::control::store::Store;
+
+/// Where records of one kind are. The names are on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bucket {
+    /// Who may sign in to the dashboard.
+    User,
+}
+
+impl Bucket {
+    fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+        }
+    }
+}
+
+/// A key, and its new value or `None` to delete it.
+pub type Change = (Vec<u8>, Option<Vec<u8>>);
+
+/// Why something was not kept.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeepError {
+    #[error("the disk is full: nothing was changed; make room and try again")]
+    Full,
+    #[error("the store could not do it: {0}")]
+    Store(Arc<str>),
+}
+
+impl From<Error> for KeepError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Full(_) => Self::Full,
+            other => Self::Store(other.to_string().into()),
+        }
+    }
+}
+
+/// The way to the control plane's records.
+#[derive(Clone)]
+pub struct Keep(Arc<Store>);
+
+impl Keep {
+    pub(super) fn new(store: Arc<Store>) -> Self {
+        Self(store)
+    }
+
+    /// All records of a bucket, in any order. Blocks: for the start.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn load(&self, bucket: Bucket) -> Result<Vec<(Blob, Blob)>, KeepError> {
+        Ok(self.0.records(bucket.name())?)
+    }
+
+    /// Makes changes, in their order; they survive a power cut once this has returned.
+    ///
+    /// # Errors
+    /// [`KeepError::Full`] if there is no room; a part of the changes may have been made then.
+    pub async fn put(&self, bucket: Bucket, changes: Vec<Change>) -> Result<(), KeepError> {
+        let (answer, answered) = oneshot::channel();
+        let writes = changes
+            .into_iter()
+            .map(|(key, value)| (Blob::from(key), value.map(Blob::from)))
+            .collect();
+        let done = Box::new(move |result: Result<Vec<u64>, Error>| {
+            let _ = answer.send(result);
+        });
+        self.0.kv().put(bucket.name(), writes, done);
+        match answered.await {
+            Ok(result) => Ok(result.map(|_| ())?),
+            Err(_) => Err(KeepError::Store("the broker is shutting down".into())),
+        }
+    }
+}
