@@ -4,6 +4,7 @@
 pub mod admin;
 pub mod config;
 mod control;
+mod machine;
 mod settings;
 mod shard;
 pub mod store;

@@ -16,6 +16,7 @@ use crate::{
 };
 
 pub use crate::control::sys::NODE;
+pub use crate::machine::{Disk, Machine, Memory, Work, disk};
 
 /// A handle on a running broker. Clones are one handle.
 #[derive(Clone)]
