@@ -4,11 +4,13 @@
 //! randomness: time and seed are arguments, so several shards run in one thread under a seed.
 
 pub mod acl;
+mod delayed;
 mod leases;
 pub mod limits;
 pub mod message;
 pub mod metrics;
 pub mod plant;
+pub mod policy;
 pub mod record;
 pub mod restore;
 pub mod retained;
@@ -19,7 +21,9 @@ pub mod shared;
 mod slab;
 mod table;
 mod timers;
+mod topics;
 
+pub use delayed::{Delayed, DelayedId};
 pub use limits::{QueueFull, Settings, Strategy};
 pub use message::{Message, SessionRef};
 pub use metrics::{Counter, Drop, Metrics};
@@ -28,6 +32,7 @@ pub use shard::{
     Received, Request, SessionId, Shard, Sink,
 };
 pub use slab::Slab;
+pub use topics::{TopicCounts, TopicTally};
 
 /// Milliseconds since an epoch that all shards of one process share.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Hash)]

@@ -100,6 +100,30 @@ pub const SWEEP_MILLIS: u64 = 60_000;
 pub const READ_MAX: usize = 256;
 /// Shards of one process: an interest mask has this many bits.
 pub const SHARDS_MAX: u16 = 32;
+/// Bans of all kinds.
+pub const BANS_MAX: usize = 100_000;
+/// Bans by regular expression: each is tried at each CONNECT.
+pub const BAN_PATTERNS_MAX: usize = 100;
+/// Room that a compiled regular expression may take, in bytes.
+pub const PATTERN_BYTES_MAX: usize = 32 * 1024;
+/// A longer text is not given to a regular expression.
+pub const PATTERN_TEXT_MAX: usize = 4096;
+/// Rules of topic rewrite, and subscriptions that everybody gets.
+pub const REWRITES_MAX: usize = 20;
+pub const AUTO_SUBSCRIBE_MAX: usize = 20;
+/// Sessions that one pass compares with new bans; fewer where there are regular expressions.
+pub const BAN_SLICE: usize = 2000;
+/// Topics whose messages are counted.
+pub const TOPIC_METRICS_MAX: usize = 512;
+/// The longest delay of a message, in seconds.
+pub const DELAY_SECS_MAX: u32 = 4_294_967;
+/// Delayed messages of all shards, and their bytes in memory.
+pub const DELAYED_MAX: u64 = 1_000_000;
+pub const DELAYED_BYTES_MAX: u64 = 512 << 20;
+/// Delayed messages that one pass publishes, or looks at for an operator.
+pub const DELAYED_SLICE: usize = 1000;
+/// Messages in flight whose times are noted while slow subscriptions are looked for.
+pub const SLOW_FLIGHTS_MAX: usize = 65_536;
 /// Ids kept in the in-flight ring before an unacknowledged oldest is set aside.
 pub const RING_MAX: usize = 4096;
 

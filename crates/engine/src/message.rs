@@ -37,6 +37,13 @@ impl SessionRef {
         }
     }
 
+    /// The client's name in the log, if it names one.
+    #[inline]
+    pub(crate) fn name(self) -> Option<u64> {
+        let name = u64::from(self.generation) << 32 | u64::from(self.slot);
+        self.is_by_name().then_some(name)
+    }
+
     /// Whether it names a client, not a session that lives.
     #[inline]
     pub(crate) fn is_by_name(self) -> bool {

@@ -30,6 +30,10 @@ pub enum Counter {
     PublishDenied,
     WillPublished,
     RetainedRefused,
+    /// Messages that were accepted for later.
+    Delayed,
+    /// Messages for later for which there was no room.
+    DelayedRefused,
     Redelivered,
     Panics,
 }
@@ -82,6 +86,8 @@ pub struct Metrics {
     pub shared_subscriptions: u64,
     pub retained: u64,
     pub retained_bytes: u64,
+    /// Messages that wait for their time.
+    pub delayed: u64,
 }
 
 impl Default for Metrics {
@@ -95,6 +101,7 @@ impl Default for Metrics {
             shared_subscriptions: 0,
             retained: 0,
             retained_bytes: 0,
+            delayed: 0,
         }
     }
 }
@@ -139,6 +146,7 @@ impl Metrics {
         self.shared_subscriptions += other.shared_subscriptions;
         self.retained += other.retained;
         self.retained_bytes += other.retained_bytes;
+        self.delayed += other.delayed;
     }
 
     /// PUBLISH packets received, whatever their QoS.

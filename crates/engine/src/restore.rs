@@ -7,8 +7,8 @@ use std::{
 };
 
 use crate::{
-    ConnId, Ending, Entry, Message, SessionRef, Shard, Sink, Time,
-    record::{self, Bucket, Delivery},
+    ConnId, DelayedId, Ending, Entry, Message, SessionRef, Shard, Sink, Time,
+    record::{self, Bucket, DelayedRecord, Delivery},
 };
 
 /// A store that is read at the start.
@@ -58,6 +58,8 @@ pub struct Restored {
     /// Deliveries of QoS 2 or of retained messages that were under way.
     pub deliveries: u64,
     pub wills: u64,
+    /// Messages that wait for their time.
+    pub delayed: u64,
     /// Retained messages beyond `mqtt.max_retained` and its like. They stay in the store.
     pub refused: u64,
     /// Records that could not be used.
@@ -94,7 +96,8 @@ pub fn restore<S: Source>(
     sessions(source, shards, &mut restored)?;
     // Groups have their members before they hear what these have.
     settle(shards, now);
-    received(source, shards)?;
+    let waiting = delayed(source, shards, &mut restored)?;
+    received(source, shards, &waiting)?;
     deliveries(source, shards, &mut restored)?;
     retained(source, shards, now, &mut restored)?;
     // Every shard knows the others' subscriptions before the first message.
@@ -154,12 +157,46 @@ fn sessions<S: Source>(
     Ok(())
 }
 
-/// QoS 2 messages whose PUBREL is still to come; those of sessions that are no more are let go.
-fn received<S: Source>(source: &mut S, shards: &mut [&mut Shard]) -> Result<(), S::Error> {
+/// Messages that wait for their time. Gives which.
+fn delayed<S: Source>(
+    source: &mut S,
+    shards: &mut [&mut Shard],
+    found: &mut Restored,
+) -> Result<BTreeSet<DelayedId>, S::Error> {
+    let mut waiting = BTreeSet::new();
+    for (key, value) in source.records(Bucket::Delayed)? {
+        let id = DelayedId::of_key(key.as_ref());
+        let record = id.and_then(|id| Some((id, DelayedRecord::decode(id, value.as_ref())?)));
+        let Some((id, record)) = record else {
+            found.unusable += 1;
+            continue;
+        };
+        for shard in shards.iter_mut() {
+            shard.skip_serials(id.serial());
+        }
+        if matches!(record, DelayedRecord::Waits(_)) {
+            waiting.insert(id);
+        }
+        home(shards, record.client_id()).restore_delayed(id, record);
+    }
+    found.delayed = waiting.len() as u64;
+    Ok(waiting)
+}
+
+/// QoS 2 messages whose PUBREL is still to come; those of sessions that are no more are let go, and so
+/// are those of delayed messages that do not wait any more.
+fn received<S: Source>(
+    source: &mut S,
+    shards: &mut [&mut Shard],
+    waiting: &BTreeSet<DelayedId>,
+) -> Result<(), S::Error> {
     let mut nobodys = Vec::new();
     for identity in source.identities()? {
-        let known = record::parse_identity(identity.as_ref())
-            .is_some_and(|(name, born, id)| home(shards, name).restore_received(name, born, id));
+        let delayed = record::parse_delayed_identity(identity.as_ref());
+        let known = delayed.is_some_and(|id| waiting.contains(&id))
+            || record::parse_identity(identity.as_ref()).is_some_and(|(name, born, id)| {
+                home(shards, name).restore_received(name, born, id)
+            });
         if !known {
             nobodys.push(identity);
         }

@@ -92,6 +92,12 @@ impl<T> Slab<T> {
         u32::try_from(chunk * Self::CHUNK + at).expect(wide)
     }
 
+    /// All keys are below this.
+    #[must_use]
+    pub fn end(&self) -> u32 {
+        u32::try_from(self.chunks.len() * Self::CHUNK).unwrap_or(u32::MAX)
+    }
+
     #[inline]
     #[must_use]
     pub fn get(&self, key: u32) -> Option<&T> {

@@ -100,11 +100,15 @@ impl Peer {
     pub(super) fn ip(&self) -> IpAddr {
         Ipv6Addr::from(self.address).to_canonical()
     }
+
+    pub(super) fn socket(&self) -> SocketAddr {
+        SocketAddr::new(self.ip(), u16::from_be_bytes(self.port))
+    }
 }
 
 impl std::fmt::Display for Peer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        SocketAddr::new(self.ip(), u16::from_be_bytes(self.port)).fmt(f)
+        self.socket().fmt(f)
     }
 }
 
@@ -238,6 +242,10 @@ impl Sink for Conns {
             }
             self.closing.push((conn.0, why));
         }
+    }
+
+    fn peer(&self, conn: ConnId) -> Option<SocketAddr> {
+        self.get(conn.0).map(|entry| entry.peer.socket())
     }
 
     fn withhold(&mut self, conn: ConnId) {

@@ -1,13 +1,16 @@
 //! What a shard keeps in a store, as bytes: sessions, their places in the log, deliveries under way,
-//! wills, retained messages and the places of shared groups. Keys begin with a name, which never contains NUL.
+//! wills, retained and delayed messages and the places of shared groups. Keys begin with a name, which
+//! never contains NUL; but for delayed messages, which have a number.
 
 mod bytes;
+mod delayed;
 mod delivery;
 mod group;
 mod session;
 mod will;
 
 pub(crate) use bytes::Reader;
+pub(crate) use delayed::DelayedRecord;
 pub use delivery::Delivery;
 pub(crate) use delivery::{INLINE, Lease, Step};
 pub(crate) use group::GroupRecord;
@@ -30,16 +33,19 @@ pub enum Bucket {
     Retained,
     /// Name and filter of a shared group -> its place in the log.
     Group,
+    /// Id of a delayed message -> the message.
+    Delayed,
 }
 
 impl Bucket {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Session,
         Self::Cursor,
         Self::Delivery,
         Self::Will,
         Self::Retained,
         Self::Group,
+        Self::Delayed,
     ];
 
     #[must_use]
@@ -51,6 +57,7 @@ impl Bucket {
             Self::Will => "will",
             Self::Retained => "retained",
             Self::Group => "group",
+            Self::Delayed => "delayed",
         }
     }
 }
@@ -108,6 +115,22 @@ pub fn identity(client_id: &str, born: u64, id: protocol::PacketId) -> Box<[u8]>
     key.extend_from_slice(&born.to_be_bytes());
     key.extend_from_slice(&id.get().to_be_bytes());
     key.into()
+}
+
+/// How an identity begins that is a delayed message's. That of a client never begins so: it has a NUL
+/// and ten bytes behind its name.
+const DELAYED: &[u8; 8] = b"\0delayed";
+
+/// The identity under which the log knows a delayed message of QoS 2 until its record is gone, so that it
+/// is not published again.
+pub(crate) fn delayed_identity(id: crate::DelayedId) -> Box<[u8]> {
+    [&DELAYED[..], &id.key()].concat().into()
+}
+
+/// The delayed message that an identity is of.
+#[must_use]
+pub fn parse_delayed_identity(identity: &[u8]) -> Option<crate::DelayedId> {
+    crate::DelayedId::of_key(identity.strip_prefix(DELAYED)?)
 }
 
 /// Client, birth of its session and packet id of an identity.

@@ -81,6 +81,8 @@ pub(crate) struct Rarities {
     pub(crate) queue: Option<Box<Queue>>,
     pub(crate) scanning: Option<Box<Scanning>>,
     pub(crate) shared: Option<Vec<Membership>>,
+    /// What the client calls itself; proof of nothing.
+    pub(crate) user_name: Option<Box<str>>,
 }
 
 static NOTHING_RARE: Rarities = Rarities::new();
@@ -94,6 +96,7 @@ impl Rarities {
             queue: None,
             scanning: None,
             shared: None,
+            user_name: None,
         }
     }
 
@@ -104,6 +107,7 @@ impl Rarities {
             && self.queue.is_none()
             && self.scanning.is_none()
             && self.shared.is_none()
+            && self.user_name.is_none()
     }
 }
 
@@ -333,6 +337,10 @@ impl Session {
 
     pub(crate) fn shared_mut(&mut self) -> Option<&mut Vec<Membership>> {
         self.rare.get_mut()?.shared.as_mut()
+    }
+
+    pub(crate) fn user_name(&self) -> Option<&str> {
+        self.rare.user_name.as_deref()
     }
 
     pub(crate) fn take_will(&mut self) -> Option<Box<Will>> {

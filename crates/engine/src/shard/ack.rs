@@ -200,12 +200,13 @@ impl Shard {
         // Also one that is not known here: the log may, and would swallow the next with this id.
         let token = s.identity(id).map(|identity| {
             let token = self.next_token();
+            let parts = 1 + self.end_exchange(&identity, Some(token));
             self.requests.push(Request::Release {
                 token: Some(token),
                 identity,
             });
             let then = Then::Acknowledge(self.reference(slot), None);
-            self.wait_for_store(token, 1, 0, then);
+            self.wait_for_store(token, parts, 0, then);
             token
         });
         let token = token.filter(|_| !plant::on(Fault::PubcompBeforeReleased));

@@ -104,7 +104,10 @@ impl Shard {
         if home != self.id {
             return Ok(Err(home));
         }
+        self.check_banned(conn, client_id, packet, sink)?;
         let owner = self.authenticate(packet)?;
+        let rewritten = self.rewritten_will(client_id, packet);
+        let packet = &with_will_topic(packet, rewritten.as_deref());
         self.check_will(packet, &owner)?;
         let slot = self.find(client_id);
         if slot.is_none() && self.sessions.len() >= self.settings.sessions_max {
@@ -144,6 +147,7 @@ impl Shard {
             self.metrics.add(Counter::SessionResumed, 1);
             self.resume(slot, sink);
         }
+        self.auto_subscribe(slot, sink);
         Ok(Ok(SessionId(slot)))
     }
 
@@ -339,6 +343,10 @@ impl Shard {
         let s = self.session_mut(slot);
         s.conn = conn;
         s.version = packet.version;
+        s.rare.take(|r| r.user_name.take());
+        if let Some(name) = packet.user_name {
+            s.rare.make().user_name = Some(name.into());
+        }
         s.expiry_secs = expiry_secs;
         s.ends = 0; // [MQTT-4.1.0-1]
         s.seen = reading;
@@ -495,6 +503,18 @@ fn make_will(will: &connect::Will<'_>, publisher: SessionRef, serial: u64) -> Wi
         serial,
         due: None,
     }
+}
+
+/// A CONNECT whose will goes to another topic, if there is one.
+fn with_will_topic<'a>(
+    packet: &connect::Connect<'a>,
+    topic: Option<&'a str>,
+) -> connect::Connect<'a> {
+    let mut packet = *packet;
+    if let (Some(will), Some(topic)) = (&mut packet.will, topic) {
+        will.topic = topic;
+    }
+    packet
 }
 
 fn granted_keep_alive(packet: &connect::Connect<'_>, settings: &crate::Settings) -> u16 {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use protocol::{
-    PacketId, QoS, Reason, Version,
+    PacketId, QoS, Reason, Topic, Version,
     packet::{ack::AckKind, publish},
 };
 
@@ -167,22 +167,27 @@ impl Shard {
             if layout.len() <= s.packet_max as usize {
                 out.extend_from_slice(layout);
                 self.metrics.sent(QoS::AtMostOnce, 1);
+                self.count_sent(shot.view.topic.as_str(), QoS::AtMostOnce, 1);
             } else {
                 self.metrics.drop(Drop::TooLarge, 1);
             }
             return;
         }
         let put = s.put(&shot.view, terms, held, self.now, out);
-        self.note_put(slot, terms.qos, put);
+        self.note_put(slot, shot.view.topic, terms.qos, put);
     }
 
     /// What becomes of a PUBLISH that was put.
     #[inline]
-    fn note_put(&mut self, slot: u32, qos: QoS, put: Result<Put, Held>) {
+    fn note_put(&mut self, slot: u32, topic: Topic<'_>, qos: QoS, put: Result<Put, Held>) {
         match put {
-            Ok(Put::Written) => self.metrics.sent(qos, 1),
+            Ok(Put::Written) => {
+                self.metrics.sent(qos, 1);
+                self.count_sent(topic.as_str(), qos, 1);
+            }
             Ok(Put::Recorded(id)) => {
                 self.metrics.sent(qos, 1);
+                self.count_sent(topic.as_str(), qos, 1);
                 self.save_unlogged(slot, id);
             }
             Ok(Put::Waits(id)) if qos == QoS::ExactlyOnce => self.ask_bind(slot, id),
@@ -234,7 +239,7 @@ impl Shard {
             return;
         };
         let put = s.put(view, terms, held, now, sink.out(s.conn));
-        self.note_put(slot, terms.qos, put);
+        self.note_put(slot, view.topic, terms.qos, put);
     }
 
     /// Sends what the last connection left unfinished, or what had to wait for the store, as far as
@@ -313,6 +318,9 @@ impl Shard {
         }
         packet.encode(s.version, sink.out(s.conn));
         self.metrics.sent(qos, 1);
+        if !sent {
+            self.count_sent(view.topic.as_str(), qos, 1);
+        }
     }
 
     /// A message of the log to a session that reads it; the caller checked the window.
@@ -419,7 +427,7 @@ impl Shard {
             return false;
         };
         let put = s.put(&shot.view, terms, held, now, sink.out(s.conn));
-        self.note_put(slot, hand.qos, put);
+        self.note_put(slot, shot.view.topic, hand.qos, put);
         true
     }
 

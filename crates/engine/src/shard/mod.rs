@@ -6,6 +6,7 @@
 mod ack;
 mod batch;
 mod connect;
+mod delayed;
 mod deliver;
 mod follow;
 mod group;
@@ -13,6 +14,7 @@ mod leave;
 mod log;
 mod mail;
 mod park;
+mod policy;
 mod publish;
 mod restore;
 mod retain;
@@ -39,13 +41,16 @@ pub(crate) use subscribe::Membership;
 use crate::{
     Counter, Metrics, SessionRef, Settings, Time,
     acl::{Acl, Principal},
+    delayed::Waiting,
     limits::{HOLD_MILLIS, UNDER_WAY_MAX},
+    policy::Policy,
     retained::Retained,
     router::{Route, Router, Routes},
     session::Session,
     shared::Groups,
     slab::Slab,
     timers::Timers,
+    topics::Counted,
 };
 
 /// A connection as the caller numbers them.
@@ -103,6 +108,10 @@ pub trait Sink {
     fn withhold(&mut self, _conn: ConnId) {}
     /// What was withheld may be written.
     fn let_go(&mut self, _conn: ConnId) {}
+    /// Where a connection comes from, if that is known.
+    fn peer(&self, _conn: ConnId) -> Option<core::net::SocketAddr> {
+        None
+    }
     /// Told while the connection is still known, for those who watch clients come and go.
     fn note(&mut self, _conn: ConnId, _client_id: &str, _what: Presence<'_>) {}
 }
@@ -157,6 +166,7 @@ pub struct Shard {
     router: Router,
     routes: Routes,
     retained: Retained,
+    delayed: Waiting,
     groups: Groups,
     /// Ends of keep-alive, on the reading clock.
     silence: Timers,
@@ -198,6 +208,11 @@ pub struct Shard {
     /// Encoded once for equal receivers of one message.
     layouts: deliver::Layouts,
     scratch: Vec<u8>,
+    policy: Arc<Policy>,
+    /// The slot at which the look for banned clients goes on.
+    expelling: Option<u32>,
+    bans_seen: Time,
+    counted: Option<Box<Counted>>,
     pub metrics: Metrics,
 }
 
@@ -228,6 +243,7 @@ impl Shard {
             router: Router::new(seed),
             routes: Routes::new(seed.rotate_left(17)),
             retained: Retained::default(),
+            delayed: Waiting::default(),
             groups: Groups::default(),
             silence: Timers::default(),
             due: Timers::default(),
@@ -253,6 +269,10 @@ impl Shard {
             holds: Vec::new(),
             layouts: deliver::Layouts::default(),
             scratch: Vec::new(),
+            policy: Arc::default(),
+            expelling: None,
+            bans_seen: Time(0),
+            counted: None,
             metrics: Metrics::default(),
         }
     }
@@ -384,6 +404,7 @@ impl Shard {
         self.metrics.sessions = self.sessions.len() as u64;
         self.metrics.retained = self.retained.len() as u64;
         self.metrics.retained_bytes = self.retained.bytes() as u64;
+        self.metrics.delayed = self.delayed.len() as u64;
         &self.metrics
     }
 

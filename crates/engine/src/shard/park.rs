@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use protocol::{PacketId, packet::ack::AckKind};
+use protocol::{PacketId, QoS, packet::ack::AckKind};
 
 use super::{Request, Shard, Sink, store::Then};
-use crate::{Message, SessionRef, limits::RETRY_MILLIS, session::State};
+use crate::{Delayed, Message, SessionRef, limits::RETRY_MILLIS, record, session::State};
 
 /// What is tried again.
 #[derive(Clone, Debug)]
@@ -27,6 +27,12 @@ pub(super) enum Parked {
     Will {
         token: u64,
         key: Box<[u8]>,
+        again: Again,
+    },
+    /// A delayed message that was published.
+    Delayed {
+        token: u64,
+        delayed: Arc<Delayed>,
         again: Again,
     },
     /// The record of a QoS 2 delivery.
@@ -102,6 +108,17 @@ impl Shard {
                 Parked::Will { token, key, again } => {
                     let parts = self.ask_again(token, &again, None);
                     let then = Then::ForgetWill(key, Some(again));
+                    self.wait_for_store(token, parts, 0, then);
+                }
+                Parked::Delayed {
+                    token,
+                    delayed,
+                    again,
+                } => {
+                    let exactly = again.message.qos == QoS::ExactlyOnce;
+                    let identity = exactly.then(|| record::delayed_identity(delayed.id));
+                    let parts = self.ask_again(token, &again, identity);
+                    let then = Then::Undelay(delayed, Some(again));
                     self.wait_for_store(token, parts, 0, then);
                 }
                 Parked::Delivery(session, id) => {

@@ -11,14 +11,15 @@ use protocol::{
 };
 
 use super::{
-    Close, Request, Shard, Sink, Verdict, deliver::Shot, park::Again, protocol_error, refuse,
-    store::Then,
+    Close, Request, Shard, Sink, Verdict, delayed::Terms, deliver::Shot, park::Again,
+    policy::Meant, protocol_error, refuse, store::Then,
 };
 use crate::{
     Counter, Message, SessionRef,
     acl::{Authorized, Principal},
     message::{View, fingerprint},
     plant::{self, Fault},
+    policy::Delay,
     router::Route,
     session::{Inflow, Pending},
 };
@@ -55,7 +56,9 @@ impl Shard {
         let result = match publish::decode(f.first, f.body, version, &limits, known) {
             Ok(packet) => {
                 let route = lifted.as_deref().filter(|r| r.is_of(packet.topic));
-                if f.first == run::PLAIN && packet.alias.is_none() && packet.properties.is_empty() {
+                let plain = packet.alias.is_none() && packet.properties.is_empty();
+                let plain = plain && !self.may_mean_another(packet.topic);
+                if f.first == run::PLAIN && plain {
                     self.on_run(slot, &packet, f.len, bytes, route, sink)
                 } else {
                     self.metrics.received(packet.qos, 1);
@@ -82,7 +85,7 @@ impl Shard {
         self.check_quota(slot, packet)?; // [MQTT-3.3.4-7], [MQTT-3.3.4-8]
         if packet.alias.is_none() {
             let topic = Topic::trusted(packet.topic);
-            return self.accept(slot, packet, topic, route, sink);
+            return self.accept_meant(slot, packet, topic, route, sink);
         }
         let mut aliased = std::mem::take(&mut self.scratch);
         let resolved = self.resolve_alias(slot, packet, &mut aliased);
@@ -92,11 +95,37 @@ impl Shard {
             } else {
                 packet.topic
             };
-            self.accept(slot, packet, Topic::trusted(topic), None, sink)
+            self.accept_meant(slot, packet, Topic::trusted(topic), None, sink)
         });
         aliased.clear();
         self.scratch = aliased;
         result
+    }
+
+    /// Rewriting comes behind aliases and before the access rules, which are asked about the real topic.
+    #[inline]
+    fn accept_meant(
+        &mut self,
+        slot: u32,
+        packet: &publish::Publish<'_>,
+        topic: Topic<'_>,
+        route: Option<&Route>,
+        sink: &mut impl Sink,
+    ) -> Verdict<()> {
+        if !self.may_mean_another(topic.as_str()) {
+            return self.accept(slot, packet, topic, route, None, sink);
+        }
+        let Meant { topic, delay } = match self.meant(slot, topic.as_str()) {
+            Ok(meant) => meant,
+            Err(reason) => {
+                self.metrics.add(Counter::PublishDenied, 1);
+                if let Some(id) = packet.id {
+                    self.conclude(slot, packet.qos, id, reason, None, sink);
+                }
+                return Ok(());
+            }
+        };
+        self.accept(slot, packet, Topic::trusted(&topic), None, delay, sink)
     }
 
     fn accept(
@@ -105,6 +134,7 @@ impl Shard {
         packet: &publish::Publish<'_>,
         topic: Topic<'_>,
         route: Option<&Route>,
+        delay: Option<Delay>,
         sink: &mut impl Sink,
     ) -> Verdict<()> {
         self.check_allowed(packet)?;
@@ -117,7 +147,7 @@ impl Shard {
             // Known and not yet released: acknowledged again, not delivered again [MQTT-4.3.3-10]; not
             // before the log has what was sent on a connection that is gone.
             let token = inflow.take_unsure(id);
-            let retains = inflow.take_earlier(id) && packet.retain;
+            let retains = inflow.take_earlier(id) && packet.retain && delay.is_none();
             let token = if retains {
                 self.retain_again(slot, packet, topic)
             } else {
@@ -148,8 +178,21 @@ impl Shard {
             payload: packet.payload,
         };
         let (publisher, v5) = (view.publisher, s.version.is_v5());
-        let (reason, waits_for) = match self.acl.publish(&s.owner, view) {
-            Some(allowed) => {
+        let allowed = self.acl.publish(&s.owner, view);
+        let (reason, waits_for) = match (allowed, delay) {
+            (Some(allowed), Some(delay)) => {
+                let (id, expiry_secs) = (packet.id, packet.expiry_secs);
+                let terms = Terms {
+                    delay,
+                    id,
+                    expiry_secs,
+                };
+                match self.delay(slot, allowed, terms)? {
+                    Ok(token) => (Reason::SUCCESS, token),
+                    Err(reason) => (reason, None),
+                }
+            }
+            (Some(allowed), None) => {
                 let routed = self.publish(allowed, route, identity, sink);
                 let waits = routed.parts > 0 && packet.id.is_some();
                 let waits = waits && !plant::on(Fault::AckBeforeAppend);
@@ -170,7 +213,7 @@ impl Shard {
                 };
                 (reason, waits.then_some(routed.token))
             }
-            None => {
+            (None, _) => {
                 self.metrics.add(Counter::PublishDenied, 1);
                 (Reason::NOT_AUTHORIZED, None)
             }
@@ -262,6 +305,7 @@ impl Shard {
         sink: &mut impl Sink,
     ) -> Routed {
         let mut shot = Shot::new(what.into_inner());
+        self.count_received(shot.view.topic.as_str(), shot.view.qos, 1);
         let token = self.next_token();
         let mut retaining = false;
         if shot.view.retain && self.settings.retain_available {
@@ -293,6 +337,7 @@ impl Shard {
     ) -> Routed {
         let receivers = !route.is_empty();
         if !receivers {
+            self.count_dropped(shot.view.topic.as_str(), 1);
             self.metrics.add(Counter::NoSubscriber, 1);
         }
         let kept = self.settings.upgrade_qos || shot.view.qos > QoS::AtMostOnce;
@@ -335,8 +380,12 @@ impl Shard {
 
     /// How the log names a publisher.
     pub(super) fn fingerprint_of(&self, publisher: SessionRef) -> u64 {
-        self.resolve(publisher)
-            .map_or(0, |slot| fingerprint(&self.session(slot).client_id))
+        match publisher.name() {
+            Some(name) => name,
+            None => self
+                .resolve(publisher)
+                .map_or(0, |slot| fingerprint(&self.session(slot).client_id)),
+        }
     }
 
     /// To all receivers of this shard that are served at once.

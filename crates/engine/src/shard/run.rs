@@ -91,7 +91,9 @@ impl Shard {
             // Each may have to be logged for itself.
             return self.one_by_one(run, route, sink);
         }
+        self.count_received(run.topic.as_str(), QoS::AtMostOnce, run.count);
         if route.is_empty() {
+            self.count_dropped(run.topic.as_str(), run.count);
             self.metrics
                 .add(Counter::NoSubscriber, u64::from(run.count));
         }
@@ -153,6 +155,7 @@ impl Shard {
         }
         out.extend_from_slice(run.bytes);
         self.metrics.sent(QoS::AtMostOnce, u64::from(run.count));
+        self.count_sent(run.topic.as_str(), QoS::AtMostOnce, run.count);
         true
     }
 

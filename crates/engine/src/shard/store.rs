@@ -9,7 +9,7 @@ use super::{
     park::{Again, Parked},
 };
 use crate::{
-    Message, SessionRef, Time,
+    Delayed, DelayedId, Message, SessionRef, Time,
     leases::Telling,
     limits::PROGRESS_MILLIS,
     plant::{self, Fault},
@@ -46,6 +46,14 @@ pub(super) enum Then {
     Ended,
     /// A will was published: its record is deleted.
     ForgetWill(Box<[u8]>, Option<Again>),
+    /// What a client wants published later is acknowledged.
+    Delay(SessionRef, DelayedId),
+    /// A delayed message was published: its record is deleted.
+    Undelay(Arc<Delayed>, Option<Again>),
+    /// The record of a delayed message is deleted: it is published.
+    PublishDelayed(Arc<Delayed>),
+    /// The record of a delayed message is deleted: the log may forget that it was published.
+    ReleaseDelayed(DelayedId),
     /// Another shard waits for a retained message.
     Tell(u16, u64),
     /// The place of a shared group is known: these may be told.
@@ -141,13 +149,22 @@ impl Shard {
             }
             Then::ForgetWill(..) if plant::on(Fault::WillRecordKept) => {}
             Then::ForgetWill(key, _) => self.save(Bucket::Will, key, None, None),
+            Then::Delay(session, id) => {
+                self.delay_stored(session, id, token, wait.kept, sink);
+            }
+            Then::Undelay(delayed, again) => {
+                self.undelay_stored(&delayed, again, token, wait.kept);
+            }
+            Then::PublishDelayed(delayed) => self.publish_one_delayed(&delayed, sink),
+            Then::ReleaseDelayed(id) if wait.kept => self.release_delayed(id),
+            Then::ReleaseDelayed(_) => {} // the next start finds both
             Then::Tell(to, token) => self.tell_kept(to, token, wait.kept, sink),
             Then::Group(key, telling) => self.group_stored(key, *telling, wait.kept, sink),
             Then::Passed(passed) => self.cursor_stored(*passed, wait.kept),
         }
     }
 
-    fn acknowledge_stored(
+    pub(super) fn acknowledge_stored(
         &mut self,
         session: SessionRef,
         token: u64,
@@ -645,6 +662,7 @@ impl Shard {
         for id in ids {
             if let Some(identity) = self.session(slot).identity(*id) {
                 let token = None;
+                self.end_exchange(&identity, token);
                 self.requests.push(Request::Release { token, identity });
             }
         }

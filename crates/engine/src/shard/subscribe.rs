@@ -56,16 +56,40 @@ impl Shard {
     ) -> Verdict<()> {
         let packet =
             subscribe::decode(f.first, f.body, version, &self.settings.limits).map_err(refuse)?;
+        let round = self.subscribe_all(slot, packet.requests(), packet.subscription_id);
+        let mut answer = Vec::new();
+        suback::encode(&mut answer, version, packet.id, &round.codes, &[]); // [MQTT-3.8.4-2]
+        self.wait_visible(slot, round, answer, sink);
+        Ok(())
+    }
+
+    /// Subscriptions that the client did not ask for: the same, but for the SUBACK.
+    pub(super) fn subscribe_unasked<'a>(
+        &mut self,
+        slot: u32,
+        requests: impl Iterator<Item = subscribe::Request<'a>>,
+        sink: &mut impl Sink,
+    ) {
+        let round = self.subscribe_all(slot, requests, None);
+        self.wait_visible(slot, round, Vec::new(), sink);
+    }
+
+    fn subscribe_all<'a>(
+        &mut self,
+        slot: u32,
+        requests: impl Iterator<Item = subscribe::Request<'a>>,
+        id: Option<u32>,
+    ) -> Round {
         self.next_token += 1;
         let mut round = Round {
             codes: Vec::new(),
             scans: Vec::new(),
             joins: 0,
             ticket: self.next_token,
-            id: packet.subscription_id.unwrap_or(0),
+            id: id.unwrap_or(0),
         };
         // As if each had come alone [MQTT-3.8.4-5].
-        for request in packet.requests() {
+        for request in requests {
             let code = match self.subscribe_one(slot, &request, &mut round) {
                 Ok(granted) => granted,
                 Err(refused) => refused,
@@ -73,8 +97,11 @@ impl Shard {
             round.codes.push(code); // [MQTT-3.8.4-6], [MQTT-3.8.4-7], [MQTT-3.9.3-1]
         }
         self.save_asked(slot, &mut round.joins, round.ticket);
-        let mut answer = Vec::new();
-        suback::encode(&mut answer, version, packet.id, &round.codes, &[]); // [MQTT-3.8.4-2]
+        round
+    }
+
+    /// The answer leaves when every shard follows; it is empty where nobody asked.
+    fn wait_visible(&mut self, slot: u32, round: Round, answer: Vec<u8>, sink: &mut impl Sink) {
         let waiting = Waiting {
             number: self.announced,
             joins: round.joins,
@@ -86,7 +113,6 @@ impl Shard {
             },
         };
         self.wait(waiting, sink);
-        Ok(())
     }
 
     /// The answer to a client that changed its subscriptions waits for the record, if there is one: what
@@ -112,7 +138,9 @@ impl Shard {
         round: &mut Round,
     ) -> Result<Reason, Reason> {
         let settings = self.settings.clone();
-        let shared = SharedFilter::parse(request.filter, settings.limits.topic_levels_max)
+        let rewritten = self.rewritten_filter(slot, request.filter);
+        let text = rewritten.as_deref().unwrap_or(request.filter);
+        let shared = SharedFilter::parse(text, settings.limits.topic_levels_max)
             .map_err(|_| Reason::TOPIC_FILTER_INVALID)?;
         if shared.filter.is_wildcard() && !settings.wildcard_available {
             // [3.1.1 MQTT-3.8.3-2]
@@ -314,6 +342,8 @@ impl Shard {
 
     fn unsubscribe_one(&mut self, slot: u32, text: &str) -> Reason {
         let levels_max = self.settings.limits.topic_levels_max;
+        let rewritten = self.rewritten_filter(slot, text);
+        let text = rewritten.as_deref().unwrap_or(text);
         let Ok(shared) = SharedFilter::parse(text, levels_max) else {
             return Reason::TOPIC_FILTER_INVALID;
         };
@@ -501,12 +531,15 @@ impl Shard {
                 if !s.is_online() {
                     return;
                 }
-                sink.out(s.conn).extend_from_slice(&packet); // [MQTT-3.8.4-1]
+                if !packet.is_empty() {
+                    sink.out(s.conn).extend_from_slice(&packet); // [MQTT-3.8.4-1]
+                    self.metrics.add(Counter::OtherSent, 1);
+                }
+                let s = self.session_mut(slot);
                 if !scans.is_empty() {
                     let scanning = s.rare.make().scanning.get_or_insert_default();
                     scanning.scans.extend(scans);
                 }
-                self.metrics.add(Counter::OtherSent, 1);
                 self.scan_on(slot);
             }
         }

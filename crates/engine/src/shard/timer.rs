@@ -28,6 +28,11 @@ impl Shard {
         self.count_reading(now);
         self.check_silence(sink);
         self.check_due(sink);
+        self.publish_delayed(sink);
+        self.expel_banned(sink);
+        if let Some(counted) = &mut self.counted {
+            counted.tick(now);
+        }
         self.retry_groups(sink);
         if now.since(self.swept) >= SWEEP_MILLIS {
             self.swept = now;
@@ -47,7 +52,9 @@ impl Shard {
             let reading_now = u64::from(self.reading) * 100;
             self.ticked.plus_millis(t.0.saturating_sub(reading_now))
         });
-        [silence, self.due.next(), self.groups.next_retry()]
+        let bans = self.is_expelling().then_some(self.now);
+        let (due, delayed) = (self.due.next(), self.delayed.next());
+        [silence, due, delayed, bans, self.groups.next_retry()]
             .into_iter()
             .flatten()
             .min()

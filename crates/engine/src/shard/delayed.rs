@@ -1,0 +1,267 @@
+//! Messages for `$delayed/SECONDS/TOPIC`: kept in the store until their time, then published as if they
+//! came then. The record goes when the store has what was published, so that a crash loses nothing; of
+//! QoS 2 the log knows an identity meanwhile, so that it publishes nothing twice.
+
+use std::sync::Arc;
+
+use protocol::{PacketId, QoS, Reason};
+
+use super::{
+    Close, Request, Shard, Sink, Verdict,
+    park::{Again, Parked},
+    store::Then,
+};
+use crate::{
+    Counter, Delayed, DelayedId, Message, SessionRef, Time,
+    acl::Authorized,
+    limits::DELAYED_SLICE,
+    message::{View, fingerprint},
+    policy::Delay,
+    record::{self, Bucket, DelayedRecord},
+};
+
+/// What a PUBLISH says besides its message.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    pub(super) delay: Delay,
+    pub(super) id: Option<PacketId>,
+    pub(super) expiry_secs: Option<u32>,
+}
+
+impl Shard {
+    /// Keeps a message for later. Gives the token to wait for, or why it is not kept; a client of 3.x
+    /// that waits for an answer cannot be told and is closed.
+    pub(super) fn delay(
+        &mut self,
+        slot: u32,
+        what: Authorized<View<'_>>,
+        terms: Terms,
+    ) -> Verdict<Result<Option<u64>, Reason>> {
+        let view = View {
+            expires: None,
+            publisher: SessionRef::client(fingerprint(&self.session(slot).client_id)),
+            ..what.into_inner()
+        };
+        let (qos, id) = (view.qos, DelayedId::new(self.next_serial(), self.id));
+        let s = self.session(slot);
+        let born = s.rare.durable.as_ref().map(|d| d.born);
+        let exchange = born.zip(terms.id.filter(|_| qos == QoS::ExactlyOnce));
+        let delayed = Delayed {
+            id,
+            accepted: self.now,
+            due: terms.delay.due,
+            client_id: s.client_id.clone(),
+            user_name: s.user_name().map(Into::into),
+            message: Arc::new(Message::new(&view)),
+            owner: (*s.owner).clone(),
+            expiry_secs: terms.expiry_secs,
+            exchange,
+        };
+        let told = terms.id.is_none() || s.version.is_v5();
+        if !self.policy.delays.take(delayed.bytes()) {
+            self.metrics.add(Counter::DelayedRefused, 1);
+            let close = Close {
+                reason: Reason::QUOTA_EXCEEDED,
+                cause: "as many messages as may be wait for their time (delayed.max_messages)",
+            };
+            return if told {
+                Ok(Err(close.reason))
+            } else {
+                Err(close)
+            };
+        }
+        self.metrics.add(Counter::Delayed, 1);
+        let token = terms.id.map(|_| self.next_token());
+        if let Some(token) = token {
+            let then = Then::Delay(self.reference(slot), id);
+            self.wait_for_store(token, 1, delayed.bytes(), then);
+        }
+        let record = DelayedRecord::encode(&delayed, false);
+        self.save(Bucket::Delayed, id.key(), Some(record), token);
+        self.delayed.put(Arc::new(delayed));
+        Ok(Ok(token))
+    }
+
+    /// The store has, or has not, what a client wants published later.
+    pub(super) fn delay_stored(
+        &mut self,
+        session: SessionRef,
+        id: DelayedId,
+        token: u64,
+        kept: bool,
+        sink: &mut impl Sink,
+    ) {
+        if !kept && let Some(delayed) = self.take_delayed(id) {
+            self.forget_exchange(&delayed);
+            // It may have been written all the same.
+            self.save(Bucket::Delayed, id.key(), None, None);
+        }
+        self.acknowledge_stored(session, token, kept, sink);
+    }
+
+    /// Takes a message out of those that wait.
+    fn take_delayed(&mut self, id: DelayedId) -> Option<Arc<Delayed>> {
+        let delayed = self.delayed.take(id)?;
+        self.policy.delays.give_back(delayed.bytes() as u64);
+        Some(delayed)
+    }
+
+    fn forget_exchange(&mut self, delayed: &Delayed) {
+        if let Some(identity) = delayed.identity() {
+            self.delayed.end_exchange(&identity);
+        }
+    }
+
+    /// What is due is published, a slice in each pass.
+    pub(super) fn publish_delayed(&mut self, sink: &mut impl Sink) {
+        for _ in 0..DELAYED_SLICE {
+            let Some(delayed) = self.delayed.take_due(self.now) else {
+                return;
+            };
+            self.policy.delays.give_back(delayed.bytes() as u64);
+            if delayed.message.qos == QoS::AtMostOnce {
+                // At most once: first it is gone.
+                let token = self.next_token();
+                let key = delayed.id.key();
+                self.wait_for_store(token, 1, 0, Then::PublishDelayed(delayed));
+                self.save(Bucket::Delayed, key, None, Some(token));
+            } else {
+                self.publish_one_delayed(&delayed, sink);
+            }
+        }
+    }
+
+    /// With the rights its publisher has now.
+    pub(super) fn publish_one_delayed(&mut self, delayed: &Arc<Delayed>, sink: &mut impl Sink) {
+        let mut view = delayed.message.view();
+        view.expires = delayed.expiry_secs.map(|secs| self.now.plus_secs(secs));
+        let Some(allowed) = self.acl.publish(&delayed.owner, view) else {
+            self.metrics.add(Counter::PublishDenied, 1);
+            return self.end_delayed(delayed);
+        };
+        let identity = (view.qos == QoS::ExactlyOnce).then(|| record::delayed_identity(delayed.id));
+        let routed = self.publish(allowed, None, identity, sink);
+        if view.qos == QoS::AtMostOnce {
+            return;
+        }
+        if routed.parts == 0 {
+            return self.end_delayed(delayed);
+        }
+        let then = Then::Undelay(delayed.clone(), routed.stored);
+        self.wait_for_store(routed.token, routed.parts, 0, then);
+    }
+
+    /// The store has, or has not, what a delayed message was published as.
+    pub(super) fn undelay_stored(
+        &mut self,
+        delayed: &Arc<Delayed>,
+        again: Option<Again>,
+        token: u64,
+        kept: bool,
+    ) {
+        match again {
+            Some(again) if !kept => {
+                let delayed = delayed.clone();
+                self.parked.push_back(Parked::Delayed {
+                    token,
+                    delayed,
+                    again,
+                });
+            }
+            _ => self.end_delayed(delayed),
+        }
+    }
+
+    /// It was published, or is not to be: its record goes. While the exchange that brought it is open
+    /// the store remembers that.
+    fn end_delayed(&mut self, delayed: &Delayed) {
+        let open = delayed
+            .identity()
+            .filter(|identity| self.delayed.knows_exchange(identity));
+        let record = open.map(|_| DelayedRecord::encode(delayed, true));
+        let token = (delayed.message.qos == QoS::ExactlyOnce).then(|| self.next_token());
+        if let Some(token) = token {
+            self.wait_for_store(token, 1, 0, Then::ReleaseDelayed(delayed.id));
+        }
+        self.save(Bucket::Delayed, delayed.id.key(), record, token);
+    }
+
+    /// No record would publish it again: the log may forget it.
+    pub(super) fn release_delayed(&mut self, id: DelayedId) {
+        self.requests.push(Request::Release {
+            token: None,
+            identity: record::delayed_identity(id),
+        });
+    }
+
+    /// An exchange of QoS 2 is finished, which may have brought a delayed message: its record is not to
+    /// know of it any more. Gives how many answers of the store will come for the token.
+    pub(super) fn end_exchange(&mut self, identity: &[u8], token: Option<u64>) -> u8 {
+        if !self.delayed.has_exchanges() {
+            return 0;
+        }
+        let Some(id) = self.delayed.end_exchange(identity) else {
+            return 0;
+        };
+        let record = self.delayed.find(id).cloned().map(|waiting| {
+            let mut finished = Delayed::clone(&waiting);
+            finished.exchange = None;
+            let record = DelayedRecord::encode(&finished, false);
+            self.delayed.take(id);
+            self.delayed.put(Arc::new(finished));
+            record
+        });
+        self.save(Bucket::Delayed, id.key(), record, token);
+        u8::from(token.is_some())
+    }
+
+    /// A record of an earlier life. False for bytes that are none, and for one that nobody needs.
+    pub(crate) fn restore_delayed(&mut self, id: DelayedId, record: DelayedRecord) {
+        match record {
+            DelayedRecord::Waits(mut delayed) => {
+                if let Some((born, packet_id)) = delayed.exchange
+                    && !self.restore_received(&delayed.client_id, born, packet_id)
+                {
+                    delayed.exchange = None;
+                }
+                self.policy.delays.take_promised(delayed.bytes());
+                self.delayed.put(Arc::new(delayed));
+            }
+            DelayedRecord::Published(client_id, born, packet_id) => {
+                if self.restore_received(&client_id, born, packet_id) {
+                    let identity = record::identity(&client_id, born, packet_id);
+                    self.delayed.restore_exchange(identity, id);
+                } else {
+                    self.discard(Bucket::Delayed, &id.key());
+                }
+            }
+        }
+    }
+
+    /// Serial numbers begin behind this one.
+    pub(crate) fn skip_serials(&mut self, upto: u64) {
+        self.serial = self.serial.max(upto);
+    }
+
+    /// Messages that wait, in the order in which they are due, from behind a place on.
+    #[must_use]
+    pub fn delayed_after(&self, place: Option<(Time, DelayedId)>, max: usize) -> Vec<Arc<Delayed>> {
+        self.delayed.after(place).take(max).cloned().collect()
+    }
+
+    /// A message that waits.
+    #[must_use]
+    pub fn find_delayed(&self, id: DelayedId) -> Option<&Arc<Delayed>> {
+        self.delayed.find(id)
+    }
+
+    /// A message is not to be published. False if it does not wait here.
+    pub fn drop_delayed(&mut self, now: Time, id: DelayedId) -> bool {
+        self.now = now;
+        let Some(delayed) = self.take_delayed(id) else {
+            return false;
+        };
+        self.end_delayed(&delayed);
+        true
+    }
+}

@@ -1,0 +1,241 @@
+//! What an operator decided, where it is obeyed: bans, topics rewritten, subscriptions that everybody
+//! gets, topics counted.
+
+use std::{borrow::Cow, sync::Arc};
+
+use protocol::{
+    QoS, Reason, SharedFilter, Topic,
+    packet::{connect, subscribe},
+};
+
+use super::{Close, ConnId, Shard, Sink, Verdict};
+use crate::{
+    Time,
+    limits::BAN_SLICE,
+    policy::{Client, Delay, Policy, first_match},
+    topics::{Counted, TopicTally},
+};
+
+/// How often it is looked for bans that come into force.
+const BEGIN_MILLIS: u64 = 1000;
+
+const BANNED: Close = Close {
+    reason: Reason::BANNED,
+    cause: "banned",
+};
+
+/// What a topic of PUBLISH stands for.
+#[derive(Debug)]
+pub(super) struct Meant<'a> {
+    pub(super) topic: Cow<'a, str>,
+    pub(super) delay: Option<Delay>,
+}
+
+impl Shard {
+    /// What holds from now on. Clients that are connected and shut out by it go soon.
+    pub fn set_policy(&mut self, policy: Arc<Policy>) {
+        if !Arc::ptr_eq(&self.policy.bans, &policy.bans) {
+            self.expelling = Some(0);
+        }
+        self.counted = Counted::of(&policy.counted, self.counted.take(), self.now);
+        self.policy = policy;
+    }
+
+    /// A CONNECT of somebody who is shut out.
+    pub(super) fn check_banned(
+        &self,
+        conn: ConnId,
+        client_id: &str,
+        packet: &connect::Connect<'_>,
+        sink: &impl Sink,
+    ) -> Verdict<()> {
+        let bans = &self.policy.bans;
+        if bans.is_empty() {
+            return Ok(());
+        }
+        let client = Client {
+            id: client_id,
+            user_name: packet.user_name,
+            peer: sink.peer(conn),
+        };
+        if bans.hold(client, self.now) {
+            return Err(BANNED);
+        }
+        Ok(())
+    }
+
+    /// Goes on looking through the connected clients for those whom a new ban is for.
+    pub(super) fn expel_banned(&mut self, sink: &mut impl Sink) {
+        let bans = self.policy.bans.clone();
+        if bans.is_empty() {
+            self.expelling = None;
+            return;
+        }
+        if self.now.since(self.bans_seen) >= BEGIN_MILLIS {
+            if bans.begins(self.bans_seen, self.now) {
+                self.expelling = Some(0);
+            }
+            self.bans_seen = self.now;
+        }
+        let Some(from) = self.expelling else { return };
+        let slice = (BAN_SLICE / (1 + bans.patterns())).max(1);
+        let upto = from.saturating_add(u32::try_from(slice).unwrap_or(u32::MAX));
+        let end = self.sessions.end();
+        for slot in from..upto.min(end) {
+            let Some(s) = self.sessions.get(slot).filter(|s| s.is_online()) else {
+                continue;
+            };
+            let client = Client {
+                id: &s.client_id,
+                user_name: s.user_name(),
+                peer: sink.peer(s.conn),
+            };
+            if bans.hold(client, self.now) {
+                self.expel(slot, BANNED, sink);
+            }
+        }
+        self.expelling = Some(upto).filter(|upto| *upto < end);
+    }
+
+    /// Whether there is still somebody to look at, so that the next pass is to come soon.
+    pub(super) fn is_expelling(&self) -> bool {
+        self.expelling.is_some() && !self.policy.bans.is_empty()
+    }
+
+    /// Whether a topic of PUBLISH may stand for something else.
+    #[inline]
+    pub(super) fn may_mean_another(&self, topic: &str) -> bool {
+        topic.starts_with('$') || !self.policy.publish_rules.is_empty()
+    }
+
+    /// What a topic of PUBLISH stands for: `$delayed` and its time are taken off, then it is rewritten.
+    pub(super) fn meant<'a>(&self, slot: u32, topic: &'a str) -> Result<Meant<'a>, Reason> {
+        let mut meant = Meant {
+            topic: Cow::Borrowed(topic),
+            delay: None,
+        };
+        if self.policy.delays.enabled
+            && let Some(rest) = topic.strip_prefix(Delay::PREFIX)
+        {
+            let (delay, topic) = Delay::parse(rest, self.now).ok_or(Reason::TOPIC_NAME_INVALID)?;
+            meant.topic = Cow::Borrowed(topic);
+            meant.delay = Some(delay);
+        }
+        let rules = &self.policy.publish_rules;
+        if rules.is_empty() {
+            return Ok(meant);
+        }
+        let s = self.session(slot);
+        let client = Client {
+            id: &s.client_id,
+            user_name: s.user_name(),
+            peer: None,
+        };
+        if let Some(rewritten) = first_match(rules.iter().map(|r| &**r), &meant.topic, client) {
+            let levels_max = self.settings.limits.topic_levels_max;
+            Topic::parse(&rewritten, levels_max).map_err(|_| Reason::TOPIC_NAME_INVALID)?;
+            meant.topic = Cow::Owned(rewritten);
+        }
+        Ok(meant)
+    }
+
+    /// Another topic for the will of a CONNECT, if a rule makes one.
+    pub(super) fn rewritten_will(
+        &self,
+        client_id: &str,
+        packet: &connect::Connect<'_>,
+    ) -> Option<String> {
+        let rules = &self.policy.publish_rules;
+        if rules.is_empty() {
+            return None;
+        }
+        let client = Client {
+            id: client_id,
+            user_name: packet.user_name,
+            peer: None,
+        };
+        let topic = packet.will?.topic;
+        let rewritten = first_match(rules.iter().map(|r| &**r), topic, client)?;
+        let levels_max = self.settings.limits.topic_levels_max;
+        let is_topic = Topic::parse(&rewritten, levels_max).is_ok();
+        is_topic.then_some(rewritten)
+    }
+
+    /// Another filter for that of a SUBSCRIBE or UNSUBSCRIBE, if a rule makes one; a shared one keeps
+    /// its group.
+    pub(super) fn rewritten_filter(&self, slot: u32, text: &str) -> Option<String> {
+        let rules = &self.policy.subscribe_rules;
+        if rules.is_empty() {
+            return None;
+        }
+        let shared = SharedFilter::parse(text, u16::MAX).ok()?;
+        let filter = shared.filter.as_str();
+        let s = self.session(slot);
+        let client = Client {
+            id: &s.client_id,
+            user_name: s.user_name(),
+            peer: None,
+        };
+        let rewritten = first_match(rules.iter().map(|r| &**r), filter, client)?;
+        let group = &text[..text.len() - filter.len()];
+        Some([group, &*rewritten].concat())
+    }
+
+    /// Subscribes a client that has just connected to what everybody gets.
+    pub(super) fn auto_subscribe(&mut self, slot: u32, sink: &mut impl Sink) {
+        if self.policy.auto_subscribe.is_empty() {
+            return;
+        }
+        let s = self.session(slot);
+        let client = Client {
+            id: &s.client_id,
+            user_name: s.user_name(),
+            peer: sink.peer(s.conn),
+        };
+        let filled = self.policy.auto_subscribe.iter().filter_map(|auto| {
+            let filter = auto.filter.fill(client, |_| None)?;
+            Some((filter, auto.options))
+        });
+        let filled: Vec<_> = filled.collect();
+        let requests = filled.iter().map(|(filter, options)| subscribe::Request {
+            filter,
+            options: *options,
+        });
+        self.subscribe_unasked(slot, requests, sink);
+    }
+
+    /// A message came in for all who are subscribed.
+    #[inline]
+    pub(super) fn count_received(&mut self, topic: &str, qos: QoS, n: u32) {
+        if let Some(counted) = &mut self.counted {
+            counted.received(topic, qos, u64::from(n));
+        }
+    }
+
+    /// Nobody was subscribed.
+    #[inline]
+    pub(super) fn count_dropped(&mut self, topic: &str, n: u32) {
+        if let Some(counted) = &mut self.counted {
+            counted.dropped(topic, u64::from(n));
+        }
+    }
+
+    /// It went out to somebody.
+    #[inline]
+    pub(super) fn count_sent(&mut self, topic: &str, qos: QoS, n: u32) {
+        if let Some(counted) = &mut self.counted {
+            counted.sent(topic, qos, u64::from(n));
+        }
+    }
+
+    /// This shard's figures of a topic that is counted.
+    #[must_use]
+    pub fn topic_tally(&self, now: Time, topic: &str) -> Option<TopicTally> {
+        self.counted.as_ref()?.tally(topic, now)
+    }
+
+    /// Figures of a topic begin anew. False if it is not counted.
+    pub fn reset_topic(&mut self, topic: &str) -> bool {
+        self.counted.as_mut().is_some_and(|c| c.reset(topic))
+    }
+}
