@@ -24,7 +24,7 @@ pub(crate) enum Parsed {
 }
 
 /// Options that every command has.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
     config: Option<PathBuf>,
     sets: Vec<String>,

@@ -8,7 +8,8 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Registry, fmt, reload};
 
-/// Changes the level of a running log.
+/// Changes the level of a running log. Clones are one handle.
+#[derive(Clone)]
 pub(crate) struct Level(reload::Handle<LevelFilter, Registry>);
 
 /// Starts logging for the whole process. Colours only where a person looks on.
@@ -28,7 +29,7 @@ pub(crate) fn start(level: Setting) -> Level {
 }
 
 impl Level {
-    pub(crate) fn set(&mut self, level: Setting) {
+    pub(crate) fn set(&self, level: Setting) {
         // Fails only when the log is gone, which is at the end of the process.
         let _ = self.0.reload(filter(level));
     }

@@ -13,8 +13,8 @@ mod text;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use broker::config::{Config, ConfigError, Loaded};
-use broker::{Handle, StartError, start};
+use broker::config::{Config, ConfigError, Layers, Loaded};
+use broker::{ChangeError, Handle, Outside, StartError, start};
 
 use cli::{Options, Parsed};
 use signals::Signal;
@@ -73,8 +73,8 @@ fn plant(args: std::env::ArgsOs) -> impl Iterator<Item = std::ffi::OsString> {
 
 /// From options to the end of the broker. An error is one line for people.
 fn run(options: &Options, text: Text) -> Result<(), String> {
-    let loaded = load(options).map_err(|error| error.line(text.lang()))?;
-    let mut level = log::start(loaded.config.log.level);
+    let (layers, loaded) = load(options).map_err(|error| error.line(text.lang()))?;
+    let level = log::start(loaded.config.log.level);
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
@@ -83,11 +83,16 @@ fn run(options: &Options, text: Text) -> Result<(), String> {
     let mut signals = signals::listen().map_err(|error| text.no_signals(&error))?;
     // Looked at before the broker puts anything there.
     let data = banner::data_dir(&loaded.config, text);
-    let mut handle = start(loaded.config.clone(), store::report::progress(text))
+    let again = options.clone();
+    let outside = Outside {
+        sources: Box::new(move || again.sources(std::env::vars_os())),
+        applied: Box::new(move |config| level.set(config.log.level)),
+    };
+    let mut handle = start(layers, outside, store::report::progress(text))
         .map_err(|error| explain(&error, text))?;
     let api = api::start(handle.take_dashboard(), handle.admin())
         .map_err(|error| text.no_dashboard(&error))?;
-    let data = data + "\n" + store_lines(&loaded.config, &handle, text).trim_end();
+    let data = data + "\n" + store_lines(&handle.config(), &handle, text).trim_end();
     let lines = banner::lines(&handle.listeners(), &data, connections, text);
     let _ = std::io::stdout().write_all(lines.as_bytes());
     // For scripts and tests: where each listener really is, also if port 0 was asked for.
@@ -96,7 +101,7 @@ fn run(options: &Options, text: Text) -> Result<(), String> {
     }
     for signal in &mut signals {
         match signal {
-            Signal::Reload => reload(options, &loaded.config, &handle, &mut level, text),
+            Signal::Reload => reload(&handle, text),
             Signal::Stop => break,
         }
     }
@@ -126,36 +131,34 @@ fn store_lines(config: &Config, handle: &Handle, text: Text) -> String {
     )
 }
 
-fn load(options: &Options) -> Result<Loaded, ConfigError> {
-    Config::load(&options.sources(std::env::vars_os()))
+/// All settings but those that were saved at run time.
+fn load(options: &Options) -> Result<(Layers, Loaded), ConfigError> {
+    let layers = Layers::read(&options.sources(std::env::vars_os()))?;
+    let loaded = layers.load()?;
+    Ok((layers, loaded))
 }
 
 /// SIGHUP: a configuration that cannot be used changes nothing.
-fn reload(
-    options: &Options,
-    started: &Config,
-    handle: &Handle,
-    level: &mut log::Level,
-    text: Text,
-) {
-    let loaded = match load(options) {
-        Ok(loaded) => loaded,
-        Err(error) => {
-            let line = error.line(text.lang());
-            tracing::error!("{}", text.reload_refused(&line));
-            return;
+fn reload(handle: &Handle, text: Text) {
+    match handle.reload() {
+        Ok(applied) => {
+            for warning in &applied.warnings {
+                tracing::warn!("{warning}");
+            }
+            if !applied.waiting.is_empty() {
+                tracing::warn!("{}", text.restart_needed(&applied.waiting.join(", ")));
+            }
+            tracing::info!("{}", text.reloaded());
         }
-    };
-    for warning in &loaded.warnings {
-        tracing::warn!("{warning}");
+        Err(error) => {
+            let line = match &error {
+                ChangeError::Config(error) => error.line(text.lang()),
+                ChangeError::Listen(error) => explain(error, text),
+                _ => error.to_string(),
+            };
+            tracing::error!("{}", text.reload_refused(&line));
+        }
     }
-    let waiting = started.reload(&loaded.config);
-    if !waiting.is_empty() {
-        tracing::warn!("{}", text.restart_needed(&waiting.join(", ")));
-    }
-    level.set(loaded.config.log.level);
-    handle.reload(loaded.config);
-    tracing::info!("{}", text.reloaded());
 }
 
 /// A start that failed, with the process that holds the port where the system tells.
@@ -165,6 +168,7 @@ fn explain(error: &StartError, text: Text) -> String {
             text.port_in_use(*address, holder::holder(*address).as_deref(), key)
         }
         StartError::Open(error) => text.open_error(error),
+        StartError::Config(error) => error.line(text.lang()),
         _ => error.to_string(),
     }
 }

@@ -18,9 +18,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use config::Config;
+use config::Layers;
+pub use control::configuration::{Applied, ChangeError, Outside};
 use control::{
-    listeners::{self, DASHBOARD},
+    configuration::{self, Configuration, Effective},
+    listeners::{self, Listeners},
     store::Door,
     sys,
 };
@@ -31,7 +33,8 @@ const SHUTDOWN_MAX: Duration = Duration::from_secs(4);
 
 /// A running broker.
 pub struct Handle {
-    listeners: Vec<(String, SocketAddr)>,
+    listeners: Arc<Listeners>,
+    configuration: Arc<Configuration>,
     post: Arc<Post>,
     workers: Vec<JoinHandle<()>>,
     sys: sys::Publisher,
@@ -57,6 +60,10 @@ pub enum StartError {
     },
     #[error("no listener is enabled; set listeners.tcp.default.enabled=true")]
     NoListener,
+    #[error("there are too many listeners; use fewer addresses")]
+    TooManyListeners,
+    #[error(transparent)]
+    Config(#[from] config::ConfigError),
     #[error(transparent)]
     Open(#[from] store::OpenError),
     #[error("the store cannot be read: {0}")]
@@ -85,52 +92,68 @@ fn refused(what: &'static str) -> impl FnOnce(io::Error) -> StartError {
     move |source| StartError::System { what, source }
 }
 
-/// Starts all listeners and shards, or nothing. `progress` is told how far opening the store has
-/// come.
+/// Starts all listeners and shards, or nothing. `layers` are the settings but for what was saved,
+/// which is in the store; `progress` is told how far opening that has come.
 ///
 /// # Errors
 /// If an address cannot be listened on, the store cannot be opened or the system refuses a thread or
 /// a poll.
 pub fn start(
-    config: Config,
+    layers: Layers,
+    outside: Outside,
     progress: impl Fn(store::Progress) + Send + Sync + 'static,
 ) -> Result<Handle, StartError> {
-    let count = settings::shards(&config);
-    let engine = Arc::new(settings::engine(&config, count));
-    let bound = listeners::open(&config)?;
-    let dashboard = listeners::open_dashboard(&config)?;
-    let doors = dashboard.iter().map(|(at, _)| (DASHBOARD.to_owned(), *at));
-    let bound_at = bound.iter().map(|l| (l.id.to_string(), l.address));
-    let addresses = bound_at.chain(doors).collect();
-    let ports = listeners::ports(&bound, &dashboard);
-    let limits = Arc::new(settings::Limits::new(&config, count));
+    let early = layers.load()?.config;
+    let store = Arc::new(control::store::open(&early, Arc::new(progress))?);
+    let started = start_on(&store, layers, outside);
+    if started.is_err() {
+        store.close();
+    }
+    started
+}
+
+fn start_on(
+    store: &Arc<control::store::Store>,
+    layers: Layers,
+    outside: Outside,
+) -> Result<Handle, StartError> {
+    let layers = configuration::with_saved(layers, store)?;
+    let loaded = layers.load()?;
+    let config = &loaded.config;
+    (outside.applied)(config);
+    let count = settings::shards(config);
+    let engine = Arc::new(settings::engine(config, count));
     let (post, polls) = Post::new(count).map_err(refused("event queue"))?;
     let post = Arc::new(post);
-    let store = Arc::new(control::store::open(&config, Arc::new(progress))?);
+    let dashboard = listeners::open_dashboard(config)?;
+    let listeners = Arc::new(Listeners::new(post.clone(), &dashboard));
+    if config.listeners.values().all(|l| !l.enabled) {
+        if dashboard.is_empty() {
+            return Err(StartError::NoListener);
+        }
+        tracing::warn!("no listener is enabled: no MQTT client can connect until one is");
+    }
+    listeners.begin(configuration::wait(listeners.prepare(config))?);
+    let limits = Arc::new(settings::Limits::new(config, count, listeners.ports()));
     let clock = Clock::new();
     let seed = seed();
-    let mut bound = Some(bound);
     let mut workers = Vec::new();
     for (id, poll) in (0..count).zip(polls) {
-        let parts = shard::Parts {
+        workers.push(Worker::new(shard::Parts {
             id,
             count,
             seed,
             clock,
             engine: engine.clone(),
             limits: limits.clone(),
-            ports,
             post: post.clone(),
             store: Door::new(store.clone(), post.clone()),
             poll,
-            // Shard 0 accepts and reads up to CONNECT; then the socket moves to its session's home.
-            listeners: bound.take().unwrap_or_default(),
-        };
-        workers.push(Worker::new(parts).map_err(refused("listener registration"))?);
+        }));
     }
     let tail = store.tail()?;
     let mut engines: Vec<_> = workers.iter_mut().map(Worker::engine_mut).collect();
-    let restored = control::restore::restore(&store, &mut engines, clock.now())?;
+    let restored = control::restore::restore(store, &mut engines, clock.now())?;
     store.follow(&post, tail);
     let mut threads = Vec::new();
     for (id, worker) in workers.into_iter().enumerate() {
@@ -139,16 +162,25 @@ pub fn start(
         threads.push(spawned.map_err(refused("thread"))?);
     }
     store.look_through().map_err(refused("thread"))?;
-    let sys = sys::Publisher::start(&post, &store, config.mqtt.sys_interval, clock)
+    let sys = sys::Publisher::start(&post, store, config.mqtt.sys_interval, clock)
         .map_err(refused("thread"))?;
+    let configuration = Arc::new(Configuration::new(
+        outside,
+        post.clone(),
+        store.clone(),
+        listeners.clone(),
+        sys.pace(),
+        Effective { layers, loaded },
+    ));
     Ok(Handle {
-        listeners: addresses,
-        admin: admin::Admin::new(post.clone(), store.clone(), clock),
+        listeners,
+        admin: admin::Admin::new(post.clone(), store.clone(), clock, configuration.clone()),
+        configuration,
         dashboard,
         post,
         workers: threads,
         sys,
-        store,
+        store: store.clone(),
         restored,
     })
 }
@@ -157,7 +189,13 @@ impl Handle {
     /// Listener ids (`tcp:default`) and the addresses they are bound to.
     #[must_use]
     pub fn listeners(&self) -> Vec<(String, SocketAddr)> {
-        self.listeners.clone()
+        self.listeners.addresses()
+    }
+
+    /// The settings in effect.
+    #[must_use]
+    pub fn config(&self) -> config::Config {
+        self.configuration.now().loaded.config.clone()
     }
 
     /// What opening the store found.
@@ -184,16 +222,13 @@ impl Handle {
         taken.into_iter().map(|(_, socket)| socket).collect()
     }
 
-    /// Applies what can change without a restart.
-    pub fn reload(&self, config: Config) {
-        let count = self.post.count();
-        let engine = Arc::new(settings::engine(&config, count));
-        let limits = Arc::new(settings::Limits::new(&config, count));
-        for shard in 0..count {
-            self.post
-                .send(shard, Letter::Configure(engine.clone(), limits.clone()));
-        }
-        self.sys.set_interval(config.mqtt.sys_interval);
+    /// Reads the sources of settings again and applies what can change without a restart. What was
+    /// saved stays.
+    ///
+    /// # Errors
+    /// If a source cannot be used or an address not be listened on; nothing is changed then.
+    pub fn reload(&self) -> Result<Applied, ChangeError> {
+        configuration::wait(self.configuration.reload())
     }
 
     /// Ends by the book: no new connections, DISCONNECT 0x8B to MQTT 5 clients, wills, what is written

@@ -7,6 +7,7 @@ use engine::Settings;
 use protocol::QoS;
 
 use crate::config::{Config, Durability, ListenerId};
+use crate::transport::http::Ports;
 
 /// The store's place in the data directory.
 pub(crate) const STORE_DIR: &str = "store";
@@ -24,14 +25,16 @@ pub(crate) struct Limits {
     pub(crate) pending_bytes_max: usize,
     /// Bytes of packets that have not arrived whole, of one shard's clients together.
     pub(crate) incomplete_bytes_max: usize,
-    /// Per listener, in the order of the configuration.
-    pub(crate) connections_max: Vec<(ListenerId, u32)>,
+    /// Per listener, where there is a bound.
+    pub(crate) connections_max: BTreeMap<ListenerId, u32>,
     /// Web pages that may connect to a WebSocket listener, besides those of its own host.
     pub(crate) origins: BTreeMap<ListenerId, Vec<String>>,
+    /// What a lost browser is told.
+    pub(crate) ports: Ports,
 }
 
 impl Limits {
-    pub(crate) fn new(config: &Config, shards: u16) -> Self {
+    pub(crate) fn new(config: &Config, shards: u16, ports: Ports) -> Self {
         let mqtt = &config.mqtt;
         Self {
             connect_timeout: mqtt.connect_timeout,
@@ -41,13 +44,14 @@ impl Limits {
             connections_max: config
                 .listeners
                 .iter()
-                .map(|(id, l)| (id.clone(), l.max_connections.unwrap_or(u32::MAX)))
+                .filter_map(|(id, l)| Some((id.clone(), l.max_connections?)))
                 .collect(),
             origins: config
                 .listeners
                 .iter()
                 .map(|(id, l)| (id.clone(), l.allowed_origins.clone()))
                 .collect(),
+            ports,
         }
     }
 }

@@ -146,7 +146,14 @@ impl<T> Slab<T> {
 
     /// Keys in use, ascending.
     pub fn keys(&self) -> impl Iterator<Item = u32> {
-        self.chunks.iter().enumerate().flat_map(|(c, chunk)| {
+        self.keys_from(0)
+    }
+
+    /// Keys in use from this one on, ascending: to go on where an earlier look ended.
+    pub fn keys_from(&self, from: u32) -> impl Iterator<Item = u32> {
+        let (first, _) = Self::place(from);
+        let chunks = self.chunks.iter().enumerate().skip(first);
+        let keys = chunks.flat_map(|(c, chunk)| {
             chunk
                 .entries
                 .iter()
@@ -155,7 +162,8 @@ impl<T> Slab<T> {
                 .map(move |(at, _)| {
                     u32::try_from(c * Self::CHUNK + at).expect("insert checked the width")
                 })
-        })
+        });
+        keys.skip_while(move |key| *key < from)
     }
 }
 

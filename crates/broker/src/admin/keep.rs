@@ -11,13 +11,16 @@ use crate::control::store::Store;
 /// Where records of one kind are. The names are on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bucket {
+    /// Settings that were changed at run time.
+    Setting,
     /// Who may sign in to the dashboard.
     User,
 }
 
 impl Bucket {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::Setting => "setting",
             Self::User => "user",
         }
     }
@@ -50,7 +53,7 @@ impl From<Error> for KeepError {
 pub struct Keep(Arc<Store>);
 
 impl Keep {
-    pub(super) fn new(store: Arc<Store>) -> Self {
+    pub(crate) fn new(store: Arc<Store>) -> Self {
         Self(store)
     }
 

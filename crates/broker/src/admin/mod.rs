@@ -4,6 +4,8 @@
 #[allow(dead_code, reason = "the lists of the API are being built on it")]
 mod ask;
 mod keep;
+pub mod listeners;
+pub mod settings;
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +13,7 @@ pub use ask::Gone;
 pub use keep::{Bucket, Change, Keep, KeepError};
 
 use crate::{
-    control::store::Store,
+    control::{configuration::Configuration, store::Store},
     shard::{Clock, Post},
 };
 
@@ -27,11 +29,22 @@ struct Broker {
     post: Arc<Post>,
     store: Arc<Store>,
     clock: Clock,
+    configuration: Arc<Configuration>,
 }
 
 impl Admin {
-    pub(crate) fn new(post: Arc<Post>, store: Arc<Store>, clock: Clock) -> Self {
-        Self(Arc::new(Broker { post, store, clock }))
+    pub(crate) fn new(
+        post: Arc<Post>,
+        store: Arc<Store>,
+        clock: Clock,
+        configuration: Arc<Configuration>,
+    ) -> Self {
+        Self(Arc::new(Broker {
+            post,
+            store,
+            clock,
+            configuration,
+        }))
     }
 
     /// Since the broker started.

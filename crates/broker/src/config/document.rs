@@ -10,7 +10,8 @@ const HEAD: &str = "\
 # The same key can be set, in order of precedence / 同一配置项的优先级从高到低：
 #   1. ternmq --set mqtt.max_inflight=100
 #   2. TERNMQ__MQTT__MAX_INFLIGHT=100 ternmq
-#   3. this file / 本文件：ternmq --config ternmq.toml (./ternmq.toml is read if it exists / 默认读取 ./ternmq.toml)
+#   3. what was changed in the dashboard or through the API / 在控制台或通过 API 修改的值
+#   4. this file / 本文件：ternmq --config ternmq.toml (./ternmq.toml is read if it exists / 默认读取 ./ternmq.toml)
 # SIGHUP reloads this file; keys marked [restart] wait for the next start.
 # SIGHUP 重新加载本文件；标有 [restart] 的配置项重启后生效。
 ";
@@ -43,7 +44,7 @@ fn describe(config: &Config, section: &str, key: &Key, text: &mut String) {
         .collect();
     path.push(key.name.to_owned());
     let value = (key.show)(config, &path).unwrap_or_default();
-    let restart = if key.when == When::Restart {
+    let restart = if key.when != When::Reload {
         " [restart]"
     } else {
         ""

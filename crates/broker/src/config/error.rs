@@ -22,6 +22,8 @@ pub enum Origin {
     File { path: PathBuf, line: usize },
     /// This environment variable.
     Env(String),
+    /// Changed at run time, by the dashboard or the API, and kept in the store.
+    Saved,
     /// `--set`, or another option of the command line.
     Flag,
 }
@@ -32,23 +34,24 @@ impl fmt::Display for Origin {
             Self::Default => f.write_str("default"),
             Self::File { path, line } => write!(f, "{}:{line}", path.display()),
             Self::Env(name) => f.write_str(name),
+            Self::Saved => f.write_str("saved"),
             Self::Flag => f.write_str("--set"),
         }
     }
 }
 
 /// A configuration that cannot be used. Its text ([`Display`](fmt::Display) in English) is one line.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ConfigError(Box<Parts>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Parts {
     origin: Origin,
     key: String,
     problem: Problem,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Problem {
     /// No key of this name; the nearest, if one is near.
     Unknown(Option<String>),
@@ -63,6 +66,10 @@ pub(super) enum Problem {
     NotAnAssignment,
     ListenerName,
     ListenerWithoutBind,
+    /// The store is opened with it, so it cannot be saved there.
+    Early,
+    /// A listener that was deleted is named by the environment or a flag.
+    StillThere,
 }
 
 impl std::error::Error for ConfigError {}
@@ -91,13 +98,24 @@ impl ConfigError {
 
     /// The whole text in a language, without a line break.
     pub fn line(&self, lang: Lang) -> String {
-        let Parts {
-            origin,
-            key,
-            problem,
-        } = &*self.0;
+        if let Problem::Unreadable(_) = self.0.problem {
+            return self.what(lang);
+        }
+        format!("{}: {}", self.0.origin, self.what(lang))
+    }
+
+    /// The key that it is about, as it was written.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.0.key
+    }
+
+    /// The same without where the value comes from.
+    #[must_use]
+    pub fn what(&self, lang: Lang) -> String {
+        let Parts { key, problem, .. } = &*self.0;
         let zh = lang == Lang::Zh;
-        let what = match problem {
+        match problem {
             Problem::Unknown(Some(nearest)) if zh => {
                 format!("没有 {key} 这个配置项；是否应为 {nearest}？")
             }
@@ -123,12 +141,10 @@ impl ConfigError {
             Problem::Syntax(cause) if zh => format!("不是有效的 TOML：{cause}"),
             Problem::Syntax(cause) => format!("not valid TOML: {cause}"),
             Problem::Unreadable(cause) if zh => {
-                return format!("{key}：无法读取（{cause}）；请检查 --config 给出的路径和权限");
+                format!("{key}：无法读取（{cause}）；请检查 --config 给出的路径和权限")
             }
             Problem::Unreadable(cause) => {
-                return format!(
-                    "{key}: cannot be read ({cause}); check the path and its permissions"
-                );
+                format!("{key}: cannot be read ({cause}); check the path and its permissions")
             }
             Problem::NotAnAssignment if zh => format!("{key} 无效；写法是 --set 小节.键=值"),
             Problem::NotAnAssignment => {
@@ -142,8 +158,22 @@ impl ConfigError {
             }
             Problem::ListenerWithoutBind if zh => format!("缺少 {key}；例如 {key} = 1884"),
             Problem::ListenerWithoutBind => format!("{key} is missing; for example {key} = 1884"),
-        };
-        format!("{origin}: {what}")
+            Problem::Early if zh => {
+                format!(
+                    "{key} 在打开数据之前就要用到，不能在运行时保存；请写在配置文件、环境变量或 --set 中"
+                )
+            }
+            Problem::Early => format!(
+                "{key} is needed before the saved settings can be read; set it in the file, the \
+                 environment or with --set"
+            ),
+            Problem::StillThere if zh => {
+                format!("{key} 已被删除，但环境变量或 --set 又提到了它，因此保留")
+            }
+            Problem::StillThere => {
+                format!("{key} was deleted, but the environment or --set names it, so it stays")
+            }
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 mod document;
 mod error;
 pub mod kind;
+mod layers;
 mod raw;
 mod schema;
 
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 pub use document::document;
 use error::Problem;
 pub use error::{ConfigError, Lang, Origin};
+pub use layers::Layers;
 pub use raw::Raw;
 use raw::leaves;
 pub use schema::{Dashboard, Durability, Key, Level, Listener, Log, Mqtt, Node, Store, When};
@@ -54,6 +56,22 @@ impl Transport {
             Self::Tcp => "tcp",
             Self::WebSocket => "ws",
         }
+    }
+}
+
+impl ListenerId {
+    /// Its section in the file.
+    #[must_use]
+    pub fn section(&self) -> String {
+        format!("listeners.{}.{}", self.transport.name(), self.name)
+    }
+
+    /// As [`Display`](fmt::Display) writes it.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (transport, name) = text.split_once(':')?;
+        let path = ["listeners", transport, name].map(str::to_owned);
+        listener_id(&path).filter(|id| is_name(&id.name))
     }
 }
 
@@ -122,6 +140,10 @@ pub struct Loaded {
     pub config: Config,
     /// Of each key that was set, by its full name.
     pub origins: BTreeMap<String, Origin>,
+    /// What the file says, in TOML notation, where a later layer overrules it.
+    pub overruled: BTreeMap<String, (Origin, String)>,
+    /// What was saved and cannot be used, by its name, and why.
+    pub unusable: BTreeMap<String, ConfigError>,
     /// For the log, one line each.
     pub warnings: Vec<String>,
 }
@@ -139,47 +161,6 @@ pub struct Entry {
 const ENV_PREFIX: &str = "TERNMQ__";
 
 impl Config {
-    /// Reads all sources. The first unknown key or bad value, in the order of [`Sources`], is the
-    /// error.
-    pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
-        let mut loader = Loader {
-            config: Self::default(),
-            origins: BTreeMap::new(),
-            warnings: Vec::new(),
-        };
-        if let Some(path) = &sources.file {
-            let text =
-                std::fs::read_to_string(path).map_err(|e| ConfigError::unreadable(path, &e))?;
-            loader.file(path.clone(), &text)?;
-        }
-        let mut env: Vec<_> = sources
-            .env
-            .iter()
-            .filter(|(name, _)| name.starts_with(ENV_PREFIX))
-            .collect();
-        // The environment has no order; errors should have one.
-        env.sort();
-        for (name, value) in env {
-            let path: Vec<String> = name[ENV_PREFIX.len()..]
-                .split("__")
-                .map(str::to_ascii_lowercase)
-                .collect();
-            loader.bare(&path, value, Origin::Env(name.clone()))?;
-        }
-        for set in &sources.sets {
-            let Some((key, value)) = set.split_once('=') else {
-                return Err(ConfigError::new(
-                    &Origin::Flag,
-                    set,
-                    Problem::NotAnAssignment,
-                ));
-            };
-            let path: Vec<String> = key.trim().split('.').map(str::to_owned).collect();
-            loader.bare(&path, value.trim(), Origin::Flag)?;
-        }
-        loader.finish()
-    }
-
     /// All settings with their values, in the order of the documentation.
     pub fn entries(&self) -> Vec<Entry> {
         let mut entries = Vec::new();
@@ -209,7 +190,7 @@ impl Config {
         let pending = |config: &Self| -> BTreeMap<String, String> {
             let entries = config.entries().into_iter();
             entries
-                .filter(|entry| entry.key.when == When::Restart)
+                .filter(|entry| entry.key.when != When::Reload)
                 .map(|entry| (entry.name, entry.value))
                 .collect()
         };
@@ -300,13 +281,30 @@ fn listener_id(path: &[String]) -> Option<ListenerId> {
     })
 }
 
+/// A key's full name in its parts.
+fn split(name: &str) -> Vec<String> {
+    name.split('.').map(str::to_owned).collect()
+}
+
 struct Loader {
     config: Config,
     origins: BTreeMap<String, Origin>,
+    overruled: BTreeMap<String, (Origin, String)>,
+    unusable: BTreeMap<String, ConfigError>,
     warnings: Vec<String>,
 }
 
 impl Loader {
+    fn new() -> Self {
+        Self {
+            config: Config::default(),
+            origins: BTreeMap::new(),
+            overruled: BTreeMap::new(),
+            unusable: BTreeMap::new(),
+            warnings: Vec::new(),
+        }
+    }
+
     fn file(&mut self, path: PathBuf, text: &str) -> Result<(), ConfigError> {
         // Editors on Windows like to put a byte order mark first.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -360,6 +358,12 @@ impl Loader {
         if path.len() == 4 && !is_name(&path[2]) {
             return refuse(Problem::ListenerName);
         }
+        if let Some(from @ Origin::File { .. }) = self.origins.get(&name)
+            && !matches!(origin, Origin::File { .. })
+            && let Some(value) = (key.show)(&self.config, path)
+        {
+            self.overruled.insert(name.clone(), (from.clone(), value));
+        }
         if !(key.set)(&mut self.config, path, raw) {
             return refuse(Problem::Value {
                 given: raw.to_string(),
@@ -370,21 +374,39 @@ impl Loader {
         Ok(())
     }
 
-    fn finish(self) -> Result<Loaded, ConfigError> {
-        for (id, listener) in &self.config.listeners {
-            if listener.bind.is_empty() {
-                let section = format!("listeners.{}.{}.", id.transport.name(), id.name);
-                let mut origins = self.origins.range(section.clone()..);
-                let origin = origins
-                    .next()
-                    .map_or(&Origin::Default, |(_, origin)| origin);
-                let key = section + "bind";
-                return Err(ConfigError::new(origin, &key, Problem::ListenerWithoutBind));
+    /// Takes a listener out again.
+    fn forget(&mut self, id: &ListenerId) {
+        self.config.listeners.remove(id);
+        let section = id.section() + ".";
+        self.origins.retain(|name, _| !name.starts_with(&section));
+        self.overruled.retain(|name, _| !name.starts_with(&section));
+    }
+
+    fn finish(mut self) -> Result<Loaded, ConfigError> {
+        let homeless = |(_, listener): &(_, &Listener)| listener.bind.is_empty();
+        let homeless = self.config.listeners.iter().filter(homeless);
+        for id in homeless.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
+            let section = id.section() + ".";
+            let mut origins = self
+                .origins
+                .range(section.clone()..)
+                .take_while(|(name, _)| name.starts_with(&section));
+            let key = section.clone() + "bind";
+            let told = origins.find(|(_, origin)| **origin != Origin::Saved);
+            let origin = told.map_or(&Origin::Saved, |(_, origin)| origin);
+            let error = ConfigError::new(origin, &key, Problem::ListenerWithoutBind);
+            if *origin != Origin::Saved {
+                return Err(error);
             }
+            // The file had it when something of it was saved.
+            self.forget(&id);
+            self.unusable.insert(key, error);
         }
         Ok(Loaded {
             config: self.config,
             origins: self.origins,
+            overruled: self.overruled,
+            unusable: self.unusable,
             warnings: self.warnings,
         })
     }

@@ -19,6 +19,8 @@ pub enum When {
     Reload,
     /// When the broker is started again.
     Restart,
+    /// The same, and needed before the store is open: it cannot be saved there.
+    Early,
 }
 
 /// One line of the table.
@@ -107,13 +109,13 @@ macro_rules! range {
 section! {
     /// Keys of no section.
     Node, &[""], NODE, Config::node_mut, Config::node_at;
-    data_dir: Place = "./ternmq-data" Restart
+    data_dir: Place = "./ternmq-data" Early
         "Directory of everything that is kept; relative to where the broker is started."
         "保存全部数据的目录；相对路径以启动时的目录为准。";
     shards: Count<u16> = "0" ["0", "32"] Restart
         "Threads that serve connections; 0 means one per core."
         "处理连接的线程数；0 表示每个 CPU 核一个。";
-    durability: Choice<Durability> = "sync" Restart
+    durability: Choice<Durability> = "sync" Early
         "When an acknowledged message is safe: sync, from power cuts too, before it is acknowledged; interval, after store.sync_interval at most; os, when the system gets to it. All three survive the end of the process."
         "已确认的消息何时能经受断电：sync 在确认之前；interval 最迟在 store.sync_interval 之后；os 由操作系统决定。进程退出时三者都不丢失。";
 }
@@ -129,13 +131,13 @@ section! {
 section! {
     /// `[store]`
     Store, &["store"], STORE, Config::store_mut, Config::store_at;
-    sync_interval: Time = "1s" ["10ms", "1m"] Restart
+    sync_interval: Time = "1s" ["10ms", "1m"] Early
         "With durability = \"interval\": time between two syncs, the most that a power cut can take."
         "durability = \"interval\" 时两次同步的间隔，即断电最多丢失这段时间的数据。";
-    max_bytes: Bytes<u64> = "4GB" ["16MB", "1024GB"] Restart
+    max_bytes: Bytes<u64> = "4GB" ["16MB", "1024GB"] Early
         "Bytes on disk of messages that wait for sessions; beyond it the oldest go, counted for each session that had not read them."
         "等待会话读取的消息所占的磁盘空间；超出后删除最旧的消息，并为尚未读到的会话计数。";
-    max_age: Maybe<Time> = "none" ["1m", "49710d"] Restart
+    max_age: Maybe<Time> = "none" ["1m", "49710d"] Early
         "How old a message that waits becomes before it goes; none leaves that to its own expiry and to the session's."
         "消息最多等待多久，超过即删除；none 表示只看消息与会话各自的过期时间。";
 }
@@ -143,13 +145,13 @@ section! {
 section! {
     /// `[listeners.tcp.<name>]`, `[listeners.ws.<name>]`
     Listener, &["listeners.tcp.*", "listeners.ws.*"], LISTENER, Config::listener_mut, Config::listener_at;
-    bind: Binds = "0" Restart
+    bind: Binds = "0" Reload
         "Where to listen."
         "监听地址。";
-    enabled: Switch = "true" Restart
+    enabled: Switch = "true" Reload
         "Whether it listens at all."
         "是否启用。";
-    max_connections: Maybe<Count<u32>> = "none" ["1", "100000000"] Restart
+    max_connections: Maybe<Count<u32>> = "none" ["1", "100000000"] Reload
         "Connections at one time; further ones are closed at once."
         "最大同时连接数，超出的连接立即关闭。";
     allowed_origins: Origins = "[]" Reload only "listeners.ws.*"
@@ -357,6 +359,27 @@ impl Words for Strategy {
 }
 
 impl Key {
+    /// What it is where nobody says anything, in TOML notation. `name` is its full name: listeners have
+    /// theirs each.
+    #[must_use]
+    pub fn default(&self, name: &str) -> String {
+        let path = super::split(name);
+        let config = Config::default();
+        (self.show)(&config, &path)
+            .or_else(|| {
+                let mut blank = path.clone();
+                *blank.get_mut(2)? = "default".to_owned();
+                let shown = (self.show)(&config, &blank)?;
+                // Where to listen has to be said.
+                Some(if self.name == "bind" {
+                    "[]".to_owned()
+                } else {
+                    shown
+                })
+            })
+            .unwrap_or_default()
+    }
+
     /// Whether a path names this key.
     fn is_at(&self, path: &[String]) -> bool {
         path.last().is_some_and(|name| name == self.name)

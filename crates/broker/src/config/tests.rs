@@ -8,11 +8,7 @@ use engine::{QueueFull, Strategy};
 use super::*;
 
 fn file(text: &str) -> Result<Loaded, ConfigError> {
-    let mut loader = Loader {
-        config: Config::default(),
-        origins: BTreeMap::new(),
-        warnings: Vec::new(),
-    };
+    let mut loader = Loader::new();
     loader.file(PathBuf::from("t.toml"), text)?;
     loader.finish()
 }
@@ -443,15 +439,7 @@ fn reload_names_what_waits_for_a_restart() {
     let new = file(text).unwrap().config;
     assert_eq!(
         old.reload(&new),
-        [
-            "durability",
-            "listeners.tcp.new.bind",
-            "listeners.tcp.new.enabled",
-            "listeners.tcp.new.max_connections",
-            "listeners.ws.default.enabled",
-            "shards",
-            "store.max_bytes",
-        ]
+        ["durability", "shards", "store.max_bytes",]
     );
     assert!(old.reload(&old).is_empty());
     assert_eq!(new.reload(&old), old.reload(&new));
@@ -478,5 +466,127 @@ fn table_is_consistent() {
             "{}",
             entry.name
         );
+    }
+}
+
+fn layers(text: &str, saved: &[(&str, &str)], env: &[(&str, &str)], sets: &[&str]) -> Loaded {
+    let dir = std::env::temp_dir();
+    let name = format!("ternmq-layers-{}-{:p}.toml", std::process::id(), text);
+    let path = dir.join(name);
+    std::fs::write(&path, text).unwrap();
+    let own = |(a, b): &(&str, &str)| ((*a).to_owned(), (*b).to_owned());
+    let sources = Sources {
+        file: Some(path.clone()),
+        env: env.iter().map(own).collect(),
+        sets: sets.iter().map(|set| (*set).to_owned()).collect(),
+    };
+    let layers = Layers::read(&sources);
+    std::fs::remove_file(&path).unwrap();
+    let saved = saved.iter().map(own).collect();
+    layers.unwrap().with_saved(saved).load().unwrap()
+}
+
+#[test]
+fn saved_over_file_and_under_environment_and_flag() {
+    let text =
+        "[mqtt]\nmax_queue = 1\nmax_inflight = 1\nmax_topic_levels = 1\nmax_qos_allowed = 1\n";
+    let saved = [
+        ("mqtt.max_queue", "2"),
+        ("mqtt.max_inflight", "2"),
+        ("mqtt.max_topic_levels", "2"),
+        ("mqtt.upgrade_qos", "true"),
+    ];
+    let env = [("TERNMQ__MQTT__MAX_INFLIGHT", "3")];
+    let loaded = layers(text, &saved, &env, &["mqtt.max_queue=4"]);
+    let mqtt = &loaded.config.mqtt;
+    assert_eq!(
+        (mqtt.max_queue, mqtt.max_inflight, mqtt.max_topic_levels),
+        (4, 3, 2)
+    );
+    assert_eq!((mqtt.max_qos_allowed, mqtt.upgrade_qos), (1, true));
+    let origin = |key: &str| loaded.origins[key].to_string();
+    assert_eq!(origin("mqtt.max_queue"), "--set");
+    assert_eq!(origin("mqtt.max_inflight"), "TERNMQ__MQTT__MAX_INFLIGHT");
+    assert_eq!(origin("mqtt.max_topic_levels"), "saved");
+    let (at, value) = &loaded.overruled["mqtt.max_topic_levels"];
+    assert!(at.to_string().ends_with(":4"), "{at}");
+    assert_eq!(value, "1");
+    assert!(!loaded.overruled.contains_key("mqtt.max_qos_allowed"));
+}
+
+/// What was saved by another release, or against another file, stops no start.
+#[test]
+fn saved_values_that_do_not_fit_are_left_out_and_named() {
+    let saved = [
+        ("mqtt.max_queue", "-1"),
+        ("mqtt.no_such_key", "1"),
+        ("mqtt.max_inflight", "7"),
+        ("listeners.tcp.gone.enabled", "false"),
+    ];
+    let loaded = layers("", &saved, &[], &[]);
+    let names: Vec<_> = loaded.unusable.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        [
+            "listeners.tcp.gone.bind",
+            "mqtt.max_queue",
+            "mqtt.no_such_key"
+        ]
+    );
+    let line = loaded.unusable["mqtt.max_queue"].to_string();
+    assert!(
+        line.starts_with("saved: mqtt.max_queue = -1 is not allowed"),
+        "{line}"
+    );
+    assert_eq!(loaded.config.mqtt.max_inflight, 7);
+    assert_eq!(
+        loaded.config.mqtt.max_queue,
+        Config::default().mqtt.max_queue
+    );
+    assert_eq!(loaded.config.listeners.len(), 2);
+}
+
+#[test]
+fn a_deleted_listener_is_gone_unless_it_is_named_again() {
+    let text = "[listeners.tcp.inside]\nbind = 1884\n";
+    let ids = |env: &[(&str, &str)], sets: &[&str]| {
+        let gone = ["tcp:inside", "ws:default"];
+        let gone = gone.map(|id| Layers::deletion(&ListenerId::parse(id).unwrap()));
+        let gone: Vec<_> = gone.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+        let loaded = layers(text, &gone, env, sets);
+        let ids = loaded.config.listeners.keys().map(ListenerId::to_string);
+        (ids.collect::<Vec<_>>(), loaded.unusable.len())
+    };
+    assert_eq!(ids(&[], &[]), (vec!["tcp:default".to_owned()], 0));
+    let env = [("TERNMQ__LISTENERS__WS__DEFAULT__BIND", "8084")];
+    let both = vec!["tcp:default".to_owned(), "ws:default".to_owned()];
+    assert_eq!(ids(&env, &[]), (both, 1));
+    let (named, _) = ids(&[], &["listeners.tcp.inside.max_connections=5"]);
+    assert_eq!(named, ["tcp:default", "tcp:inside"]);
+}
+
+#[test]
+fn what_can_be_saved() {
+    let raw = |text: &str| Raw::bare(text);
+    let savable = |name: &str, value: &Raw| Layers::savable(name, value).map_err(|e| e.to_string());
+    assert_eq!(savable("mqtt.max_queue", &Raw::Int(7)), Ok("7".into()));
+    assert_eq!(
+        savable("mqtt.max_queue", &Raw::Text("7".into())),
+        Ok("7".into())
+    );
+    let shown = savable("mqtt.session_expiry", &raw("\"1h30m\""));
+    assert_eq!(shown, Ok("\"90m\"".into()));
+    let shown = savable("listeners.tcp.new.bind", &Raw::Int(1884));
+    assert_eq!(shown, Ok("[\"0.0.0.0:1884\", \"[::]:1884\"]".into()));
+    for (name, value, why) in [
+        ("data_dir", "\"x\"", "before the saved settings"),
+        ("store.max_bytes", "\"1GB\"", "before the saved settings"),
+        ("mqtt.max_queue", "-1", "is not allowed; use"),
+        ("mqtt.max_quee", "1", "did you mean mqtt.max_queue?"),
+        ("mqtt", "1", "is a section"),
+        ("listeners.tcp.a b.bind", "1", "letters, digits"),
+    ] {
+        let error = savable(name, &raw(value)).unwrap_err();
+        assert!(error.contains(why), "{name}: {error}");
     }
 }

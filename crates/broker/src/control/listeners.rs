@@ -1,12 +1,24 @@
-//! Opens listening sockets: all of them, or none.
+//! Listeners: which there are, and how they come and go while the broker runs. Sockets are opened here,
+//! all of a change or none, and handed to shard 0 by letter; who came through a listener that stops is
+//! told so and goes.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
+use engine::Close;
+use protocol::Reason;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use tokio::sync::oneshot;
 
 use crate::{
     StartError,
     config::{Config, ListenerId, Transport},
+    shard::{LISTENING_MAX, Letter, Post, VISIT_MAX, Visit},
     transport::http::Ports,
 };
 
@@ -20,60 +32,436 @@ const ASK_EVERY: Duration = Duration::from_secs(10);
 #[cfg(not(target_os = "openbsd"))]
 const ASK_TIMES: u32 = 6;
 
-/// A listening socket.
+/// A listening socket on its way to the shard that accepts from it.
 pub(crate) struct Bound {
+    /// Names this socket among all that there ever were.
+    pub(crate) key: u64,
+    /// Its listener's number, which connections carry.
+    pub(crate) number: u8,
     pub(crate) id: ListenerId,
-    pub(crate) address: SocketAddr,
     pub(crate) socket: std::net::TcpListener,
 }
 
 /// The dashboard's name among the listeners, as EMQX has it.
 pub(crate) const DASHBOARD: &str = "http:dashboard";
 
+/// What MQTT over WebSocket on the dashboard's port is called, and the number of such connections.
+pub(crate) const DASHBOARD_WEB: &str = "ws:dashboard";
+pub(crate) const DASHBOARD_NUMBER: u8 = u8::MAX;
+
 /// A socket that listens, and where it really does.
 pub(crate) type Socketed = (SocketAddr, std::net::TcpListener);
 
-pub(crate) fn open(config: &Config) -> Result<Vec<Bound>, StartError> {
-    let mut bound = Vec::new();
-    for (id, listener) in config.listeners.iter().filter(|(_, l)| l.enabled) {
-        let key = format!("listeners.{}.{}.bind", id.transport.name(), id.name);
-        for (address, socket) in listen_on(&listener.bind, &id.to_string(), &key)? {
-            bound.push(Bound {
-                id: id.clone(),
-                address,
-                socket,
-            });
+/// All listeners of a running broker.
+pub(crate) struct Listeners {
+    post: Arc<Post>,
+    /// Where the dashboard really listens.
+    dashboard: Vec<SocketAddr>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    open: BTreeMap<ListenerId, Open>,
+    /// Who has or had each number. One is given again when none of its connections is left.
+    names: Vec<ListenerId>,
+    next_key: u64,
+}
+
+/// A listener that is there.
+#[derive(Clone)]
+struct Open {
+    number: u8,
+    sockets: Vec<Place>,
+}
+
+/// One socket of a listener.
+#[derive(Clone, Copy)]
+struct Place {
+    key: u64,
+    /// Where it was asked to listen, and where it does.
+    asked: SocketAddr,
+    address: SocketAddr,
+}
+
+/// A change that is prepared: what is to be opened is.
+pub(crate) struct Change {
+    next: BTreeMap<ListenerId, Open>,
+    fresh: Vec<Bound>,
+    /// Sockets that are to be closed, as far as they are not yet.
+    going: Vec<u64>,
+    /// Listeners whose connections end.
+    ending: Vec<u8>,
+}
+
+impl Listeners {
+    pub(crate) fn new(post: Arc<Post>, dashboard: &[Socketed]) -> Self {
+        Self {
+            post,
+            dashboard: dashboard.iter().map(|(address, _)| *address).collect(),
+            state: Mutex::default(),
         }
     }
-    if bound.is_empty() {
-        return Err(StartError::NoListener);
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    Ok(bound)
+
+    /// Where each listener listens; the dashboard's sockets come last.
+    pub(crate) fn addresses(&self) -> Vec<(String, SocketAddr)> {
+        let state = self.state();
+        let open = state.open.iter();
+        let open = open.flat_map(|(id, o)| o.sockets.iter().map(|s| (id.to_string(), s.address)));
+        let dashboard = self.dashboard.iter();
+        open.chain(dashboard.map(|at| (DASHBOARD.to_owned(), *at)))
+            .collect()
+    }
+
+    /// Where a listener listens; nothing if it does not.
+    pub(crate) fn addresses_of(&self, id: &ListenerId) -> Vec<SocketAddr> {
+        let state = self.state();
+        let open = state.open.get(id);
+        open.map_or_else(Vec::new, |o| o.sockets.iter().map(|s| s.address).collect())
+    }
+
+    /// Connections that came through a listener.
+    pub(crate) fn connections(&self, id: &ListenerId) -> u32 {
+        let number = self.state().open.get(id).map(|o| o.number);
+        number.map_or(0, |number| self.post.open(number))
+    }
+
+    /// The id of the listener with this number, such as `tcp:default`.
+    pub(crate) fn name(&self, number: u8) -> String {
+        if number == DASHBOARD_NUMBER {
+            return DASHBOARD_WEB.to_owned();
+        }
+        let state = self.state();
+        let id = state.names.get(usize::from(number));
+        id.map_or_else(String::new, ListenerId::to_string)
+    }
+
+    /// What a lost browser is told.
+    pub(crate) fn ports(&self) -> Ports {
+        let state = self.state();
+        let port = |transport| {
+            let mut open = state.open.iter();
+            let found = open.find(|(id, _)| id.transport == transport);
+            found.and_then(|(_, o)| o.sockets.first().map(|s| s.address.port()))
+        };
+        Ports {
+            mqtt: port(Transport::Tcp),
+            websocket: port(Transport::WebSocket),
+            dashboard: self.dashboard.first().map(SocketAddr::port),
+        }
+    }
+
+    /// Opens what a configuration has and is not there yet. Where an address is free only once
+    /// another of ours is, that one closes at once.
+    ///
+    /// # Errors
+    /// If an address cannot be listened on; then everything is as it was.
+    pub(crate) async fn prepare(&self, config: &Config) -> Result<Change, StartError> {
+        let mut change = self.plan(config);
+        let wanted = self.missing(config, &change);
+        let mut refused = Vec::new();
+        for (id, asked) in wanted {
+            if let Err(error) = self.open(&mut change, &id, asked) {
+                if change.going.is_empty() || error.in_use().is_none() {
+                    return Err(error);
+                }
+                refused.push((id, asked));
+            }
+        }
+        if refused.is_empty() {
+            return Ok(change);
+        }
+        let going = std::mem::take(&mut change.going);
+        self.hush(going.clone()).await;
+        for (id, asked) in refused {
+            if let Err(error) = self.open(&mut change, &id, asked) {
+                drop(change);
+                self.reopen_or_tell(&going);
+                return Err(error);
+            }
+        }
+        Ok(change)
+    }
+
+    /// What stays, what goes, and nothing opened yet.
+    fn plan(&self, config: &Config) -> Change {
+        let state = self.state();
+        let mut change = Change {
+            next: BTreeMap::new(),
+            fresh: Vec::new(),
+            going: Vec::new(),
+            ending: Vec::new(),
+        };
+        for (id, open) in &state.open {
+            let wanted = config.listeners.get(id).filter(|l| l.enabled);
+            let Some(wanted) = wanted else {
+                change.going.extend(open.sockets.iter().map(|s| s.key));
+                change.ending.push(open.number);
+                continue;
+            };
+            let (stay, go): (Vec<_>, Vec<_>) = open
+                .sockets
+                .iter()
+                .partition(|s| wanted.bind.contains(&s.asked));
+            change.going.extend(go.iter().map(|s: &Place| s.key));
+            let open = Open {
+                number: open.number,
+                sockets: stay,
+            };
+            change.next.insert(id.clone(), open);
+        }
+        change
+    }
+
+    /// What has still to be opened.
+    fn missing(&self, config: &Config, change: &Change) -> Vec<(ListenerId, SocketAddr)> {
+        let enabled = config.listeners.iter().filter(|(_, l)| l.enabled);
+        let mut missing = Vec::new();
+        for (id, listener) in enabled {
+            let open = change.next.get(id);
+            let is_there = |asked: &SocketAddr| {
+                open.is_some_and(|o| o.sockets.iter().any(|s| s.asked == *asked))
+            };
+            let wanted = listener.bind.iter().filter(|asked| !is_there(asked));
+            missing.extend(wanted.map(|asked| (id.clone(), *asked)));
+        }
+        missing
+    }
+
+    fn open(
+        &self,
+        change: &mut Change,
+        id: &ListenerId,
+        asked: SocketAddr,
+    ) -> Result<(), StartError> {
+        let socket = match listen(asked) {
+            Ok(socket) => socket,
+            // A machine without IPv6 is fine, as long as something is listened on.
+            Err(source) if is_missing_family(asked, &source) => return Ok(()),
+            Err(source) => {
+                return Err(StartError::Listen {
+                    listener: id.to_string(),
+                    key: id.section() + ".bind",
+                    address: asked,
+                    source,
+                });
+            }
+        };
+        let sockets: usize = change.next.values().map(|o| o.sockets.len()).sum();
+        if sockets >= LISTENING_MAX {
+            return Err(StartError::TooManyListeners);
+        }
+        let address = socket.local_addr().unwrap_or(asked);
+        let (number, key) = self.number(change, id)?;
+        let fallback = || Open {
+            number,
+            sockets: Vec::new(),
+        };
+        let open = change.next.entry(id.clone()).or_insert_with(fallback);
+        open.sockets.push(Place {
+            key,
+            asked,
+            address,
+        });
+        change.fresh.push(Bound {
+            key,
+            number: open.number,
+            id: id.clone(),
+            socket,
+        });
+        Ok(())
+    }
+
+    /// The listener's number, and a new socket's key.
+    fn number(&self, change: &Change, id: &ListenerId) -> Result<(u8, u64), StartError> {
+        let mut state = self.state();
+        state.next_key += 1;
+        let key = state.next_key;
+        if let Some(open) = change.next.get(id) {
+            return Ok((open.number, key));
+        }
+        let taken = |number: u8| {
+            let mut open = state.open.values().chain(change.next.values());
+            open.any(|o| o.number == number) || self.post.open(number) > 0
+        };
+        // What is shown of a connection that has ended keeps its name as long as there are others.
+        let same = state.names.iter().position(|name| name == id);
+        let same = same.and_then(|at| u8::try_from(at).ok());
+        let unused = u8::try_from(state.names.len()).ok();
+        let free = same
+            .filter(|n| !taken(*n))
+            .or_else(|| unused.filter(|n| *n < DASHBOARD_NUMBER))
+            .or_else(|| (0..DASHBOARD_NUMBER).find(|n| !taken(*n)));
+        let number = free.ok_or(StartError::TooManyListeners)?;
+        match state.names.get_mut(usize::from(number)) {
+            Some(name) => *name = id.clone(),
+            None => state.names.push(id.clone()),
+        }
+        Ok((number, key))
+    }
+
+    /// Hands new sockets over, closes old ones, and ends the connections of listeners that stop.
+    pub(crate) async fn commit(&self, change: Change) {
+        self.install(&change.next, change.fresh);
+        self.hush(change.going).await;
+        for number in change.ending {
+            self.expel(number).await;
+        }
+    }
+
+    /// For the start, when nothing can be in the way.
+    pub(crate) fn begin(&self, change: Change) {
+        self.install(&change.next, change.fresh);
+    }
+
+    /// Lets go of what was prepared.
+    pub(crate) fn abort(&self, change: Change) {
+        let gone: Vec<u64> = {
+            let state = self.state();
+            let places = state.open.values().flat_map(|o| &o.sockets);
+            let kept = |key: &u64| {
+                change.going.contains(key)
+                    || change
+                        .next
+                        .values()
+                        .any(|o| o.sockets.iter().any(|s| s.key == *key))
+            };
+            places.map(|s| s.key).filter(|key| !kept(key)).collect()
+        };
+        drop(change);
+        self.reopen_or_tell(&gone);
+    }
+
+    fn install(&self, next: &BTreeMap<ListenerId, Open>, fresh: Vec<Bound>) {
+        self.state().open.clone_from(next);
+        if !fresh.is_empty() {
+            self.post.send(0, Letter::Listen(fresh));
+        }
+    }
+
+    /// Closes sockets; their ports are free when this has returned.
+    async fn hush(&self, keys: Vec<u64>) {
+        if keys.is_empty() {
+            return;
+        }
+        let (done, hushed) = oneshot::channel();
+        self.post.send(0, Letter::Hush(keys, done));
+        // A shard that is gone listens no more.
+        let _ = hushed.await;
+    }
+
+    /// After a change that failed.
+    fn reopen_or_tell(&self, keys: &[u64]) {
+        if let Err(error) = self.reopen(keys) {
+            tracing::error!("{error}");
+        }
+    }
+
+    /// Listens again where one of these sockets was.
+    fn reopen(&self, keys: &[u64]) -> Result<(), StartError> {
+        let mut state = self.state();
+        let State { open, next_key, .. } = &mut *state;
+        let mut fresh = Vec::new();
+        let mut result = Ok(());
+        for (id, open) in open {
+            let number = open.number;
+            open.sockets.retain_mut(|place| {
+                if !keys.contains(&place.key) {
+                    return true;
+                }
+                *next_key += 1;
+                place.key = *next_key;
+                // At the port that it had, should the system have chosen it.
+                match listen(place.address) {
+                    Ok(socket) => fresh.push(Bound {
+                        key: place.key,
+                        number,
+                        id: id.clone(),
+                        socket,
+                    }),
+                    Err(source) => {
+                        result = Err(StartError::Listen {
+                            listener: id.to_string(),
+                            key: id.section() + ".bind",
+                            address: place.address,
+                            source,
+                        });
+                        return false;
+                    }
+                }
+                true
+            });
+        }
+        drop(state);
+        if !fresh.is_empty() {
+            self.post.send(0, Letter::Listen(fresh));
+        }
+        result
+    }
+
+    /// Ends all connections that came through a listener. Shard 0, which hands them to the others,
+    /// comes first, so that none is on its way behind us.
+    async fn expel(&self, number: u8) {
+        for shard in 0..self.post.count() {
+            let mut from = Some(0);
+            while let Some(slot) = from {
+                let (answer, answered) = oneshot::channel();
+                let question = move |visit: &mut Visit<'_>| {
+                    let _ = answer.send(expel(visit, number, slot));
+                };
+                self.post.send(shard, Letter::Visit(Box::new(question)));
+                from = answered.await.unwrap_or_default();
+            }
+        }
+    }
+
+    /// Closes everything, and opens it again: the connections of a listener end.
+    ///
+    /// # Errors
+    /// If it cannot listen again.
+    pub(crate) async fn restart(&self, id: &ListenerId) -> Result<(), StartError> {
+        let Some(old) = self.state().open.get(id).cloned() else {
+            return Ok(());
+        };
+        let keys: Vec<u64> = old.sockets.iter().map(|s| s.key).collect();
+        self.hush(keys.clone()).await;
+        self.expel(old.number).await;
+        self.reopen(&keys)
+    }
+}
+
+/// A slice of [`Listeners::expel`]: from which slot to go on, if there are more.
+fn expel(visit: &mut Visit<'_>, number: u8, from: u32) -> Option<u32> {
+    let close = Close {
+        reason: Reason::ADMINISTRATIVE_ACTION,
+        cause: "its listener was stopped",
+    };
+    let (found, next) = visit.conns.of_listener(number, from, VISIT_MAX);
+    for (conn, session) in found {
+        match session {
+            Some(session) => visit.engine.kick(visit.now, session, close, visit.conns),
+            None => engine::Sink::close(visit.conns, conn, engine::Ending::Expelled(close)),
+        }
+    }
+    next
 }
 
 /// The sockets of the dashboard; none if it is off.
 pub(crate) fn open_dashboard(config: &Config) -> Result<Vec<Socketed>, StartError> {
-    if !config.dashboard.enabled {
-        return Ok(Vec::new());
-    }
-    listen_on(&config.dashboard.bind, DASHBOARD, "dashboard.bind")
-}
-
-fn listen_on(
-    addresses: &[SocketAddr],
-    listener: &str,
-    key: &str,
-) -> Result<Vec<Socketed>, StartError> {
     let mut all = Vec::new();
-    for address in addresses {
+    let wanted = config.dashboard.bind.iter();
+    for address in wanted.filter(|_| config.dashboard.enabled) {
         match listen(*address) {
             Ok(socket) => all.push((socket.local_addr().unwrap_or(*address), socket)),
-            // A machine without IPv6 is fine, as long as something is listened on.
-            Err(source) if address.is_ipv6() && is_unsupported(&source) => {}
+            Err(source) if is_missing_family(*address, &source) => {}
             Err(source) => {
                 return Err(StartError::Listen {
-                    listener: listener.to_owned(),
-                    key: key.to_owned(),
+                    listener: DASHBOARD.to_owned(),
+                    key: "dashboard.bind".to_owned(),
                     address: *address,
                     source,
                 });
@@ -81,21 +469,6 @@ fn listen_on(
         }
     }
     Ok(all)
-}
-
-/// What a lost browser is told.
-pub(crate) fn ports(bound: &[Bound], dashboard: &[Socketed]) -> Ports {
-    let port = |transport| {
-        bound
-            .iter()
-            .find(|b| b.id.transport == transport)
-            .map(|b| b.address.port())
-    };
-    Ports {
-        mqtt: port(Transport::Tcp),
-        websocket: port(Transport::WebSocket),
-        dashboard: dashboard.first().map(|(address, _)| address.port()),
-    }
 }
 
 fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
@@ -124,8 +497,13 @@ fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
-fn is_unsupported(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::AddrNotAvailable)
-        // EAFNOSUPPORT has no kind of its own: 97 on Linux, 47 on macOS, 10047 on Windows.
-        || matches!(error.raw_os_error(), Some(97 | 47 | 10047))
+/// Whether "everywhere" fails for IPv6 because this machine has none of it.
+fn is_missing_family(asked: SocketAddr, error: &io::Error) -> bool {
+    let unsupported = matches!(
+        error.kind(),
+        io::ErrorKind::Unsupported | io::ErrorKind::AddrNotAvailable
+    );
+    // EAFNOSUPPORT has no kind of its own: 97 on Linux, 47 on macOS, 10047 on Windows.
+    let unsupported = unsupported || matches!(error.raw_os_error(), Some(97 | 47 | 10047));
+    asked.is_ipv6() && asked.ip().is_unspecified() && unsupported
 }

@@ -18,9 +18,13 @@ pub const NODE: &str = "ternmq@127.0.0.1";
 
 /// A thread that publishes now and then.
 pub(crate) struct Publisher {
-    state: Arc<(Mutex<State>, Condvar)>,
+    pace: Pace,
     thread: JoinHandle<()>,
 }
+
+/// How often it does.
+#[derive(Clone)]
+pub(crate) struct Pace(Arc<(Mutex<State>, Condvar)>);
 
 struct State {
     interval: Duration,
@@ -45,22 +49,31 @@ impl Publisher {
         let thread = std::thread::Builder::new()
             .name("sys".into())
             .spawn(move || run(&post, &store, &shared, clock))?;
-        Ok(Self { state, thread })
+        Ok(Self {
+            pace: Pace(state),
+            thread,
+        })
     }
 
-    pub(crate) fn set_interval(&self, interval: Duration) {
-        self.change(|s| s.interval = interval);
+    pub(crate) fn pace(&self) -> Pace {
+        self.pace.clone()
     }
 
     pub(crate) fn stop(self) {
-        self.change(|s| s.stopped = true);
+        self.pace.change(|s| s.stopped = true);
         // It only publishes; if it panicked, that was reported.
         let _ = self.thread.join();
     }
+}
+
+impl Pace {
+    pub(crate) fn set(&self, interval: Duration) {
+        self.change(|s| s.interval = interval);
+    }
 
     fn change(&self, apply: impl FnOnce(&mut State)) {
-        apply(&mut self.state.0.lock().unwrap_or_else(PoisonError::into_inner));
-        self.state.1.notify_all();
+        apply(&mut self.0.0.lock().unwrap_or_else(PoisonError::into_inner));
+        self.0.1.notify_all();
     }
 }
 

@@ -16,7 +16,11 @@ use super::{
     conn::{Conn, Moving, Peer, Web},
     deadline::Deadlines,
 };
-use crate::{config::Transport, control::listeners::Bound, settings::Limits};
+use crate::{
+    config::{ListenerId, Transport},
+    control::listeners::Bound,
+    settings::Limits,
+};
 
 /// Connections taken in one pass.
 const ACCEPT_MAX: usize = 256;
@@ -24,8 +28,10 @@ const ACCEPT_MAX: usize = 256;
 const RETRY: Duration = Duration::from_millis(100);
 
 /// The listeners, and the connections that have still to say who they are.
+#[derive(Default)]
 pub(super) struct Accepting {
-    listeners: Vec<Listener>,
+    /// A socket's place is its token: those that went leave a gap for the next.
+    listeners: Vec<Option<Listener>>,
     /// Until when they have to.
     pending: Deadlines,
     pub(super) pending_bytes: usize,
@@ -35,47 +41,59 @@ pub(super) struct Accepting {
 }
 
 struct Listener {
-    id: crate::config::ListenerId,
+    key: u64,
+    number: u8,
+    id: ListenerId,
     socket: TcpListener,
     due: bool,
 }
 
 impl Accepting {
-    pub(super) fn new(bound: Vec<Bound>, poll: &Poll) -> io::Result<Self> {
-        let mut listeners = Vec::new();
-        for (at, bound) in bound.into_iter().enumerate() {
-            let mut socket = TcpListener::from_std(bound.socket);
-            poll.registry()
-                .register(&mut socket, Token(LISTENERS + at), Interest::READABLE)?;
-            listeners.push(Listener {
-                id: bound.id,
-                socket,
-                due: true,
-            });
+    pub(super) fn listen(&mut self, bound: Bound, poll: &Poll) -> io::Result<()> {
+        let gap = self.listeners.iter().position(Option::is_none);
+        let at = gap.unwrap_or(self.listeners.len());
+        let mut socket = TcpListener::from_std(bound.socket);
+        poll.registry()
+            .register(&mut socket, Token(LISTENERS + at), Interest::READABLE)?;
+        if gap.is_none() {
+            self.listeners.push(None);
         }
-        Ok(Self {
-            listeners,
-            pending: Deadlines::default(),
-            pending_bytes: 0,
-            spare: spare(),
-            retry_at: None,
-        })
+        self.listeners[at] = Some(Listener {
+            key: bound.key,
+            number: bound.number,
+            id: bound.id,
+            socket,
+            due: true,
+        });
+        self.spare = self.spare.take().or_else(spare);
+        Ok(())
+    }
+
+    /// Closes the sockets with these keys.
+    pub(super) fn hush(&mut self, keys: &[u64], poll: &Poll) {
+        for place in &mut self.listeners {
+            if let Some(mut listener) = place.take_if(|l| keys.contains(&l.key)) {
+                // Dropping the socket is what counts.
+                let _ = poll.registry().deregister(&mut listener.socket);
+            }
+        }
     }
 
     pub(super) fn is_due(&mut self, listener: usize) {
-        if let Some(listener) = self.listeners.get_mut(listener) {
+        if let Some(Some(listener)) = self.listeners.get_mut(listener) {
             listener.due = true;
         }
     }
 
     /// Web pages that may connect to a listener.
     pub(super) fn origins<'a>(&self, listener: u8, limits: &'a Limits) -> &'a [String] {
-        let id = self.listeners.get(usize::from(listener)).map(|l| &l.id);
+        let open = self.listeners.iter().flatten();
+        let id = open.filter(|l| l.number == listener).map(|l| &l.id).next();
         id.and_then(|id| limits.origins.get(id)).map_or(&[], |o| o)
     }
 
     pub(super) fn stop(&mut self, poll: &Poll) {
-        for listener in &mut self.listeners {
+        for listener in self.listeners.iter_mut().flatten() {
             // Dropping the socket is what counts.
             let _ = poll.registry().deregister(&mut listener.socket);
         }
@@ -85,7 +103,7 @@ impl Accepting {
 
     pub(super) fn timeout(&self, connect_timeout: Duration) -> Duration {
         // While accepting rests, a listener that is due must not keep the loop awake.
-        if self.retry_at.is_none() && self.listeners.iter().any(|l| l.due) {
+        if self.retry_at.is_none() && self.listeners.iter().flatten().any(|l| l.due) {
             return Duration::ZERO;
         }
         let now = Instant::now();
@@ -110,12 +128,13 @@ impl Worker {
             .is_some_and(|at| at <= Instant::now())
         {
             self.accepting.retry_at = None;
-            for listener in &mut self.accepting.listeners {
+            for listener in self.accepting.listeners.iter_mut().flatten() {
                 listener.due = true;
             }
         }
         for at in 0..self.accepting.listeners.len() {
-            if self.accepting.listeners[at].due && self.accepting.retry_at.is_none() {
+            let listener = self.accepting.listeners[at].as_ref();
+            if listener.is_some_and(|l| l.due) && self.accepting.retry_at.is_none() {
                 self.accept_from(at);
             }
         }
@@ -124,7 +143,9 @@ impl Worker {
 
     fn accept_from(&mut self, at: usize) {
         for _ in 0..ACCEPT_MAX {
-            let listener = &mut self.accepting.listeners[at];
+            let Some(listener) = &mut self.accepting.listeners[at] else {
+                return;
+            };
             match listener.socket.accept() {
                 Ok((stream, peer)) => self.admit(stream, Peer::new(peer), at),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -139,13 +160,12 @@ impl Worker {
     }
 
     fn admit(&mut self, stream: TcpStream, peer: Peer, at: usize) {
-        let listener = &self.accepting.listeners[at];
-        let max = self
-            .limits
-            .connections_max
-            .iter()
-            .find(|(id, _)| *id == listener.id);
-        if max.is_some_and(|(_, max)| self.post.open(at) >= *max) {
+        let Some(listener) = &self.accepting.listeners[at] else {
+            return;
+        };
+        let (number, transport) = (listener.number, listener.id.transport);
+        let max = self.limits.connections_max.get(&listener.id);
+        if max.is_some_and(|max| self.post.open(number) >= *max) {
             self.reporter.note(
                 self.now,
                 &peer,
@@ -159,16 +179,15 @@ impl Worker {
         }
         // Small answers must not wait for each other; a failure only costs latency.
         let _ = stream.set_nodelay(true);
-        let listener = u8::try_from(at).unwrap_or(u8::MAX);
-        let mut conn = Conn::new(stream, peer, listener);
-        if self.accepting.listeners[at].id.transport == Transport::WebSocket {
+        let mut conn = Conn::new(stream, peer, number);
+        if transport == Transport::WebSocket {
             conn.web = Some(Box::new(Web::default()));
         }
         conn.flags.pending = true;
         let Some(slot) = self.register(conn) else {
             return;
         };
-        self.post.opened(at);
+        self.post.opened(number);
         let deadline = Instant::now() + self.limits.connect_timeout;
         self.accepting.pending.set(slot, deadline);
     }
@@ -198,10 +217,10 @@ impl Worker {
         let mut conn = Conn::new(moving.stream, moving.peer, moving.listener);
         conn.web = moving.web;
         if self.stopping.is_some() {
-            self.post.closed(usize::from(conn.listener));
+            self.post.closed(conn.listener);
             return;
         }
-        let listener = usize::from(conn.listener);
+        let listener = conn.listener;
         let Some(slot) = self.register(conn) else {
             self.post.closed(listener);
             return;
@@ -217,7 +236,7 @@ impl Worker {
         };
         if let Err(error) = self.poll.registry().deregister(&mut conn.stream) {
             tracing::error!("a connection could not be moved: {error}");
-            self.post.closed(usize::from(conn.listener));
+            self.post.closed(conn.listener);
             return;
         }
         let moving = Moving {
@@ -272,7 +291,9 @@ impl Worker {
     /// rests for a moment instead of spinning.
     fn refuse_without_files(&mut self, at: usize) {
         drop(self.accepting.spare.take());
-        if let Ok((stream, peer)) = self.accepting.listeners[at].socket.accept() {
+        if let Some(listener) = &self.accepting.listeners[at]
+            && let Ok((stream, peer)) = listener.socket.accept()
+        {
             drop(stream);
             let cause = "no file descriptor is left; raise the limit (ulimit -n, LimitNOFILE)";
             self.reporter.note(self.now, &Peer::new(peer), None, cause);

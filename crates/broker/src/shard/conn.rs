@@ -183,6 +183,23 @@ impl Conns {
         self.table.keys().collect()
     }
 
+    /// Connections of a listener that are not being closed, among `max` slots from `from` on; and from
+    /// which slot to go on, if there are more.
+    pub(crate) fn of_listener(
+        &self,
+        number: u8,
+        from: u32,
+        max: usize,
+    ) -> (Vec<(ConnId, Option<SessionId>)>, Option<u32>) {
+        let mut keys = self.table.keys_from(from);
+        let found = keys.by_ref().take(max).filter_map(|slot| {
+            let conn = self.get(slot)?;
+            let meant = conn.listener == number && !conn.flags.closing;
+            meant.then_some((ConnId(slot), conn.session))
+        });
+        (found.collect(), keys.next())
+    }
+
     pub(super) fn mark_dirty(&mut self, slot: u32) {
         if let Some(conn) = self.get_mut(slot)
             && !conn.flags.dirty

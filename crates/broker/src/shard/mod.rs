@@ -26,11 +26,7 @@ use mio::{Events, Poll};
 pub(crate) use conn::Conns;
 pub(crate) use post::{Letter, Post};
 
-use crate::{
-    control::{listeners::Bound, store::Door},
-    settings::Limits,
-    transport::http::Ports,
-};
+use crate::{control::store::Door, settings::Limits};
 use accept::Accepting;
 use inbound::Inbound;
 use pace::{Pace, Work};
@@ -38,7 +34,10 @@ use report::Reporter;
 
 /// Tokens: the mailbox, then listeners; below them connection slots.
 const WAKE: usize = usize::MAX;
-const LISTENERS: usize = usize::MAX - 256;
+const LISTENERS: usize = usize::MAX - LISTENING_MAX;
+
+/// Listening sockets at one time.
+pub(crate) const LISTENING_MAX: usize = 256;
 
 /// One read of one connection in one pass.
 const READ_BYTES: usize = 64 * 1024;
@@ -64,11 +63,9 @@ pub(crate) struct Parts {
     pub(crate) clock: Clock,
     pub(crate) engine: Arc<Settings>,
     pub(crate) limits: Arc<Limits>,
-    pub(crate) ports: Ports,
     pub(crate) post: Arc<Post>,
     pub(crate) store: Door,
     pub(crate) poll: Poll,
-    pub(crate) listeners: Vec<Bound>,
 }
 
 /// What the control plane sees of a shard while the shard answers it. An answer may look at no more
@@ -92,7 +89,6 @@ pub(crate) struct Worker {
     id: u16,
     clock: Clock,
     limits: Arc<Limits>,
-    ports: Ports,
     post: Arc<Post>,
     store: Door,
     poll: Poll,
@@ -116,20 +112,18 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(parts: Parts) -> io::Result<Self> {
-        let accepting = Accepting::new(parts.listeners, &parts.poll)?;
-        Ok(Self {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self {
             id: parts.id,
             clock: parts.clock,
             limits: parts.limits,
-            ports: parts.ports,
             post: parts.post,
             store: parts.store,
             poll: parts.poll,
             engine: Shard::new(parts.id, parts.count, parts.engine, parts.seed),
             conns: Conns::default(),
             inbound: Inbound::default(),
-            accepting,
+            accepting: Accepting::default(),
             reporter: Reporter::default(),
             ready: Vec::new(),
             held: Vec::new(),
@@ -140,7 +134,7 @@ impl Worker {
             reported: Time(0),
             trimmed: Time(0),
             stopping: None,
-        })
+        }
     }
 
     /// To restore it before it runs.
@@ -292,6 +286,19 @@ impl Worker {
             Letter::Configure(engine, limits) => {
                 self.engine.configure(engine);
                 self.limits = limits;
+            }
+            Letter::Listen(bound) => {
+                for bound in bound {
+                    let id = bound.id.clone();
+                    if let Err(error) = self.accepting.listen(bound, &self.poll) {
+                        tracing::error!("{id} cannot be watched: {error}");
+                    }
+                }
+            }
+            Letter::Hush(keys, done) => {
+                self.accepting.hush(&keys, &self.poll);
+                // Who asked may have gone.
+                let _ = done.send(());
             }
             Letter::Visit(question) => question(&mut Visit {
                 id: self.id,

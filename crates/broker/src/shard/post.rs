@@ -11,9 +11,10 @@ use std::{
 
 use engine::{Entry, Found, Mail, Metrics, Settings};
 use mio::{Poll, Token, Waker};
+use tokio::sync::oneshot;
 
 use super::{Question, WAKE, conn::Moving};
-use crate::settings::Limits;
+use crate::{control::listeners::Bound, settings::Limits};
 
 /// What a shard is told by other threads.
 pub(crate) enum Letter {
@@ -29,6 +30,10 @@ pub(crate) enum Letter {
     /// Topics and payloads of the broker itself, retained.
     Publish(Vec<(String, String)>),
     Configure(Arc<Settings>, Arc<Limits>),
+    /// Accept from these too.
+    Listen(Vec<Bound>),
+    /// Close the listening sockets with these keys; answered when they are.
+    Hush(Vec<u64>, oneshot::Sender<()>),
     /// A question of the control plane, which the shard answers between two of its tasks.
     #[allow(dead_code, reason = "the lists of the API are being built on it")]
     Visit(Question),
@@ -42,7 +47,7 @@ const BACKLOG_MAX: usize = 256 * 1024;
 /// All mailboxes, and each shard's figures.
 pub(crate) struct Post {
     boxes: Vec<Mailbox>,
-    /// Open connections per listener, over all shards.
+    /// Open connections by the number of their listener, over all shards.
     open: Vec<AtomicU32>,
 }
 
@@ -189,15 +194,15 @@ impl Post {
     }
 
     /// Open connections of a listener.
-    pub(super) fn open(&self, listener: usize) -> u32 {
-        self.open[listener].load(Ordering::Relaxed)
+    pub(crate) fn open(&self, listener: u8) -> u32 {
+        self.open[usize::from(listener)].load(Ordering::Relaxed)
     }
 
-    pub(super) fn opened(&self, listener: usize) {
-        self.open[listener].fetch_add(1, Ordering::Relaxed);
+    pub(super) fn opened(&self, listener: u8) {
+        self.open[usize::from(listener)].fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn closed(&self, listener: usize) {
-        self.open[listener].fetch_sub(1, Ordering::Relaxed);
+    pub(super) fn closed(&self, listener: u8) {
+        self.open[usize::from(listener)].fetch_sub(1, Ordering::Relaxed);
     }
 }

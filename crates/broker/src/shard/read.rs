@@ -188,7 +188,7 @@ impl Worker {
             return false;
         }
         if looks_like_http(bytes) {
-            let page = http_page(&self.ports);
+            let page = http_page(&self.limits.ports);
             self.conns.out(ConnId(slot)).extend_from_slice(&page);
             self.refuse(slot, "HTTP on an MQTT port");
             return true;
@@ -245,7 +245,7 @@ impl Worker {
         self.forget_input(slot, before);
         let listener = self.conns.get(slot)?.listener;
         let origins = self.accepting.origins(listener, &self.limits);
-        match websocket::upgrade(&request, &self.ports, origins) {
+        match websocket::upgrade(&request, &self.limits.ports, origins) {
             Ok(None) => {
                 self.count_pending_bytes(0, request.len());
                 self.conns.get_mut(slot)?.input = Some(Box::new(request));
@@ -360,7 +360,7 @@ impl Worker {
         if let Some(mut conn) = self.conns.remove(slot) {
             // The descriptor is closed right after; a failure changes nothing.
             let _ = self.poll.registry().deregister(&mut conn.stream);
-            self.post.closed(usize::from(conn.listener));
+            self.post.closed(conn.listener);
         }
     }
 }

@@ -1,0 +1,244 @@
+//! Listeners as the control plane sees them. They are settings, `listeners.<kind>.<name>.*`, so what
+//! is added, changed, stopped or deleted here is kept like any other.
+
+use std::net::SocketAddr;
+
+use super::Admin;
+use super::settings::SettingError;
+use crate::config::{Layers, ListenerId, Origin, Raw};
+use crate::control::configuration::{ChangeError, Changes};
+
+pub use crate::config::Transport;
+
+/// A listener.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Such as `tcp:default`.
+    pub id: String,
+    pub transport: Transport,
+    pub name: String,
+    /// Where it is asked to listen.
+    pub bind: Vec<SocketAddr>,
+    /// Where it does; the system may have chosen a port.
+    pub addresses: Vec<SocketAddr>,
+    pub enabled: bool,
+    pub connections: u32,
+    pub connections_max: Option<u32>,
+    pub allowed_origins: Vec<String>,
+}
+
+/// What is asked of a listener; what is `None` stays as it is, or as the default has it.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    pub bind: Option<Raw>,
+    pub enabled: Option<bool>,
+    pub connections_max: Option<Raw>,
+    pub allowed_origins: Option<Raw>,
+}
+
+/// Why nothing was done to a listener.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ListenerError {
+    #[error(
+        "{0} is no listener id: use tcp: or ws: and a name of letters, digits, _ and -, at most 64"
+    )]
+    BadId(String),
+    #[error("there is no listener {0}")]
+    Unknown(String),
+    #[error("there is a listener {0} already")]
+    Taken(String),
+    #[error(
+        "{0} is named by the environment or a flag of the command line, so it cannot be deleted; \
+         stop it instead"
+    )]
+    Fixed(String),
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+}
+
+impl From<ChangeError> for ListenerError {
+    fn from(error: ChangeError) -> Self {
+        Self::Setting(error.into())
+    }
+}
+
+impl Listener {
+    /// Whether it listens.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        !self.addresses.is_empty()
+    }
+}
+
+fn parse(id: &str) -> Result<ListenerId, ListenerError> {
+    ListenerId::parse(id).ok_or_else(|| ListenerError::BadId(id.to_owned()))
+}
+
+impl Admin {
+    /// All listeners for MQTT, running or not.
+    #[must_use]
+    pub fn listeners(&self) -> Vec<Listener> {
+        let config = self.config();
+        let listeners = config.listeners.into_iter();
+        listeners
+            .map(|(id, listener)| self.told(id, listener))
+            .collect()
+    }
+
+    /// One of them.
+    ///
+    /// # Errors
+    /// If the id is none, or no listener's.
+    pub fn listener(&self, id: &str) -> Result<Listener, ListenerError> {
+        let parsed = parse(id)?;
+        let listener = self.config().listeners.remove(&parsed);
+        let listener = listener.ok_or_else(|| ListenerError::Unknown(id.to_owned()))?;
+        Ok(self.told(parsed, listener))
+    }
+
+    fn told(&self, id: ListenerId, listener: crate::config::Listener) -> Listener {
+        let open = self.0.configuration.listeners();
+        Listener {
+            addresses: open.addresses_of(&id),
+            connections: open.connections(&id),
+            id: id.to_string(),
+            transport: id.transport,
+            name: id.name,
+            bind: listener.bind,
+            enabled: listener.enabled,
+            connections_max: listener.max_connections,
+            allowed_origins: listener.allowed_origins,
+        }
+    }
+
+    /// The id of the listener with this number, such as `tcp:default`: what connections carry.
+    #[must_use]
+    pub fn listener_name(&self, number: u8) -> String {
+        self.0.configuration.listeners().name(number)
+    }
+
+    /// Adds a listener. What is not wanted in particular is as the defaults are, whatever the file
+    /// says of a listener of this name that was deleted.
+    ///
+    /// # Errors
+    /// If there is one of this name, or it cannot listen.
+    pub async fn add_listener(&self, id: &str, wanted: Wanted) -> Result<Listener, ListenerError> {
+        let parsed = parse(id)?;
+        if self.config().listeners.contains_key(&parsed) {
+            return Err(ListenerError::Taken(id.to_owned()));
+        }
+        let wanted = Wanted {
+            enabled: Some(wanted.enabled.unwrap_or(true)),
+            connections_max: wanted
+                .connections_max
+                .or_else(|| Some(Raw::Text("none".to_owned()))),
+            ..wanted
+        };
+        let mut changes = savable(&parsed, wanted)?;
+        let (deleted, _) = Layers::deletion(&parsed);
+        if self
+            .0
+            .configuration
+            .now()
+            .layers
+            .saved()
+            .contains_key(&deleted)
+        {
+            changes.insert(deleted, None);
+        }
+        self.0.configuration.change(changes).await?;
+        self.listener(id)
+    }
+
+    /// Changes a listener. Connections stay unless it stops.
+    ///
+    /// # Errors
+    /// If there is none, a value is locked or not allowed, or it cannot listen.
+    pub async fn change_listener(
+        &self,
+        id: &str,
+        wanted: Wanted,
+    ) -> Result<Listener, ListenerError> {
+        let parsed = parse(id)?;
+        self.listener(id)?;
+        let section = parsed.section() + ".";
+        let mut changes = savable(&parsed, wanted)?;
+        let effective = self.0.configuration.now();
+        let loaded = &effective.loaded;
+        // What is as it is already need not be free to be changed: tools send back whole listeners.
+        let shown = loaded.config.entries();
+        changes.retain(|name, value| {
+            !shown
+                .iter()
+                .any(|entry| entry.name == *name && Some(&entry.value) == value.as_ref())
+        });
+        let changes_names = changes.keys();
+        let fixed = changes_names.filter_map(|name| match loaded.origins.get(name) {
+            Some(origin @ (Origin::Env(_) | Origin::Flag)) => Some((name, origin)),
+            _ => None,
+        });
+        if let Some((name, origin)) = fixed.into_iter().next() {
+            return Err(ListenerError::Setting(SettingError::Locked {
+                name: name.clone(),
+                locked: super::settings::Locked::Overruled(origin.clone()),
+            }));
+        }
+        debug_assert!(changes.keys().all(|name| name.starts_with(&section)));
+        if !changes.is_empty() {
+            self.0.configuration.change(changes).await?;
+        }
+        self.listener(id)
+    }
+
+    /// Deletes a listener: its connections end, its port is free.
+    ///
+    /// # Errors
+    /// If there is none, or the environment or a flag names it.
+    pub async fn delete_listener(&self, id: &str) -> Result<(), ListenerError> {
+        let parsed = parse(id)?;
+        self.listener(id)?;
+        let effective = self.0.configuration.now();
+        if effective.layers.is_fixed(&parsed) {
+            return Err(ListenerError::Fixed(id.to_owned()));
+        }
+        let section = parsed.section() + ".";
+        let saved = effective.layers.saved().keys();
+        let saved = saved.filter(|name| name.starts_with(&section));
+        let mut changes: Changes = saved.map(|name| (name.clone(), None)).collect();
+        // What only was saved is gone with that; the file and the defaults bring theirs back.
+        let (deleted, mark) = Layers::deletion(&parsed);
+        changes.insert(deleted, Some(mark));
+        self.0.configuration.change(changes).await?;
+        Ok(())
+    }
+
+    /// Ends a listener's connections and listens anew.
+    ///
+    /// # Errors
+    /// If there is none, or it cannot listen again.
+    pub async fn restart_listener(&self, id: &str) -> Result<(), ListenerError> {
+        let parsed = parse(id)?;
+        self.listener(id)?;
+        let restarted = self.0.configuration.restart(&parsed).await;
+        Ok(restarted.map_err(ChangeError::from)?)
+    }
+}
+
+fn savable(id: &ListenerId, wanted: Wanted) -> Result<Changes, ListenerError> {
+    let values = [
+        ("bind", wanted.bind),
+        ("enabled", wanted.enabled.map(Raw::Bool)),
+        ("max_connections", wanted.connections_max),
+        ("allowed_origins", wanted.allowed_origins),
+    ];
+    let mut changes = Changes::new();
+    for (key, value) in values {
+        if let Some(value) = value {
+            let name = format!("{}.{key}", id.section());
+            let text = Layers::savable(&name, &value).map_err(ChangeError::from)?;
+            changes.insert(name, Some(text));
+        }
+    }
+    Ok(changes)
+}
