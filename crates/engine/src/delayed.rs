@@ -99,6 +99,9 @@ pub(crate) struct Waiting {
     /// Exchanges of QoS 2 that are not finished, and the message each brought, which may have been
     /// published meanwhile. No more than clients may have open.
     exchanges: HashMap<Box<[u8]>, DelayedId, FixedState>,
+    /// Messages whose records the store does not have yet, and such of open exchanges that are being
+    /// published.
+    passing: HashMap<DelayedId, Arc<Delayed>, FixedState>,
 }
 
 impl Waiting {
@@ -106,10 +109,37 @@ impl Waiting {
         self.by_due.len()
     }
 
-    pub(crate) fn put(&mut self, message: Arc<Delayed>) {
+    /// A message that waits once the store has it: were it published before, a crash could forget that
+    /// it ever came.
+    pub(crate) fn arrives(&mut self, message: Arc<Delayed>) {
+        self.open_exchange(&message);
+        self.passing.insert(message.id, message);
+    }
+
+    /// A message is being published.
+    pub(crate) fn leaves(&mut self, message: &Arc<Delayed>) {
+        if message.exchange.is_some() {
+            self.passing.insert(message.id, message.clone());
+        }
+    }
+
+    /// The store has what it was to have of it.
+    pub(crate) fn passed(&mut self, id: DelayedId) -> Option<Arc<Delayed>> {
+        let passed = self.passing.remove(&id);
+        if self.passing.is_empty() {
+            self.passing = HashMap::default();
+        }
+        passed
+    }
+
+    fn open_exchange(&mut self, message: &Delayed) {
         if let Some(identity) = message.identity() {
             self.exchanges.insert(identity, message.id);
         }
+    }
+
+    pub(crate) fn put(&mut self, message: Arc<Delayed>) {
+        self.open_exchange(&message);
         self.due.insert(message.id, message.due);
         self.by_due.insert((message.due, message.id), message);
     }
@@ -161,9 +191,32 @@ impl Waiting {
         self.exchanges.contains_key(identity)
     }
 
-    /// The exchange is finished.
-    pub(crate) fn end_exchange(&mut self, identity: &[u8]) -> Option<DelayedId> {
-        self.exchanges.remove(identity)
+    pub(crate) fn forget_exchange(&mut self, identity: &[u8]) {
+        self.exchanges.remove(identity);
+    }
+
+    /// The exchange is finished. Gives the message it brought, or what is left of it.
+    pub(crate) fn end_exchange(
+        &mut self,
+        identity: &[u8],
+    ) -> Option<(DelayedId, Option<Arc<Delayed>>)> {
+        let id = self.exchanges.remove(identity)?;
+        let waits = self.take(id);
+        let is_waiting = waits.is_some();
+        let finished = waits.or_else(|| self.passed(id)).map(|message| {
+            Arc::new(Delayed {
+                exchange: None,
+                ..(*message).clone()
+            })
+        });
+        if let Some(message) = &finished {
+            if is_waiting {
+                self.put(message.clone());
+            } else {
+                self.passing.insert(id, message.clone());
+            }
+        }
+        Some((id, finished))
     }
 }
 

@@ -78,7 +78,12 @@ impl Shard {
         }
         let record = DelayedRecord::encode(&delayed, false);
         self.save(Bucket::Delayed, id.key(), Some(record), token);
-        self.delayed.put(Arc::new(delayed));
+        let delayed = Arc::new(delayed);
+        if token.is_some() {
+            self.delayed.arrives(delayed);
+        } else {
+            self.delayed.put(delayed);
+        }
         Ok(Ok(token))
     }
 
@@ -91,24 +96,22 @@ impl Shard {
         kept: bool,
         sink: &mut impl Sink,
     ) {
-        if !kept && let Some(delayed) = self.take_delayed(id) {
-            self.forget_exchange(&delayed);
-            // It may have been written all the same.
-            self.save(Bucket::Delayed, id.key(), None, None);
+        if let Some(delayed) = self.delayed.passed(id) {
+            if kept {
+                self.delayed.put(delayed);
+            } else {
+                self.policy.delays.give_back(delayed.bytes() as u64);
+                self.forget_exchange(&delayed);
+                // It may have been written all the same.
+                self.save(Bucket::Delayed, id.key(), None, None);
+            }
         }
         self.acknowledge_stored(session, token, kept, sink);
     }
 
-    /// Takes a message out of those that wait.
-    fn take_delayed(&mut self, id: DelayedId) -> Option<Arc<Delayed>> {
-        let delayed = self.delayed.take(id)?;
-        self.policy.delays.give_back(delayed.bytes() as u64);
-        Some(delayed)
-    }
-
     fn forget_exchange(&mut self, delayed: &Delayed) {
         if let Some(identity) = delayed.identity() {
-            self.delayed.end_exchange(&identity);
+            self.delayed.forget_exchange(&identity);
         }
     }
 
@@ -147,6 +150,7 @@ impl Shard {
         if routed.parts == 0 {
             return self.end_delayed(delayed);
         }
+        self.delayed.leaves(delayed);
         let then = Then::Undelay(delayed.clone(), routed.stored);
         self.wait_for_store(routed.token, routed.parts, 0, then);
     }
@@ -175,6 +179,7 @@ impl Shard {
     /// It was published, or is not to be: its record goes. While the exchange that brought it is open
     /// the store remembers that.
     fn end_delayed(&mut self, delayed: &Delayed) {
+        self.delayed.passed(delayed.id);
         let open = delayed
             .identity()
             .filter(|identity| self.delayed.knows_exchange(identity));
@@ -200,17 +205,10 @@ impl Shard {
         if !self.delayed.has_exchanges() {
             return 0;
         }
-        let Some(id) = self.delayed.end_exchange(identity) else {
+        let Some((id, unpublished)) = self.delayed.end_exchange(identity) else {
             return 0;
         };
-        let record = self.delayed.find(id).cloned().map(|waiting| {
-            let mut finished = Delayed::clone(&waiting);
-            finished.exchange = None;
-            let record = DelayedRecord::encode(&finished, false);
-            self.delayed.take(id);
-            self.delayed.put(Arc::new(finished));
-            record
-        });
+        let record = unpublished.map(|delayed| DelayedRecord::encode(&delayed, false));
         self.save(Bucket::Delayed, id.key(), record, token);
         u8::from(token.is_some())
     }
@@ -258,9 +256,10 @@ impl Shard {
     /// A message is not to be published. False if it does not wait here.
     pub fn drop_delayed(&mut self, now: Time, id: DelayedId) -> bool {
         self.now = now;
-        let Some(delayed) = self.take_delayed(id) else {
+        let Some(delayed) = self.delayed.take(id) else {
             return false;
         };
+        self.policy.delays.give_back(delayed.bytes() as u64);
         self.end_delayed(&delayed);
         true
     }

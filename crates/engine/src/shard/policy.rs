@@ -24,6 +24,12 @@ const BANNED: Close = Close {
     cause: "banned",
 };
 
+/// DISCONNECT has no word of its own for it (table 3-13).
+const BANNED_SINCE: Close = Close {
+    reason: Reason::ADMINISTRATIVE_ACTION,
+    cause: "banned",
+};
+
 /// What a topic of PUBLISH stands for.
 #[derive(Debug)]
 pub(super) struct Meant<'a> {
@@ -91,7 +97,7 @@ impl Shard {
                 peer: sink.peer(s.conn),
             };
             if bans.hold(client, self.now) {
-                self.expel(slot, BANNED, sink);
+                self.expel(slot, BANNED_SINCE, sink);
             }
         }
         self.expelling = Some(upto).filter(|upto| *upto < end);
