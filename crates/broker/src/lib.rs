@@ -18,6 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use admin::policy::Decisions;
 use config::Layers;
 pub use control::configuration::{Applied, ChangeError, Outside};
 use control::{
@@ -153,6 +154,9 @@ fn start_on(
     }
     let tail = store.tail()?;
     let mut engines: Vec<_> = workers.iter_mut().map(Worker::engine_mut).collect();
+    // What was decided holds for what is restored, too.
+    let decisions = Decisions::load(store)?;
+    decisions.give_to(engines.iter_mut().map(|engine| &mut **engine));
     let restored = control::restore::restore(store, &mut engines, clock.now())?;
     store.follow(&post, tail);
     let mut threads = Vec::new();
@@ -172,9 +176,16 @@ fn start_on(
         sys.pace(),
         Effective { layers, loaded },
     ));
+    let admin = admin::Admin::new(
+        post.clone(),
+        store.clone(),
+        clock,
+        configuration.clone(),
+        decisions,
+    );
     Ok(Handle {
         listeners,
-        admin: admin::Admin::new(post.clone(), store.clone(), clock, configuration.clone()),
+        admin,
         configuration,
         dashboard,
         post,

@@ -11,6 +11,10 @@ use crate::control::store::Store;
 /// Where records of one kind are. The names are on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bucket {
+    /// Who is shut out.
+    Ban,
+    /// What else is decided about clients and topics.
+    Policy,
     /// Settings that were changed at run time.
     Setting,
     /// Who may sign in to the dashboard.
@@ -20,6 +24,8 @@ pub enum Bucket {
 impl Bucket {
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::Ban => "ban",
+            Self::Policy => "policy",
             Self::Setting => "setting",
             Self::User => "user",
         }

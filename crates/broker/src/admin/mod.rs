@@ -3,14 +3,23 @@
 
 #[allow(dead_code, reason = "the lists of the API are being built on it")]
 mod ask;
+pub mod auto_subscribe;
+pub mod ban;
+pub mod delayed;
 mod keep;
 pub mod listeners;
+pub(crate) mod policy;
+pub mod rewrite;
 pub mod settings;
+pub mod topic_metrics;
 
 use std::{sync::Arc, time::Duration};
 
 pub use ask::Gone;
 pub use keep::{Bucket, Change, Keep, KeepError};
+pub use policy::DecideError;
+
+use policy::Decisions;
 
 use crate::{
     control::{configuration::Configuration, store::Store},
@@ -30,6 +39,7 @@ struct Broker {
     store: Arc<Store>,
     clock: Clock,
     configuration: Arc<Configuration>,
+    decisions: Decisions,
 }
 
 impl Admin {
@@ -38,12 +48,14 @@ impl Admin {
         store: Arc<Store>,
         clock: Clock,
         configuration: Arc<Configuration>,
+        decisions: Decisions,
     ) -> Self {
         Self(Arc::new(Broker {
             post,
             store,
             clock,
             configuration,
+            decisions,
         }))
     }
 

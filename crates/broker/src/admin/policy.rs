@@ -1,0 +1,164 @@
+//! What is decided about clients and topics: as people wrote it, as the store keeps it, and as all
+//! shards have it. One change at a time; it holds everywhere when the call that made it returns.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use engine::{Shard, policy::Policy};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::{
+    Admin, Bucket, Gone, KeepError, auto_subscribe::AutoSubscription, ban::BanList,
+    delayed::DelayedSettings, rewrite::RewriteRule, topic_metrics::CountedTopic,
+};
+use crate::control::store::Store;
+
+/// Why a decision was not changed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecideError {
+    /// What is wrong with it, and with which part.
+    #[error("{0}")]
+    Invalid(String),
+    /// More than there may be.
+    #[error("{0}")]
+    TooMany(String),
+    #[error(transparent)]
+    Keep(#[from] KeepError),
+    #[error(transparent)]
+    Gone(#[from] Gone),
+}
+
+/// One kind of decision.
+pub(super) trait Decision: Serialize + DeserializeOwned + Sized {
+    /// Under which the store keeps it.
+    const KEY: &'static str;
+
+    /// Checks it and makes it the shards'.
+    fn apply(&self, policy: &mut Policy) -> Result<(), DecideError>;
+
+    /// Where it is held.
+    fn place(decided: &mut Decided) -> &mut Self;
+}
+
+/// Everything that is decided.
+#[derive(Debug, Default)]
+pub(super) struct Decided {
+    pub(super) policy: Policy,
+    pub(super) bans: BanList,
+    pub(super) delayed: DelayedSettings,
+    pub(super) rewrites: Vec<RewriteRule>,
+    pub(super) auto_subscribe: Vec<AutoSubscription>,
+    pub(super) counted: Vec<CountedTopic>,
+}
+
+/// Where it is held.
+#[derive(Debug, Default)]
+pub(crate) struct Decisions {
+    decided: Mutex<Decided>,
+    /// Held by who changes something, until all shards know.
+    changing: tokio::sync::Mutex<()>,
+}
+
+impl Decisions {
+    /// What an earlier life of the broker was told. What cannot be read is named and left alone.
+    pub(crate) fn load(store: &Store) -> Result<Self, backbone::Error> {
+        let mut decided = Decided::default();
+        for (key, value) in store.records(Bucket::Policy.name())? {
+            let name = String::from_utf8_lossy(&key);
+            let read = match &*name {
+                DelayedSettings::KEY => decided.restore::<DelayedSettings>(&value),
+                <Vec<RewriteRule>>::KEY => decided.restore::<Vec<RewriteRule>>(&value),
+                <Vec<AutoSubscription>>::KEY => decided.restore::<Vec<AutoSubscription>>(&value),
+                <Vec<CountedTopic>>::KEY => decided.restore::<Vec<CountedTopic>>(&value),
+                _ => Err("unknown to this release".to_owned()),
+            };
+            if let Err(error) = read {
+                tracing::error!("what the store has of {name} cannot be used: {error}");
+            }
+        }
+        let Decided { bans, policy, .. } = &mut decided;
+        bans.restore(&store.records(Bucket::Ban.name())?, policy);
+        Ok(Self {
+            decided: Mutex::new(decided),
+            changing: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// Gives it to shards that do not run yet.
+    pub(crate) fn give_to<'a>(&self, shards: impl Iterator<Item = &'a mut Shard>) {
+        let policy = Arc::new(self.lock().policy.clone());
+        for shard in shards {
+            shard.set_policy(policy.clone());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Decided> {
+        self.decided.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Decided {
+    fn restore<D: Decision>(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let Kept { value } = decode::<Kept<D>>(bytes)?;
+        value.apply(&mut self.policy).map_err(|e| e.to_string())?;
+        *D::place(self) = value;
+        Ok(())
+    }
+}
+
+/// A value as it is kept: a list is no document.
+#[derive(Serialize, Deserialize)]
+struct Kept<D> {
+    value: D,
+}
+
+/// The bytes of a record.
+pub(super) fn encode(value: &impl Serialize) -> Vec<u8> {
+    let text = toml::to_string(value).expect("records are texts, small numbers and lists of these");
+    text.into_bytes()
+}
+
+pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    let text = std::str::from_utf8(bytes).map_err(|e| e.to_string())?;
+    toml::from_str(text).map_err(|e| e.to_string())
+}
+
+impl Admin {
+    /// Looks at what is decided; for a moment, nobody else can.
+    pub(super) fn decided(&self) -> MutexGuard<'_, Decided> {
+        self.0.decisions.lock()
+    }
+
+    /// Whoever has this may change something.
+    pub(super) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.0.decisions.changing.lock().await
+    }
+
+    /// Changes one thing: checked first, then kept, then told to all shards.
+    pub(super) async fn decide<D: Decision>(&self, value: D) -> Result<(), DecideError> {
+        let _turn = self.turn().await;
+        self.decide_in_turn(value).await
+    }
+
+    /// As [`Admin::decide`], for who has the turn.
+    pub(super) async fn decide_in_turn<D: Decision>(&self, value: D) -> Result<(), DecideError> {
+        let mut policy = self.decided().policy.clone();
+        value.apply(&mut policy)?;
+        let kept = encode(&Kept { value: &value });
+        let change = (D::KEY.as_bytes().to_vec(), Some(kept));
+        self.keep().put(Bucket::Policy, vec![change]).await?;
+        {
+            let mut decided = self.decided();
+            decided.policy = policy;
+            *D::place(&mut decided) = value;
+        }
+        Ok(self.tell().await?)
+    }
+
+    /// Gives all shards what is decided now.
+    pub(super) async fn tell(&self) -> Result<(), Gone> {
+        let policy = Arc::new(self.decided().policy.clone());
+        let told = self.ask_all(move |visit| visit.engine.set_policy(policy));
+        told.await.map(|_| ())
+    }
+}
