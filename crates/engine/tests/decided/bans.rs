@@ -1,3 +1,5 @@
+//! Who is shut out, at CONNECT and while connected.
+
 use std::sync::Arc;
 
 use engine::{

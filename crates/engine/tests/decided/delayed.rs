@@ -1,3 +1,5 @@
+//! Messages that wait for their time: published once, whatever happens.
+
 use engine::{Time, policy::Policy};
 
 use crate::world::{How, World};

@@ -1,3 +1,5 @@
+//! Topics rewritten, subscriptions that everybody gets, topics counted.
+
 use engine::{
     Time,
     policy::{Action, AutoSubscribe, Policy, Rewrite, Template},
