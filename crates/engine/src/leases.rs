@@ -303,11 +303,11 @@ impl Leases {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::View;
+    use crate::{Time, message::View};
     use protocol::{QoS, Topic};
 
     fn message() -> Arc<Message> {
-        Arc::new(Message::new(&View {
+        let view = View {
             publisher: SessionRef::BROKER,
             topic: Topic::trusted("a"),
             qos: QoS::AtLeastOnce,
@@ -315,7 +315,8 @@ mod tests {
             expires: None,
             forwarded: &[],
             payload: b"x",
-        }))
+        };
+        Arc::new(Message::new(&view, Time(0)))
     }
 
     fn entry(position: u64, origin: Option<Origin>) -> Entry {

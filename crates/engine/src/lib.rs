@@ -26,10 +26,12 @@ mod topics;
 pub use delayed::{Delayed, DelayedId};
 pub use limits::{QueueFull, Settings, Strategy};
 pub use message::{Message, SessionRef};
-pub use metrics::{Counter, Drop, Metrics};
+pub use metrics::{Counter, Drop, Gauges, Metrics};
+pub use session::Traffic;
 pub use shard::{
-    Batch, Close, ConnId, Ending, Entry, Found, Join, Mail, Opened, Origin, Presence, Reader,
-    Received, Request, SessionId, Shard, Sink,
+    Answer, Batch, Client, Close, ConnId, Ending, Entry, Found, Join, Mail, Opened, Origin, Place,
+    Presence, Publication, Published, Reader, Received, Request, SessionId, Shard, Sink,
+    Subscribed, Underway, home,
 };
 pub use slab::Slab;
 pub use topics::{TopicCounts, TopicTally};

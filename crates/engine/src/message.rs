@@ -76,13 +76,19 @@ pub struct View<'a> {
     pub payload: &'a [u8],
 }
 
+/// Set in the first byte of a stored message that says when it was published.
+const TIMED: u8 = 8;
+
 /// An owned message: one block for topic, properties and payload.
 #[derive(Debug)]
 pub struct Message {
     pub publisher: SessionRef,
     pub qos: QoS,
     pub retain: bool,
-    pub expires: Option<Time>,
+    /// 0 = never.
+    expires: Time,
+    /// When it was published; 0 where that is not known.
+    pub at: Time,
     topic_bytes: u16,
     forwarded_bytes: u32,
     block: Box<[u8]>,
@@ -90,7 +96,7 @@ pub struct Message {
 
 impl Message {
     #[must_use]
-    pub fn new(view: &View<'_>) -> Self {
+    pub fn new(view: &View<'_>, at: Time) -> Self {
         let topic = view.topic.as_str().as_bytes();
         let mut block = Vec::with_capacity(topic.len() + view.forwarded.len() + view.payload.len());
         block.extend_from_slice(topic);
@@ -100,7 +106,8 @@ impl Message {
             publisher: view.publisher,
             qos: view.qos,
             retain: view.retain,
-            expires: view.expires,
+            expires: view.expires.unwrap_or_default(),
+            at,
             topic_bytes: u16::try_from(topic.len()).expect("a topic is at most 65,535 bytes"),
             forwarded_bytes: u32::try_from(view.forwarded.len())
                 .expect("bounded by the packet size"),
@@ -133,7 +140,7 @@ impl Message {
             topic: self.topic(),
             qos: self.qos,
             retain: self.retain,
-            expires: self.expires,
+            expires: Some(self.expires).filter(|at| *at != Time(0)),
             forwarded: self.forwarded(),
             payload: self.payload(),
         }
@@ -141,9 +148,9 @@ impl Message {
 
     /// Appends its stored form; [`Message::decode`] reads it. Who published it is not in it.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let expires = self.expires.map_or(0, |t| t.0);
-        out.push(self.qos.bits() | u8::from(self.retain) << 2);
-        out.extend_from_slice(&expires.to_be_bytes());
+        out.push(self.qos.bits() | u8::from(self.retain) << 2 | TIMED);
+        out.extend_from_slice(&self.at.0.to_be_bytes());
+        out.extend_from_slice(&self.expires.0.to_be_bytes());
         out.extend_from_slice(&self.topic_bytes.to_be_bytes());
         out.extend_from_slice(&self.forwarded_bytes.to_be_bytes());
         out.extend_from_slice(&self.block);
@@ -153,6 +160,13 @@ impl Message {
     #[must_use]
     pub fn decode(bytes: &[u8], publisher: SessionRef) -> Option<Self> {
         let (&bits, bytes) = bytes.split_first()?;
+        let (at, bytes) = match bits & TIMED {
+            0 => (0, bytes), // as it was stored before there was a time
+            _ => {
+                let (at, bytes) = bytes.split_first_chunk::<8>()?;
+                (u64::from_be_bytes(*at), bytes)
+            }
+        };
         let (expires, bytes) = bytes.split_first_chunk::<8>()?;
         let (topic, bytes) = bytes.split_first_chunk::<2>()?;
         let (forwarded, block) = bytes.split_first_chunk::<4>()?;
@@ -161,12 +175,12 @@ impl Message {
         let name = std::str::from_utf8(block.get(..usize::from(topic_bytes))?).ok()?;
         Topic::parse(name, u16::MAX).ok()?;
         block.get(..usize::from(topic_bytes) + usize::try_from(forwarded_bytes).ok()?)?;
-        let expires = u64::from_be_bytes(*expires);
         Some(Self {
             publisher,
             qos: QoS::from_bits(bits & 3)?,
             retain: bits & 4 != 0,
-            expires: (expires != 0).then_some(Time(expires)),
+            expires: Time(u64::from_be_bytes(*expires)),
+            at: Time(at),
             topic_bytes,
             forwarded_bytes,
             block: block.into(),

@@ -1,6 +1,6 @@
 //! Counters of one shard: plain adds on its own thread, copied out once a pass.
 
-use protocol::QoS;
+use protocol::{QoS, kind, packet::ack::AckKind};
 
 /// What is counted. The order is the index.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -11,23 +11,74 @@ pub enum Counter {
     PublishSentQos0,
     PublishSentQos1,
     PublishSentQos2,
+    ConnectReceived,
+    PubackReceived,
+    PubrecReceived,
+    PubrelReceived,
+    PubcompReceived,
+    SubscribeReceived,
+    UnsubscribeReceived,
+    PingreqReceived,
+    DisconnectReceived,
+    AuthReceived,
+    ConnackSent,
+    PubackSent,
+    PubrecSent,
+    PubrelSent,
+    PubcompSent,
+    SubackSent,
+    UnsubackSent,
+    PingrespSent,
+    DisconnectSent,
     /// Messages that matched no subscription. Not a fault.
     NoSubscriber,
-    /// Packets other than PUBLISH.
-    OtherReceived,
-    /// Packets other than PUBLISH.
-    OtherSent,
     BytesReceived,
     BytesSent,
     Connected,
     Disconnected,
+    /// CONNECTs that were refused, whatever the reason.
     ConnectRefused,
+    /// Those among them that were refused for who the client is.
+    ConnectDenied,
+    /// Clients that were let in without a proof of who they are.
+    Anonymous,
     SessionCreated,
     SessionResumed,
     SessionTakenOver,
+    /// Sessions that a client replaced by a new one, or that somebody deleted.
+    SessionDiscarded,
     SessionEnded,
     ProtocolErrors,
+    /// PUBLISHes that ended their connection.
+    PublishErrors,
     PublishDenied,
+    /// PUBLISHes beyond what the client may have unacknowledged.
+    PublishOverQuota,
+    /// PUBLISHes of QoS 2 that came again.
+    PublishRepeated,
+    /// Filters that were subscribed to, and that were given up.
+    FilterSubscribed,
+    FilterUnsubscribed,
+    /// Filters that nobody may subscribe to, or not this client.
+    SubscribeErrors,
+    SubscribeDenied,
+    /// Filters in an UNSUBSCRIBE that were no subscriptions.
+    UnsubscribeErrors,
+    /// Acknowledgements for what is not, or no longer, in flight.
+    PubackMissed,
+    PubrecMissed,
+    PubrelMissed,
+    PubcompMissed,
+    /// PUBRECs for what has been received already.
+    PubrecInUse,
+    /// Messages that receivers have acknowledged for good.
+    Acknowledged,
+    /// QoS 2 messages whose PUBREL did not come in time.
+    PubrelTimedOut,
+    /// Messages handed to the log.
+    Logged,
+    /// Messages that were not sent back to their publisher, as it asked.
+    NoLocal,
     WillPublished,
     RetainedRefused,
     /// Messages that were accepted for later.
@@ -40,6 +91,59 @@ pub enum Counter {
 
 impl Counter {
     pub const COUNT: usize = Self::Panics as usize + 1;
+
+    const RECEIVED: [Self; 10] = [
+        Self::ConnectReceived,
+        Self::PubackReceived,
+        Self::PubrecReceived,
+        Self::PubrelReceived,
+        Self::PubcompReceived,
+        Self::SubscribeReceived,
+        Self::UnsubscribeReceived,
+        Self::PingreqReceived,
+        Self::DisconnectReceived,
+        Self::AuthReceived,
+    ];
+
+    const SENT: [Self; 9] = [
+        Self::ConnackSent,
+        Self::PubackSent,
+        Self::PubrecSent,
+        Self::PubrelSent,
+        Self::PubcompSent,
+        Self::SubackSent,
+        Self::UnsubackSent,
+        Self::PingrespSent,
+        Self::DisconnectSent,
+    ];
+
+    /// Where a packet of a client other than PUBLISH is counted; `None` for what only servers send.
+    pub(crate) fn received(kind: u8) -> Option<Self> {
+        Some(match kind {
+            kind::CONNECT => Self::ConnectReceived,
+            kind::PUBACK => Self::PubackReceived,
+            kind::PUBREC => Self::PubrecReceived,
+            kind::PUBREL => Self::PubrelReceived,
+            kind::PUBCOMP => Self::PubcompReceived,
+            kind::SUBSCRIBE => Self::SubscribeReceived,
+            kind::UNSUBSCRIBE => Self::UnsubscribeReceived,
+            kind::PINGREQ => Self::PingreqReceived,
+            kind::DISCONNECT => Self::DisconnectReceived,
+            kind::AUTH => Self::AuthReceived,
+            _ => return None,
+        })
+    }
+
+    /// Where an acknowledgement that we send is counted.
+    #[inline]
+    pub(crate) fn ack_sent(kind: AckKind) -> Self {
+        match kind {
+            AckKind::PubAck => Self::PubackSent,
+            AckKind::PubRec => Self::PubrecSent,
+            AckKind::PubRel => Self::PubrelSent,
+            AckKind::PubComp => Self::PubcompSent,
+        }
+    }
 }
 
 /// Why a message for a client was not delivered.
@@ -79,15 +183,53 @@ impl Drop {
 pub struct Metrics {
     counters: [u64; Counter::COUNT],
     drops: [u64; Drop::COUNT],
+    pub gauges: Gauges,
+}
+
+/// What there is now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gauges {
     /// Sessions, connected or not.
     pub sessions: u64,
+    /// Those that outlive their connection.
+    pub lasting: u64,
     pub connections: u64,
+    /// Of all kinds.
     pub subscriptions: u64,
     pub shared_subscriptions: u64,
+    /// Those of sessions that outlive their connection.
+    pub lasting_subscriptions: u64,
+    /// Filters that somebody is subscribed to.
+    pub topics: u64,
     pub retained: u64,
     pub retained_bytes: u64,
     /// Messages that wait for their time.
     pub delayed: u64,
+}
+
+impl Gauges {
+    fn each(&mut self, other: &Self, apply: impl Fn(&mut u64, u64)) {
+        apply(&mut self.sessions, other.sessions);
+        apply(&mut self.lasting, other.lasting);
+        apply(&mut self.connections, other.connections);
+        apply(&mut self.subscriptions, other.subscriptions);
+        apply(&mut self.shared_subscriptions, other.shared_subscriptions);
+        apply(&mut self.lasting_subscriptions, other.lasting_subscriptions);
+        apply(&mut self.topics, other.topics);
+        apply(&mut self.retained, other.retained);
+        apply(&mut self.retained_bytes, other.retained_bytes);
+        apply(&mut self.delayed, other.delayed);
+    }
+
+    /// Adds another shard's.
+    pub fn merge(&mut self, other: &Self) {
+        self.each(other, |a, b| *a += b);
+    }
+
+    /// Keeps the larger of each.
+    pub fn raise(&mut self, other: &Self) {
+        self.each(other, |a, b| *a = b.max(*a));
+    }
 }
 
 impl Default for Metrics {
@@ -95,13 +237,7 @@ impl Default for Metrics {
         Self {
             counters: [0; Counter::COUNT],
             drops: [0; Drop::COUNT],
-            sessions: 0,
-            connections: 0,
-            subscriptions: 0,
-            shared_subscriptions: 0,
-            retained: 0,
-            retained_bytes: 0,
-            delayed: 0,
+            gauges: Gauges::default(),
         }
     }
 }
@@ -140,13 +276,7 @@ impl Metrics {
         for (a, b) in self.drops.iter_mut().zip(other.drops) {
             *a += b;
         }
-        self.sessions += other.sessions;
-        self.connections += other.connections;
-        self.subscriptions += other.subscriptions;
-        self.shared_subscriptions += other.shared_subscriptions;
-        self.retained += other.retained;
-        self.retained_bytes += other.retained_bytes;
-        self.delayed += other.delayed;
+        self.gauges.merge(&other.gauges);
     }
 
     /// PUBLISH packets received, whatever their QoS.
@@ -172,13 +302,13 @@ impl Metrics {
     /// Packets of every kind received.
     #[must_use]
     pub fn packets_received(&self) -> u64 {
-        self.publish_received() + self.get(Counter::OtherReceived)
+        self.publish_received() + self.sum(&Counter::RECEIVED)
     }
 
     /// Packets of every kind sent.
     #[must_use]
     pub fn packets_sent(&self) -> u64 {
-        self.publish_sent() + self.get(Counter::OtherSent)
+        self.publish_sent() + self.sum(&Counter::SENT)
     }
 
     fn sum(&self, counters: &[Counter]) -> u64 {

@@ -151,19 +151,35 @@ impl<T> Slab<T> {
 
     /// Keys in use from this one on, ascending: to go on where an earlier look ended.
     pub fn keys_from(&self, from: u32) -> impl Iterator<Item = u32> {
-        let (first, _) = Self::place(from);
+        self.range(from).map(|(key, _)| key)
+    }
+
+    /// What is there from a key on, by ascending keys.
+    pub fn range(&self, from: u32) -> impl Iterator<Item = (u32, &T)> {
+        let (first, within) = Self::place(from);
         let chunks = self.chunks.iter().enumerate().skip(first);
-        let keys = chunks.flat_map(|(c, chunk)| {
-            chunk
-                .entries
-                .iter()
-                .enumerate()
-                .filter(|(_, e)| e.is_some())
-                .map(move |(at, _)| {
-                    u32::try_from(c * Self::CHUNK + at).expect("insert checked the width")
-                })
-        });
-        keys.skip_while(move |key| *key < from)
+        chunks.flat_map(move |(c, chunk)| {
+            let skipped = if c == first { within } else { 0 };
+            let entries = chunk.entries.iter().enumerate().skip(skipped);
+            entries.filter_map(move |(at, entry)| {
+                let key = u32::try_from(c * Self::CHUNK + at).expect("insert checked the width");
+                entry.as_ref().map(|value| (key, value))
+            })
+        })
+    }
+
+    /// The key before which there are so many values, without a look at each.
+    #[must_use]
+    pub fn seek(&self, mut before: usize) -> Option<u32> {
+        for (c, chunk) in self.chunks.iter().enumerate() {
+            let here = chunk.entries.len() - chunk.free.len();
+            if before < here {
+                let from = u32::try_from(c * Self::CHUNK).expect("insert checked the width");
+                return self.range(from).nth(before).map(|(key, _)| key);
+            }
+            before -= here;
+        }
+        None
     }
 }
 
@@ -181,6 +197,30 @@ mod tests {
         assert_eq!(s.insert(1000), 300);
         assert_eq!(s.len(), 600);
         assert_eq!(s.keys().count(), 600);
+    }
+
+    #[test]
+    fn walks_go_on_from_any_key() {
+        let mut s = Slab::default();
+        for i in 0..5000_u32 {
+            s.insert(i);
+        }
+        for key in (0..5000).filter(|key| key % 3 != 0 || (1000..3000).contains(key)) {
+            s.remove(key);
+        }
+        let left: Vec<u32> = s.keys().collect();
+        assert_eq!(left.len(), s.len());
+        for from in [0, 1, 999, 1000, 2999, 3000, 4999, 5000, 90_000] {
+            let expected = left.iter().copied().filter(|key| *key >= from);
+            assert!(
+                s.range(from).map(|(key, _)| key).eq(expected),
+                "from {from}"
+            );
+        }
+        for (n, key) in left.iter().enumerate() {
+            assert_eq!(s.seek(n), Some(*key));
+        }
+        assert_eq!(s.seek(left.len()), None);
     }
 
     #[test]

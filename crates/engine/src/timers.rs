@@ -33,6 +33,11 @@ impl Timers {
         u32::try_from(ticks).unwrap_or(u32::MAX)
     }
 
+    /// The tick that a time is in.
+    pub(crate) fn within(&self, at: Time) -> u32 {
+        u32::try_from(at.since(self.origin) / TICK_MILLIS).unwrap_or(u32::MAX)
+    }
+
     /// When a tick is.
     pub(crate) fn time(&self, tick: u32) -> Time {
         self.origin.plus_millis(u64::from(tick) * TICK_MILLIS)

@@ -102,7 +102,7 @@ fn as_many_retained_as_the_bound() {
         let restored = restore(&mut Kept(kept.clone()), &mut shards, NOW);
         let restored = restored.expect("the store can be read");
         assert_eq!(restored.retained, kept.len() as u64, "seed {seed}");
-        let count = one.metrics().retained;
+        let count = one.metrics().gauges.retained;
         uneven |= count > kept.len() as u64 / 2;
         assert_eq!(publish(&mut one).len() as u64, count, "seed {seed}");
     }

@@ -78,7 +78,6 @@ impl Pace {
 }
 
 fn run(post: &Post, store: &Store, shared: &(Mutex<State>, Condvar), clock: Clock) {
-    let mut peak = 0;
     let mut state = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
     while !state.stopped {
         let interval = state.interval;
@@ -87,7 +86,7 @@ fn run(post: &Post, store: &Store, shared: &(Mutex<State>, Condvar), clock: Cloc
             continue;
         }
         drop(state);
-        publish(post, store, clock.uptime(), &mut peak);
+        publish(post, store, clock.uptime());
         state = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
         let unchanged = |s: &mut State| !s.stopped && s.interval == interval;
         let waited = shared.1.wait_timeout_while(state, interval, unchanged);
@@ -95,12 +94,11 @@ fn run(post: &Post, store: &Store, shared: &(Mutex<State>, Condvar), clock: Cloc
     }
 }
 
-/// `peak` is the most connections that any publication has seen, as mosquitto counts it.
-fn publish(post: &Post, store: &Store, uptime: Duration, peak: &mut u64) {
+fn publish(post: &Post, store: &Store, uptime: Duration) {
     let all = post.metrics();
-    *peak = all.connections.max(*peak);
+    let peak = post.peaks().connections;
     let mut topics = Vec::new();
-    for (name, value) in mosquitto(&all, uptime, *peak) {
+    for (name, value) in mosquitto(&all, uptime, peak) {
         topics.push((format!("$SYS/broker/{name}"), value));
     }
     let kept = store.status().map(|status| kept(&status));
@@ -116,19 +114,19 @@ fn publish(post: &Post, store: &Store, uptime: Duration, peak: &mut u64) {
 
 /// Names of mosquitto's `$SYS/broker`.
 fn mosquitto(m: &Metrics, uptime: Duration, peak: u64) -> Vec<(&'static str, String)> {
-    let online = m.connections;
+    let online = m.gauges.connections;
     vec![
         (
             "version",
             format!("TernMQ version {}", env!("CARGO_PKG_VERSION")),
         ),
         ("uptime", format!("{} seconds", uptime.as_secs())),
-        ("clients/total", m.sessions.to_string()),
+        ("clients/total", m.gauges.sessions.to_string()),
         ("clients/connected", online.to_string()),
         ("clients/maximum", peak.to_string()),
         (
             "clients/disconnected",
-            m.sessions.saturating_sub(online).to_string(),
+            m.gauges.sessions.saturating_sub(online).to_string(),
         ),
         ("messages/received", m.packets_received().to_string()),
         ("messages/sent", m.packets_sent().to_string()),
@@ -140,12 +138,12 @@ fn mosquitto(m: &Metrics, uptime: Duration, peak: u64) -> Vec<(&'static str, Str
         ("publish/messages/dropped", m.dropped_all().to_string()),
         ("bytes/received", m.get(Counter::BytesReceived).to_string()),
         ("bytes/sent", m.get(Counter::BytesSent).to_string()),
-        ("subscriptions/count", m.subscriptions.to_string()),
+        ("subscriptions/count", m.gauges.subscriptions.to_string()),
         (
             "shared_subscriptions/count",
-            m.shared_subscriptions.to_string(),
+            m.gauges.shared_subscriptions.to_string(),
         ),
-        ("retained messages/count", m.retained.to_string()),
+        ("retained messages/count", m.gauges.retained.to_string()),
     ]
 }
 
@@ -155,14 +153,17 @@ fn emqx(m: &Metrics, uptime: Duration) -> Vec<(String, String)> {
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ("uptime", uptime.as_millis().to_string()),
         ("sysdescr", "TernMQ".to_owned()),
-        ("stats/connections/count", m.connections.to_string()),
-        ("stats/sessions/count", m.sessions.to_string()),
-        ("stats/subscriptions/count", m.subscriptions.to_string()),
+        ("stats/connections/count", m.gauges.connections.to_string()),
+        ("stats/sessions/count", m.gauges.sessions.to_string()),
+        (
+            "stats/subscriptions/count",
+            m.gauges.subscriptions.to_string(),
+        ),
         (
             "stats/subscriptions/shared/count",
-            m.shared_subscriptions.to_string(),
+            m.gauges.shared_subscriptions.to_string(),
         ),
-        ("stats/retained/count", m.retained.to_string()),
+        ("stats/retained/count", m.gauges.retained.to_string()),
         (
             "metrics/bytes/received",
             m.get(Counter::BytesReceived).to_string(),

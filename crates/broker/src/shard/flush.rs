@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use engine::Ending;
+use engine::{Counter, Ending};
 use mio::net::TcpStream;
 
 use super::{Worker, conn::Web};
@@ -44,6 +44,7 @@ impl Worker {
             return;
         }
         let out = conn.take_out();
+        let waiting = out.as_ref().map_or(0, |o| o.len());
         let (written, back) = match (&mut conn.web, out) {
             (None, None) => return,
             (None, Some(mut out)) => {
@@ -52,6 +53,9 @@ impl Worker {
             }
             (Some(web), out) => write_framed(&mut conn.stream, web, out),
         };
+        let left = back.as_ref().map_or(0, |b| b.len());
+        let sent = waiting.saturating_sub(left) as u64;
+        self.engine.metrics.add(Counter::BytesSent, sent);
         match written {
             Written::Broken => {
                 self.lose_session(slot);

@@ -15,13 +15,16 @@ mod read;
 mod report;
 
 use std::{
+    collections::HashMap,
     io,
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use engine::{Close, Settings, Shard, Time};
+use engine::{Close, ConnId, Settings, Shard, Time};
 use mio::{Events, Poll};
+use tokio::sync::oneshot;
 
 pub(crate) use conn::Conns;
 pub(crate) use post::{Letter, Post};
@@ -70,16 +73,35 @@ pub(crate) struct Parts {
 
 /// What the control plane sees of a shard while the shard answers it. An answer may look at no more
 /// than [`VISIT_MAX`] sessions or messages: connections wait meanwhile.
-#[allow(dead_code, reason = "the lists of the API are being built on it")]
 pub(crate) struct Visit<'a> {
+    #[allow(dead_code, reason = "not every question asks who answers")]
     pub(crate) id: u16,
     pub(crate) now: Time,
     pub(crate) engine: &'a mut Shard,
     pub(crate) conns: &'a mut Conns,
+    pub(super) tickets: &'a mut Tickets,
+}
+
+/// Who waits for the engine's answer under a ticket.
+type Tickets = HashMap<u64, oneshot::Sender<bool>>;
+
+impl Visit<'_> {
+    /// What the engine will answer under a ticket that it gave in this visit: whether it was done.
+    pub(crate) fn later(&mut self, ticket: u64) -> oneshot::Receiver<bool> {
+        let (answer, answered) = oneshot::channel();
+        self.tickets.insert(ticket, answer);
+        answered
+    }
+
+    /// Where a connection comes from, and the listener that it came to.
+    pub(crate) fn peer(&self, conn: ConnId) -> Option<(SocketAddr, u8)> {
+        self.conns
+            .get(conn.0)
+            .map(|c| (c.peer.socket(), c.listener))
+    }
 }
 
 /// What one visit may look at. So many sessions take about 100 microseconds.
-#[allow(dead_code, reason = "the lists of the API are being built on it")]
 pub(crate) const VISIT_MAX: usize = 2_000;
 
 pub(crate) type Question = Box<dyn FnOnce(&mut Visit<'_>) + Send>;
@@ -105,6 +127,7 @@ pub(crate) struct Worker {
     /// Reads that found something.
     reads: u64,
     letters: Vec<Letter>,
+    tickets: Tickets,
     now: Time,
     reported: Time,
     trimmed: Time,
@@ -130,6 +153,7 @@ impl Worker {
             buffer: vec![0; TAIL_BYTES + READ_BYTES].into_boxed_slice(),
             reads: 0,
             letters: Vec::new(),
+            tickets: Tickets::new(),
             now: Time(0),
             reported: Time(0),
             trimmed: Time(0),
@@ -162,6 +186,7 @@ impl Worker {
             self.unpark();
             self.engine.tick(self.now, &mut self.conns);
             self.publish_events();
+            self.answer();
             self.exchange();
             self.flush();
             self.finish_closed();
@@ -305,8 +330,19 @@ impl Worker {
                 now,
                 engine: &mut self.engine,
                 conns,
+                tickets: &mut self.tickets,
             }),
             Letter::ShutDown(until) => self.begin_shutdown(until),
+        }
+    }
+
+    /// Tells who waits for what the engine has done.
+    fn answer(&mut self) {
+        for (ticket, done) in self.engine.answers().drain(..) {
+            if let Some(answer) = self.tickets.remove(&ticket) {
+                // Who asked may have gone.
+                let _ = answer.send(done);
+            }
         }
     }
 
@@ -368,7 +404,7 @@ impl Worker {
                 cause: "the broker is shutting down",
             };
             let ending = engine::Ending::Expelled(close);
-            engine::Sink::close(&mut self.conns, engine::ConnId(slot), ending);
+            engine::Sink::close(&mut self.conns, ConnId(slot), ending);
         }
     }
 

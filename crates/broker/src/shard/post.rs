@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use engine::{Entry, Found, Mail, Metrics, Settings};
+use engine::{Entry, Found, Gauges, Mail, Metrics, Settings};
 use mio::{Poll, Token, Waker};
 use tokio::sync::oneshot;
 
@@ -49,6 +49,8 @@ pub(crate) struct Post {
     boxes: Vec<Mailbox>,
     /// Open connections by the number of their listener, over all shards.
     open: Vec<AtomicU32>,
+    /// The most there has been of everything since the start.
+    peaks: Mutex<Gauges>,
 }
 
 struct Mailbox {
@@ -81,7 +83,8 @@ impl Post {
             polls.push(poll);
         }
         let open = (0..=u8::MAX).map(|_| AtomicU32::new(0)).collect();
-        Ok((Self { boxes, open }, polls))
+        let peaks = Mutex::default();
+        Ok((Self { boxes, open, peaks }, polls))
     }
 
     pub(crate) fn count(&self) -> u16 {
@@ -162,6 +165,25 @@ impl Post {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone_from(metrics);
+        self.peaks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .raise(&self.gauges());
+    }
+
+    /// What all shards together have, as of their last reports.
+    fn gauges(&self) -> Gauges {
+        let mut all = Gauges::default();
+        for mailbox in &self.boxes {
+            let metrics = mailbox.metrics.lock();
+            all.merge(&metrics.unwrap_or_else(PoisonError::into_inner).gauges);
+        }
+        all
+    }
+
+    /// The most that all shards together had at the time of a report, since the start.
+    pub(crate) fn peaks(&self) -> Gauges {
+        *self.peaks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The figures of all shards together, as of their last passes.

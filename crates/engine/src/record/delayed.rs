@@ -105,7 +105,7 @@ mod tests {
             due: Time(6000),
             client_id: "c".into(),
             user_name: Some("u".into()),
-            message: Arc::new(Message::new(&view)),
+            message: Arc::new(Message::new(&view, Time(0))),
             owner: Principal::User("u".into()),
             expiry_secs: Some(60),
             exchange,

@@ -1,6 +1,6 @@
 //! A session that outlives its connection, as it is kept.
 
-use protocol::{QoS, Version};
+use protocol::{QoS, RetainHandling, Version};
 
 use super::{
     Reader,
@@ -8,8 +8,9 @@ use super::{
 };
 use crate::{Time, acl::Principal, router::Flags};
 
-/// The form that is written; another first byte is another form.
-const FORM: u8 = 1;
+/// The form that is written, and the one before, which lacks what is only told about a session.
+const FORM: u8 = 2;
+const BARE: u8 = 1;
 
 /// The record of [`super::Bucket::Session`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +27,12 @@ pub(crate) struct SessionRecord {
     pub(crate) cursor: u64,
     pub(crate) subscriptions: Vec<Subscription>,
     pub(crate) groups: Vec<Group>,
+    pub(crate) user_name: Option<Box<str>>,
+    pub(crate) keep_alive_secs: u16,
+    pub(crate) clean_start: bool,
+    /// When its client connected last, and when it went, if it is away.
+    pub(crate) came: Time,
+    pub(crate) went: Option<Time>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +41,7 @@ pub(crate) struct Subscription {
     pub(crate) qos: QoS,
     pub(crate) no_local: bool,
     pub(crate) as_published: bool,
+    pub(crate) handling: RetainHandling,
     pub(crate) id: u32,
     /// What the log has up to here is older than the subscription.
     pub(crate) since: u64,
@@ -46,6 +54,7 @@ pub(crate) struct Group {
     pub(crate) filter: Box<str>,
     pub(crate) qos: QoS,
     pub(crate) as_published: bool,
+    pub(crate) handling: RetainHandling,
     pub(crate) id: u32,
 }
 
@@ -60,7 +69,8 @@ impl SessionRecord {
         put_count(&mut out, self.subscriptions.len());
         for s in &self.subscriptions {
             put_text(&mut out, &s.filter);
-            out.push(Flags::new(s.qos, s.no_local, s.as_published, false).bits());
+            let flags = Flags::new(s.qos, s.no_local, s.as_published, false);
+            out.push(flags.with_handling(s.handling).bits());
             out.extend_from_slice(&s.id.to_be_bytes());
             out.extend_from_slice(&s.since.to_be_bytes());
         }
@@ -68,15 +78,22 @@ impl SessionRecord {
         for g in &self.groups {
             put_text(&mut out, &g.name);
             put_text(&mut out, &g.filter);
-            out.push(Flags::new(g.qos, false, g.as_published, false).bits());
+            let flags = Flags::new(g.qos, false, g.as_published, false);
+            out.push(flags.with_handling(g.handling).bits());
             out.extend_from_slice(&g.id.to_be_bytes());
         }
+        out.push(u8::from(self.clean_start) | u8::from(self.user_name.is_some()) << 1);
+        out.extend_from_slice(&self.keep_alive_secs.to_be_bytes());
+        out.extend_from_slice(&self.came.0.to_be_bytes());
+        out.extend_from_slice(&self.went.map_or(u64::MAX, |t| t.0).to_be_bytes());
+        put_text(&mut out, self.user_name.as_deref().unwrap_or_default());
         out.into()
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut r = Reader(bytes);
-        if r.u8()? != FORM {
+        let form = r.u8()?;
+        if form != FORM && form != BARE {
             return None;
         }
         let level = r.u8()?;
@@ -95,6 +112,13 @@ impl SessionRecord {
         let groups = (0..r.u32()?)
             .map(|_| Group::read(&mut r))
             .collect::<Option<_>>()?;
+        let bits = if form == BARE { 0 } else { r.u8()? };
+        let (mut keep_alive_secs, mut came, mut went, mut user_name) = (0, born, u64::MAX, None);
+        if form == FORM {
+            keep_alive_secs = r.u16()?;
+            (came, went) = (r.u64()?, r.u64()?);
+            user_name = Some(r.text()?).filter(|_| bits & 2 != 0).map(Into::into);
+        }
         Some(Self {
             version,
             owner,
@@ -105,6 +129,11 @@ impl SessionRecord {
             cursor,
             subscriptions,
             groups,
+            user_name,
+            keep_alive_secs,
+            clean_start: bits & 1 != 0,
+            came: Time(came),
+            went: (went != u64::MAX).then_some(Time(went)),
         })
     }
 }
@@ -118,6 +147,7 @@ impl Subscription {
             qos: flags.qos(),
             no_local: flags.no_local(),
             as_published: flags.as_published(),
+            handling: flags.handling(),
             id: r.u32()?,
             since: r.u64()?,
         })
@@ -133,6 +163,7 @@ impl Group {
             filter,
             qos: flags.qos(),
             as_published: flags.as_published(),
+            handling: flags.handling(),
             id: r.u32()?,
         })
     }
@@ -161,6 +192,7 @@ mod tests {
                 qos: QoS::ExactlyOnce,
                 no_local: true,
                 as_published: false,
+                handling: RetainHandling::DoNotSend,
                 id: 268_435_455,
                 since: 70,
             }],
@@ -169,9 +201,27 @@ mod tests {
                 filter: "b/#".into(),
                 qos: QoS::AtLeastOnce,
                 as_published: true,
+                handling: RetainHandling::SendIfNew,
                 id: 0,
             }],
+            user_name: Some("".into()),
+            keep_alive_secs: 60,
+            clean_start: true,
+            came: Time(1_764_000_000_001),
+            went: Some(Time(1_764_000_000_002)),
         }
+    }
+
+    #[test]
+    fn reads_the_form_before() {
+        let mut record = record();
+        let mut bytes = record.encode().to_vec();
+        bytes[0] = BARE;
+        bytes.truncate(bytes.len() - (1 + 2 + 8 + 8 + 2));
+        (record.user_name, record.keep_alive_secs) = (None, 0);
+        (record.clean_start, record.went) = (false, None);
+        record.came = Time(record.born);
+        assert_eq!(SessionRecord::decode(&bytes), Some(record));
     }
 
     #[test]

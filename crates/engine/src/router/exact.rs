@@ -159,6 +159,18 @@ impl Exact {
         }
     }
 
+    /// The nodes whose filters have this hash: one at most, nearly always.
+    pub(crate) fn with_hash(&self, hash: u64) -> Vec<u32> {
+        let nodes = self.table.iter_hash(hash).map(|(n, _)| *n);
+        nodes
+            .filter(|n| self.hash(self.filter(*n)) == hash)
+            .collect()
+    }
+
+    pub(crate) fn keys(&self, from: u32) -> impl Iterator<Item = u32> {
+        self.nodes.range(from).map(|(n, _)| n)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.nodes.len()
     }

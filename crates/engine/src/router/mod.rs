@@ -104,8 +104,11 @@ pub enum Key {
 /// The routing table of one shard.
 #[derive(Debug)]
 pub struct Router {
+    shard: u16,
     exact: Exact,
     trie: Trie,
+    /// Filters that are told of here, see [`Router::topics`].
+    topics: usize,
     /// Counts every change; a route is current if it saw them all.
     changes: u64,
     ring: VecDeque<Changed>,
@@ -121,8 +124,16 @@ impl Router {
     /// All shards of a process use one seed, so that hashes agree.
     #[must_use]
     pub fn new(seed: u64) -> Self {
+        Self::on(0, seed)
+    }
+
+    /// As [`Router::new`], for this shard.
+    #[must_use]
+    pub fn on(shard: u16, seed: u64) -> Self {
         let hasher = || FixedState::with_seed(seed);
         Self {
+            shard,
+            topics: 0,
             exact: Exact::new(hasher()),
             trie: Trie::new(hasher()),
             changes: 0,
@@ -134,7 +145,9 @@ impl Router {
     /// what the other shards must be told.
     pub fn subscribe(&mut self, filter: Filter<'_>, sub: Sub) -> (NodeId, bool, Option<Change>) {
         let (node, before) = self.node(filter);
+        let told = self.tells(node);
         let new = self.subs_mut(node).insert(sub);
+        self.count(told, node);
         self.changed(filter);
         (node, new, self.difference(node, before))
     }
@@ -142,9 +155,11 @@ impl Router {
     /// Takes a session's subscription away; `None` if there was none.
     pub fn unsubscribe(&mut self, node: NodeId, session: u32) -> Option<Option<Change>> {
         let before = self.wants(node);
+        let told = self.tells(node);
         if !self.subs_mut(node).remove(session) {
             return None;
         }
+        self.count(told, node);
         Some(self.settle(node, before))
     }
 
@@ -156,14 +171,18 @@ impl Router {
         durable: bool,
     ) -> (NodeId, Option<Change>) {
         let (node, before) = self.node(filter);
+        let told = self.tells(node);
         self.subs_mut(node).insert_group(group, durable);
+        self.count(told, node);
         self.changed(filter);
         (node, self.difference(node, before))
     }
 
     pub(crate) fn leave(&mut self, node: NodeId, group: u32) -> Option<Change> {
         let before = self.wants(node);
+        let told = self.tells(node);
         self.subs_mut(node).remove_group(group);
+        self.count(told, node);
         self.settle(node, before)
     }
 
@@ -197,12 +216,21 @@ impl Router {
     pub fn apply(&mut self, from: u16, change: &Change) {
         match &change.key {
             Key::Exact(hash) => {
+                let nodes = self.exact.with_hash(*hash);
+                let told = nodes.iter().filter(|n| self.tells(NodeId(**n))).count();
                 self.exact.set_remote(*hash, from, change.wants);
+                let tells = nodes.iter().filter(|n| self.tells(NodeId(**n))).count();
+                self.topics = self.topics - told + tells;
                 self.remember(Changed::Hash(*hash));
             }
             Key::Wildcard(text) => {
                 let filter = Filter::trusted(text);
+                let node = self.find(filter).filter(|n| !self.subs(*n).is_empty());
+                let told = node.is_some_and(|n| self.tells(n));
                 self.trie.set_remote(filter, from, change.wants);
+                if let Some(node) = node {
+                    self.count(told, node);
+                }
                 self.remember(Changed::Filter(text.clone()));
             }
         }
@@ -259,6 +287,60 @@ impl Router {
     #[must_use]
     pub(crate) fn may_want(&self, begin: &str) -> bool {
         self.trie.may_match(begin)
+    }
+
+    /// How many filters [`Router::topics`] gives.
+    #[must_use]
+    pub fn topics_len(&self) -> usize {
+        self.topics
+    }
+
+    /// The filters that somebody here is subscribed to and nobody on a shard before this one, so that
+    /// all shards together give each once. Goes through all nodes from a place on; with each comes the
+    /// place behind it.
+    pub fn topics(&self, from: u32) -> impl Iterator<Item = (u32, Option<String>)> {
+        let exact = (from & TRIE == 0).then(|| self.exact.keys(from));
+        let trie = self
+            .trie
+            .keys(if from & TRIE == 0 { 0 } else { from & !TRIE });
+        let nodes = exact.into_iter().flatten().map(NodeId);
+        let nodes = nodes.chain(trie.map(|n| NodeId(n | TRIE)));
+        nodes.map(|node| {
+            let text = self.tells(node).then(|| self.filter(node));
+            (node.0 + 1, text)
+        })
+    }
+
+    /// Whether a node is one of [`Router::topics`].
+    fn tells(&self, node: NodeId) -> bool {
+        if self.subs(node).is_empty() {
+            return false;
+        }
+        let interest = if node.0 & TRIE == 0 {
+            self.exact
+                .remote(self.exact.hash(self.exact.filter(node.0)))
+        } else {
+            self.trie.remote(node.0 & !TRIE)
+        };
+        let before = (1_u32 << self.shard) - 1;
+        (interest.live | interest.durable) & before == 0
+    }
+
+    /// What a node was among [`Router::topics`] has changed.
+    fn count(&mut self, told: bool, node: NodeId) {
+        self.topics = self.topics - usize::from(told) + usize::from(self.tells(node));
+    }
+
+    /// Whether somebody here is subscribed to exactly this filter.
+    #[must_use]
+    pub fn has(&self, filter: Filter<'_>) -> bool {
+        self.find(filter).is_some_and(|n| !self.subs(n).is_empty())
+    }
+
+    /// The subscribers of this shard at one filter.
+    #[must_use]
+    pub fn subscribers(&self, filter: Filter<'_>) -> &[Sub] {
+        self.find(filter).map_or(&[], |n| self.subs(n).slice())
     }
 
     /// Subscription nodes in use, for tests and statistics.

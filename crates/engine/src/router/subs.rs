@@ -1,6 +1,6 @@
 //! The subscribers at one filter: none, one inline, or a sorted list.
 
-use protocol::QoS;
+use protocol::{QoS, RetainHandling};
 
 use super::Wants;
 use crate::table::is_oversized;
@@ -14,6 +14,9 @@ impl Flags {
     const NO_LOCAL: u8 = 4;
     const AS_PUBLISHED: u8 = 8;
     const DURABLE: u8 = 16;
+    /// Retain Handling, which is only told.
+    const HANDLING: u8 = 0b110_0000;
+    const HANDLING_SHIFT: u8 = 5;
 
     #[must_use]
     pub fn new(qos: QoS, no_local: bool, as_published: bool, durable: bool) -> Self {
@@ -30,6 +33,19 @@ impl Flags {
         Self(bits)
     }
 
+    #[must_use]
+    pub(crate) fn with_handling(self, handling: RetainHandling) -> Self {
+        Self(self.0 & !Self::HANDLING | (handling as u8) << Self::HANDLING_SHIFT)
+    }
+
+    pub(crate) fn handling(self) -> RetainHandling {
+        match (self.0 & Self::HANDLING) >> Self::HANDLING_SHIFT {
+            0 => RetainHandling::SendAlways,
+            1 => RetainHandling::SendIfNew,
+            _ => RetainHandling::DoNotSend,
+        }
+    }
+
     /// As they are kept in a record; [`Flags::from_bits`] reads them.
     pub(crate) fn bits(self) -> u8 {
         self.0
@@ -37,7 +53,7 @@ impl Flags {
 
     pub(crate) fn from_bits(bits: u8) -> Option<Self> {
         QoS::from_bits(bits & Self::QOS)?;
-        (bits < 2 * Self::DURABLE).then_some(Self(bits))
+        (bits < 1 << 7 && bits & Self::HANDLING != Self::HANDLING).then_some(Self(bits))
     }
 
     #[inline]

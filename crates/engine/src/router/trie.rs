@@ -224,6 +224,14 @@ impl Trie {
         self.node(at).children > 0
     }
 
+    pub(crate) fn remote(&self, node: u32) -> Interest {
+        self.node(node).remote
+    }
+
+    pub(crate) fn keys(&self, from: u32) -> impl Iterator<Item = u32> {
+        self.nodes.range(from).map(|(n, _)| n)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.filters
     }

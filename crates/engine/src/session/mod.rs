@@ -4,10 +4,12 @@
 
 mod alias;
 mod inflow;
+mod name;
 mod outflow;
 mod progress;
 mod queue;
 mod scanning;
+mod tally;
 mod will;
 
 #[cfg(test)]
@@ -19,10 +21,13 @@ use protocol::{PacketId, QoS, Version};
 
 pub(crate) use alias::{InboundAliases, OutboundAliases};
 pub(crate) use inflow::{Inflow, Pending};
+pub(crate) use name::Name;
 pub(crate) use outflow::{Handed, Held, Kept, Next, Outflow, State};
 pub(crate) use progress::{Fate, Progress};
 pub(crate) use queue::{Grace, Queue, Queued};
 pub(crate) use scanning::{Scan, Scanning};
+pub(crate) use tally::Tally;
+pub use tally::Traffic;
 pub(crate) use will::Will;
 
 use crate::{
@@ -39,30 +44,26 @@ pub(crate) const NEVER: u32 = u32::MAX;
 
 #[derive(Debug)]
 pub(crate) struct Session {
-    pub(crate) client_id: Box<str>,
+    pub(crate) client_id: Name,
     /// Who owns the session: it belongs to a principal, not to a client id.
     pub(crate) owner: Arc<Principal>,
     pub(crate) subs: Nodes,
     pub(crate) out: Option<Box<Outflow>>,
     pub(crate) inflow: Option<Box<Inflow>>,
     pub(crate) rare: Rare,
+    pub(crate) tally: Tally,
     /// [`ConnId::NONE`] while the client is away.
     pub(crate) conn: ConnId,
     /// Tenths of a second on the reading clock when the last packet came.
     pub(crate) seen: u32,
-    /// Tenths of a second without a packet after which the client is gone; 0 = never.
-    pub(crate) keep_alive: u32,
     /// The tick at which the timers look at this session's silence next; other entries of theirs for
     /// its slot are stale. 0 = never.
     pub(crate) watched: u32,
-    pub(crate) expiry_secs: u32,
-    /// When the session ends, while the client is away.
-    pub(crate) ends: u32,
-    /// Largest packet the client takes [MQTT-3.1.2-24].
-    pub(crate) packet_max: u32,
-    /// The cached route this client used last.
-    pub(crate) hint: u32,
+    /// Tenths of a second on the timers' clock when the client connected.
+    pub(crate) since: u32,
     pub(crate) generation: u16,
+    /// Granted; 0 = none.
+    pub(crate) keep_alive_secs: u16,
     /// In-flight messages the client takes [MQTT-3.3.4-9].
     pub(crate) receive_max: u16,
     pub(crate) version: Version,
@@ -81,8 +82,8 @@ pub(crate) struct Rarities {
     pub(crate) queue: Option<Box<Queue>>,
     pub(crate) scanning: Option<Box<Scanning>>,
     pub(crate) shared: Option<Vec<Membership>>,
-    /// What the client calls itself; proof of nothing.
-    pub(crate) user_name: Option<Box<str>>,
+    /// Largest packet the client takes [MQTT-3.1.2-24].
+    pub(crate) packet_max: u32,
 }
 
 static NOTHING_RARE: Rarities = Rarities::new();
@@ -96,7 +97,7 @@ impl Rarities {
             queue: None,
             scanning: None,
             shared: None,
-            user_name: None,
+            packet_max: protocol::PACKET_BYTES_MAX,
         }
     }
 
@@ -107,7 +108,7 @@ impl Rarities {
             && self.queue.is_none()
             && self.scanning.is_none()
             && self.shared.is_none()
-            && self.user_name.is_none()
+            && self.packet_max == protocol::PACKET_BYTES_MAX
     }
 }
 
@@ -140,17 +141,59 @@ impl Rare {
         }
         taken
     }
+
+    pub(crate) fn set_packet_max(&mut self, bytes: u32) {
+        if bytes < protocol::PACKET_BYTES_MAX {
+            self.make().packet_max = bytes;
+        } else {
+            self.take(|r| {
+                r.packet_max = protocol::PACKET_BYTES_MAX;
+                None::<()>
+            });
+        }
+    }
 }
 
 /// Yes-or-no facts of a session.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Bits {
+pub(crate) struct Bits(u8);
+
+#[derive(Clone, Copy, Debug)]
+#[repr(u8)]
+pub(crate) enum Bit {
     /// Waits for its socket to drain before more is sent.
-    pub(crate) blocked: bool,
+    Blocked = 1,
     /// CONNACK waits for the store.
-    pub(crate) greeting: bool,
+    Greeting = 2,
     /// A SUBACK is owed; what the client sent behind its SUBSCRIBE waits for it.
-    pub(crate) subscribing: bool,
+    Subscribing = 4,
+    /// CONNECT asked for a new session.
+    CleanStart = 8,
+}
+
+impl Bits {
+    #[inline]
+    pub(crate) fn has(self, bit: Bit) -> bool {
+        self.0 & bit as u8 != 0
+    }
+
+    #[inline]
+    pub(crate) fn set(&mut self, bit: Bit) {
+        self.0 |= bit as u8;
+    }
+
+    #[inline]
+    pub(crate) fn clear(&mut self, bit: Bit) {
+        self.0 &= !(bit as u8);
+    }
+
+    /// Sets it if so; leaves it if not.
+    #[inline]
+    pub(crate) fn set_if(&mut self, bit: Bit, so: bool) {
+        if so {
+            self.set(bit);
+        }
+    }
 }
 
 /// Topic aliases of both directions; they end with the connection [MQTT-3.3.2-7].
@@ -163,8 +206,14 @@ pub(crate) struct Aliases {
 /// What a session that outlives its connection keeps: its place in the shared log.
 #[derive(Debug, Default)]
 pub(crate) struct Durable {
-    /// Names it among the sessions that its client had.
+    /// Names it among the sessions that its client had; about when it was created.
     pub(crate) born: u64,
+    pub(crate) expiry_secs: u32,
+    /// When the session ends, while the client is away.
+    pub(crate) ends: u32,
+    /// When the client came last, and when it went.
+    pub(crate) came: Time,
+    pub(crate) went: Time,
     /// Everything up to here was handed to the in-flight window.
     pub(crate) cursor: u64,
     /// Up to where the store knows that everything was acknowledged.
@@ -294,21 +343,19 @@ impl Nodes {
 impl Session {
     pub(crate) fn new(client_id: &str, owner: Arc<Principal>, version: Version) -> Self {
         Self {
-            client_id: client_id.into(),
+            client_id: Name::new(client_id, None),
             owner,
             subs: Nodes::None,
             out: None,
             inflow: None,
             rare: Rare::default(),
+            tally: Tally::default(),
             conn: ConnId::NONE,
             seen: 0,
-            keep_alive: 0,
             watched: 0,
-            expiry_secs: 0,
-            ends: 0,
-            packet_max: u32::MAX,
-            hint: u32::MAX,
+            since: 0,
             generation: 0,
+            keep_alive_secs: 0,
             receive_max: u16::MAX,
             version,
             bits: Bits::default(),
@@ -340,7 +387,7 @@ impl Session {
     }
 
     pub(crate) fn user_name(&self) -> Option<&str> {
-        self.rare.user_name.as_deref()
+        self.client_id.user_name()
     }
 
     pub(crate) fn take_will(&mut self) -> Option<Box<Will>> {
@@ -399,15 +446,25 @@ impl Session {
     pub(crate) fn detach(&mut self) {
         self.conn = ConnId::NONE; // Nothing more is sent to it [MQTT-3.14.4-1].
         self.rare.take(|r| r.aliases.take()); // [MQTT-3.3.2-7]
-        self.hint = u32::MAX;
-        self.bits.blocked = false;
-        self.bits.subscribing = false;
-        self.bits.greeting = false;
+        self.tally.forget_hint();
+        self.bits.clear(Bit::Blocked);
+        self.bits.clear(Bit::Subscribing);
+        self.bits.clear(Bit::Greeting);
     }
 
-    /// The end of keep-alive, if it runs.
-    pub(crate) fn silent_at(&self) -> Option<Time> {
-        (self.keep_alive > 0 && self.is_online())
-            .then(|| Time((u64::from(self.seen) + u64::from(self.keep_alive)) * 100))
+    /// The end of keep-alive, if it runs: so many tenths of it after the last packet.
+    pub(crate) fn silent_at(&self, tenths: u32) -> Option<Time> {
+        let silence = u64::from(self.keep_alive_secs) * u64::from(tenths);
+        (silence > 0 && self.is_online()).then(|| Time((u64::from(self.seen) + silence) * 100))
+    }
+
+    /// Session Expiry Interval; only what has a durable side has one.
+    pub(crate) fn expiry_secs(&self) -> u32 {
+        self.rare.durable.as_ref().map_or(0, |d| d.expiry_secs)
+    }
+
+    /// The tick at which the session ends, while the client is away; 0 = not known.
+    pub(crate) fn ends(&self) -> u32 {
+        self.rare.durable.as_ref().map_or(0, |d| d.ends)
     }
 }

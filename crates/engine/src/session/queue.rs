@@ -90,6 +90,10 @@ impl Queue {
         self.waiting.rotate_right(1);
     }
 
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &Queued> {
+        self.waiting.iter()
+    }
+
     pub(crate) fn front(&self) -> Option<&Queued> {
         self.waiting.front()
     }

@@ -29,7 +29,7 @@ impl Shard {
             return 0;
         };
         let first = bytes[0];
-        let mut count = 0;
+        let (mut count, mut missed) = (0, 0);
         // Equal ones are told together: home, group, how many.
         let mut settled: Option<(u16, u32, u32)> = None;
         let (mut progress, mut numbers) = (false, Vec::new());
@@ -43,7 +43,9 @@ impl Shard {
                 break;
             }
             count += 1;
-            match out.settle(id, expected) {
+            let held = out.settle(id, expected);
+            missed += u64::from(held.is_none());
+            match held {
                 // An answer to nothing of ours is ignored.
                 None | Some(Held::Nothing) => {}
                 Some(Held::Number(number)) => numbers.push(number),
@@ -80,6 +82,7 @@ impl Shard {
         }
         let s = self.session_mut(slot);
         s.out = Some(out);
+        s.tally.acks_received(count as u64);
         let waits = s.waits_for_window();
         if let Some((home, group, n)) = settled {
             self.mail_settled(slot, home, group, n);
@@ -93,7 +96,14 @@ impl Shard {
         if waits {
             self.pump(slot, sink);
         }
-        self.metrics.add(Counter::OtherReceived, count as u64);
+        let (received, lost) = match expected {
+            State::PubAck => (Counter::PubackReceived, Counter::PubackMissed),
+            _ => (Counter::PubcompReceived, Counter::PubcompMissed),
+        };
+        self.metrics.add(received, count as u64);
+        self.metrics.add(lost, missed);
+        let settled = count as u64 - missed;
+        self.metrics.add(Counter::Acknowledged, settled);
         count * 4
     }
 
@@ -113,6 +123,7 @@ impl Shard {
             _ => AckKind::PubComp,
         };
         let packet = ack::decode(kind, f.first, f.body, version, &limits).map_err(refuse)?;
+        self.session_mut(slot).tally.acks_received(1);
         match kind {
             AckKind::PubAck => self.on_final(slot, packet.id, State::PubAck, sink),
             AckKind::PubComp => self.on_final(slot, packet.id, State::PubComp, sink),
@@ -127,9 +138,14 @@ impl Shard {
     fn on_final(&mut self, slot: u32, id: PacketId, expected: State, sink: &mut impl Sink) {
         let s = self.session_mut(slot);
         let Some(held) = s.out.as_mut().and_then(|o| o.settle(id, expected)) else {
-            return; // An answer to nothing of ours is ignored.
+            let missed = match expected {
+                State::PubAck => Counter::PubackMissed,
+                _ => Counter::PubcompMissed,
+            };
+            return self.metrics.add(missed, 1); // An answer to nothing of ours is ignored.
         };
         let waits = s.waits_for_window();
+        self.metrics.add(Counter::Acknowledged, 1);
         self.note_settled(slot, expected, &held);
         if waits {
             self.pump(slot, sink);
@@ -138,7 +154,6 @@ impl Shard {
 
     fn on_pubrec(&mut self, slot: u32, id: PacketId, reason: Reason, sink: &mut impl Sink) {
         let s = self.session_mut(slot);
-        let version = s.version;
         let entry = s.out.as_mut().and_then(|o| o.find(id));
         let known = match entry {
             Some(entry) if entry.state == State::PubRec && !reason.is_error() => {
@@ -159,26 +174,32 @@ impl Shard {
                 self.settle_shared(slot, &held);
                 true
             }
-            Some(entry) if entry.state == State::Releasing => return, // PUBREL is on its way
+            Some(entry) if entry.state == State::Releasing => {
+                return self.metrics.add(Counter::PubrecInUse, 1); // PUBREL is on its way
+            }
             // The client refused the message: done [MQTT-4.4.0-2].
             Some(entry) if entry.state == State::PubRec => {
                 return self.on_final(slot, id, State::PubRec, sink);
             }
-            Some(entry) => entry.state == State::PubComp,
-            None => false,
+            Some(entry) if entry.state == State::PubComp => {
+                self.metrics.add(Counter::PubrecInUse, 1);
+                true
+            }
+            Some(_) | None => false,
         };
-        if !known && reason.is_error() {
-            return;
+        if !known {
+            self.metrics.add(Counter::PubrecMissed, 1);
+            if reason.is_error() {
+                return;
+            }
         }
         let answer = if known {
             Reason::SUCCESS
         } else {
             Reason::PACKET_ID_NOT_FOUND
         };
-        let conn = self.session(slot).conn;
         // [MQTT-4.3.3-4]
-        ack::encode(sink.out(conn), version, AckKind::PubRel, id, answer, &[]);
-        self.metrics.add(Counter::OtherSent, 1);
+        self.send_ack(slot, AckKind::PubRel, id, answer, sink);
     }
 
     /// PUBREL: the id is forgotten, then PUBCOMP says so [MQTT-4.3.3-11].
@@ -191,6 +212,7 @@ impl Shard {
         let reason = if known {
             Reason::SUCCESS
         } else {
+            self.metrics.add(Counter::PubrelMissed, 1);
             Reason::PACKET_ID_NOT_FOUND
         };
         let s = self.session_mut(slot);
@@ -253,10 +275,13 @@ impl Shard {
         reason: Reason,
         sink: &mut impl Sink,
     ) {
-        let s = self.session(slot);
+        let s = self.session_mut(slot);
         if s.is_online() {
-            ack::encode(sink.out(s.conn), s.version, kind, id, reason, &[]);
-            self.metrics.add(Counter::OtherSent, 1);
+            let out = sink.out(s.conn);
+            let before = out.len();
+            ack::encode(out, s.version, kind, id, reason, &[]);
+            s.tally.ack_sent(out.len() - before);
+            self.metrics.add(Counter::ack_sent(kind), 1);
         }
     }
 

@@ -187,7 +187,7 @@ impl Shard {
             let bytes = &batch.bytes[start..item.end as usize];
             start = item.end as usize;
             if let Form::Hand(head, at) = item.form {
-                let mut shot = Shot::new(head.view(item.publisher, topic, bytes));
+                let mut shot = Shot::new(head.view(item.publisher, topic, bytes), self.now);
                 self.on_hand(from, &mut shot, batch.hands[at as usize], sink);
                 continue;
             }
@@ -244,7 +244,7 @@ impl Shard {
                 self.deliver_run(&run, route, sink);
             }
             Form::Message(head) | Form::Hand(head, _) => {
-                let mut shot = Shot::new(head.view(publisher, topic, bytes));
+                let mut shot = Shot::new(head.view(publisher, topic, bytes), self.now);
                 shot.from = Some(from);
                 self.deliver_shot(&mut shot, route, sink);
             }

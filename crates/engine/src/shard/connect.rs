@@ -16,7 +16,9 @@ use crate::{
     message::View,
     plant::{self, Fault},
     router::Flags,
-    session::{Aliases, Durable, NEVER, OutboundAliases, Reading, Session, State, Will},
+    session::{
+        Aliases, Bit, Durable, NEVER, Name, OutboundAliases, Reading, Session, State, Tally, Will,
+    },
 };
 
 /// What CONNECT's properties ask for.
@@ -38,8 +40,14 @@ impl Shard {
             Ok(opened) => opened,
             Err((version, close)) => {
                 self.metrics.add(Counter::ConnectRefused, 1);
+                let denied = u64::from(is_denial(close.reason));
+                self.metrics.add(Counter::ConnectDenied, denied);
                 if let Some(version) = version {
-                    refuse_connect(version, close, sink.out(conn));
+                    let out = sink.out(conn);
+                    let before = out.len();
+                    refuse_connect(version, close, out);
+                    let said = u64::from(out.len() > before);
+                    self.metrics.add(Counter::ConnackSent, said);
                 }
                 // Whatever was said before [MQTT-3.1.4-1], [MQTT-3.1.4-2], [MQTT-3.2.2-7],
                 // [MQTT-4.12.0-4], [MQTT-4.13.2-1], [3.1.1 MQTT-3.1.4-1], [3.1.1 MQTT-3.2.2-5].
@@ -73,11 +81,26 @@ impl Shard {
             return Ok(Opened::NeedMore);
         };
         let spoken = connect_version(f.body);
-        let packet = connect::decode(f.body, f.first, &limits).map_err(|e| (spoken, refuse(e)))?;
-        let version = packet.version;
-        self.connect(conn, &packet, sink)
-            .map(|s| s.map_or_else(Opened::Elsewhere, |s| Opened::Session(s, f.len)))
-            .map_err(|close| (Some(version), close))
+        let decoded = connect::decode(f.body, f.first, &limits);
+        let opened = match &decoded {
+            Ok(packet) => self.connect(conn, packet, sink),
+            Err(error) => Err(refuse(*error)),
+        };
+        if let Ok(Err(home)) = opened {
+            return Ok(Opened::Elsewhere(home)); // counted there
+        }
+        self.metrics.add(Counter::ConnectReceived, 1);
+        self.metrics.add(Counter::BytesReceived, f.len as u64);
+        match opened {
+            Ok(Ok(session)) => {
+                if let Some(s) = self.sessions.get_mut(session.0) {
+                    s.tally.heard(f.len);
+                }
+                Ok(Opened::Session(session, f.len))
+            }
+            Ok(Err(home)) => Ok(Opened::Elsewhere(home)),
+            Err(close) => Err((decoded.map_or(spoken, |p| Some(p.version)), close)),
+        }
     }
 
     /// `Ok(Err(shard))`: the session lives there.
@@ -122,25 +145,31 @@ impl Shard {
         // Perhaps one of this client.
         let replaced = !present && self.ending > 0;
         self.attach(slot, conn, packet, &asked, replaced, sink);
+        let out = sink.out(conn);
+        let before = out.len();
         // Before anything else [MQTT-3.1.4-5], [MQTT-3.2.0-1].
         connack::encode(
-            sink.out(conn),
+            out,
             packet.version,
             // [MQTT-3.2.2-2], [MQTT-3.2.2-3]; 3.1 has no such flag.
             present && packet.version != Version::V3_1,
             Reason::SUCCESS,
             &properties,
         );
-        self.metrics.add(Counter::OtherReceived, 1);
-        self.metrics.add(Counter::OtherSent, 1);
+        let bytes = out.len() - before;
+        let s = self.session_mut(slot);
+        s.tally.answered(bytes);
+        let anonymous = u64::from(*s.owner == Principal::Anonymous);
+        self.metrics.add(Counter::Anonymous, anonymous);
+        self.metrics.add(Counter::ConnackSent, 1);
         self.metrics.add(Counter::Connected, 1);
-        self.metrics.connections += 1;
+        self.metrics.gauges.connections += 1;
         let came = Presence::Came {
             user_name: packet.user_name,
             version: packet.version,
             keep_alive_secs: packet.keep_alive_secs,
             clean_start: packet.clean_start,
-            expiry_secs: self.session(slot).expiry_secs,
+            expiry_secs: self.session(slot).expiry_secs(),
         };
         sink.note(conn, client_id, came);
         if present {
@@ -285,6 +314,7 @@ impl Shard {
                     self.cancel_will(slot, sink);
                     return (slot, true);
                 }
+                self.metrics.add(Counter::SessionDiscarded, 1);
                 self.end(slot, sink); // [MQTT-3.1.2-4]
             }
         }
@@ -340,21 +370,25 @@ impl Shard {
         let (reading, reference) = (self.reading, self.reference(slot));
         let was_durable = self.session(slot).rare.durable.is_some();
         let (tail, born) = (self.tail_seen, self.next_serial());
+        let (now, since) = (self.now, self.due.within(self.now));
         let s = self.session_mut(slot);
         s.conn = conn;
         s.version = packet.version;
-        s.rare.take(|r| r.user_name.take());
-        if let Some(name) = packet.user_name {
-            s.rare.make().user_name = Some(name.into());
-        }
-        s.expiry_secs = expiry_secs;
-        s.ends = 0; // [MQTT-4.1.0-1]
         s.seen = reading;
-        // One and a half times the Keep Alive [MQTT-3.1.2-22], in tenths of a second.
-        s.keep_alive = u32::from(keep_alive_secs) * settings.keep_alive_tenths;
+        s.since = since;
+        s.tally = Tally::default();
+        s.keep_alive_secs = keep_alive_secs;
+        if packet.clean_start {
+            s.bits.set(Bit::CleanStart);
+        } else {
+            s.bits.clear(Bit::CleanStart);
+        }
+        if s.client_id.user_name() != packet.user_name {
+            s.client_id = Name::new(&s.client_id, packet.user_name);
+        }
         s.receive_max = asked.receive_max.min(settings.inflight_max); // [MQTT-4.9.0-1]
         // No packet is longer, whatever the client would take (2.1.4).
-        s.packet_max = asked.packet_max.min(protocol::PACKET_BYTES_MAX);
+        s.rare.set_packet_max(asked.packet_max);
         let alias_max = asked.alias_max.min(settings.topic_alias_max);
         // Those of an earlier connection are gone [MQTT-3.3.2-7].
         s.rare.take(|r| r.aliases.take());
@@ -376,14 +410,15 @@ impl Shard {
         if expiry_secs > 0 && !was_durable {
             s.rare.make().durable = Some(Box::new(Durable::at(tail, born)));
         }
-        let watched = s.watched;
-        if let Some(at) = s.silent_at() {
-            // An entry of an earlier connection may be there: it is enough if it is not later.
-            if watched == 0 || self.silence.tick(at) < watched {
-                let tick = self.silence.add(at, slot);
-                self.session_mut(slot).watched = tick;
-            }
+        if let Some(d) = s.durable_mut() {
+            d.expiry_secs = expiry_secs;
+            d.ends = 0; // [MQTT-4.1.0-1]
+            d.came = now;
         }
+        if expiry_secs > 0 && !was_durable {
+            self.metrics.gauges.lasting += 1;
+        }
+        self.watch_silence(slot);
         self.save_connected(slot, replaced, sink);
     }
 
@@ -497,7 +532,7 @@ fn make_will(will: &connect::Will<'_>, publisher: SessionRef, serial: u64) -> Wi
         ..will_view(will, publisher)
     };
     Will {
-        message: Arc::new(Message::new(&view)),
+        message: Arc::new(Message::new(&view, Time(0))),
         expiry_secs,
         delay_secs,
         serial,
@@ -568,6 +603,17 @@ fn refuse_connect(version: Version, close: Close, out: &mut Vec<u8>) {
         return;
     }
     connack::encode(out, version, false, reason, &[]);
+}
+
+/// Refused for who the client is or claims to be.
+fn is_denial(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::BAD_USER_NAME_OR_PASSWORD
+            | Reason::NOT_AUTHORIZED
+            | Reason::BANNED
+            | Reason::BAD_AUTHENTICATION_METHOD
+    )
 }
 
 /// Keeps the compiler honest about what a subscription of a durable session is marked with.

@@ -15,13 +15,14 @@ use crate::{
     plant::{self, Fault},
     record::INLINE,
     router::Target,
-    session::{Held, Kept, Next, Queue, Queued, Session, State},
+    session::{Bit, Held, Kept, Next, Queue, Queued, Session, State},
 };
 
 /// A message on its way to several receivers: owned only once somebody has to keep it.
 #[derive(Debug)]
 pub(super) struct Shot<'a> {
     pub(super) view: View<'a>,
+    now: Time,
     arc: Option<Arc<Message>>,
     /// Which of the layouts hold this message.
     encoded: [bool; 4],
@@ -30,9 +31,10 @@ pub(super) struct Shot<'a> {
 }
 
 impl<'a> Shot<'a> {
-    pub(super) fn new(view: View<'a>) -> Self {
+    pub(super) fn new(view: View<'a>, now: Time) -> Self {
         Self {
             view,
+            now,
             arc: None,
             encoded: [false; 4],
             from: None,
@@ -42,6 +44,7 @@ impl<'a> Shot<'a> {
     pub(super) fn shared(message: &'a Arc<Message>) -> Self {
         Self {
             view: message.view(),
+            now: message.at,
             arc: Some(message.clone()),
             encoded: [false; 4],
             from: None,
@@ -60,7 +63,7 @@ impl<'a> Shot<'a> {
 
     pub(super) fn arc(&mut self) -> Arc<Message> {
         self.arc
-            .get_or_insert_with(|| Arc::new(Message::new(&self.view)))
+            .get_or_insert_with(|| Arc::new(Message::new(&self.view, self.now)))
             .clone()
     }
 }
@@ -110,6 +113,7 @@ impl Shard {
             && !plant::on(Fault::NoLocalIgnored)
             && self.is_publisher(shot.view.publisher, slot)
         {
+            self.metrics.add(Counter::NoLocal, 1);
             return; // [MQTT-3.8.3-3]
         }
         let qos = self.effective_qos(shot.view.qos, target.flags.qos());
@@ -117,7 +121,7 @@ impl Shard {
             return;
         }
         if !s.is_online() {
-            self.metrics.drop(Drop::Offline, 1);
+            self.lose(slot, Drop::Offline, 1);
             return;
         }
         let retain = shot.view.retain && target.flags.as_published(); // [MQTT-3.3.1-12], [MQTT-3.3.1-13]
@@ -144,7 +148,7 @@ impl Shard {
         sink: &mut impl Sink,
     ) {
         if shot.view.is_expired(self.now) {
-            self.metrics.drop(Drop::Expired, 1); // on its way between shards [MQTT-3.3.2-5]
+            self.lose(slot, Drop::Expired, 1); // on its way between shards [MQTT-3.3.2-5]
             return;
         }
         let Some(s) = self.sessions.get_mut(slot) else {
@@ -158,18 +162,19 @@ impl Shard {
             QoS::AtMostOnce => q.has_qos_0() || shot.view.retain && !q.is_empty(),
             QoS::AtLeastOnce | QoS::ExactlyOnce => !q.is_empty(),
         });
-        if full || queued || s.bits.blocked || !s.has_window(terms.qos) {
+        if full || queued || s.bits.has(Bit::Blocked) || !s.has_window(terms.qos) {
             return self.set_back(slot, shot, terms, held, full, sink);
         }
         if terms.qos == QoS::AtMostOnce && many && terms.ids.is_empty() && s.rare.aliases.is_none()
         {
             let layout = self.layouts.of(shot, terms.retain, s.version, self.now);
-            if layout.len() <= s.packet_max as usize {
+            if layout.len() <= s.rare.packet_max as usize {
                 out.extend_from_slice(layout);
+                s.tally.sent(QoS::AtMostOnce, 1, layout.len());
                 self.metrics.sent(QoS::AtMostOnce, 1);
                 self.count_sent(shot.view.topic.as_str(), QoS::AtMostOnce, 1);
             } else {
-                self.metrics.drop(Drop::TooLarge, 1);
+                self.lose(slot, Drop::TooLarge, 1);
             }
             return;
         }
@@ -207,7 +212,7 @@ impl Shard {
         full: bool,
         sink: &mut impl Sink,
     ) {
-        self.session_mut(slot).bits.blocked |= full;
+        self.session_mut(slot).bits.set_if(Bit::Blocked, full);
         let message = shot.arc();
         self.enqueue(slot, message, terms, held, sink);
         let settings = &self.settings;
@@ -221,7 +226,7 @@ impl Shard {
     /// Larger than the client takes: not sent, and as if it had been.
     #[cold]
     fn cannot_send(&mut self, slot: u32, held: Held) {
-        self.metrics.drop(Drop::TooLarge, 1);
+        self.lose(slot, Drop::TooLarge, 1);
         self.refuse_shared(slot, &held);
     }
 
@@ -253,7 +258,7 @@ impl Shard {
                 return true;
             };
             if full {
-                s.bits.blocked = true;
+                s.bits.set(Bit::Blocked);
                 return false;
             }
             let id = match out.next_unsent(window) {
@@ -290,7 +295,7 @@ impl Shard {
         };
         if !sent && (kept.message.view().is_expired(self.now) || self.is_outdated(slot, &kept)) {
             // Nothing of it has left yet [MQTT-3.3.2-5].
-            self.metrics.drop(Drop::Expired, 1);
+            self.lose(slot, Drop::Expired, 1);
             return self.withdraw(slot, id, kept.number);
         }
         let Kept {
@@ -310,13 +315,16 @@ impl Shard {
         let mut packet: publish::Out<'_> = view.packet(now, s.version, qos, retain, &ids);
         packet.dup = sent && !plant::on(Fault::DupForgotten); // [MQTT-3.3.1-1]
         packet.id = Some(id);
-        if packet.len(s.version) > s.packet_max as usize {
+        if packet.len(s.version) > s.rare.packet_max as usize {
             // The client takes smaller packets than before: as if it had been sent [MQTT-3.1.2-25].
             s.out.as_mut().and_then(|out| out.finish(id));
-            self.metrics.drop(Drop::TooLarge, 1);
+            self.lose(slot, Drop::TooLarge, 1);
             return self.note_progress(slot, &[number]);
         }
-        packet.encode(s.version, sink.out(s.conn));
+        let out = sink.out(s.conn);
+        let before = out.len();
+        packet.encode(s.version, out);
+        s.tally.sent(qos, 1, out.len() - before);
         self.metrics.sent(qos, 1);
         if !sent {
             self.count_sent(view.topic.as_str(), qos, 1);
@@ -336,7 +344,7 @@ impl Shard {
         let view = entry.message.view();
         if view.is_expired(self.now) {
             // [MQTT-3.3.2-5]
-            self.metrics.drop(Drop::Expired, 1);
+            self.lose(slot, Drop::Expired, 1);
             return;
         }
         let retain = view.retain && as_published;
@@ -395,7 +403,7 @@ impl Shard {
         let Some(s) = self.sessions.get_mut(slot) else {
             return false;
         };
-        if !s.is_online() || s.bits.blocked || !s.has_window(hand.qos) {
+        if !s.is_online() || s.bits.has(Bit::Blocked) || !s.has_window(hand.qos) {
             return false;
         }
         let out = sink.out(s.conn);
@@ -452,7 +460,7 @@ impl Shard {
         let over = |q: &Queue| q.len() >= count_max || q.bytes() + message.bytes() > bytes_max;
         if over(queue) && self.settings.queue_full == QueueFull::Disconnect {
             let cause = "the client does not keep up and its queue is full (mqtt.queue_full)";
-            self.metrics.drop(Drop::QueueFull, 1);
+            self.lose(slot, Drop::QueueFull, 1);
             let close = Close {
                 reason: Reason::QUOTA_EXCEEDED,
                 cause,
@@ -476,7 +484,7 @@ impl Shard {
         } else {
             queue.push(queued);
         }
-        self.metrics.drop(Drop::QueueFull, dropped.len() as u64);
+        self.lose(slot, Drop::QueueFull, dropped.len() as u64);
         for held in dropped {
             self.give_up(slot, held);
         }
@@ -491,7 +499,7 @@ impl Shard {
         loop {
             if self.is_full(slot, sink) {
                 // Without this nobody would come back when the socket has room again.
-                self.session_mut(slot).bits.blocked = true;
+                self.session_mut(slot).bits.set(Bit::Blocked);
                 return;
             }
             let s = self.session(slot);
@@ -508,7 +516,7 @@ impl Shard {
             let view = next.message.view();
             if view.is_expired(self.now) {
                 // [MQTT-3.3.2-5]
-                self.metrics.drop(Drop::Expired, 1);
+                self.lose(slot, Drop::Expired, 1);
                 self.give_up(slot, next.held);
                 continue;
             }
@@ -521,7 +529,7 @@ impl Shard {
         }
         let now = self.serving;
         let s = self.session_mut(slot);
-        s.bits.blocked = false;
+        s.bits.clear(Bit::Blocked);
         if let Some(queue) = s.queue_mut() {
             queue.grace.caught_up(now);
         }
@@ -540,7 +548,7 @@ impl Shard {
         if let Some(s) = self.sessions.get_mut(session.0)
             && !plant::on(Fault::DrainedIgnored)
         {
-            s.bits.blocked = false;
+            s.bits.clear(Bit::Blocked);
             self.pump(session.0, sink);
         }
     }
@@ -635,11 +643,11 @@ impl Session {
                 packet.topic = "";
             }
         }
-        if !packet.surely_fits(self.packet_max) {
+        if !packet.surely_fits(self.rare.packet_max) {
             if qos > QoS::AtMostOnce {
                 packet.id = Some(PacketId::MIN); // the length does not depend on it
             }
-            if packet.len(self.version) > self.packet_max as usize {
+            if packet.len(self.version) > self.rare.packet_max as usize {
                 // [MQTT-3.1.2-24], [MQTT-3.1.2-25]
                 return Err(held);
             }
@@ -673,7 +681,9 @@ impl Session {
         if let (Some((_, false)), Some(aliases)) = (alias, self.aliases_mut()) {
             aliases.outbound.sent(packet.topic);
         }
+        let before = out.len();
         packet.encode(self.version, out);
+        self.tally.sent(qos, 1, out.len() - before);
         Ok(put)
     }
 

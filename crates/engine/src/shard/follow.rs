@@ -355,7 +355,7 @@ impl Shard {
         let s = self.session(slot);
         let lease = s.rare.durable.as_ref().and_then(|d| d.lease_of(number));
         let Some(lease) = lease.cloned() else { return };
-        let client = s.client_id.clone();
+        let client = Box::from(&*s.client_id);
         self.mail_bound(lease, client, number);
     }
 

@@ -14,7 +14,7 @@ use crate::{
     message::View,
     plant::{self, Fault},
     record::{self, Bucket},
-    session::{Handed, Held, Kept, Reading, State},
+    session::{Bit, Handed, Held, Kept, Reading, State},
     table::slim,
 };
 
@@ -36,13 +36,15 @@ impl Shard {
         if let Some(secs) = packet.session_expiry_secs {
             let max = self.settings.session_expiry_secs_max;
             let s = self.session_mut(slot);
-            if s.expiry_secs == 0 && secs != 0 {
+            if s.expiry_secs() == 0 && secs != 0 {
                 // (3.14.2.2.2, non-normative)
                 return Err(protocol_error(
                     "DISCONNECT sets a Session Expiry that CONNECT left at 0",
                 ));
             }
-            s.expiry_secs = secs.min(max);
+            if let Some(d) = s.durable_mut() {
+                d.expiry_secs = secs.min(max);
+            }
         }
         let left = Ending::Left(packet.reason);
         sink.close(self.session(slot).conn, left);
@@ -97,15 +99,17 @@ impl Shard {
             let mut properties = Vec::new();
             Property::ReasonString(close.cause).put(&mut properties);
             // Left out where the packet would be too large for the client [MQTT-3.14.2-3].
-            if properties.len() + 8 > s.packet_max as usize {
+            if properties.len() + 8 > s.rare.packet_max as usize {
                 properties.clear();
             }
             disconnect::encode(sink.out(conn), version, close.reason, &properties);
-            self.metrics.add(Counter::OtherSent, 1);
+            self.metrics.add(Counter::DisconnectSent, 1);
         }
         if !matches!(
             close.reason,
-            Reason::SESSION_TAKEN_OVER | Reason::SERVER_SHUTTING_DOWN
+            Reason::SESSION_TAKEN_OVER
+                | Reason::SERVER_SHUTTING_DOWN
+                | Reason::ADMINISTRATIVE_ACTION
         ) {
             self.metrics.add(Counter::ProtocolErrors, 1);
         }
@@ -118,12 +122,12 @@ impl Shard {
         let s = self.session(slot);
         sink.note(s.conn, &s.client_id, Presence::Went(ending));
         self.metrics.add(Counter::Disconnected, 1);
-        self.metrics.connections -= 1;
+        self.metrics.gauges.connections -= 1;
         let (now, tail) = (self.now, self.tail_seen);
-        if self.session(slot).bits.subscribing {
+        if self.session(slot).bits.has(Bit::Subscribing) {
             self.forget_suback(slot);
         }
-        if self.session(slot).bits.greeting {
+        if self.session(slot).bits.has(Bit::Greeting) {
             self.forget_greeting(slot);
         }
         self.withdraw_retained(slot);
@@ -143,8 +147,9 @@ impl Shard {
         }
         if let Some(d) = s.durable_mut() {
             d.reading = Reading::Behind;
+            d.went = now;
         }
-        let expiry_secs = s.expiry_secs;
+        let expiry_secs = s.expiry_secs();
         if ending == Ending::Left(Reason::NORMAL_DISCONNECTION) {
             self.drop_will(slot); // [MQTT-3.1.2-10], [MQTT-3.14.4-3]
         } else if let Some(will) = s.will_mut() {
@@ -164,7 +169,9 @@ impl Shard {
         }
         if let Some(at) = ends_at(now, expiry_secs) {
             let tick = self.due.add(at, slot);
-            self.session_mut(slot).ends = tick;
+            if let Some(d) = self.session_mut(slot).durable_mut() {
+                d.ends = tick;
+            }
             self.forget_the_gone();
         }
         self.save_progress(slot);
@@ -227,12 +234,17 @@ impl Shard {
         } else {
             Drop::ConnectionLost
         };
-        self.metrics.drop(why, lost);
+        self.lose(slot, why, lost);
         for held in back {
             if !plant::on(Fault::SharedLost) {
                 self.give_up(slot, held);
             }
         }
+        self.stay_away(slot);
+    }
+
+    /// Tells the session's shared groups that its client is not there.
+    pub(super) fn stay_away(&mut self, slot: u32) {
         let member = self.reference(slot);
         let names: Vec<_> = self
             .session(slot)
@@ -301,8 +313,7 @@ impl Shard {
         }
         if let Some(list) = self.session_mut(slot).take_shared() {
             for membership in list {
-                self.metrics.subscriptions -= 1;
-                self.metrics.shared_subscriptions -= 1;
+                self.uncount_shared(slot);
                 let (group, filter) = membership.into_names();
                 self.send_leave(slot, group, filter);
             }
@@ -310,6 +321,9 @@ impl Shard {
         let Some(session) = self.sessions.remove(slot) else {
             return;
         };
+        if session.rare.durable.is_some() {
+            self.metrics.gauges.lasting -= 1;
+        }
         let left = session.out.as_ref().map_or(0, |o| o.in_flight());
         self.count_lost(left);
         let hash = self.hasher.hash_one(&*session.client_id);

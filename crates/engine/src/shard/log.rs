@@ -11,7 +11,7 @@ use crate::{
     limits::READ_MAX,
     plant::{self, Fault},
     router::Target,
-    session::Reading,
+    session::{Bit, Reading},
 };
 
 /// What a shard asks of the store. It is to be carried out in order, as far as it is written.
@@ -146,11 +146,11 @@ impl Shard {
             return; // [MQTT-3.8.3-3]
         }
         let full = sink.out(s.conn).len() > self.settings.out_bytes_max;
-        let clear = !full && !s.bits.blocked && !s.has_queue();
+        let clear = !full && !s.bits.has(Bit::Blocked) && !s.has_queue();
         let room = s.is_online() && clear && s.has_window(qos);
         let tail = self.tail_seen;
         let s = self.session_mut(slot);
-        s.bits.blocked |= full;
+        s.bits.set_if(Bit::Blocked, full);
         let Some(d) = s.durable_mut() else { return };
         if !room {
             d.reading = Reading::Behind;
@@ -169,7 +169,7 @@ impl Shard {
         let s = self.session(slot);
         let max = s.window_left().min(READ_MAX);
         let Some(d) = &s.rare.durable else { return };
-        if d.reading != Reading::Behind || max == 0 || s.bits.blocked {
+        if d.reading != Reading::Behind || max == 0 || s.bits.has(Bit::Blocked) {
             return;
         }
         let after = d.cursor;
@@ -230,7 +230,7 @@ impl Shard {
                 return; // The next acknowledgement reads on from the cursor.
             }
             if sink.out(s.conn).len() > self.settings.out_bytes_max {
-                self.session_mut(slot).bits.blocked = true;
+                self.session_mut(slot).bits.set(Bit::Blocked);
                 return;
             }
             if let Some(d) = self.session_mut(slot).durable_mut() {

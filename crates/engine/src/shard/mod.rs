@@ -4,12 +4,15 @@
 //! Bytes come in with [`Shard::open`] and [`Shard::receive`], bytes go out through the [`Sink`].
 
 mod ack;
+mod administer;
 mod batch;
 mod connect;
 mod delayed;
 mod deliver;
 mod follow;
+mod gauge;
 mod group;
+mod inspect;
 mod leave;
 mod log;
 mod mail;
@@ -33,7 +36,9 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use protocol::{DecodeError, Frame, QoS, Reason, Topic, Version, frame, kind};
 
+pub use administer::{Answer, Publication, Published};
 pub use batch::Batch;
+pub use inspect::{Client, Place, Subscribed, Underway};
 pub use log::{Entry, Found, Origin, Reader, Request};
 pub use mail::{Join, Mail};
 pub(crate) use subscribe::Membership;
@@ -46,7 +51,7 @@ use crate::{
     policy::Policy,
     retained::Retained,
     router::{Route, Router, Routes},
-    session::Session,
+    session::{Bit, Session},
     shared::Groups,
     slab::Slab,
     timers::Timers,
@@ -188,6 +193,8 @@ pub struct Shard {
     refused: Vec<u64>,
     /// Sessions that ended and whose records are being deleted.
     ending: usize,
+    /// What was done of that which others than clients asked for.
+    answers: Vec<Answer>,
     /// Bytes of messages that are on their way to the log.
     under_way: u64,
     /// The last serial number given to a record.
@@ -240,7 +247,7 @@ impl Shard {
             sessions: Slab::default(),
             names: HashTable::new(),
             generation: 0,
-            router: Router::new(seed),
+            router: Router::on(id, seed),
             routes: Routes::new(seed.rotate_left(17)),
             retained: Retained::default(),
             delayed: Waiting::default(),
@@ -257,6 +264,7 @@ impl Shard {
             retried: Time(0),
             refused: Vec::new(),
             ending: 0,
+            answers: Vec::new(),
             under_way: 0,
             serial: 0,
             moved: Vec::new(),
@@ -297,10 +305,21 @@ impl Shard {
             return Received::Closed(0);
         };
         s.seen = self.reading;
-        self.metrics.add(Counter::BytesReceived, bytes.len() as u64);
+        let received = self.take_packets(slot, bytes, sink);
+        // What was not taken comes again.
+        let (Received::Consumed(n) | Received::Hold(n, _) | Received::Closed(n)) = received;
+        self.metrics.add(Counter::BytesReceived, n as u64);
+        if let Some(s) = self.sessions.get_mut(slot) {
+            s.tally.heard(n);
+        }
+        received
+    }
+
+    fn take_packets(&mut self, slot: u32, bytes: &[u8], sink: &mut impl Sink) -> Received {
+        let now = self.now;
         let mut at = 0;
         while at < bytes.len() {
-            if self.session(slot).bits.subscribing {
+            if self.session(slot).bits.has(Bit::Subscribing) {
                 return Received::Hold(at, now);
             }
             if self.under_way > UNDER_WAY_MAX && self.session(slot).is_owed() {
@@ -348,7 +367,9 @@ impl Shard {
         if f.kind() == kind::PUBLISH {
             return self.on_publish(slot, &f, bytes, sink);
         }
-        self.metrics.add(Counter::OtherReceived, 1);
+        if let Some(counter) = Counter::received(f.kind()) {
+            self.metrics.add(counter, 1);
+        }
         let version = self.session(slot).version;
         match f.kind() {
             kind::PUBACK | kind::PUBREC | kind::PUBREL | kind::PUBCOMP => {
@@ -371,9 +392,12 @@ impl Shard {
         use protocol::Packet;
         match protocol::decode(f, version, &self.settings.limits).map_err(refuse)? {
             Packet::PingReq => {
-                let conn = self.session(slot).conn;
-                protocol::pingresp(sink.out(conn)); // [MQTT-3.12.4-1]
-                self.metrics.add(Counter::OtherSent, 1);
+                let s = self.session_mut(slot);
+                let out = sink.out(s.conn);
+                let before = out.len();
+                protocol::pingresp(out); // [MQTT-3.12.4-1]
+                s.tally.answered(out.len() - before);
+                self.metrics.add(Counter::PingrespSent, 1);
                 Ok(())
             }
             Packet::Disconnect(packet) => self.on_disconnect(slot, &packet, sink),
@@ -401,10 +425,11 @@ impl Shard {
 
     /// Current figures; gauges are brought up to date.
     pub fn metrics(&mut self) -> &Metrics {
-        self.metrics.sessions = self.sessions.len() as u64;
-        self.metrics.retained = self.retained.len() as u64;
-        self.metrics.retained_bytes = self.retained.bytes() as u64;
-        self.metrics.delayed = self.delayed.len() as u64;
+        self.metrics.gauges.topics = self.router.topics_len() as u64;
+        self.metrics.gauges.sessions = self.sessions.len() as u64;
+        self.metrics.gauges.retained = self.retained.len() as u64;
+        self.metrics.gauges.retained_bytes = self.retained.bytes() as u64;
+        self.metrics.gauges.delayed = self.delayed.len() as u64;
         &self.metrics
     }
 
@@ -419,12 +444,18 @@ impl Shard {
             letters.shrink_to(64);
         }
         self.requests.shrink_to(64);
+        self.answers.shrink_to(64);
         self.waits.shrink_to(64);
         self.moved.shrink_to(64);
         self.moved_groups.shrink_to(64);
         self.visible.shrink_to(64);
         self.spare.truncate(1);
         self.scratch.shrink_to(1024);
+    }
+
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// The client id of a session.
@@ -452,7 +483,9 @@ impl Shard {
     /// Whether a session waits for its socket to drain.
     #[must_use]
     pub fn is_blocked(&self, session: SessionId) -> bool {
-        self.sessions.get(session.0).is_some_and(|s| s.bits.blocked)
+        self.sessions
+            .get(session.0)
+            .is_some_and(|s| s.bits.has(Bit::Blocked))
     }
 
     fn session(&self, slot: u32) -> &Session {
@@ -483,9 +516,7 @@ impl Shard {
 
     /// The shard responsible for a name: a client id, a retained topic, a shared group.
     fn place(&self, name: &str) -> u16 {
-        // Other bits of the hash than the tables use.
-        let hash = self.hasher.hash_one(name).rotate_left(32) % u64::from(self.count);
-        u16::try_from(hash).expect("smaller than the number of shards")
+        place(&self.hasher, self.count, name)
     }
 
     fn mail(&mut self, to: u16, mail: Mail) {
@@ -507,6 +538,19 @@ impl Shard {
             published.min(subscribed) // [MQTT-3.8.4-8], [MQTT-4.8.2-3]
         }
     }
+}
+
+/// Where a name lives among `count` shards that share a seed: a client id, a retained topic, a shared
+/// group.
+#[must_use]
+pub fn home(seed: u64, count: u16, name: &str) -> u16 {
+    place(&FixedState::with_seed(seed), count, name)
+}
+
+fn place(hasher: &FixedState, count: u16, name: &str) -> u16 {
+    // Other bits of the hash than the tables use.
+    let hash = hasher.hash_one(name).rotate_left(32) % u64::from(count);
+    u16::try_from(hash).expect("smaller than the number of shards")
 }
 
 /// A malformed or illegal packet: the connection ends with its reason.

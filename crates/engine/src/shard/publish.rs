@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use protocol::{
     Frame, PacketId, QoS, Reason, Topic,
-    packet::{
-        ack::{self, AckKind},
-        publish, run,
-    },
+    packet::{ack::AckKind, publish, run},
 };
 
 use super::{
@@ -49,7 +46,7 @@ impl Shard {
     ) -> Verdict<usize> {
         let limits = self.settings.limits;
         let s = self.session(slot);
-        let (version, hint) = (s.version, s.hint);
+        let (version, hint) = (s.version, s.tally.hint());
         // The topic that this client used last needs no check and no search if it comes again.
         let lifted = self.routes.lift(&self.router, hint);
         let known = lifted.as_ref().map_or("", |r| r.topic.as_str());
@@ -62,6 +59,7 @@ impl Shard {
                     self.on_run(slot, &packet, f.len, bytes, route, sink)
                 } else {
                     self.metrics.received(packet.qos, 1);
+                    self.session_mut(slot).tally.received(packet.qos, 1);
                     self.receive_publish(slot, &packet, route, sink)
                         .map(|()| f.len)
                 }
@@ -71,6 +69,8 @@ impl Shard {
         if let Some(route) = lifted {
             self.routes.put(hint, route);
         }
+        self.metrics
+            .add(Counter::PublishErrors, u64::from(result.is_err()));
         result
     }
 
@@ -153,6 +153,7 @@ impl Shard {
             } else {
                 token
             };
+            self.metrics.add(Counter::PublishRepeated, 1);
             self.acknowledge(slot, AckKind::PubRec, id, Reason::SUCCESS, token, sink);
             return Ok(());
         }
@@ -204,7 +205,7 @@ impl Shard {
                     self.wait_for_store(routed.token, routed.parts, bytes, then);
                 }
                 if let (Some(at), Some(s)) = (routed.found_at, self.sessions.get_mut(slot)) {
-                    s.hint = at;
+                    s.tally.set_hint(at);
                 }
                 let reason = if routed.receivers {
                     Reason::SUCCESS
@@ -275,10 +276,7 @@ impl Shard {
         let waits = s.inflow.as_ref().is_some_and(|i| !i.pending.is_empty());
         let waits = waits && !plant::on(Fault::AckOutOfOrder);
         if token.is_none() && !waits {
-            if s.is_online() {
-                ack::encode(sink.out(s.conn), s.version, kind, id, reason, &[]);
-                self.metrics.add(Counter::OtherSent, 1);
-            }
+            self.send_ack(slot, kind, id, reason, sink);
             return;
         }
         let pending = Pending {
@@ -304,7 +302,7 @@ impl Shard {
         identity: Option<Box<[u8]>>,
         sink: &mut impl Sink,
     ) -> Routed {
-        let mut shot = Shot::new(what.into_inner());
+        let mut shot = Shot::new(what.into_inner(), self.now);
         self.count_received(shot.view.topic.as_str(), shot.view.qos, 1);
         let token = self.next_token();
         let mut retaining = false;
@@ -343,6 +341,7 @@ impl Shard {
         let kept = self.settings.upgrade_qos || shot.view.qos > QoS::AtMostOnce;
         let logged = identity.is_some() || kept && route.is_logged();
         if logged {
+            self.metrics.add(Counter::Logged, 1);
             // Kept for those who are away [MQTT-4.5.0-1].
             self.append(token, shot.arc(), identity);
         }
@@ -440,7 +439,7 @@ impl Shard {
         }
     }
 
-    fn check_quota(&self, slot: u32, packet: &publish::Publish<'_>) -> Verdict<()> {
+    fn check_quota(&mut self, slot: u32, packet: &publish::Publish<'_>) -> Verdict<()> {
         let s = self.session(slot);
         let (Some(id), Some(inflow)) = (packet.id, &s.inflow) else {
             return Ok(());
@@ -463,6 +462,7 @@ impl Shard {
         if inflow.knows(id) {
             return Ok(());
         }
+        self.metrics.add(Counter::PublishOverQuota, 1);
         Err(Close {
             reason: Reason::RECEIVE_MAXIMUM_EXCEEDED,
             cause,

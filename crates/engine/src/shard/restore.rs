@@ -11,7 +11,7 @@ use crate::{
     plant::{self, Fault},
     record::{self, Bucket, Delivery, SessionRecord, Step, WillRecord},
     router::{Flags, Sub},
-    session::{Durable, Handed, Held, Kept, NEVER, Reading, State, Will},
+    session::{Bit, Durable, Handed, Held, Kept, NEVER, Name, Reading, State, Will},
     timers::{TICK_MILLIS, Timers},
 };
 
@@ -39,9 +39,13 @@ impl Shard {
         let now = self.now;
         self.serial = self.serial.max(record.born);
         let s = self.session_mut(slot);
-        s.expiry_secs = record.expiry_secs;
         let mut durable = Durable::at(cursor, record.born);
         durable.reading = Reading::Behind;
+        durable.expiry_secs = record.expiry_secs;
+        (durable.came, durable.went) = (record.came, record.went.unwrap_or(now));
+        s.client_id = Name::new(client_id, record.user_name.as_deref());
+        s.keep_alive_secs = record.keep_alive_secs;
+        s.bits.set_if(Bit::CleanStart, record.clean_start);
         s.rare.make().durable = Some(Box::new(durable));
         // Its connection ended with the broker at the latest.
         let ends = if record.is_online {
@@ -51,11 +55,15 @@ impl Shard {
         };
         if let Some(at) = ends {
             let tick = self.due.add(at, slot);
-            self.session_mut(slot).ends = tick;
+            if let Some(d) = self.session_mut(slot).durable_mut() {
+                d.ends = tick;
+            }
         }
+        self.metrics.gauges.lasting += 1;
         for kept in &record.subscriptions {
             let filter = Filter::trusted(&kept.filter);
-            let flags = Flags::new(kept.qos, kept.no_local, kept.as_published, true);
+            let flags = Flags::new(kept.qos, kept.no_local, kept.as_published, true)
+                .with_handling(kept.handling);
             let sub = Sub {
                 session: slot,
                 flags,
@@ -72,7 +80,8 @@ impl Shard {
             {
                 d.begins(node, kept.since);
             }
-            self.metrics.subscriptions += u64::from(new);
+            self.metrics.gauges.subscriptions += u64::from(new);
+            self.metrics.gauges.lasting_subscriptions += u64::from(new);
         }
         for kept in &record.groups {
             let label = self.next_token();
@@ -91,8 +100,7 @@ impl Shard {
                 member,
             };
             self.mail(home, away);
-            self.metrics.subscriptions += 1;
-            self.metrics.shared_subscriptions += 1;
+            self.count_shared(slot);
         }
         if record.is_online {
             // Its time runs from now on, whatever becomes of this life.
@@ -218,7 +226,7 @@ impl Shard {
         let now = self.now;
         let slot = self.find(client_id).filter(|slot| {
             let s = self.session(*slot);
-            s.expiry_secs > 0 && s.rare.will.as_ref().is_none_or(|w| w.serial < serial)
+            s.expiry_secs() > 0 && s.rare.will.as_ref().is_none_or(|w| w.serial < serial)
         });
         let delayed = || now.plus_secs(record.delay_secs);
         let due = record.due.unwrap_or_else(delayed);

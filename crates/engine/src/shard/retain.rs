@@ -47,7 +47,7 @@ impl Shard {
         };
         let allowed = self.acl.publish(&self.session(slot).owner, view)?;
         let token = self.next_token();
-        if !self.retain(&mut Shot::new(allowed.into_inner()), token) {
+        if !self.retain(&mut Shot::new(allowed.into_inner(), self.now), token) {
             return None;
         }
         self.wait_for_store(token, 1, 0, Then::Acknowledge(publisher, None));

@@ -12,6 +12,7 @@ use crate::{
     message::{View, fingerprint},
     plant::{self, Fault},
     router::{Route, Target},
+    session::Bit,
 };
 
 /// The packets of a run, cut out again where a receiver needs them one by one.
@@ -67,6 +68,9 @@ impl Shard {
         packets.bytes = &bytes[..end];
         let run = packets;
         self.metrics.received(QoS::AtMostOnce, u64::from(run.count));
+        self.session_mut(slot)
+            .tally
+            .received(QoS::AtMostOnce, u64::from(run.count));
         let view = view(&run, packet.payload);
         if self.acl.publish(&self.session(slot).owner, view).is_none() {
             self.metrics
@@ -81,7 +85,7 @@ impl Shard {
         self.publish_run(&run, &route, sink);
         self.routes.put(at, route);
         if let Some(s) = self.sessions.get_mut(slot) {
-            s.hint = at;
+            s.tally.set_hint(at);
         }
         Ok(end)
     }
@@ -113,7 +117,7 @@ impl Shard {
         if !singly.is_empty() {
             for payload in frames::payloads(run.bytes, run.version) {
                 // Where it has to wait, it waits once for all of them.
-                let mut shot = Shot::new(view(run, payload));
+                let mut shot = Shot::new(view(run, payload), self.now);
                 for target in &singly {
                     self.deliver(target, &mut shot, singly.len() > 1, sink);
                 }
@@ -121,7 +125,7 @@ impl Shard {
         }
         if !route.groups.is_empty() {
             for payload in frames::payloads(run.bytes, run.version) {
-                let mut shot = Shot::new(view(run, payload));
+                let mut shot = Shot::new(view(run, payload), self.now);
                 for group in &route.groups {
                     self.dispatch(*group, &mut shot, sink);
                 }
@@ -132,18 +136,18 @@ impl Shard {
     /// Copies the run as it is, if the receiver would get each packet unchanged.
     #[inline]
     fn copy_run(&mut self, run: &Packets<'_>, target: &Target, sink: &mut impl Sink) -> bool {
-        let Some(s) = self.sessions.get(target.session) else {
+        let own = target.flags.no_local() && self.is_publisher(run.publisher, target.session);
+        let Some(s) = self.sessions.get_mut(target.session) else {
             return true;
         };
-        let own = target.flags.no_local() && self.is_publisher(run.publisher, target.session);
         let same_form = s.version.is_v5() == run.version.is_v5();
         let plain = target.ids.is_empty() && s.rare.aliases.is_none();
-        let fits = run.longest <= s.packet_max as usize;
+        let fits = run.longest <= s.rare.packet_max as usize;
         if own
             || !same_form
             || !plain
             || !fits
-            || s.bits.blocked
+            || s.bits.has(Bit::Blocked)
             || !s.is_online()
             || s.has_queued_qos_0()
         {
@@ -154,7 +158,9 @@ impl Shard {
             return false;
         }
         out.extend_from_slice(run.bytes);
-        self.metrics.sent(QoS::AtMostOnce, u64::from(run.count));
+        let count = u64::from(run.count);
+        s.tally.sent(QoS::AtMostOnce, count, run.bytes.len());
+        self.metrics.sent(QoS::AtMostOnce, count);
         self.count_sent(run.topic.as_str(), QoS::AtMostOnce, run.count);
         true
     }

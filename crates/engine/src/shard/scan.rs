@@ -5,7 +5,7 @@ use std::sync::Arc;
 use protocol::Filter;
 
 use super::{Mail, Shard, Sink};
-use crate::{Message, SessionRef, limits::SCAN_SLICE, retained::Cursor};
+use crate::{Message, SessionRef, limits::SCAN_SLICE, retained::Cursor, session::Bit};
 
 impl Shard {
     /// Asks for the next slice, if the last has gone out.
@@ -13,7 +13,7 @@ impl Shard {
         let session = self.reference(slot);
         let number = self.next_token + 1;
         let s = self.session_mut(slot);
-        if s.bits.blocked || s.bits.subscribing || s.has_queue() {
+        if s.bits.has(Bit::Blocked) || s.bits.has(Bit::Subscribing) || s.has_queue() {
             return; // A scan begins behind its SUBACK.
         }
         let Some(scanning) = s.scanning_mut() else {

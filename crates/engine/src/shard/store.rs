@@ -14,7 +14,7 @@ use crate::{
     limits::PROGRESS_MILLIS,
     plant::{self, Fault},
     record::{self, Bucket, Delivery, Group, SessionRecord, Step, Subscription, WillRecord, Write},
-    session::{Durable, Fate, Held, Kept, Reading, State},
+    session::{Bit, Durable, Fate, Held, Kept, Reading, State},
 };
 
 /// Something that is said or done once the store has what it was given.
@@ -36,6 +36,10 @@ pub(super) enum Then {
     Acknowledge(SessionRef, Option<Again>),
     /// One thing less that the SUBACK of this ticket waits for.
     SubAck(SessionRef),
+    /// The same for somebody else than the client.
+    Administered(SessionRef),
+    /// Somebody who is no client waits for it.
+    Answer,
     /// A QoS 2 PUBLISH may leave.
     Publish(SessionRef, PacketId),
     /// A PUBREL may leave.
@@ -137,6 +141,9 @@ impl Shard {
             }
             Then::Greet(session) => self.greet(session, wait.kept, sink),
             Then::Ended => self.ending -= 1,
+            Then::Answer => self.answers.push((token, wait.kept)),
+            Then::Administered(session) if wait.kept => self.on_joined(session, token, sink),
+            Then::Administered(_) => self.not_administered(token),
             Then::SubAck(session) if wait.kept => self.on_joined(session, token, sink),
             Then::SubAck(session) => self.no_room_for(session, sink),
             Then::Publish(session, id) | Then::Release(session, id) if !wait.kept => {
@@ -351,7 +358,7 @@ impl Shard {
             let then = Then::Greet(self.reference(slot));
             self.wait_for_store(token, parts, 0, then);
             let s = self.session_mut(slot);
-            s.bits.greeting = true;
+            s.bits.set(Bit::Greeting);
             sink.withhold(s.conn);
         }
     }
@@ -363,7 +370,7 @@ impl Shard {
         }
         if let Some(slot) = self.resolve(session) {
             let s = self.session_mut(slot);
-            s.bits.greeting = false;
+            s.bits.clear(Bit::Greeting);
             sink.let_go(s.conn);
         }
     }
@@ -398,6 +405,7 @@ impl Shard {
                 qos: sub.flags.qos(),
                 no_local: sub.flags.no_local(),
                 as_published: sub.flags.as_published(),
+                handling: sub.flags.handling(),
                 id: sub.id,
                 since: s
                     .rare
@@ -410,10 +418,17 @@ impl Shard {
         SessionRecord {
             version: s.version,
             owner: (*s.owner).clone(),
-            expiry_secs: s.expiry_secs,
-            ends: (s.ends != 0).then(|| self.due.time(s.ends)),
+            expiry_secs: s.expiry_secs(),
+            ends: (s.ends() != 0).then(|| self.due.time(s.ends())),
             is_online: s.is_online(),
             born: s.rare.durable.as_ref().map_or(0, |d| d.born),
+            user_name: s.client_id.user_name().map(Into::into),
+            keep_alive_secs: s.keep_alive_secs,
+            clean_start: s.bits.has(Bit::CleanStart),
+            came: s.rare.durable.as_ref().map_or(Time(0), |d| d.came),
+            went: (s.rare.durable.as_ref())
+                .filter(|_| !s.is_online())
+                .map(|d| d.went),
             cursor,
             subscriptions: s.subs.slice().iter().filter_map(subscription).collect(),
             groups: self.group_records(slot),

@@ -1,7 +1,7 @@
 //! SUBSCRIBE and UNSUBSCRIBE. A SUBACK leaves when every shard routes by the change.
 
 use protocol::{
-    Filter, Frame, QoS, Reason, SharedFilter, Version,
+    Filter, Frame, QoS, Reason, SharedFilter, Version, kind,
     packet::{
         suback,
         subscribe::{self, RetainHandling},
@@ -9,17 +9,19 @@ use protocol::{
     },
 };
 
-use super::{Mail, Shard, Sink, Verdict, connect::marked, mail::Join, refuse, store::Then};
+use super::{
+    Mail, Shard, Sink, Subscribed, Verdict, connect::marked, mail::Join, refuse, store::Then,
+};
 use crate::{
     Counter, SessionRef,
     plant::{self, Fault},
     record::Group,
     retained::Cursor,
     router::{Change, Sub},
-    session::{Reading, Scan},
+    session::{Bit, Reading, Scan},
 };
 
-/// Something that is said once all shards follow.
+/// Something that is said or done once all shards follow.
 #[derive(Debug)]
 pub(super) struct Waiting {
     /// Announcements up to this one must be in force everywhere.
@@ -32,18 +34,63 @@ pub(super) struct Waiting {
 }
 
 #[derive(Debug)]
-enum Say {
-    SubAck { packet: Vec<u8>, scans: Vec<Scan> },
-    Joined { to: u16, ticket: u64 },
+pub(super) enum Say {
+    SubAck {
+        packet: Vec<u8>,
+        scans: Vec<Scan>,
+    },
+    Joined {
+        to: u16,
+        ticket: u64,
+    },
+    /// Who asked for it is no client.
+    Done {
+        scans: Vec<Scan>,
+    },
+}
+
+impl Waiting {
+    pub(super) fn new(
+        number: u64,
+        joins: u32,
+        ticket: u64,
+        session: SessionRef,
+        then: Say,
+    ) -> Self {
+        Self {
+            number,
+            joins,
+            ticket,
+            session,
+            then,
+        }
+    }
 }
 
 /// One SUBSCRIBE while its filters are gone through.
-struct Round {
+pub(super) struct Round {
     codes: Vec<Reason>,
     scans: Vec<Scan>,
     joins: u32,
     ticket: u64,
     id: u32,
+}
+
+impl Round {
+    pub(super) fn new(ticket: u64) -> Self {
+        Self {
+            codes: Vec::new(),
+            scans: Vec::new(),
+            joins: 0,
+            ticket,
+            id: 0,
+        }
+    }
+
+    /// How many groups have to answer, and what retained messages are to be looked for.
+    pub(super) fn into_parts(self) -> (u32, Vec<Scan>) {
+        (self.joins, self.scans)
+    }
 }
 
 impl Shard {
@@ -80,23 +127,21 @@ impl Shard {
         requests: impl Iterator<Item = subscribe::Request<'a>>,
         id: Option<u32>,
     ) -> Round {
-        self.next_token += 1;
-        let mut round = Round {
-            codes: Vec::new(),
-            scans: Vec::new(),
-            joins: 0,
-            ticket: self.next_token,
-            id: id.unwrap_or(0),
-        };
+        let mut round = Round::new(self.next_token());
+        round.id = id.unwrap_or(0);
         // As if each had come alone [MQTT-3.8.4-5].
         for request in requests {
             let code = match self.subscribe_one(slot, &request, &mut round) {
                 Ok(granted) => granted,
-                Err(refused) => refused,
+                Err(refused) => {
+                    self.note_refused(refused);
+                    refused
+                }
             };
             round.codes.push(code); // [MQTT-3.8.4-6], [MQTT-3.8.4-7], [MQTT-3.9.3-1]
         }
-        self.save_asked(slot, &mut round.joins, round.ticket);
+        let then = Then::SubAck(self.reference(slot));
+        self.save_asked(slot, &mut round.joins, round.ticket, then);
         round
     }
 
@@ -117,7 +162,7 @@ impl Shard {
 
     /// The answer to a client that changed its subscriptions waits for the record, if there is one: what
     /// it was told holds after a restart.
-    fn save_asked(&mut self, slot: u32, joins: &mut u32, ticket: u64) {
+    pub(super) fn save_asked(&mut self, slot: u32, joins: &mut u32, ticket: u64, then: Then) {
         if self.session(slot).rare.durable.is_none() {
             return;
         }
@@ -125,13 +170,22 @@ impl Shard {
             return self.save_session(slot, None);
         }
         *joins += 1;
-        let then = Then::SubAck(self.reference(slot));
         self.wait_for_store(ticket, 1, 0, then);
         self.save_session(slot, Some(ticket));
     }
 
+    /// Counts a filter that was refused.
+    pub(super) fn note_refused(&mut self, reason: Reason) {
+        let counter = if reason == Reason::NOT_AUTHORIZED {
+            Counter::SubscribeDenied
+        } else {
+            Counter::SubscribeErrors
+        };
+        self.metrics.add(counter, 1);
+    }
+
     /// One filter; a bad one is answered for itself alone.
-    fn subscribe_one(
+    pub(super) fn subscribe_one(
         &mut self,
         slot: u32,
         request: &subscribe::Request<'_>,
@@ -173,6 +227,7 @@ impl Shard {
             }
             self.subscribe_plain(slot, filter, qos, &request.options, round);
         }
+        self.metrics.add(Counter::FilterSubscribed, 1);
         Ok(Reason(qos.bits())) // the granted QoS is its own reason code
     }
 
@@ -185,7 +240,8 @@ impl Shard {
         round: &mut Round,
     ) {
         let s = self.session(slot);
-        let flags = marked(qos, options.no_local, options.retain_as_published, s);
+        let flags = marked(qos, options.no_local, options.retain_as_published, s)
+            .with_handling(options.retain_handling);
         let sub = Sub {
             session: slot,
             flags,
@@ -198,7 +254,7 @@ impl Shard {
         self.announce(change);
         if new {
             self.session_mut(slot).subs.push(node);
-            self.metrics.subscriptions += 1;
+            self.count_plain(slot);
         }
         let tail = self.tail_seen;
         if before.is_none_or(|old| old.flags.qos() == QoS::AtMostOnce)
@@ -252,6 +308,7 @@ impl Shard {
             filter: filter.as_str().into(),
             qos,
             as_published: options.retain_as_published,
+            handling: options.retain_handling,
             id: round.id,
         };
         let rare = self.session_mut(slot).rare.make();
@@ -266,8 +323,7 @@ impl Shard {
             }
             None => {
                 list.push(membership.clone());
-                self.metrics.subscriptions += 1;
-                self.metrics.shared_subscriptions += 1;
+                self.count_shared(slot);
             }
         }
         let join = self.join_letter(slot, &membership, round.ticket);
@@ -335,12 +391,13 @@ impl Shard {
                 scans: Vec::new(),
             },
         };
-        self.save_asked(slot, &mut waiting.joins, waiting.ticket);
+        let then = Then::SubAck(waiting.session);
+        self.save_asked(slot, &mut waiting.joins, waiting.ticket, then);
         self.wait(waiting, sink);
         Ok(())
     }
 
-    fn unsubscribe_one(&mut self, slot: u32, text: &str) -> Reason {
+    pub(super) fn unsubscribe_one(&mut self, slot: u32, text: &str) -> Reason {
         let levels_max = self.settings.limits.topic_levels_max;
         let rewritten = self.rewritten_filter(slot, text);
         let text = rewritten.as_deref().unwrap_or(text);
@@ -354,8 +411,10 @@ impl Shard {
             }),
         };
         if done {
+            self.metrics.add(Counter::FilterUnsubscribed, 1);
             Reason::SUCCESS
         } else {
+            self.metrics.add(Counter::UnsubscribeErrors, 1);
             Reason::NO_SUBSCRIPTION_EXISTED
         }
     }
@@ -370,7 +429,7 @@ impl Shard {
         if let Some(d) = s.durable_mut() {
             d.ended(node);
         }
-        self.metrics.subscriptions -= 1;
+        self.uncount_plain(slot);
         self.announce(change);
         true
     }
@@ -384,8 +443,7 @@ impl Shard {
         if list.len() == before {
             return false;
         }
-        self.metrics.subscriptions -= 1;
-        self.metrics.shared_subscriptions -= 1;
+        self.uncount_shared(slot);
         self.send_leave(slot, group.into(), filter.as_str().into());
         true
     }
@@ -436,6 +494,12 @@ impl Shard {
         self.release(sink);
     }
 
+    /// What an administrator changed could not be kept.
+    pub(super) fn not_administered(&mut self, ticket: u64) {
+        self.visible.retain(|w| w.ticket != ticket);
+        self.answers.push((ticket, false));
+    }
+
     /// A group's home answers once the group is routed to from everywhere.
     pub(super) fn wait_joined(
         &mut self,
@@ -457,11 +521,13 @@ impl Shard {
         );
     }
 
-    fn wait(&mut self, waiting: Waiting, sink: &mut impl Sink) {
-        if let Say::SubAck { scans, .. } = &waiting.then {
-            // The client's next packet is handled once this is in force everywhere.
+    pub(super) fn wait(&mut self, waiting: Waiting, sink: &mut impl Sink) {
+        if let Say::SubAck { scans, .. } | Say::Done { scans } = &waiting.then {
             let s = self.session_mut(waiting.session.slot);
-            s.bits.subscribing = true;
+            if matches!(waiting.then, Say::SubAck { .. }) {
+                // The client's next packet is handled once this is in force everywhere.
+                s.bits.set(Bit::Subscribing);
+            }
             if !scans.is_empty() {
                 // From now on a retained message that comes live is newer than what is stored.
                 s.rare.make().scanning.get_or_insert_default();
@@ -522,18 +588,35 @@ impl Shard {
                     );
                 }
             }
+            Say::Done { scans } => {
+                self.answers.push((waiting.ticket, true));
+                if let Some(slot) = self.resolve(waiting.session)
+                    && self.session(slot).is_online()
+                    && !scans.is_empty()
+                {
+                    let rare = self.session_mut(slot).rare.make();
+                    rare.scanning.get_or_insert_default().scans.extend(scans);
+                    self.scan_on(slot);
+                }
+            }
             Say::SubAck { packet, scans } => {
                 let Some(slot) = self.resolve(waiting.session) else {
                     return;
                 };
                 let s = self.session_mut(slot);
-                s.bits.subscribing = false;
+                s.bits.clear(Bit::Subscribing);
                 if !s.is_online() {
                     return;
                 }
                 if !packet.is_empty() {
                     sink.out(s.conn).extend_from_slice(&packet); // [MQTT-3.8.4-1]
-                    self.metrics.add(Counter::OtherSent, 1);
+                    s.tally.answered(packet.len());
+                    let sent = if packet.first().is_some_and(|b| b >> 4 == kind::UNSUBACK) {
+                        Counter::UnsubackSent
+                    } else {
+                        Counter::SubackSent
+                    };
+                    self.metrics.add(sent, 1);
                 }
                 let s = self.session_mut(slot);
                 if !scans.is_empty() {
@@ -557,10 +640,23 @@ pub(crate) struct Membership {
     filter: Box<str>,
     qos: QoS,
     as_published: bool,
+    handling: RetainHandling,
     id: u32,
 }
 
 impl Membership {
+    /// As it is told.
+    pub(super) fn told(&self) -> Subscribed {
+        Subscribed {
+            filter: format!("$share/{}/{}", self.group, self.filter),
+            qos: self.qos,
+            no_local: false,
+            as_published: self.as_published,
+            handling: self.handling,
+            id: self.id,
+        }
+    }
+
     pub(super) fn names(&self) -> (&str, &str) {
         (&self.group, &self.filter)
     }
@@ -578,6 +674,7 @@ impl Membership {
             filter: kept.filter.clone(),
             qos: kept.qos,
             as_published: kept.as_published,
+            handling: kept.handling,
             id: kept.id,
         }
     }
@@ -589,6 +686,7 @@ impl Membership {
             filter: self.filter.clone(),
             qos: self.qos,
             as_published: self.as_published,
+            handling: self.handling,
             id: self.id,
         }
     }

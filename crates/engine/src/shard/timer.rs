@@ -4,7 +4,7 @@ use protocol::Reason;
 
 use super::{Close, Shard, Sink};
 use crate::{
-    Time,
+    Counter, Time,
     limits::SWEEP_MILLIS,
     plant::{self, Fault},
     record::Bucket,
@@ -80,12 +80,13 @@ impl Shard {
         if plant::on(Fault::KeepAliveIgnored) {
             return;
         }
+        let tenths = self.settings.keep_alive_tenths;
         while let Some((slot, tick)) = self.silence.pop_due(clock) {
             // An entry of a session that had the slot before, or of an earlier connection, is nobody's.
             let Some(s) = self.sessions.get_mut(slot).filter(|s| s.watched == tick) else {
                 continue;
             };
-            match s.silent_at() {
+            match s.silent_at(tenths) {
                 None => s.watched = 0,
                 Some(at) if at > clock => s.watched = self.silence.add(at, slot),
                 Some(_) => {
@@ -101,6 +102,18 @@ impl Shard {
                     );
                 }
             }
+        }
+    }
+
+    /// Sets the timer for a client's silence [MQTT-3.1.2-22]. An entry of an earlier connection may be
+    /// there: it is enough if it is not later.
+    pub(super) fn watch_silence(&mut self, slot: u32) {
+        let s = self.session(slot);
+        if let Some(at) = s.silent_at(self.settings.keep_alive_tenths)
+            && (s.watched == 0 || self.silence.tick(at) < s.watched)
+        {
+            let tick = self.silence.add(at, slot);
+            self.session_mut(slot).watched = tick;
         }
     }
 
@@ -124,7 +137,8 @@ impl Shard {
                         .as_ref()
                         .and_then(|w| w.due)
                         .map(|at| clock.tick(at));
-                    s.inflow.is_some() || (!s.is_online() && (s.ends == tick || will == Some(tick)))
+                    s.inflow.is_some()
+                        || (!s.is_online() && (s.ends() == tick || will == Some(tick)))
                 })
             });
         }
@@ -155,7 +169,7 @@ impl Shard {
         if plant::on(Fault::SessionForEver) {
             return;
         }
-        let ends = s.ends;
+        let ends = s.ends();
         if ends != 0 && self.due.time(ends) <= now {
             self.end(slot, sink);
         }
@@ -172,6 +186,11 @@ impl Shard {
             s.inflow = None;
         } else {
             self.watch_unreleased(slot);
+        }
+        let n = forgotten.len() as u64;
+        self.metrics.add(Counter::PubrelTimedOut, n);
+        if n > 0 {
+            self.session_mut(slot).tally.received_dropped(n);
         }
         self.release_ids(slot, &forgotten);
     }

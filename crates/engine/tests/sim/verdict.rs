@@ -323,7 +323,7 @@ impl World {
         let retained: u64 = self
             .places
             .iter_mut()
-            .map(|p| p.shard.metrics().retained)
+            .map(|p| p.shard.metrics().gauges.retained)
             .sum();
         for bucket in Bucket::ALL {
             let left = self.log.keys.all(bucket).len() as u64;
@@ -401,10 +401,10 @@ impl World {
         for shard in 0..self.places.len() {
             let m = self.places[shard].shard.metrics();
             let left = [
-                ("sessions", m.sessions),
-                ("connections", m.connections),
-                ("subscriptions", m.subscriptions),
-                ("shared subscriptions", m.shared_subscriptions),
+                ("sessions", m.gauges.sessions),
+                ("connections", m.gauges.connections),
+                ("subscriptions", m.gauges.subscriptions),
+                ("shared subscriptions", m.gauges.shared_subscriptions),
             ];
             for (what, n) in left {
                 if n > 0 {

@@ -1,0 +1,218 @@
+//! What an administrator does in a client's place or to it. What takes time is answered later, under a
+//! ticket: [`Shard::answers`].
+
+use protocol::{Options, QoS, Reason, Request, Topic};
+
+use super::{
+    Close, Shard, Sink,
+    store::Then,
+    subscribe::{Round, Say, Waiting},
+};
+use crate::{Message, SessionRef, Time, acl::Principal, message::View, session::Scan};
+
+/// The answer under this ticket, and whether it was done: the store may have no room.
+pub type Answer = (u64, bool);
+
+/// A message that somebody without a connection publishes.
+#[derive(Clone, Copy, Debug)]
+pub struct Publication<'a> {
+    pub topic: Topic<'a>,
+    pub qos: QoS,
+    pub retain: bool,
+    pub expiry_secs: Option<u32>,
+    /// Properties that are forwarded unaltered [MQTT-3.3.2-17], encoded.
+    pub forwarded: &'a [u8],
+    pub payload: &'a [u8],
+}
+
+/// What became of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Published {
+    /// Somebody is subscribed.
+    pub is_matched: bool,
+    /// It is safe when this is answered; at once if there is none.
+    pub ticket: Option<u64>,
+}
+
+impl Shard {
+    /// What was done of that which was asked for here.
+    pub fn answers(&mut self) -> &mut Vec<Answer> {
+        &mut self.answers
+    }
+
+    /// Ends a client's connection with 0x98 and deletes its session. False if there is none.
+    pub fn discard_client(&mut self, now: Time, client_id: &str, sink: &mut impl Sink) -> bool {
+        self.now = now;
+        let Some(slot) = self.find(client_id) else {
+            return false;
+        };
+        let session = self.reference(slot);
+        self.metrics.add(crate::Counter::SessionDiscarded, 1);
+        let close = Close {
+            reason: Reason::ADMINISTRATIVE_ACTION,
+            cause: "an administrator ended the session",
+        };
+        self.expel(slot, close, sink);
+        if let Some(slot) = self.resolve(session) {
+            self.end(slot, sink);
+        }
+        true
+    }
+
+    /// Subscribes for a client, as if it had. `None` if there is no such session; else the granted QoS or
+    /// the refusal, and the ticket that is answered once it is in force, and kept.
+    pub fn subscribe_for(
+        &mut self,
+        now: Time,
+        client_id: &str,
+        filter: &str,
+        options: Options,
+        sink: &mut impl Sink,
+    ) -> Option<Result<(QoS, u64), Reason>> {
+        self.now = now;
+        let slot = self.find(client_id)?;
+        let ticket = self.next_token();
+        let mut round = Round::new(ticket);
+        let request = Request { filter, options };
+        let granted = match self.subscribe_one(slot, &request, &mut round) {
+            Ok(granted) => QoS::from_bits(granted.0).expect("a granted QoS is its own code"),
+            Err(refused) => {
+                self.note_refused(refused);
+                return Some(Err(refused));
+            }
+        };
+        let online = self.session(slot).is_online();
+        if !online {
+            // It joined a group as if it were there.
+            self.stay_away(slot);
+        }
+        let (mut joins, mut scans) = round.into_parts();
+        if !online {
+            scans.clear();
+        }
+        self.answer_later(slot, self.announced, &mut joins, ticket, scans, sink);
+        Some(Ok((granted, ticket)))
+    }
+
+    /// Ends a client's subscription. `None` if there is no such session; `Err` if it has no such
+    /// subscription; else the ticket that is answered once that is kept.
+    pub fn unsubscribe_for(
+        &mut self,
+        now: Time,
+        client_id: &str,
+        filter: &str,
+        sink: &mut impl Sink,
+    ) -> Option<Result<u64, Reason>> {
+        self.now = now;
+        let slot = self.find(client_id)?;
+        let reason = self.unsubscribe_one(slot, filter);
+        if reason != Reason::SUCCESS {
+            return Some(Err(reason));
+        }
+        let ticket = self.next_token();
+        self.answer_later(slot, 0, &mut 0, ticket, Vec::new(), sink);
+        Some(Ok(ticket))
+    }
+
+    /// A client may be silent for one and a half times so long from now on. False if it is not there.
+    pub fn set_keep_alive(&mut self, now: Time, client_id: &str, secs: u16) -> bool {
+        self.now = now;
+        let reading = self.reading;
+        let Some(slot) = self.find(client_id) else {
+            return false;
+        };
+        let s = self.session_mut(slot);
+        if !s.is_online() {
+            return false;
+        }
+        s.keep_alive_secs = secs;
+        s.seen = reading;
+        self.watch_silence(slot);
+        true
+    }
+
+    /// Publishes for a principal.
+    ///
+    /// # Errors
+    /// The reason why it may not, or not like this.
+    pub fn publish_for(
+        &mut self,
+        now: Time,
+        who: &Principal,
+        what: Publication<'_>,
+        sink: &mut impl Sink,
+    ) -> Result<Published, Reason> {
+        self.now = now;
+        if what.qos > self.settings.qos_max {
+            return Err(Reason::QOS_NOT_SUPPORTED);
+        }
+        if what.retain && !self.settings.retain_available {
+            return Err(Reason::RETAIN_NOT_SUPPORTED);
+        }
+        if what.payload.len() > self.settings.payload_bytes_max as usize {
+            return Err(Reason::PACKET_TOO_LARGE);
+        }
+        let view = View {
+            publisher: SessionRef::BROKER,
+            topic: what.topic,
+            qos: what.qos,
+            retain: what.retain,
+            expires: what.expiry_secs.map(|secs| now.plus_secs(secs)),
+            forwarded: what.forwarded,
+            payload: what.payload,
+        };
+        let allowed = self.acl.publish(who, view).ok_or(Reason::NOT_AUTHORIZED)?;
+        let routed = self.publish(allowed, None, None, sink);
+        let mut ticket = None;
+        if routed.parts > 0 && what.qos > QoS::AtMostOnce {
+            let bytes = what.payload.len();
+            self.wait_for_store(routed.token, routed.parts, bytes, Then::Answer);
+            ticket = Some(routed.token);
+        }
+        self.answer_refused(sink);
+        Ok(Published {
+            is_matched: routed.receivers,
+            ticket,
+        })
+    }
+
+    /// Deletes a retained message of this shard; nobody is told. The ticket is answered once that is kept;
+    /// `None` if there was nothing.
+    pub fn delete_retained(&mut self, now: Time, topic: Topic<'_>) -> Option<u64> {
+        self.now = now;
+        self.retained.get(topic.as_str(), now)?;
+        let nothing = View {
+            publisher: SessionRef::BROKER,
+            topic,
+            qos: QoS::AtLeastOnce,
+            retain: true,
+            expires: None,
+            forwarded: &[],
+            payload: &[],
+        };
+        let message = std::sync::Arc::new(Message::new(&nothing, now));
+        let ticket = self.next_token();
+        if self.store_retained(&message, Some(ticket)) {
+            self.wait_for_store(ticket, 1, 0, Then::Answer);
+        } else {
+            self.answers.push((ticket, true));
+        }
+        Some(ticket)
+    }
+
+    fn answer_later(
+        &mut self,
+        slot: u32,
+        number: u64,
+        joins: &mut u32,
+        ticket: u64,
+        scans: Vec<Scan>,
+        sink: &mut impl Sink,
+    ) {
+        let session = self.reference(slot);
+        self.save_asked(slot, joins, ticket, Then::Administered(session));
+        let then = Say::Done { scans };
+        let waiting = Waiting::new(number, *joins, ticket, session, then);
+        self.wait(waiting, sink);
+    }
+}
