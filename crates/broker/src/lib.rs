@@ -182,6 +182,7 @@ fn start_on(
         clock,
         configuration.clone(),
         decisions,
+        seed,
     );
     Ok(Handle {
         listeners,

@@ -1,23 +1,31 @@
 //! What the control plane may know and do of a running broker: the only room of this crate that the
 //! API sees. Its records are plain; what they look like outside is the API's business.
 
-#[allow(dead_code, reason = "the lists of the API are being built on it")]
 mod ask;
 pub mod auto_subscribe;
 pub mod ban;
+mod clients;
 pub mod delayed;
 mod keep;
 pub mod listeners;
 pub(crate) mod policy;
 pub mod rewrite;
 pub mod settings;
+mod subscriptions;
 pub mod topic_metrics;
+mod topics;
+mod walk;
 
 use std::{sync::Arc, time::Duration};
 
 pub use ask::Gone;
+pub use clients::{Client, ClientFilter, Connected, Span, Traffic};
 pub use keep::{Bucket, Change, Keep, KeepError};
 pub use policy::DecideError;
+pub use subscriptions::{
+    Options, SubscribeError, Subscription, SubscriptionFilter, UnsubscribeError,
+};
+pub use walk::List;
 
 use policy::Decisions;
 
@@ -33,13 +41,14 @@ pub use crate::machine::{Disk, Machine, Memory, Work, disk};
 #[derive(Clone)]
 pub struct Admin(Arc<Broker>);
 
-#[allow(dead_code, reason = "the lists of the API are being built on it")]
 struct Broker {
     post: Arc<Post>,
     store: Arc<Store>,
     clock: Clock,
     configuration: Arc<Configuration>,
     decisions: Decisions,
+    /// Of the hashes that say where a name lives.
+    seed: u64,
 }
 
 impl Admin {
@@ -49,6 +58,7 @@ impl Admin {
         clock: Clock,
         configuration: Arc<Configuration>,
         decisions: Decisions,
+        seed: u64,
     ) -> Self {
         Self(Arc::new(Broker {
             post,
@@ -56,7 +66,13 @@ impl Admin {
             clock,
             configuration,
             decisions,
+            seed,
         }))
+    }
+
+    /// The shard on which a client's session, a topic's retained message or a shared group lives.
+    fn home(&self, name: &str) -> u16 {
+        engine::home(self.0.seed, self.shards(), name)
     }
 
     /// Since the broker started.
