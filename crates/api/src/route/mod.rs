@@ -1,5 +1,8 @@
 //! What can be called: a file for each resource. Under `/api/v5`, as EMQX has it.
 
+mod configs;
+mod listeners;
+mod settings;
 mod status;
 
 use axum::{
@@ -24,7 +27,14 @@ struct Document;
 /// All routes, and the document that describes them.
 pub(crate) fn all() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Document::openapi())
-        .nest(BASE, OpenApiRouter::new().merge(status::routes()))
+        .nest(
+            BASE,
+            OpenApiRouter::new()
+                .merge(configs::routes())
+                .merge(listeners::routes())
+                .merge(settings::routes())
+                .merge(status::routes()),
+        )
         // Probes of EMQX's charts ask at the root.
         .merge(status::routes())
         .fallback(nothing_here)

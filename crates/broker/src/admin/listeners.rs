@@ -1,6 +1,7 @@
 //! Listeners as the control plane sees them. They are settings, `listeners.<kind>.<name>.*`, so what
 //! is added, changed, stopped or deleted here is kept like any other.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use super::Admin;
@@ -162,7 +163,6 @@ impl Admin {
     ) -> Result<Listener, ListenerError> {
         let parsed = parse(id)?;
         self.listener(id)?;
-        let section = parsed.section() + ".";
         let mut changes = savable(&parsed, wanted)?;
         let effective = self.0.configuration.now();
         let loaded = &effective.loaded;
@@ -173,18 +173,18 @@ impl Admin {
                 .iter()
                 .any(|entry| entry.name == *name && Some(&entry.value) == value.as_ref())
         });
-        let changes_names = changes.keys();
-        let fixed = changes_names.filter_map(|name| match loaded.origins.get(name) {
-            Some(origin @ (Origin::Env(_) | Origin::Flag)) => Some((name, origin)),
-            _ => None,
-        });
+        let fixed = changes
+            .keys()
+            .filter_map(|name| match loaded.origins.get(name) {
+                Some(origin @ (Origin::Env(_) | Origin::Flag)) => Some((name, origin)),
+                _ => None,
+            });
         if let Some((name, origin)) = fixed.into_iter().next() {
             return Err(ListenerError::Setting(SettingError::Locked {
                 name: name.clone(),
                 locked: super::settings::Locked::Overruled(origin.clone()),
             }));
         }
-        debug_assert!(changes.keys().all(|name| name.starts_with(&section)));
         if !changes.is_empty() {
             self.0.configuration.change(changes).await?;
         }
@@ -207,8 +207,12 @@ impl Admin {
         let saved = saved.filter(|name| name.starts_with(&section));
         let mut changes: Changes = saved.map(|name| (name.clone(), None)).collect();
         // What only was saved is gone with that; the file and the defaults bring theirs back.
-        let (deleted, mark) = Layers::deletion(&parsed);
-        changes.insert(deleted, Some(mark));
+        let without = effective.layers.clone().with_saved(BTreeMap::new());
+        let others = without.load().map_err(ChangeError::from)?;
+        if others.config.listeners.contains_key(&parsed) {
+            let (deleted, mark) = Layers::deletion(&parsed);
+            changes.insert(deleted, Some(mark));
+        }
         self.0.configuration.change(changes).await?;
         Ok(())
     }

@@ -5,11 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Admin;
+use crate::StartError;
 use crate::config::{Key, Layers};
 use crate::control::configuration::{Changes, Effective};
 
-pub use crate::ChangeError;
 pub use crate::config::{Config, Lang, Origin, Raw, When};
+pub use crate::{Applied, ChangeError};
 
 /// A setting, and all that is known of it.
 #[derive(Clone, Debug)]
@@ -84,12 +85,27 @@ fn said(error: &ChangeError) -> String {
     match error {
         // It came from the one who reads this, so where it comes from is no news.
         ChangeError::Config(error) => error.what(Lang::En),
+        ChangeError::Listen(StartError::Listen {
+            listener,
+            address,
+            source,
+            ..
+        }) => format!(
+            "cannot listen on {address} for {listener}: {source}; free the port, or choose another \
+             address"
+        ),
         other => other.to_string(),
     }
 }
 
-/// What a change led to.
-pub use crate::Applied;
+/// Keys and values of a text in the notation of the file, in its order.
+///
+/// # Errors
+/// If it is none.
+pub fn parse(text: &str) -> Result<Vec<(String, Raw)>, SettingError> {
+    let parsed = crate::config::parse(text, &Origin::Saved).map_err(ChangeError::from)?;
+    Ok(parsed)
+}
 
 impl Admin {
     fn effective(&self) -> Arc<Effective> {

@@ -281,6 +281,16 @@ fn listener_id(path: &[String]) -> Option<ListenerId> {
     })
 }
 
+/// Full names and values of a text in the notation of the file, in its order.
+pub(crate) fn parse(text: &str, origin: &Origin) -> Result<Vec<(String, Raw)>, ConfigError> {
+    let leaves = leaves(text)
+        .map_err(|syntax| ConfigError::new(origin, "", Problem::Syntax(syntax.cause)))?;
+    let named = leaves
+        .into_iter()
+        .map(|leaf| (leaf.path.join("."), leaf.raw));
+    Ok(named.collect())
+}
+
 /// A key's full name in its parts.
 fn split(name: &str) -> Vec<String> {
     name.split('.').map(str::to_owned).collect()

@@ -37,7 +37,8 @@ pub(super) struct Syntax {
 
 impl Raw {
     /// The value of an environment variable or of `--set`, where quotes may be left out.
-    pub(super) fn bare(text: &str) -> Self {
+    #[must_use]
+    pub fn bare(text: &str) -> Self {
         let word = || Self::Text(text.to_owned());
         // A value cannot bring further keys with it: a line break is never TOML here.
         if text.contains(['\n', '\r']) {

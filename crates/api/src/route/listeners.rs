@@ -1,0 +1,472 @@
+//! Listeners for MQTT: looked at, added, changed, stopped and started while everything runs.
+
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+    http::StatusCode,
+};
+use broker::admin::{
+    NODE,
+    listeners::{Listener, ListenerError, Transport, Wanted},
+    settings::Raw,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::settings::raw;
+use crate::{
+    App,
+    error::{ErrorBody, Refusal},
+};
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list, add))
+        .routes(routes!(one, add_named, change, delete))
+        .routes(routes!(start))
+        .routes(routes!(stop))
+        .routes(routes!(restart))
+        .routes(routes!(statuses))
+}
+
+/// EMQX's number of processes that accept; here one thread does it.
+const ACCEPTORS: u32 = 16;
+
+/// A count, or the word `infinity`.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum Bound {
+    Count(u32),
+    Infinity(Infinity),
+}
+
+#[derive(Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Infinity {
+    Infinity,
+}
+
+impl From<Option<u32>> for Bound {
+    fn from(bound: Option<u32>) -> Self {
+        bound.map_or(Self::Infinity(Infinity::Infinity), Self::Count)
+    }
+}
+
+#[derive(Clone, Serialize, ToSchema)]
+struct ListenerStatus {
+    running: bool,
+    max_connections: Bound,
+    current_connections: u32,
+}
+
+#[derive(Serialize, ToSchema)]
+struct NodeStatus {
+    node: &'static str,
+    status: ListenerStatus,
+}
+
+/// A listener in the list.
+#[derive(Serialize, ToSchema)]
+struct Row {
+    #[schema(example = "tcp:default")]
+    id: String,
+    r#type: &'static str,
+    name: String,
+    enable: bool,
+    /// The first address; `addresses` has all.
+    #[schema(example = "0.0.0.0:1883")]
+    bind: String,
+    /// Where it really listens.
+    addresses: Vec<String>,
+    acceptors: u32,
+    /// Of nodes.
+    number: u32,
+    status: ListenerStatus,
+    node_status: Vec<NodeStatus>,
+}
+
+/// A listener with its settings.
+#[derive(Serialize, ToSchema)]
+struct Full {
+    #[schema(example = "tcp:default")]
+    id: String,
+    r#type: &'static str,
+    name: String,
+    enable: bool,
+    running: bool,
+    /// The first address; `addresses` has all.
+    bind: String,
+    /// Where it really listens.
+    addresses: Vec<String>,
+    acceptors: u32,
+    max_connections: Bound,
+    current_connections: u32,
+    enable_authn: bool,
+    mountpoint: &'static str,
+    zone: &'static str,
+    proxy_protocol: bool,
+    /// Web pages of other hosts that may connect; WebSocket only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allowed_origins: Option<Vec<String>>,
+}
+
+fn kind(transport: Transport) -> &'static str {
+    transport.name()
+}
+
+/// The address that is asked for, with the port that the system chose if that was asked for.
+fn bind(listener: &Listener) -> String {
+    let asked = listener.bind.first();
+    let real = listener.addresses.first();
+    let first = asked.filter(|asked| asked.port() != 0).or(real).or(asked);
+    first.map_or_else(String::new, ToString::to_string)
+}
+
+fn addresses(listener: &Listener) -> Vec<String> {
+    listener.addresses.iter().map(ToString::to_string).collect()
+}
+
+fn status_of(listener: &Listener) -> ListenerStatus {
+    ListenerStatus {
+        running: listener.is_running(),
+        max_connections: listener.connections_max.into(),
+        current_connections: listener.connections,
+    }
+}
+
+impl From<Listener> for Row {
+    fn from(listener: Listener) -> Self {
+        let status = status_of(&listener);
+        Self {
+            bind: bind(&listener),
+            addresses: addresses(&listener),
+            id: listener.id,
+            r#type: kind(listener.transport),
+            name: listener.name,
+            enable: listener.enabled,
+            acceptors: ACCEPTORS,
+            number: 1,
+            status: status.clone(),
+            node_status: vec![NodeStatus { node: NODE, status }],
+        }
+    }
+}
+
+impl From<Listener> for Full {
+    fn from(listener: Listener) -> Self {
+        let is_web = listener.transport == Transport::WebSocket;
+        Self {
+            bind: bind(&listener),
+            addresses: addresses(&listener),
+            running: listener.is_running(),
+            id: listener.id,
+            r#type: kind(listener.transport),
+            name: listener.name,
+            enable: listener.enabled,
+            acceptors: ACCEPTORS,
+            max_connections: listener.connections_max.into(),
+            current_connections: listener.connections,
+            enable_authn: true,
+            mountpoint: "",
+            zone: "default",
+            proxy_protocol: false,
+            allowed_origins: is_web.then_some(listener.allowed_origins),
+        }
+    }
+}
+
+/// What may be said of a listener; fields of EMQX that mean nothing here are passed over.
+#[derive(Default, Deserialize, ToSchema)]
+struct Body {
+    /// `tcp` or `ws`.
+    r#type: Option<String>,
+    #[schema(max_length = 64, pattern = "^[A-Za-z0-9_-]+$")]
+    name: Option<String>,
+    /// As in `type:name`; instead of these.
+    id: Option<String>,
+    /// A port, an address such as `0.0.0.0:1883`, or a list of these.
+    #[schema(value_type = Option<String>, example = "0.0.0.0:1884")]
+    bind: Option<Value>,
+    enable: Option<bool>,
+    enabled: Option<bool>,
+    /// A number or `infinity`.
+    #[schema(value_type = Option<Bound>)]
+    max_connections: Option<Value>,
+    /// Web pages of other hosts that may connect; WebSocket only.
+    #[schema(value_type = Option<Vec<String>>)]
+    allowed_origins: Option<Value>,
+}
+
+impl Body {
+    fn wanted(self) -> Result<Wanted, Refusal> {
+        let bound = |value: Value| match value.as_str() {
+            Some("infinity") => Ok(Raw::Text("none".to_owned())),
+            _ => raw(&value),
+        };
+        Ok(Wanted {
+            bind: self.bind.as_ref().map(raw).transpose()?,
+            enabled: self.enable.or(self.enabled),
+            connections_max: self.max_connections.map(bound).transpose()?,
+            allowed_origins: self.allowed_origins.as_ref().map(raw).transpose()?,
+        })
+    }
+}
+
+impl From<ListenerError> for Refusal {
+    fn from(error: ListenerError) -> Self {
+        let words = error.to_string();
+        match error {
+            ListenerError::BadId(_) => Self::new(StatusCode::BAD_REQUEST, "BAD_LISTENER_ID", words),
+            ListenerError::Unknown(_) => Self::not_found("BAD_LISTENER_ID", words),
+            ListenerError::Taken(_) => Self::new(StatusCode::BAD_REQUEST, "ALREADY_EXISTS", words),
+            ListenerError::Fixed(_) => Self::new(StatusCode::CONFLICT, "CONFLICT", words),
+            ListenerError::Setting(error) => error.into(),
+            _ => Self::bad_request(words),
+        }
+    }
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Filter {
+    /// `tcp` or `ws`.
+    r#type: Option<String>,
+}
+
+/// All listeners
+#[utoipa::path(
+    get,
+    path = "/listeners",
+    tag = "Listeners",
+    params(Filter),
+    responses((status = 200, description = "Running or not.", body = Vec<Row>))
+)]
+async fn list(State(app): State<App>, Query(filter): Query<Filter>) -> Json<Vec<Row>> {
+    let mut all = app.admin.listeners();
+    all.retain(|l| {
+        filter
+            .r#type
+            .as_ref()
+            .is_none_or(|t| kind(l.transport) == t)
+    });
+    Json(all.into_iter().map(Row::from).collect())
+}
+
+/// Add a listener
+///
+/// It listens at once, and after a restart too.
+#[utoipa::path(
+    post,
+    path = "/listeners",
+    tag = "Listeners",
+    request_body = Body,
+    responses(
+        (status = 200, description = "The listener.", body = Full),
+        (status = 400, description = "A name that is taken or none, an address that cannot be \
+            listened on, or another value that is not allowed.", body = ErrorBody),
+        (status = 409, description = "The environment or a flag has it otherwise.", body = ErrorBody),
+    )
+)]
+async fn add(State(app): State<App>, Json(body): Json<Body>) -> Result<Json<Full>, Refusal> {
+    let id = match (&body.id, &body.r#type, &body.name) {
+        (Some(id), ..) => id.clone(),
+        (None, Some(kind), Some(name)) => format!("{kind}:{name}"),
+        _ => return Err(Refusal::bad_request("say type and name, or id")),
+    };
+    Ok(Json(
+        app.admin.add_listener(&id, body.wanted()?).await?.into(),
+    ))
+}
+
+/// Add a listener under this id
+#[utoipa::path(
+    post,
+    path = "/listeners/{id}",
+    tag = "Listeners",
+    params(("id" = String, Path, description = "Such as `tcp:extra`.")),
+    request_body = Body,
+    responses(
+        (status = 200, description = "The listener.", body = Full),
+        (status = 400, description = "See `POST /listeners`.", body = ErrorBody),
+        (status = 409, description = "See `POST /listeners`.", body = ErrorBody),
+    )
+)]
+async fn add_named(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Json(body): Json<Body>,
+) -> Result<Json<Full>, Refusal> {
+    Ok(Json(
+        app.admin.add_listener(&id, body.wanted()?).await?.into(),
+    ))
+}
+
+/// One listener
+#[utoipa::path(
+    get,
+    path = "/listeners/{id}",
+    tag = "Listeners",
+    params(("id" = String, Path, description = "Such as `tcp:default`.")),
+    responses(
+        (status = 200, description = "The listener.", body = Full),
+        (status = 400, description = "No listener's id.", body = ErrorBody),
+        (status = 404, description = "There is none.", body = ErrorBody),
+    )
+)]
+async fn one(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Full>, Refusal> {
+    Ok(Json(app.admin.listener(&id)?.into()))
+}
+
+/// Change a listener
+///
+/// What is left out stays. Connections stay, too, unless it is disabled.
+#[utoipa::path(
+    put,
+    path = "/listeners/{id}",
+    tag = "Listeners",
+    params(("id" = String, Path, description = "Such as `tcp:default`.")),
+    request_body = Body,
+    responses(
+        (status = 200, description = "The listener.", body = Full),
+        (status = 400, description = "See `POST /listeners`.", body = ErrorBody),
+        (status = 404, description = "There is none.", body = ErrorBody),
+        (status = 409, description = "See `POST /listeners`.", body = ErrorBody),
+    )
+)]
+async fn change(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Json(body): Json<Body>,
+) -> Result<Json<Full>, Refusal> {
+    Ok(Json(
+        app.admin.change_listener(&id, body.wanted()?).await?.into(),
+    ))
+}
+
+/// Delete a listener
+///
+/// Its connections end.
+#[utoipa::path(
+    delete,
+    path = "/listeners/{id}",
+    tag = "Listeners",
+    params(("id" = String, Path, description = "Such as `tcp:extra`.")),
+    responses(
+        (status = 204, description = "It is gone, and its port free."),
+        (status = 400, description = "No listener's id.", body = ErrorBody),
+        (status = 404, description = "There is none.", body = ErrorBody),
+        (status = 409, description = "The environment or a flag names it.", body = ErrorBody),
+    )
+)]
+async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
+    app.admin.delete_listener(&id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn enable(app: &App, id: &str, enabled: bool) -> Result<StatusCode, Refusal> {
+    let wanted = Wanted {
+        enabled: Some(enabled),
+        ..Wanted::default()
+    };
+    app.admin.change_listener(id, wanted).await?;
+    Ok(StatusCode::OK)
+}
+
+/// Start a listener
+#[utoipa::path(
+    post,
+    path = "/listeners/{id}/start",
+    tag = "Listeners",
+    params(("id" = String, Path, description = "Such as `tcp:default`.")),
+    responses(
+        (status = 200, description = "It runs, and will after a restart."),
+        (status = 400, description = "It cannot listen.", body = ErrorBody),
+        (status = 404, description = "There is none.", body = ErrorBody),
+        (status = 409, description = "The environment or a flag has it otherwise.", body = ErrorBody),
+    )
+)]
+async fn start(State(app): State<App>, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
+    enable(&app, &id, true).await
+}
+
+/// Stop a listener
+///
+/// Its connections end, MQTT 5 clients are told 0x98.
+#[utoipa::path(
+    post,
+    path = "/listeners/{id}/stop",
+    tag = "Listeners",
+    params(("id" = String, Path, description = "Such as `tcp:default`.")),
+    responses(
+        (status = 200, description = "It is stopped, and will be after a restart."),
+        (status = 400, description = "No listener's id.", body = ErrorBody),
+        (status = 404, description = "There is none.", body = ErrorBody),
+        (status = 409, description = "The environment or a flag has it otherwise.", body = ErrorBody),
+    )
+)]
+async fn stop(State(app): State<App>, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
+    enable(&app, &id, false).await
+}
+
+/// Restart a listener
+///
+/// Its connections end, MQTT 5 clients are told 0x98.
+#[utoipa::path(
+    post,
+    path = "/listeners/{id}/restart",
+    tag = "Listeners",
+    params(("id" = String, Path, description = "Such as `tcp:default`.")),
+    responses(
+        (status = 200, description = "It listens again."),
+        (status = 400, description = "It cannot listen.", body = ErrorBody),
+        (status = 404, description = "There is none.", body = ErrorBody),
+    )
+)]
+async fn restart(State(app): State<App>, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
+    app.admin.restart_listener(&id).await?;
+    Ok(StatusCode::OK)
+}
+
+/// Listeners of one type, together.
+#[derive(Serialize, ToSchema)]
+struct OfType {
+    r#type: &'static str,
+    enable: bool,
+    ids: Vec<String>,
+    status: ListenerStatus,
+    node_status: Vec<NodeStatus>,
+}
+
+/// Listeners by type
+#[utoipa::path(
+    get,
+    path = "/listeners_status",
+    tag = "Listeners",
+    responses((status = 200, description = "A row for each type.", body = Vec<OfType>))
+)]
+async fn statuses(State(app): State<App>) -> Json<Vec<OfType>> {
+    let all = app.admin.listeners();
+    let types = [Transport::Tcp, Transport::WebSocket];
+    let row = |transport| {
+        let these: Vec<&Listener> = all.iter().filter(|l| l.transport == transport).collect();
+        let first = these.first()?;
+        // The sum; one without a bound makes it boundless.
+        let bounds: Option<Vec<u32>> = these.iter().map(|l| l.connections_max).collect();
+        let bound = bounds.map(|b| b.into_iter().fold(0, u32::saturating_add));
+        let status = ListenerStatus {
+            running: these.iter().any(|l| l.is_running()),
+            max_connections: bound.into(),
+            current_connections: these.iter().map(|l| l.connections).sum(),
+        };
+        Some(OfType {
+            r#type: kind(first.transport),
+            enable: these.iter().any(|l| l.enabled),
+            ids: these.iter().map(|l| l.id.clone()).collect(),
+            status: status.clone(),
+            node_status: vec![NodeStatus { node: NODE, status }],
+        })
+    };
+    Json(types.into_iter().filter_map(row).collect())
+}
