@@ -29,21 +29,29 @@ Answer = collections.namedtuple("Answer", "status headers body")
 class Broker:
     """Our broker on ports and a data folder of its own; killed and wiped at the end."""
 
-    def __init__(self, binary, *settings, env=None):
+    def __init__(self, binary, *settings):
         self.folder = tempfile.TemporaryDirectory(prefix="ternmq-api-")
-        command = [binary, "start", "--data-dir", os.path.join(self.folder.name, "data")]
+        self.command = [binary, "start", "--data-dir", os.path.join(self.folder.name, "data")]
         for setting in ("listeners.tcp.default.bind=127.0.0.1:0",
                         "listeners.ws.default.bind=127.0.0.1:0",
                         "dashboard.bind=127.0.0.1:0", *settings):
-            command += ["--set", setting]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, errors="replace",
-                                        stderr=subprocess.STDOUT, env={**os.environ, **(env or {})})
+            self.command += ["--set", setting]
+        self.start({})
+
+    def start(self, env):
+        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True, errors="replace",
+                                        stderr=subprocess.STDOUT, env={**os.environ, **env})
         self.ports, self.said, ready = {}, collections.deque(maxlen=2000), threading.Event()
         threading.Thread(target=self.read, args=(ready,), daemon=True).start()
         if not ready.wait(START_SECS) or len(self.ports) < 3:
             self.stop()
             raise RuntimeError("the broker did not start:\n" + "".join(self.said))
         self.tcp, self.http = self.ports["tcp:default"], self.ports["http:dashboard"]
+
+    def restart(self, **env):
+        """On the same data; the ports change."""
+        self.end()
+        self.start(env)
 
     def read(self, ready):
         for line in self.process.stdout:
@@ -62,13 +70,16 @@ class Broker:
         panics = [line for line in self.said if "panicked at" in line]
         return f"the broker panicked: {panics[0]}" if panics else None
 
-    def stop(self):
+    def end(self):
         self.process.terminate()
         try:
             self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+    def stop(self):
+        self.end()
         self.folder.cleanup()
 
     def __enter__(self):
