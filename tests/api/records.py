@@ -7,6 +7,11 @@ FLAG = (0, 1)
 QOS = (0, 1, 2)
 COUNT = (int, "infinity")
 
+# Refused with a code that nobody relies on.
+REFUSED = {"code": str, "message": str}
+# A parameter of another type or with a value that it does not have.
+NO_SUCH_VALUE = {"code": ("BAD_REQUEST", "INVALID_PARAMETER"), "message": str}
+
 USER = {"username": str, "description": str, "role?": str}
 SIGNED_IN = {"token": str, "version": str, "license": {"edition": str}, "role?": str}
 ERROR_CODE = {"code": str, "description": str}
