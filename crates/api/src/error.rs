@@ -5,7 +5,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use broker::admin::{Gone, KeepError};
+use broker::admin::{DecideError, Gone, KeepError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -68,6 +68,18 @@ impl From<Gone> for Refusal {
             "SERVICE_UNAVAILABLE",
             gone.to_string(),
         )
+    }
+}
+
+impl From<DecideError> for Refusal {
+    fn from(error: DecideError) -> Self {
+        let words = error.to_string();
+        match error {
+            DecideError::TooMany(_) => Self::new(StatusCode::CONFLICT, "EXCEED_LIMIT", words),
+            DecideError::Keep(error) => error.into(),
+            DecideError::Gone(gone) => gone.into(),
+            _ => Self::bad_request(words),
+        }
     }
 }
 

@@ -41,22 +41,24 @@ impl DelayedId {
         })
     }
 
-    /// As it is written: 20 hexadecimal digits.
+    /// As it is written: 32 hexadecimal digits, as tools expect them.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        if text.len() != 20 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        if text.len() != 32 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
             return None;
         }
+        let shard = u64::from_str_radix(&text[16..], 16).ok()?;
         Some(Self {
             serial: u64::from_str_radix(&text[..16], 16).ok()?,
-            shard: u16::from_str_radix(&text[16..], 16).ok()?,
+            // None has a larger one, so nothing will be found.
+            shard: u16::try_from(shard).unwrap_or(u16::MAX),
         })
     }
 }
 
 impl std::fmt::Display for DelayedId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:016X}{:04X}", self.serial, self.shard)
+        write!(f, "{:016X}{:016X}", self.serial, self.shard)
     }
 }
 
@@ -227,10 +229,23 @@ mod tests {
     #[test]
     fn ids_as_text_and_key() {
         let id = DelayedId::new(0x1234_5678_9abc_def0, 3);
-        assert_eq!(id.to_string(), "123456789ABCDEF00003");
-        assert_eq!(DelayedId::parse("123456789abcdef00003"), Some(id));
+        assert_eq!(id.to_string(), "123456789ABCDEF00000000000000003");
+        assert_eq!(
+            DelayedId::parse("123456789abcdef00000000000000003"),
+            Some(id)
+        );
+        assert_ne!(
+            DelayedId::parse("123456789abcdef00000000000010003"),
+            Some(id)
+        );
         assert_eq!(DelayedId::of_key(&id.key()), Some(id));
-        for wrong in ["", "1", "123456789abcdef0000g", "+23456789abcdef00003", "é"] {
+        for wrong in [
+            "",
+            "1",
+            "123456789abcdef0000000000000000g",
+            "+23456789abcdef00000000000000003",
+            "ééééééééééééééée",
+        ] {
             assert_eq!(DelayedId::parse(wrong), None, "{wrong}");
         }
     }

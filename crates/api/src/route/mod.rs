@@ -1,9 +1,14 @@
 //! What can be called: a file for each resource. Under `/api/v5`, as EMQX has it.
 
+mod auto_subscribe;
+mod banned;
 mod configs;
+mod delayed;
 mod listeners;
+mod rewrite;
 mod settings;
 mod status;
+mod topic_metrics;
 
 use axum::{
     http::{StatusCode, Uri},
@@ -27,17 +32,24 @@ struct Document;
 /// All routes, and the document that describes them.
 pub(crate) fn all() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Document::openapi())
-        .nest(
-            BASE,
-            OpenApiRouter::new()
-                .merge(configs::routes())
-                .merge(listeners::routes())
-                .merge(settings::routes())
-                .merge(status::routes()),
-        )
+        .nest(BASE, versioned())
         // Probes of EMQX's charts ask at the root.
         .merge(status::routes())
         .fallback(nothing_here)
+}
+
+/// Below [`BASE`].
+fn versioned() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .merge(auto_subscribe::routes())
+        .merge(banned::routes())
+        .merge(configs::routes())
+        .merge(delayed::routes())
+        .merge(listeners::routes())
+        .merge(rewrite::routes())
+        .merge(settings::routes())
+        .merge(status::routes())
+        .merge(topic_metrics::routes())
 }
 
 async fn nothing_here(uri: Uri) -> Response {
