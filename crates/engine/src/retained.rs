@@ -118,6 +118,13 @@ impl Retained {
         None
     }
 
+    /// What is there behind a topic, in topic order.
+    pub fn range(&self, after: Option<&str>) -> impl Iterator<Item = &Arc<Message>> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let range = self.by_topic.range::<str, _>((from, Bound::Unbounded));
+        range.map(|entry| &entry.0)
+    }
+
     /// Drops what expired, and gives its topics. Called now and then; reads never show it meanwhile.
     pub fn sweep(&mut self, now: Time) -> Vec<Box<str>> {
         let mut topics = Vec::new();

@@ -6,9 +6,13 @@ pub mod auto_subscribe;
 pub mod ban;
 mod clients;
 pub mod delayed;
+mod figures;
 mod keep;
 pub mod listeners;
+mod messages;
 pub(crate) mod policy;
+mod publish;
+mod retained;
 pub mod rewrite;
 pub mod settings;
 mod subscriptions;
@@ -20,8 +24,12 @@ use std::{sync::Arc, time::Duration};
 
 pub use ask::Gone;
 pub use clients::{Client, ClientFilter, Connected, Span, Traffic};
+pub use figures::{Figures, Gauge};
 pub use keep::{Bucket, Change, Keep, KeepError};
+pub use messages::{Mark, Part, Pile, Waiting};
 pub use policy::DecideError;
+pub use publish::{Properties, Publish, PublishError, Published};
+pub use retained::DeleteError;
 pub use subscriptions::{
     Options, SubscribeError, Subscription, SubscriptionFilter, UnsubscribeError,
 };

@@ -346,7 +346,33 @@ impl Door {
     }
 }
 
+/// Messages, and up to where the log was looked through for them.
+pub(crate) type Replayed = (Vec<engine::Entry>, u64);
+
 impl Store {
+    /// Reads what matches from the log, for somebody who is no shard.
+    pub(crate) fn replay(
+        &self,
+        filters: Vec<String>,
+        after: u64,
+        max: usize,
+        answer: tokio::sync::oneshot::Sender<Replayed>,
+    ) {
+        let done = move |replay: Result<backbone::Replay<Stored>, Error>| {
+            let found = match replay {
+                Ok(replay) => (replay.entries.iter().map(entry).collect(), replay.upto),
+                Err(error) => {
+                    tracing::error!("the log could not be read: {error}");
+                    (Vec::new(), after)
+                }
+            };
+            // Who asked may have gone.
+            let _ = answer.send(found);
+        };
+        let log = &self.backend.log;
+        log.replay(SHARD, filters, after, u64::MAX, max, Box::new(done));
+    }
+
     pub(crate) fn kv(&self) -> &dyn Kv {
         &*self.backend.kv
     }

@@ -300,6 +300,11 @@ impl Shard {
         self.retained.len()
     }
 
+    /// All retained messages of this shard behind a topic, in topic order; some may have expired.
+    pub fn retained_from(&self, after: Option<&str>) -> impl Iterator<Item = &Arc<Message>> {
+        self.retained.range(after)
+    }
+
     /// Looks at a slice of this shard's retained messages and gives those that match, and where to go on.
     #[must_use]
     pub fn scan_retained(
