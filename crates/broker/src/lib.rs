@@ -4,6 +4,7 @@
 pub mod admin;
 pub mod config;
 mod control;
+pub mod lan;
 mod machine;
 mod settings;
 mod shard;

@@ -19,6 +19,13 @@ pub enum Bucket {
     Setting,
     /// Who may sign in to the dashboard.
     User,
+    /// Who is signed in.
+    Token,
+    ApiKey,
+    /// Networks that are trusted from the command line.
+    Trusted,
+    /// Who changed what.
+    Audit,
 }
 
 impl Bucket {
@@ -28,6 +35,10 @@ impl Bucket {
             Self::Policy => "policy",
             Self::Setting => "setting",
             Self::User => "user",
+            Self::Token => "token",
+            Self::ApiKey => "api_key",
+            Self::Trusted => "trusted",
+            Self::Audit => "audit",
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::Lang;
 use super::raw::Raw;
+use crate::lan::Network;
 
 /// Smallest and largest value allowed, as they would be written; `None` for any.
 pub(super) type Range = Option<[&'static str; 2]>;
@@ -308,6 +309,72 @@ impl Kind for Origins {
             lang,
             "an origin such as \"https://tool.example\", \"file://\", \"null\", or \"*\" for any, or a list of these",
             "来源（例如 \"https://tool.example\"、\"file://\"、\"null\"，\"*\" 表示任意），或它们的列表",
+        )
+    }
+}
+
+/// Networks, such as `203.0.113.0/24`, or single addresses.
+pub struct Networks;
+
+impl Networks {
+    fn one(raw: &Raw) -> Option<Network> {
+        let Raw::Text(text) = raw else { return None };
+        text.parse().ok()
+    }
+}
+
+impl Kind for Networks {
+    type Out = Vec<Network>;
+    fn read(raw: &Raw) -> Option<Vec<Network>> {
+        match raw {
+            Raw::List(items) => items.iter().map(Self::one).collect(),
+            _ => Self::one(raw).map(|network| vec![network]),
+        }
+    }
+    fn show(value: &Vec<Network>) -> String {
+        let items: Vec<String> = value.iter().map(|n| quoted(&n.to_string())).collect();
+        format!("[{}]", items.join(", "))
+    }
+    fn form(lang: Lang) -> String {
+        say(
+            lang,
+            "an address or a network such as \"203.0.113.0/24\", or a list of these",
+            "地址或网络（例如 \"203.0.113.0/24\"），或它们的列表",
+        )
+    }
+}
+
+/// Names of hosts, in small letters.
+pub struct Hosts;
+
+impl Hosts {
+    fn one(raw: &Raw) -> Option<String> {
+        let Raw::Text(text) = raw else { return None };
+        let text = text.trim().to_ascii_lowercase();
+        let name = text.strip_prefix("*.").unwrap_or(&text);
+        let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
+        let is_name = !name.is_empty() && name.bytes().all(fits);
+        (is_name || text == "*").then_some(text)
+    }
+}
+
+impl Kind for Hosts {
+    type Out = Vec<String>;
+    fn read(raw: &Raw) -> Option<Vec<String>> {
+        match raw {
+            Raw::List(items) => items.iter().map(Self::one).collect(),
+            _ => Self::one(raw).map(|host| vec![host]),
+        }
+    }
+    fn show(value: &Vec<String>) -> String {
+        let items: Vec<String> = value.iter().map(|host| quoted(host)).collect();
+        format!("[{}]", items.join(", "))
+    }
+    fn form(lang: Lang) -> String {
+        say(
+            lang,
+            "a host name such as \"mqtt.example.com\" or \"*.example.com\", \"*\" for any, or a list of these",
+            "主机名（例如 \"mqtt.example.com\"、\"*.example.com\"，\"*\" 表示任意），或它们的列表",
         )
     }
 }

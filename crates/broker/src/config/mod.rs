@@ -20,7 +20,9 @@ pub use error::{ConfigError, Lang, Origin};
 pub use layers::Layers;
 pub use raw::Raw;
 use raw::leaves;
-pub use schema::{Dashboard, Durability, Key, Level, Listener, Log, Mqtt, Node, Store, When};
+pub use schema::{
+    Dashboard, Durability, Key, LanGuard, Level, Listener, Log, Mqtt, Node, Store, When,
+};
 use schema::{RESERVED, TABLE, find, is_section, nearest};
 
 /// All settings of a broker.
@@ -32,6 +34,7 @@ pub struct Config {
     /// Those that are not enabled, too.
     pub listeners: BTreeMap<ListenerId, Listener>,
     pub dashboard: Dashboard,
+    pub lan_guard: LanGuard,
     pub mqtt: Mqtt,
 }
 
@@ -110,6 +113,7 @@ impl Default for Config {
                 bind: everywhere(18083),
                 ..Dashboard::default()
             },
+            lan_guard: LanGuard::default(),
             mqtt: Mqtt::default(),
         }
     }
@@ -245,6 +249,12 @@ impl Config {
     }
     fn dashboard_at(&self, _: &[String]) -> Option<&Dashboard> {
         Some(&self.dashboard)
+    }
+    fn lan_guard_mut(&mut self, _: &[String]) -> Option<&mut LanGuard> {
+        Some(&mut self.lan_guard)
+    }
+    fn lan_guard_at(&self, _: &[String]) -> Option<&LanGuard> {
+        Some(&self.lan_guard)
     }
     fn mqtt_mut(&mut self, _: &[String]) -> Option<&mut Mqtt> {
         Some(&mut self.mqtt)

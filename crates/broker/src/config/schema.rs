@@ -6,8 +6,8 @@
 use engine::{QueueFull, Strategy};
 
 use super::kind::{
-    Binds, Bytes, Choice, Count, Kind, Maybe, Origins, Place, Range, Ratio, Switch, Text, Time,
-    Words, allowed, built_in, checked,
+    Binds, Bytes, Choice, Count, Hosts, Kind, Maybe, Networks, Origins, Place, Range, Ratio,
+    Switch, Text, Time, Words, allowed, built_in, checked,
 };
 use super::raw::Raw;
 use super::{Config, Lang};
@@ -168,6 +168,17 @@ section! {
     enabled: Switch = "true" Restart
         "Whether they listen at all."
         "是否启用。";
+    allowed_hosts: Hosts = "[]" Reload
+        "Names under which the dashboard may be asked for, as behind a reverse proxy; IP addresses, names without a dot, the machine's own name, *.local and *.lan need no mention."
+        "允许访问控制台的主机名（例如经反向代理时）；IP 地址、不含点的名称、本机名称、*.local 与 *.lan 无需列出。";
+}
+
+section! {
+    /// `[lan_guard]`
+    LanGuard, &["lan_guard"], LAN_GUARD, Config::lan_guard_mut, Config::lan_guard_at;
+    trusted: Networks = "[]" Reload
+        "Networks that count as near, besides loopback and private addresses: a campus network, a VPN. Who comes from there need not sign in where the local network need not."
+        "除本机与私有地址外视为局域网的网络（例如校园网、VPN）；局域网无需登录之处，来自这些网络者同样无需登录。";
 }
 
 section! {
@@ -290,7 +301,7 @@ section! {
 }
 
 /// All keys, in the order in which they are documented. A static, so that a key is one place.
-pub(super) static TABLE: [&[Key]; 6] = [NODE, LOG, STORE, LISTENER, DASHBOARD, MQTT];
+pub(super) static TABLE: [&[Key]; 7] = [NODE, LOG, STORE, LISTENER, DASHBOARD, LAN_GUARD, MQTT];
 
 /// Sections of later versions: taken without a look inside, with one warning each.
 pub(super) const RESERVED: [(&[&str], &str); 2] = [

@@ -1,0 +1,184 @@
+//! Which addresses are near: this machine, the local network, and networks that somebody trusts by
+//! setting. The one judgement for MQTT listeners and the dashboard.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+};
+
+/// A network as in `10.0.0.0/8`; a single address is one of full length.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Network {
+    address: IpAddr,
+    bits: u8,
+}
+
+/// Near whatever the settings say: loopback, RFC 1918, link-local and unique local addresses.
+/// 100.64/10 is not among them: behind a carrier's NAT it is everybody.
+const PRIVATE: [(IpAddr, u8); 8] = [
+    (IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8),
+    (IpAddr::V4(Ipv4Addr::new(10, 0, 0, 0)), 8),
+    (IpAddr::V4(Ipv4Addr::new(172, 16, 0, 0)), 12),
+    (IpAddr::V4(Ipv4Addr::new(192, 168, 0, 0)), 16),
+    (IpAddr::V4(Ipv4Addr::new(169, 254, 0, 0)), 16),
+    (IpAddr::V6(Ipv6Addr::LOCALHOST), 128),
+    (IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0)), 10),
+    (IpAddr::V6(Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0)), 7),
+];
+
+impl Network {
+    /// Whether an address is in it; an IPv4 address may come in IPv6 form.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(net), IpAddr::V4(ip)) => {
+                let shift = 32 - u32::from(self.bits.min(32));
+                (u64::from(net.to_bits()) >> shift) == (u64::from(ip.to_bits()) >> shift)
+            }
+            (IpAddr::V6(net), IpAddr::V6(ip)) => {
+                let shift = 128 - u32::from(self.bits.min(128));
+                net.to_bits().checked_shr(shift) == ip.to_bits().checked_shr(shift)
+            }
+            _ => false,
+        }
+    }
+}
+
+impl FromStr for Network {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (address, bits) = match text.trim().split_once('/') {
+            Some((address, bits)) => (address, Some(bits.parse::<u8>().map_err(|_| ())?)),
+            None => (text.trim(), None),
+        };
+        let address: IpAddr = address.parse().map_err(|_| ())?;
+        let max = if address.is_ipv4() { 32 } else { 128 };
+        let bits = bits.unwrap_or(max);
+        if bits > max {
+            return Err(());
+        }
+        // `::ffff:10.0.0.0/104` means the IPv4 network.
+        let address = match address.to_canonical() {
+            v4 @ IpAddr::V4(_) if address.is_ipv6() && bits >= 96 => {
+                return Ok(Self {
+                    address: v4,
+                    bits: bits - 96,
+                });
+            }
+            _ => address,
+        };
+        Ok(Self { address, bits })
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.bits)
+    }
+}
+
+/// Whether what comes from there is on this machine.
+#[must_use]
+pub fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}
+
+/// Whether an address is loopback or private, or in a network that is trusted by setting.
+#[must_use]
+pub fn is_near(address: IpAddr, trusted: &[Network]) -> bool {
+    PRIVATE
+        .iter()
+        .map(|(address, bits)| Network {
+            address: *address,
+            bits: *bits,
+        })
+        .chain(trusted.iter().copied())
+        .any(|network| network.contains(address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_and_far() {
+        let trusted: Vec<Network> = ["203.0.113.0/25", "2001:db8::/32", "198.51.100.7"]
+            .iter()
+            .map(|text| text.parse().unwrap())
+            .collect();
+        let table = [
+            ("127.0.0.1", true),
+            ("127.255.1.2", true),
+            ("10.255.0.1", true),
+            ("172.16.0.1", true),
+            ("172.31.255.255", true),
+            ("172.32.0.1", false),
+            ("192.168.1.1", true),
+            ("192.169.1.1", false),
+            ("169.254.7.7", true),
+            ("100.64.0.1", false),
+            ("8.8.8.8", false),
+            ("::1", true),
+            ("::2", false),
+            ("fe80::1", true),
+            ("fec0::1", false),
+            ("fd00::1", true),
+            ("fe00::1", false),
+            ("2001:db8::1", true),
+            ("2001:db9::1", false),
+            ("::ffff:192.168.0.1", true),
+            ("::ffff:8.8.8.8", false),
+            ("203.0.113.127", true),
+            ("203.0.113.128", false),
+            ("198.51.100.7", true),
+            ("198.51.100.8", false),
+        ];
+        for (address, due) in table {
+            assert_eq!(
+                is_near(address.parse().unwrap(), &trusted),
+                due,
+                "{address}"
+            );
+        }
+    }
+
+    #[test]
+    fn networks_are_read_and_shown() {
+        for text in [
+            "10.0.0.0/8",
+            "0.0.0.0/0",
+            "::/0",
+            "2001:db8::/32",
+            "1.2.3.4/32",
+        ] {
+            let network: Network = text.parse().unwrap();
+            assert_eq!(network.to_string(), text);
+        }
+        let mapped: Network = "::ffff:10.0.0.0/104".parse().unwrap();
+        assert_eq!(mapped.to_string(), "10.0.0.0/8");
+        assert!(
+            "::/0"
+                .parse::<Network>()
+                .unwrap()
+                .contains("2001::1".parse().unwrap())
+        );
+        assert!(
+            "0.0.0.0/0"
+                .parse::<Network>()
+                .unwrap()
+                .contains("9.9.9.9".parse().unwrap())
+        );
+        for text in [
+            "",
+            "10.0.0.0/33",
+            "host",
+            "10.0.0.0/",
+            "::/129",
+            "10.0.0.0/-1",
+        ] {
+            assert!(text.parse::<Network>().is_err(), "{text}");
+        }
+    }
+}
