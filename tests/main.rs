@@ -10,6 +10,7 @@
 #![allow(clippy::print_stdout, reason = "some tests tell what they measured")]
 #![allow(
     dead_code,
+    unused_imports,
     reason = "the wire room keeps whole sets of names, used or not yet"
 )]
 
@@ -19,6 +20,8 @@ mod connect;
 mod crowd;
 #[path = "17_exhaustion.rs"]
 mod exhaustion;
+#[path = "25_front_door.rs"]
+mod front_door;
 #[path = "16_handover.rs"]
 mod handover;
 #[path = "10_hostile.rs"]

@@ -100,6 +100,11 @@ impl Broker {
         }
     }
 
+    /// Nobody needs its data when it is gone.
+    pub(crate) fn forget_data(&mut self) {
+        self.keeps_data = false;
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }

@@ -6,6 +6,7 @@ mod broker;
 mod bytes;
 mod canary;
 mod conn;
+mod http;
 mod narrow;
 mod packet;
 mod process;
@@ -19,6 +20,7 @@ pub(crate) use bytes::{
 };
 pub(crate) use canary::Canary;
 pub(crate) use conn::{Conn, Outcome};
+pub(crate) use http::{Api, BASE, Http, PASSWORD, Reply};
 pub(crate) use packet::{Kind, Packet};
 pub(crate) use process::raise_files;
 pub(crate) use websocket::{Frame, handshake, http};

@@ -1,11 +1,14 @@
 //! The REST API, the live feed and the dashboard, over HTTP. The only crate that knows JSON of the
-//! outside; of the broker it sees `broker::admin` alone.
+//! outside; of the broker it sees `broker::admin` and `broker::lan` alone.
 //!
 //! A crate because it is another weight of dependencies, and must be unable to reach into shards.
 
 #![allow(unused_qualifications, reason = "utoipa's macros write them")]
 #![allow(dead_code, reason = "the routes that use it are being built")]
 
+mod account;
+mod audit;
+mod door;
 mod error;
 mod page;
 mod route;
@@ -17,12 +20,17 @@ use std::{io, net::TcpListener, sync::Arc, thread::JoinHandle};
 use broker::admin::Admin;
 use tokio::sync::watch;
 
+pub use account::{Secret, Weak, pass_phrase};
+
 /// What every handler may use. Clones are one.
 #[derive(Clone)]
 pub(crate) struct App(Arc<State>);
 
 pub(crate) struct State {
     pub(crate) admin: Admin,
+    pub(crate) accounts: account::Accounts,
+    pub(crate) audit: audit::Audit,
+    pub(crate) door: door::Door,
 }
 
 impl std::ops::Deref for App {
@@ -35,32 +43,72 @@ impl std::ops::Deref for App {
 
 /// A running API.
 pub struct Handle {
+    app: App,
+    ignored_password: bool,
     stop: watch::Sender<bool>,
     thread: JoinHandle<()>,
 }
 
 /// Serves on these sockets, from a thread of its own: what is slow here slows no MQTT client.
+/// `password` becomes that of `admin` if none was set yet; it may be one.
 ///
 /// # Errors
-/// If the system refuses a thread or an event queue.
-pub fn start(listeners: Vec<TcpListener>, admin: Admin) -> io::Result<Handle> {
-    let app = App(Arc::new(State { admin }));
+/// If the store cannot be read, or the system refuses a thread or an event queue.
+pub fn start(
+    listeners: Vec<TcpListener>,
+    admin: Admin,
+    password: Option<Secret>,
+) -> io::Result<Handle> {
+    let accounts = account::Accounts::load(admin.keep())?;
+    let audit = audit::Audit::load(admin.keep())?;
+    let door = door::Door::new(Secret::random());
+    let app = App(Arc::new(State {
+        admin,
+        accounts,
+        audit,
+        door,
+    }));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .thread_name("api-blocking")
         .max_blocking_threads(2)
         .build()?;
+    let ignored_password = match password {
+        Some(password) => {
+            let adopted = runtime.block_on(app.accounts.adopt(password));
+            !adopted.map_err(io::Error::other)?
+        }
+        None => false,
+    };
     let (stop, stopped) = watch::channel(false);
     let thread = std::thread::Builder::new().name("api".to_owned());
+    let theirs = app.clone();
     let thread = thread.spawn(move || {
-        runtime.block_on(serve::serve(listeners, app, stopped));
-        // What blocks is a password's hash: nobody waits for it any more.
+        runtime.block_on(serve::serve(listeners, theirs, stopped));
+        // What blocks there is waited for by nobody any more.
         runtime.shutdown_background();
     })?;
-    Ok(Handle { stop, thread })
+    Ok(Handle {
+        app,
+        ignored_password,
+        stop,
+        thread,
+    })
 }
 
 impl Handle {
+    /// Whether `admin` signs in with the default password, from near addresses.
+    #[must_use]
+    pub fn has_default_password(&self) -> bool {
+        !self.app.accounts.is_password_set()
+    }
+
+    /// Whether the start was given a password and another one is set.
+    #[must_use]
+    pub fn ignored_password(&self) -> bool {
+        self.ignored_password
+    }
+
     /// Takes no more requests, and lets those under way end.
     pub fn stop(self) {
         self.stop.send_replace(true);
@@ -72,7 +120,8 @@ impl Handle {
 /// The API as OpenAPI describes it, in JSON.
 #[must_use]
 pub fn document() -> String {
-    let (_, api) = route::all().split_for_parts();
+    let (_, mut api) = route::all().split_for_parts();
+    door::document(&mut api);
     api.to_pretty_json()
         .expect("a document of strings and numbers becomes JSON")
 }

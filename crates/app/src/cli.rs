@@ -28,6 +28,7 @@ pub(crate) enum Parsed {
 pub(crate) struct Options {
     config: Option<PathBuf>,
     sets: Vec<String>,
+    pub(crate) admin_password_file: Option<PathBuf>,
 }
 
 impl Options {
@@ -91,6 +92,7 @@ pub(crate) fn parse(
     let options = Options {
         config: matches.remove_one("config"),
         sets,
+        admin_password_file: matches.remove_one("admin-password-file"),
     };
     Ok(match store {
         Some(command) => Parsed::Store(command, options),
@@ -139,6 +141,14 @@ fn command(text: Text) -> Command {
         .arg(option("data-dir", "DIR", text.help_data_dir()))
         .arg(option("set", "KEY=VALUE", text.help_set()).action(ArgAction::Append))
         .arg(option("log-level", "LEVEL", text.help_log_level()))
+        .arg(
+            option(
+                "admin-password-file",
+                "FILE",
+                text.help_admin_password_file(),
+            )
+            .value_parser(clap::value_parser!(PathBuf)),
+        )
         .arg(
             Arg::new("help")
                 .long("help")

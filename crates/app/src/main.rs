@@ -6,6 +6,7 @@ mod cli;
 mod files;
 mod holder;
 mod log;
+mod password;
 mod signals;
 mod store;
 mod text;
@@ -78,6 +79,12 @@ fn run(options: &Options, text: Text) -> Result<(), String> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
+    let given = password::given(
+        options.admin_password_file.as_deref(),
+        |name| std::env::var(name).ok(),
+        text,
+    );
+    let (password, password_from) = given?.map(|given| (given.password, given.from)).unzip();
     let connections = files::raise();
     // Before the broker, so that a signal during its start is not lost.
     let mut signals = signals::listen().map_err(|error| text.no_signals(&error))?;
@@ -90,8 +97,11 @@ fn run(options: &Options, text: Text) -> Result<(), String> {
     };
     let mut handle = start(layers, outside, store::report::progress(text))
         .map_err(|error| explain(&error, text))?;
-    let api = api::start(handle.take_dashboard(), handle.admin())
+    let api = api::start(handle.take_dashboard(), handle.admin(), password)
         .map_err(|error| text.no_dashboard(&error))?;
+    if let Some(from) = password_from.filter(|_| api.ignored_password()) {
+        tracing::warn!("{}", text.password_ignored(&from));
+    }
     let data = data + "\n" + store_lines(&handle.config(), &handle, text).trim_end();
     let lines = banner::lines(&handle.listeners(), &data, connections, text);
     let _ = std::io::stdout().write_all(lines.as_bytes());

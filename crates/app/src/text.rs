@@ -121,6 +121,12 @@ impl Text {
             "error | warn | info | debug | trace [默认：info]",
         )
     }
+    pub(crate) fn help_admin_password_file(self) -> &'static str {
+        self.pick(
+            "File with the dashboard's password for admin, used if none was set yet; TERNMQ_ADMIN_PASSWORD_FILE and TERNMQ_ADMIN_PASSWORD in the environment do the same",
+            "存有控制台 admin 密码的文件，仅在尚未设置密码时使用；环境变量 TERNMQ_ADMIN_PASSWORD_FILE 与 TERNMQ_ADMIN_PASSWORD 作用相同",
+        )
+    }
     pub(crate) fn help_help(self) -> &'static str {
         self.pick("Print help", "显示帮助")
     }
@@ -226,6 +232,30 @@ impl Text {
         self.pick(
             format!("the system refused what the dashboard needs: {cause}"),
             format!("系统拒绝了控制台所需的资源：{cause}"),
+        )
+    }
+    pub(crate) fn no_password_file(self, path: &str, cause: &dyn Display) -> String {
+        self.pick(
+            format!("the password file {path} cannot be read: {cause}"),
+            format!("无法读取密码文件 {path}：{cause}"),
+        )
+    }
+    pub(crate) fn weak_password(self, weak: api::Weak, from: &str) -> String {
+        let zh = match weak {
+            api::Weak::Form => {
+                "密码须为 8 到 64 个 ASCII 字符，至少包含字母、数字、其他字符中的两类"
+            }
+            api::Weak::Common => "该密码过于常见，请换一个",
+        };
+        self.pick(
+            format!("the password of {from} cannot be used: {weak}"),
+            format!("{from} 给出的密码不可用：{zh}"),
+        )
+    }
+    pub(crate) fn password_ignored(self, from: &str) -> String {
+        self.pick(
+            format!("the password of {from} is ignored: admin has another one already; to change it, run: ternmq reset-password"),
+            format!("忽略 {from} 给出的密码：admin 已有其他密码；如需修改，请运行 ternmq reset-password"),
         )
     }
     pub(crate) fn no_signals(self, cause: &dyn Display) -> String {

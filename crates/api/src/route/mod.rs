@@ -5,10 +5,12 @@ mod banned;
 mod configs;
 mod delayed;
 mod listeners;
+mod login;
 mod rewrite;
 mod settings;
 mod status;
 mod topic_metrics;
+mod users;
 
 use axum::{
     http::{StatusCode, Uri},
@@ -46,10 +48,12 @@ fn versioned() -> OpenApiRouter<App> {
         .merge(configs::routes())
         .merge(delayed::routes())
         .merge(listeners::routes())
+        .merge(login::routes())
         .merge(rewrite::routes())
         .merge(settings::routes())
         .merge(status::routes())
         .merge(topic_metrics::routes())
+        .merge(users::routes())
 }
 
 async fn nothing_here(uri: Uri) -> Response {

@@ -22,8 +22,6 @@ pub enum Bucket {
     /// Who is signed in.
     Token,
     ApiKey,
-    /// Networks that are trusted from the command line.
-    Trusted,
     /// Who changed what.
     Audit,
 }
@@ -37,7 +35,6 @@ impl Bucket {
             Self::User => "user",
             Self::Token => "token",
             Self::ApiKey => "api_key",
-            Self::Trusted => "trusted",
             Self::Audit => "audit",
         }
     }

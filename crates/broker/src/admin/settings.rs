@@ -118,6 +118,11 @@ impl Admin {
         self.effective().loaded.config.clone()
     }
 
+    /// Looks at the settings in effect, without a copy of them.
+    pub fn look<T>(&self, at: impl FnOnce(&Config) -> T) -> T {
+        at(&self.effective().loaded.config)
+    }
+
     /// All settings, in the order of the documentation.
     #[must_use]
     pub fn settings(&self) -> Vec<Setting> {

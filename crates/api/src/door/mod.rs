@@ -1,0 +1,132 @@
+//! The front door: what every request passes before a handler sees it, and every answer on its way out.
+//! Handlers ask for nothing of this themselves.
+
+mod body;
+mod caller;
+mod host;
+mod notice;
+mod place;
+mod rule;
+mod seat;
+mod shape;
+
+use std::net::SocketAddr;
+
+use axum::{
+    extract::{ConnectInfo, MatchedPath, Request, State},
+    http::{HeaderValue, header},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+
+use crate::{App, account::Secret, audit};
+use notice::Turned;
+use rule::{Body, Rule};
+
+pub(crate) use caller::{COOKIE, Caller, Kind};
+pub(crate) use place::{Visitor, far};
+pub(crate) use shape::document;
+
+pub(crate) struct Door {
+    own_names: Vec<String>,
+    /// What the owner of the data directory shows.
+    owner: Secret,
+    seats: seat::Seats,
+}
+
+impl Door {
+    pub(crate) fn new(owner: Secret) -> Self {
+        Self {
+            own_names: host::own_names(),
+            owner,
+            seats: seat::Seats::default(),
+        }
+    }
+}
+
+/// All that happens to a request, in this order.
+pub(crate) async fn enter(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let visitor = Visitor::of(peer.ip(), request.headers(), &app);
+    let template = request.extensions().get::<MatchedPath>().cloned();
+    let template = template.as_ref().map(MatchedPath::as_str);
+    let rule = rule::rule(request.method(), template, request.uri().path());
+    let is_api = request.uri().path().starts_with(crate::route::BASE);
+    let entry = audit::Entry::begin(&request, template);
+    let caller = match admit(&app, &request, visitor, rule) {
+        Ok(caller) => caller,
+        Err(turned) => return with_headers(turned.response(request.headers()), is_api),
+    };
+    let (mut parts, incoming) = request.into_parts();
+    let (body, bytes) = match rule.body {
+        Body::Stream => (incoming, None),
+        Body::Whole(max) => match body::take(incoming, &parts.headers, max).await {
+            Ok(bytes) => (bytes.clone().into(), Some(bytes)),
+            Err(refusal) => return with_headers(refusal.into_response(), is_api),
+        },
+    };
+    parts.extensions.insert(visitor);
+    if let Some(caller) = &caller {
+        parts.extensions.insert(caller.clone());
+    }
+    request = Request::from_parts(parts, body);
+    let response = shape::as_json(next.run(request).await, is_api).await;
+    if let Some(caller) = caller.filter(|_| rule.audited) {
+        let at = app.admin.now_millis();
+        let record = entry.end(&caller, at, bytes.as_deref(), response.status());
+        app.audit.add(record).await;
+    }
+    with_headers(response, is_api)
+}
+
+/// Whether it may come in, and who it is.
+fn admit(
+    app: &App,
+    request: &Request,
+    visitor: Visitor,
+    rule: Rule,
+) -> Result<Option<Caller>, Turned> {
+    place::must_be_our_name(app, request)?;
+    place::must_be_our_page(app, request)?;
+    place::must_be_reachable(app, request, visitor)?;
+    let caller = caller::identify(app, request, visitor, rule)?;
+    if let Some(caller) = &caller {
+        caller::must_be_allowed(app, caller, request, rule)?;
+    }
+    Ok(caller)
+}
+
+/// What goes out with every answer.
+fn with_headers(mut response: Response, is_api: bool) -> Response {
+    const ALWAYS: [(&str, &str); 7] = [
+        (
+            "content-security-policy",
+            "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; \
+             form-action 'self'; frame-ancestors 'none'",
+        ),
+        ("x-content-type-options", "nosniff"),
+        ("x-frame-options", "DENY"),
+        ("referrer-policy", "no-referrer"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+        (
+            "permissions-policy",
+            "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+        ),
+    ];
+    let headers = response.headers_mut();
+    for (name, value) in ALWAYS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if is_api {
+        let kept = headers.contains_key(header::CACHE_CONTROL);
+        if !kept {
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+    }
+    response
+}
