@@ -6,6 +6,7 @@ pub mod config;
 mod control;
 pub mod lan;
 mod machine;
+mod observe;
 mod settings;
 mod shard;
 pub mod store;
@@ -40,6 +41,7 @@ pub struct Handle {
     post: Arc<Post>,
     workers: Vec<JoinHandle<()>>,
     sys: sys::Publisher,
+    observer: control::observe::Observer,
     store: Arc<control::store::Store>,
     restored: store::Restored,
     admin: admin::Admin,
@@ -138,6 +140,7 @@ fn start_on(
     listeners.begin(configuration::wait(listeners.prepare(config))?);
     let limits = Arc::new(settings::Limits::new(config, count, listeners.ports()));
     let clock = Clock::new();
+    let observed = Arc::new(observe::Observed::default());
     let seed = seed();
     let mut workers = Vec::new();
     for (id, poll) in (0..count).zip(polls) {
@@ -150,6 +153,7 @@ fn start_on(
             limits: limits.clone(),
             post: post.clone(),
             store: Door::new(store.clone(), post.clone()),
+            observed: observed.clone(),
             poll,
         }));
     }
@@ -177,9 +181,12 @@ fn start_on(
         sys.pace(),
         Effective { layers, loaded },
     ));
+    let observer = control::observe::Observer::start(&post, store, &observed, clock)
+        .map_err(refused("thread"))?;
     let admin = admin::Admin::new(
         post.clone(),
         store.clone(),
+        observed.clone(),
         clock,
         configuration.clone(),
         decisions,
@@ -193,6 +200,7 @@ fn start_on(
         post,
         workers: threads,
         sys,
+        observer,
         store: store.clone(),
         restored,
     })
@@ -248,6 +256,7 @@ impl Handle {
     /// is flushed, the store is closed. Takes at most five seconds, unless the disk does.
     pub fn shutdown(self) {
         self.sys.stop();
+        self.observer.stop();
         let until = Instant::now() + SHUTDOWN_MAX;
         for shard in 0..self.post.count() {
             self.post.send(shard, Letter::ShutDown(until));

@@ -6,8 +6,11 @@ use backbone::disk;
 use engine::Settings;
 use protocol::QoS;
 
-use crate::config::{Config, Durability, ListenerId};
-use crate::transport::http::Ports;
+use crate::{
+    config::{Config, Durability, ListenerId},
+    lan::Network,
+    transport::http::Ports,
+};
 
 /// The store's place in the data directory.
 pub(crate) const STORE_DIR: &str = "store";
@@ -31,6 +34,10 @@ pub(crate) struct Limits {
     pub(crate) origins: BTreeMap<ListenerId, Vec<String>>,
     /// What a lost browser is told.
     pub(crate) ports: Ports,
+    /// Whether clients come in without credentials.
+    pub(crate) allow_anonymous: bool,
+    /// Networks besides the private ones from which they do.
+    pub(crate) trusted: Vec<Network>,
 }
 
 impl Limits {
@@ -52,6 +59,8 @@ impl Limits {
                 .map(|(id, l)| (id.clone(), l.allowed_origins.clone()))
                 .collect(),
             ports,
+            allow_anonymous: mqtt.allow_anonymous,
+            trusted: config.lan_guard.trusted.clone(),
         }
     }
 }

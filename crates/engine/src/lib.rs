@@ -4,6 +4,7 @@
 //! randomness: time and seed are arguments, so several shards run in one thread under a seed.
 
 pub mod acl;
+mod cause;
 mod delayed;
 mod leases;
 pub mod limits;
@@ -22,16 +23,18 @@ mod slab;
 mod table;
 mod timers;
 mod topics;
+pub mod watch;
 
+pub use cause::Cause;
 pub use delayed::{Delayed, DelayedId};
 pub use limits::{QueueFull, Settings, Strategy};
 pub use message::{Message, SessionRef};
 pub use metrics::{Counter, Drop, Gauges, Metrics};
 pub use session::Traffic;
 pub use shard::{
-    Answer, Batch, Client, Close, ConnId, Ending, Entry, Found, Join, Mail, Opened, Origin, Place,
-    Presence, Publication, Published, Reader, Received, Request, SessionId, Shard, Sink,
-    Subscribed, Underway, home,
+    Answer, Batch, Behind, Client, Close, ConnId, Ending, Entry, Found, Guest, Join, Loss, Mail,
+    Opened, Origin, Place, Presence, Publication, Published, Reader, Received, Receiver, Receivers,
+    Request, Samples, SessionId, Shard, Sink, Subscribed, Underway, home,
 };
 pub use slab::Slab;
 pub use topics::{TopicCounts, TopicTally};

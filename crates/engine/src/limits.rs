@@ -124,6 +124,17 @@ pub const DELAYED_BYTES_MAX: u64 = 512 << 20;
 pub const DELAYED_SLICE: usize = 1000;
 /// Messages in flight whose times are noted while slow subscriptions are looked for.
 pub const SLOW_FLIGHTS_MAX: usize = 65_536;
+/// Topics of one shard whose last messages are kept for somebody who chose them, and how many messages
+/// of each, and bytes of them.
+pub const TAPS_MAX: usize = 8;
+pub const TAPPED_MAX: usize = 100;
+pub const TAPPED_BYTES_MAX: usize = 1 << 20;
+/// Messages of one shard that traces noted and nobody has taken yet.
+pub const TRACED_MAX: usize = 1000;
+/// Topics without subscriber, and clients that are behind, that are remembered between two looks.
+pub const SAMPLES_MAX: usize = 16;
+/// Lost messages of one shard that are remembered between two looks at them.
+pub const LOSSES_MAX: usize = 32;
 /// Ids kept in the in-flight ring before an unacknowledged oldest is set aside.
 pub const RING_MAX: usize = 4096;
 

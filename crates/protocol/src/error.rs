@@ -39,6 +39,9 @@ pub enum DecodeError {
     /// The bytes cannot be read as the packet they say they are.
     #[error("malformed packet: {0}")]
     Malformed(&'static str),
+    /// The protocol name of a CONNECT is none of MQTT's.
+    #[error("malformed packet: not MQTT")]
+    NotMqtt,
     /// They can be read, but say what the specification forbids.
     #[error("protocol error: {0}")]
     Protocol(&'static str),
@@ -66,7 +69,7 @@ impl DecodeError {
     /// The reason code for the CONNACK or DISCONNECT that answers this error.
     pub fn reason(&self) -> Reason {
         match self {
-            Self::Malformed(_) => Reason::MALFORMED_PACKET,
+            Self::Malformed(_) | Self::NotMqtt => Reason::MALFORMED_PACKET,
             Self::Protocol(_) => Reason::PROTOCOL_ERROR,
             Self::TopicInvalid(_) => Reason::TOPIC_NAME_INVALID,
             Self::FilterInvalid(_) => Reason::TOPIC_FILTER_INVALID,
@@ -86,6 +89,7 @@ impl DecodeError {
             | Self::FilterInvalid(cause)
             | Self::TopicAliasInvalid(cause)
             | Self::Quota(cause) => cause,
+            Self::NotMqtt => "not MQTT",
             Self::TooLarge { .. } => "packet too large",
             Self::UnsupportedVersion(_) => "unsupported protocol version",
         }

@@ -24,6 +24,8 @@ pub enum Bucket {
     ApiKey,
     /// Who changed what.
     Audit,
+    /// Steps of the history of figures.
+    Monitor,
 }
 
 impl Bucket {
@@ -36,6 +38,7 @@ impl Bucket {
             Self::Token => "token",
             Self::ApiKey => "api_key",
             Self::Audit => "audit",
+            Self::Monitor => "monitor",
         }
     }
 }
@@ -79,23 +82,39 @@ impl Keep {
         Ok(self.0.records(bucket.name())?)
     }
 
+    /// Makes changes without waiting for them; what cannot be kept is named in the log.
+    pub(crate) fn put_later(&self, bucket: Bucket, changes: Vec<Change>) {
+        if changes.is_empty() {
+            return;
+        }
+        let done = Box::new(move |result: Result<Vec<u64>, Error>| {
+            if let Err(error) = result {
+                let bucket = bucket.name();
+                tracing::warn!("records of {bucket} were not kept: {error}");
+            }
+        });
+        self.0.kv().put(bucket.name(), writes(changes), done);
+    }
+
     /// Makes changes, in their order; they survive a power cut once this has returned.
     ///
     /// # Errors
     /// [`KeepError::Full`] if there is no room; a part of the changes may have been made then.
     pub async fn put(&self, bucket: Bucket, changes: Vec<Change>) -> Result<(), KeepError> {
         let (answer, answered) = oneshot::channel();
-        let writes = changes
-            .into_iter()
-            .map(|(key, value)| (Blob::from(key), value.map(Blob::from)))
-            .collect();
         let done = Box::new(move |result: Result<Vec<u64>, Error>| {
             let _ = answer.send(result);
         });
-        self.0.kv().put(bucket.name(), writes, done);
+        self.0.kv().put(bucket.name(), writes(changes), done);
         match answered.await {
             Ok(result) => Ok(result.map(|_| ())?),
             Err(_) => Err(KeepError::Store("the broker is shutting down".into())),
         }
     }
+}
+
+fn writes(changes: Vec<Change>) -> Vec<backbone::Write> {
+    let each = changes.into_iter();
+    each.map(|(key, value)| (Blob::from(key), value.map(Blob::from)))
+        .collect()
 }

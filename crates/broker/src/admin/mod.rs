@@ -10,6 +10,7 @@ mod figures;
 mod keep;
 pub mod listeners;
 mod messages;
+pub mod observe;
 pub(crate) mod policy;
 mod publish;
 mod retained;
@@ -39,6 +40,7 @@ use policy::Decisions;
 
 use crate::{
     control::{configuration::Configuration, store::Store},
+    observe::Observed,
     shard::{Clock, Post},
 };
 
@@ -52,6 +54,7 @@ pub struct Admin(Arc<Broker>);
 struct Broker {
     post: Arc<Post>,
     store: Arc<Store>,
+    observed: Arc<Observed>,
     clock: Clock,
     configuration: Arc<Configuration>,
     decisions: Decisions,
@@ -63,6 +66,7 @@ impl Admin {
     pub(crate) fn new(
         post: Arc<Post>,
         store: Arc<Store>,
+        observed: Arc<Observed>,
         clock: Clock,
         configuration: Arc<Configuration>,
         decisions: Decisions,
@@ -71,6 +75,7 @@ impl Admin {
         Self(Arc::new(Broker {
             post,
             store,
+            observed,
             clock,
             configuration,
             decisions,

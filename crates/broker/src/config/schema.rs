@@ -184,6 +184,9 @@ section! {
 section! {
     /// `[mqtt]`
     Mqtt, &["mqtt"], MQTT, Config::mqtt_mut, Config::mqtt_at;
+    allow_anonymous: Switch = "true" Reload
+        "Whether clients may connect without a user name and password; see lan_guard for where from."
+        "是否允许客户端不带用户名和密码连接；允许的来源见 lan_guard。";
     max_packet_size: Bytes<u32> = "1MB" ["64", "256MB"] Reload
         "Largest packet accepted."
         "允许的最大报文。";

@@ -10,8 +10,7 @@ use std::{
     time::Duration,
 };
 
-use engine::Close;
-use protocol::Reason;
+use engine::Cause;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::sync::oneshot;
 
@@ -436,10 +435,7 @@ impl Listeners {
 
 /// A slice of [`Listeners::expel`]: from which slot to go on, if there are more.
 fn expel(visit: &mut Visit<'_>, number: u8, from: u32) -> Option<u32> {
-    let close = Close {
-        reason: Reason::ADMINISTRATIVE_ACTION,
-        cause: "its listener was stopped",
-    };
+    let close = Cause::ListenerStopped.close();
     let (found, next) = visit.conns.of_listener(number, from, VISIT_MAX);
     for (conn, session) in found {
         match session {

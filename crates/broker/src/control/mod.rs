@@ -2,6 +2,7 @@
 
 pub(crate) mod configuration;
 pub(crate) mod listeners;
+pub(crate) mod observe;
 pub(crate) mod restore;
 pub(crate) mod store;
 pub(crate) mod sys;

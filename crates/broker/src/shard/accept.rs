@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use engine::Cause;
 use mio::{
     Interest, Poll, Token,
     net::{TcpListener, TcpStream},
@@ -19,6 +20,7 @@ use super::{
 use crate::{
     config::{ListenerId, Transport},
     control::listeners::Bound,
+    observe::connection::Entry,
     settings::Limits,
 };
 
@@ -166,16 +168,10 @@ impl Worker {
         let (number, transport) = (listener.number, listener.id.transport);
         let max = self.limits.connections_max.get(&listener.id);
         if max.is_some_and(|max| self.post.open(number) >= *max) {
-            self.reporter.note(
-                self.now,
-                &peer,
-                None,
-                "the listener's max_connections is reached",
-            );
-            return;
+            return self.turn_away(peer, number, Cause::ConnectionsMax);
         }
         if self.accepting.pending.len() >= self.limits.pending_max {
-            self.close_oldest_pending("too many connections without CONNECT (mqtt.max_pending)");
+            self.close_oldest_pending(Cause::PendingMax);
         }
         // Small answers must not wait for each other; a failure only costs latency.
         let _ = stream.set_nodelay(true);
@@ -269,11 +265,11 @@ impl Worker {
         while self.accepting.pending_bytes > self.limits.pending_bytes_max
             && self.accepting.pending.len() > 0
         {
-            self.close_oldest_pending("too many bytes before CONNECT (mqtt.max_pending_bytes)");
+            self.close_oldest_pending(Cause::PendingBytesMax);
         }
     }
 
-    fn close_oldest_pending(&mut self, cause: &'static str) {
+    fn close_oldest_pending(&mut self, cause: Cause) {
         if let Some(slot) = self.accepting.pending.pop_first() {
             self.abandon(slot, cause);
         }
@@ -283,8 +279,14 @@ impl Worker {
     fn expire_pending(&mut self) {
         let now = Instant::now();
         while let Some(slot) = self.accepting.pending.pop_due(now) {
-            self.abandon(slot, "no CONNECT in time (mqtt.connect_timeout)");
+            self.abandon(slot, Cause::ConnectTimeout);
         }
+    }
+
+    /// Notes a connection that is closed as it comes.
+    fn turn_away(&mut self, peer: Peer, listener: u8, cause: Cause) {
+        let entry = Entry::stranger(self.now, peer, listener, cause.close());
+        self.conns.entries.push(entry);
     }
 
     /// No descriptor is left: the connection that waits is closed with the spare one, and accepting
@@ -295,8 +297,8 @@ impl Worker {
             && let Ok((stream, peer)) = listener.socket.accept()
         {
             drop(stream);
-            let cause = "no file descriptor is left; raise the limit (ulimit -n, LimitNOFILE)";
-            self.reporter.note(self.now, &Peer::new(peer), None, cause);
+            let number = listener.number;
+            self.turn_away(Peer::new(peer), number, Cause::NoFiles);
         }
         self.accepting.spare = spare();
         self.accepting.retry_at = Some(Instant::now() + RETRY);

@@ -8,13 +8,18 @@
     reason = "a boxed buffer is 8 bytes in each connection instead of 24"
 )]
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+};
 
-use engine::{ConnId, Ending, Presence, SessionId, Sink, Slab};
+use engine::{
+    Cause, Close, ConnId, Ending, Guest, Presence, SessionId, Sink, Slab, Time, acl::Principal,
+};
 use mio::net::TcpStream;
 
-use super::{deadline::Deadlines, event::Event};
-use crate::transport::websocket::Deframer;
+use super::{admit, deadline::Deadlines, event::Event};
+use crate::{observe::connection::Entry, settings::Limits, transport::websocket::Deframer};
 
 /// Out-buffers kept for reuse, and the largest that is.
 const POOL_MAX: usize = 1024;
@@ -80,13 +85,13 @@ pub(crate) struct Moving {
 
 /// Where a connection came from, in 18 bytes instead of 32.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Peer {
+pub(crate) struct Peer {
     address: [u8; 16],
     port: [u8; 2],
 }
 
 impl Peer {
-    pub(super) fn new(peer: SocketAddr) -> Self {
+    pub(crate) fn new(peer: SocketAddr) -> Self {
         let address = match peer.ip() {
             IpAddr::V4(v4) => v4.to_ipv6_mapped(),
             IpAddr::V6(v6) => v6,
@@ -97,25 +102,34 @@ impl Peer {
         }
     }
 
-    pub(super) fn ip(&self) -> IpAddr {
+    pub(crate) fn ip(&self) -> IpAddr {
         Ipv6Addr::from(self.address).to_canonical()
     }
 
-    pub(super) fn socket(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         SocketAddr::new(self.ip(), u16::from_be_bytes(self.port))
     }
 }
 
 impl std::fmt::Display for Peer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.socket().fmt(f)
+        self.address().fmt(f)
     }
 }
 
 /// All connections of a shard.
-#[derive(Default)]
 pub(crate) struct Conns {
     table: Slab<Conn>,
+    pub(super) limits: Arc<Limits>,
+    /// The time of this pass.
+    pub(super) now: Time,
+    /// What happened to connections in this pass, for the connection log.
+    pub(super) entries: Vec<Entry>,
+    /// Whose CONNECT is being looked at: the one that takes over.
+    pub(super) opening: Option<Peer>,
+    /// Who is behind what the engine is asked to do, and why it is done if the engine does not know.
+    pub(super) behind: Option<Box<str>>,
+    pub(super) instead: Option<Close>,
     pub(super) dirty: Vec<u32>,
     /// Closed by the engine in this pass.
     pub(super) closing: Vec<(u32, Ending)>,
@@ -154,6 +168,58 @@ impl Conn {
 }
 
 impl Conns {
+    pub(super) fn new(limits: Arc<Limits>) -> Self {
+        Self {
+            table: Slab::default(),
+            limits,
+            now: Time::default(),
+            entries: Vec::new(),
+            opening: None,
+            behind: None,
+            instead: None,
+            dirty: Vec::new(),
+            closing: Vec::new(),
+            watched: false,
+            events: Vec::new(),
+            lingering: Deadlines::default(),
+            pool: Vec::new(),
+            nowhere: Vec::new(),
+        }
+    }
+
+    /// Notes what the engine says of a client.
+    fn log(&mut self, conn: ConnId, client_id: &str, mut what: Presence<'_>) {
+        let Some(entry) = self.table.get(conn.0) else {
+            return;
+        };
+        let mut by = None;
+        if let Presence::Went { ending, .. } = &mut what {
+            if let Some(close) = self.instead.take() {
+                *ending = Ending::Expelled(close);
+            }
+            by = match ending {
+                Ending::Expelled(close) if close.cause == Cause::TakenOver => {
+                    self.opening.map(|peer| peer.to_string().into())
+                }
+                Ending::Expelled(_) => self.behind.take(),
+                _ => None,
+            };
+        }
+        let mut noted = Entry::client(self.now, entry.peer, entry.listener, client_id, &what);
+        if let Some(by) = by {
+            noted.by(&by);
+        }
+        self.entries.push(noted);
+    }
+
+    /// Notes that a peer was turned away before it said who it is.
+    pub(super) fn log_stranger(&mut self, slot: u32, cause: Cause) {
+        if let Some(conn) = self.table.get(slot) {
+            let entry = Entry::stranger(self.now, conn.peer, conn.listener, cause.close());
+            self.entries.push(entry);
+        }
+    }
+
     pub(super) fn insert(&mut self, conn: Conn) -> u32 {
         self.table.insert(conn)
     }
@@ -262,7 +328,7 @@ impl Sink for Conns {
     }
 
     fn peer(&self, conn: ConnId) -> Option<SocketAddr> {
-        self.get(conn.0).map(|entry| entry.peer.socket())
+        self.get(conn.0).map(|entry| entry.peer.address())
     }
 
     fn withhold(&mut self, conn: ConnId) {
@@ -278,12 +344,19 @@ impl Sink for Conns {
         }
     }
 
+    fn admit(&mut self, conn: ConnId, guest: &Guest<'_>) -> Result<Option<Arc<Principal>>, Cause> {
+        let Some(entry) = self.table.get(conn.0) else {
+            return Ok(None);
+        };
+        admit::judge(entry.peer.ip(), guest, &self.limits)
+    }
+
     fn note(&mut self, conn: ConnId, client_id: &str, what: Presence<'_>) {
         if self.watched
             && let Some(entry) = self.get(conn.0)
         {
-            let event = Event::new(client_id, entry, what);
-            self.events.push(event);
+            self.events.extend(Event::new(client_id, entry, what));
         }
+        self.log(conn, client_id, what);
     }
 }

@@ -6,7 +6,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use engine::{Ending, Presence};
+use engine::{Cause, Ending, Presence};
 use protocol::{Reason, Version};
 
 use super::{Worker, conn::Conn, conn::Peer};
@@ -37,7 +37,8 @@ enum What {
 }
 
 impl Event {
-    pub(super) fn new(client_id: &str, conn: &Conn, what: Presence<'_>) -> Self {
+    /// Nothing of clients that were not let in.
+    pub(super) fn new(client_id: &str, conn: &Conn, what: Presence<'_>) -> Option<Self> {
         let what = match what {
             Presence::Came {
                 user_name,
@@ -52,14 +53,15 @@ impl Event {
                 clean_start,
                 expiry_secs,
             },
-            Presence::Went(ending) => What::Went(ending),
+            Presence::Went { ending, .. } => What::Went(ending),
+            Presence::Refused { .. } => return None,
         };
-        Self {
+        Some(Self {
             client_id: client_id.into(),
             peer: conn.peer,
             port: conn.stream.local_addr().map_or(0, |a| a.port()),
             what,
-        }
+        })
     }
 
     fn topic(&self) -> String {
@@ -167,12 +169,13 @@ fn reason(ending: Ending) -> String {
     let word = match ending {
         Ending::Left(Reason::NORMAL_DISCONNECTION) => "normal",
         Ending::Lost => "tcp_closed",
-        Ending::Expelled(close) if close.reason == Reason::SESSION_TAKEN_OVER => "takenover",
-        Ending::Expelled(close) if close.reason == Reason::KEEP_ALIVE_TIMEOUT => {
-            "keepalive_timeout"
-        }
         Ending::Left(reason) => reason.name(),
-        Ending::Expelled(close) => close.reason.name(),
+        Ending::Expelled(close) => match close.cause {
+            Cause::TakenOver => "takenover",
+            Cause::KeepAlive => "keepalive_timeout",
+            Cause::Kicked => "kicked",
+            _ => close.reason.name(),
+        },
     };
     word.to_lowercase().replace([' ', '-'], "_")
 }
@@ -210,12 +213,12 @@ mod tests {
 
     #[test]
     fn reasons_are_words() {
-        let expelled = |reason| Ending::Expelled(engine::Close { reason, cause: "" });
+        let expelled = |cause: Cause| Ending::Expelled(cause.close());
         let table = [
             (Ending::Left(Reason::NORMAL_DISCONNECTION), "normal"),
             (Ending::Lost, "tcp_closed"),
-            (expelled(Reason::SESSION_TAKEN_OVER), "takenover"),
-            (expelled(Reason::QUOTA_EXCEEDED), "quota_exceeded"),
+            (expelled(Cause::TakenOver), "takenover"),
+            (expelled(Cause::SessionsMax), "quota_exceeded"),
         ];
         for (ending, word) in table {
             assert_eq!(reason(ending), word);

@@ -92,11 +92,9 @@ impl Worker {
         let linger = self.stopping.map_or(LINGER, |_| Duration::from_millis(300));
         for (slot, why) in std::mem::take(&mut self.conns.closing) {
             // One that was given up meanwhile has left its number to another.
-            let Some(conn) = self.conns.get(slot).filter(|c| c.flags.closing) else {
+            if !self.conns.get(slot).is_some_and(|c| c.flags.closing) {
                 continue;
-            };
-            let peer = conn.peer;
-            self.reporter.closed(self.now, &peer, why);
+            }
             self.drop_input(slot);
             self.no_longer_pending(slot);
             self.flush_last(slot);

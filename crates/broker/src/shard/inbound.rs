@@ -9,8 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use engine::Close;
-use protocol::Reason;
+use engine::Cause;
 
 use super::{READ_BYTES, TAIL_BYTES, Worker, deadline::Deadlines};
 
@@ -101,10 +100,7 @@ impl Worker {
         let now = Instant::now();
         while let Some(slot) = self.inbound.growing.pop_due(now) {
             if let Some(session) = self.conns.get(slot).and_then(|c| c.session) {
-                let why = Close {
-                    reason: Reason::QUOTA_EXCEEDED,
-                    cause: "its packet stood still while others waited (mqtt.max_incomplete_bytes)",
-                };
+                let why = Cause::PacketStalled.close();
                 self.engine.kick(self.now, session, why, &mut self.conns);
             }
         }

@@ -4,6 +4,7 @@
 //! requests over, write each touched socket once.
 
 mod accept;
+mod admit;
 mod conn;
 mod deadline;
 mod event;
@@ -22,14 +23,14 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use engine::{Close, ConnId, Settings, Shard, Time};
+use engine::{Cause, ConnId, Ending, Settings, Shard, Sink, Time};
 use mio::{Events, Poll};
 use tokio::sync::oneshot;
 
-pub(crate) use conn::Conns;
+pub(crate) use conn::{Conns, Peer};
 pub(crate) use post::{Letter, Post};
 
-use crate::{control::store::Door, settings::Limits};
+use crate::{control::store::Door, observe::Observed, settings::Limits};
 use accept::Accepting;
 use inbound::Inbound;
 use pace::{Pace, Work};
@@ -68,6 +69,7 @@ pub(crate) struct Parts {
     pub(crate) limits: Arc<Limits>,
     pub(crate) post: Arc<Post>,
     pub(crate) store: Door,
+    pub(crate) observed: Arc<Observed>,
     pub(crate) poll: Poll,
 }
 
@@ -97,7 +99,7 @@ impl Visit<'_> {
     pub(crate) fn peer(&self, conn: ConnId) -> Option<(SocketAddr, u8)> {
         self.conns
             .get(conn.0)
-            .map(|c| (c.peer.socket(), c.listener))
+            .map(|c| (c.peer.address(), c.listener))
     }
 }
 
@@ -113,6 +115,7 @@ pub(crate) struct Worker {
     limits: Arc<Limits>,
     post: Arc<Post>,
     store: Door,
+    observed: Arc<Observed>,
     poll: Poll,
     engine: Shard,
     conns: Conns,
@@ -139,12 +142,13 @@ impl Worker {
         Self {
             id: parts.id,
             clock: parts.clock,
+            conns: Conns::new(parts.limits.clone()),
             limits: parts.limits,
             post: parts.post,
             store: parts.store,
+            observed: parts.observed,
             poll: parts.poll,
             engine: Shard::new(parts.id, parts.count, parts.engine, parts.seed),
-            conns: Conns::default(),
             inbound: Inbound::default(),
             accepting: Accepting::default(),
             reporter: Reporter::default(),
@@ -174,6 +178,7 @@ impl Worker {
             self.wait(&mut events);
             pace.begin(self.work());
             self.now = self.clock.now();
+            self.conns.now = self.now;
             self.watch_clients();
             self.note_events(&events);
             self.accept();
@@ -190,6 +195,7 @@ impl Worker {
             self.exchange();
             self.flush();
             self.finish_closed();
+            self.tell_connections();
             self.account();
             if self.is_done() {
                 break;
@@ -310,6 +316,7 @@ impl Worker {
             }
             Letter::Configure(engine, limits) => {
                 self.engine.configure(engine);
+                conns.limits = limits.clone();
                 self.limits = limits;
             }
             Letter::Listen(bound) => {
@@ -361,6 +368,18 @@ impl Worker {
         }
     }
 
+    /// What happened to connections in this pass goes to the log and to the connection log.
+    fn tell_connections(&mut self) {
+        if self.conns.entries.is_empty() {
+            return;
+        }
+        for entry in &self.conns.entries {
+            self.reporter.tell(entry);
+        }
+        self.observed.connections.add(&mut self.conns.entries);
+        roomy(&mut self.conns.entries);
+    }
+
     /// Figures for others, now and then.
     fn account(&mut self) {
         if self.now.since(self.reported) >= millis(REPORT_EVERY) || self.stopping.is_some() {
@@ -397,14 +416,9 @@ impl Worker {
         self.stopping = Some(until);
         self.accepting.stop(&self.poll);
         self.engine.shut_down(self.now, &mut self.conns);
-        let reason = protocol::Reason::SERVER_SHUTTING_DOWN;
+        let ending = Ending::Expelled(Cause::ShuttingDown.close());
         for slot in self.conns.slots() {
-            let close = Close {
-                reason,
-                cause: "the broker is shutting down",
-            };
-            let ending = engine::Ending::Expelled(close);
-            engine::Sink::close(&mut self.conns, ConnId(slot), ending);
+            Sink::close(&mut self.conns, ConnId(slot), ending);
         }
     }
 

@@ -5,7 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use engine::{Close, ConnId, Counter, Ending, Opened, Received, SessionId, Sink};
+use engine::{Cause, ConnId, Counter, Ending, Opened, Received, SessionId, Sink};
 
 use super::{TAIL_BYTES, Worker};
 use crate::transport::{
@@ -152,7 +152,7 @@ impl Worker {
             Err(_) => {
                 // The hook has printed it. Only this connection ends.
                 self.engine.metrics.add(Counter::Panics, 1);
-                self.abandon(slot, "a fault of the broker while handling this client");
+                self.abandon(slot, Cause::Fault);
                 None
             }
         }
@@ -163,6 +163,7 @@ impl Worker {
             return None;
         }
         let conn = ConnId(slot);
+        self.conns.opening = self.conns.get(slot).map(|c| c.peer);
         match self.engine.open(self.now, conn, bytes, &mut self.conns) {
             Opened::NeedMore => Some(0),
             Opened::Elsewhere(home) => {
@@ -190,20 +191,23 @@ impl Worker {
         if looks_like_http(bytes) {
             let page = http_page(&self.limits.ports);
             self.conns.out(ConnId(slot)).extend_from_slice(&page);
-            self.refuse(slot, "HTTP on an MQTT port");
+            self.refuse(slot, Cause::HttpOnMqtt);
             return true;
         }
         if looks_like_tls(bytes) {
-            self.refuse(slot, "TLS on a plain MQTT port");
+            self.refuse(slot, Cause::TlsOnMqtt);
             return true;
         }
         false
     }
 
-    fn refuse(&mut self, slot: u32, cause: &'static str) {
-        let reason = protocol::Reason::PROTOCOL_ERROR;
-        let close = Close { reason, cause };
-        self.conns.close(ConnId(slot), Ending::Expelled(close));
+    /// Turns away a peer that has not said who it is.
+    fn refuse(&mut self, slot: u32, cause: Cause) {
+        if self.conns.get(slot).is_some_and(|c| !c.flags.closing) {
+            self.conns.log_stranger(slot, cause);
+            let ending = Ending::Expelled(cause.close());
+            self.conns.close(ConnId(slot), ending);
+        }
     }
 
     /// Takes WebSocket frames off. Gives the length of the MQTT bytes, now at the front.
@@ -231,9 +235,16 @@ impl Worker {
         self.forget_input(slot, whole.len());
         whole.extend_from_slice(payload);
         self.take_bytes(slot, &whole);
-        self.lose_session(slot);
         self.conns.mark_dirty(slot);
-        self.refuse(slot, close.cause);
+        if self.conns.get(slot).is_some_and(|c| c.session.is_some()) {
+            self.lose_session_for(slot, close.cause);
+            let ending = Ending::Expelled(close.cause.close());
+            self.conns.close(ConnId(slot), ending);
+        } else if close.cause == Cause::WebSocketClosed {
+            self.refuse(slot, Cause::ClosedEarly);
+        } else {
+            self.refuse(slot, close.cause);
+        }
     }
 
     /// The opening handshake; bytes behind it are frames already.
@@ -332,6 +343,9 @@ impl Worker {
 
     /// The peer is gone.
     fn lost(&mut self, slot: u32) {
+        if self.conns.get(slot).is_some_and(|c| c.flags.pending) {
+            self.conns.log_stranger(slot, Cause::ClosedEarly);
+        }
         self.lose_session(slot);
         self.remove(slot);
     }
@@ -343,14 +357,20 @@ impl Worker {
         }
     }
 
-    /// Ends a connection without a word to it.
-    pub(super) fn abandon(&mut self, slot: u32, cause: &'static str) {
-        if let Some(conn) = self.conns.get(slot) {
-            let peer = conn.peer;
-            let name = conn.session.and_then(|s| self.engine.client_id(s));
-            self.reporter.note(self.now, &peer, name, cause);
-        }
+    /// As if the peer had gone, but for a cause that the engine does not know.
+    fn lose_session_for(&mut self, slot: u32, cause: Cause) {
+        self.conns.instead = Some(cause.close());
         self.lose_session(slot);
+        self.conns.instead = None;
+    }
+
+    /// Ends a connection without a word to it.
+    pub(super) fn abandon(&mut self, slot: u32, cause: Cause) {
+        match self.conns.get(slot).map(|c| c.session.is_some()) {
+            Some(true) => self.lose_session_for(slot, cause),
+            Some(false) => self.conns.log_stranger(slot, cause),
+            None => {}
+        }
         self.remove(slot);
     }
 

@@ -84,6 +84,20 @@ impl Exact {
         });
     }
 
+    /// The first of `max` filters from a node on that somebody looks for, and where to go on.
+    pub(crate) fn search(
+        &self,
+        from: u32,
+        max: u32,
+        wanted: impl Fn(&str) -> bool,
+    ) -> (Option<&str>, Option<u32>) {
+        let to = from.saturating_add(max);
+        let nodes = (from..to).filter_map(|n| self.nodes.get(n));
+        let found = nodes.map(|node| &*node.filter).find(|f| wanted(f));
+        let end = to >= self.nodes.end();
+        (found, (found.is_none() && !end).then_some(to))
+    }
+
     pub(crate) fn filter(&self, node: u32) -> &str {
         &self
             .nodes

@@ -343,6 +343,17 @@ impl Router {
         self.find(filter).map_or(&[], |n| self.subs(n).slice())
     }
 
+    /// The first filter without wildcards, of `max` from a place on, that somebody looks for; and where
+    /// to go on.
+    pub(crate) fn find_exact(
+        &self,
+        from: u32,
+        max: u32,
+        wanted: impl Fn(&str) -> bool,
+    ) -> (Option<&str>, Option<u32>) {
+        self.exact.search(from, max, wanted)
+    }
+
     /// Subscription nodes in use, for tests and statistics.
     #[must_use]
     pub fn len(&self) -> usize {

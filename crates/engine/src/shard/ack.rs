@@ -7,7 +7,7 @@ use protocol::{
 
 use super::{Mail, Request, Shard, Sink, Verdict, refuse, store::Then};
 use crate::{
-    Counter, Drop,
+    Counter,
     plant::{self, Fault},
     record::{Bucket, INLINE},
     session::{Handed, Held, State},
@@ -367,10 +367,5 @@ impl Shard {
     fn mail_settled(&mut self, slot: u32, home: u16, group: u32, n: u32) {
         let member = self.reference(slot);
         self.mail(home, Mail::Settled { group, member, n });
-    }
-
-    /// Counts what a session leaves behind when it ends.
-    pub(super) fn count_lost(&mut self, n: usize) {
-        self.metrics.drop(Drop::ConnectionLost, n as u64);
     }
 }

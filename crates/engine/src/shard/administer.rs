@@ -4,11 +4,11 @@
 use protocol::{Options, QoS, Reason, Request, Topic};
 
 use super::{
-    Close, Shard, Sink,
+    Shard, Sink,
     store::Then,
     subscribe::{Round, Say, Waiting},
 };
-use crate::{Message, SessionRef, Time, acl::Principal, message::View, session::Scan};
+use crate::{Cause, Message, SessionRef, Time, acl::Principal, message::View, session::Scan};
 
 /// The answer under this ticket, and whether it was done: the store may have no room.
 pub type Answer = (u64, bool);
@@ -48,11 +48,7 @@ impl Shard {
         };
         let session = self.reference(slot);
         self.metrics.add(crate::Counter::SessionDiscarded, 1);
-        let close = Close {
-            reason: Reason::ADMINISTRATIVE_ACTION,
-            cause: "an administrator ended the session",
-        };
-        self.expel(slot, close, sink);
+        self.expel(slot, Cause::Kicked.close(), sink);
         if let Some(slot) = self.resolve(session) {
             self.end(slot, sink);
         }

@@ -8,10 +8,10 @@ use protocol::{
 };
 
 use super::{
-    Close, ConnId, Ending, Mail, Opened, Presence, SessionId, Shard, Sink, Verdict, refuse,
+    Close, ConnId, Ending, Guest, Mail, Opened, Presence, SessionId, Shard, Sink, Verdict, refuse,
 };
 use crate::{
-    Counter, Message, SessionRef, Time,
+    Cause, Counter, Message, SessionRef, Time,
     acl::Principal,
     message::View,
     plant::{self, Fault},
@@ -20,6 +20,27 @@ use crate::{
         Aliases, Bit, Durable, NEVER, Name, OutboundAliases, Reading, Session, State, Tally, Will,
     },
 };
+
+/// A CONNECT that is refused, and what is known of who sent it.
+#[derive(Debug)]
+struct Turned<'a> {
+    version: Option<Version>,
+    client_id: &'a str,
+    user_name: Option<&'a str>,
+    close: Close,
+}
+
+impl Turned<'_> {
+    /// Of somebody who has not said who they are.
+    fn unknown(version: Option<Version>, close: Close) -> Self {
+        Self {
+            version,
+            client_id: "",
+            user_name: None,
+            close,
+        }
+    }
+}
 
 /// What CONNECT's properties ask for.
 #[derive(Debug)]
@@ -38,17 +59,20 @@ impl Shard {
         self.now = now;
         match self.try_open(conn, bytes, sink) {
             Ok(opened) => opened,
-            Err((version, close)) => {
+            Err(turned) => {
+                let (version, close) = (turned.version, turned.close);
                 self.metrics.add(Counter::ConnectRefused, 1);
                 let denied = u64::from(is_denial(close.reason));
                 self.metrics.add(Counter::ConnectDenied, denied);
-                if let Some(version) = version {
-                    let out = sink.out(conn);
-                    let before = out.len();
-                    refuse_connect(version, close, out);
-                    let said = u64::from(out.len() > before);
-                    self.metrics.add(Counter::ConnackSent, said);
-                }
+                let told = version.is_some_and(|v| refuse_connect(v, close, sink.out(conn)));
+                self.metrics.add(Counter::ConnackSent, u64::from(told));
+                let refused = Presence::Refused {
+                    version,
+                    user_name: turned.user_name,
+                    close,
+                    told,
+                };
+                sink.note(conn, turned.client_id, refused);
                 // Whatever was said before [MQTT-3.1.4-1], [MQTT-3.1.4-2], [MQTT-3.2.2-7],
                 // [MQTT-4.12.0-4], [MQTT-4.13.2-1], [3.1.1 MQTT-3.1.4-1], [3.1.1 MQTT-3.2.2-5].
                 sink.close(conn, Ending::Expelled(close));
@@ -57,27 +81,20 @@ impl Shard {
         }
     }
 
-    fn try_open(
+    fn try_open<'a>(
         &mut self,
         conn: ConnId,
-        bytes: &[u8],
+        bytes: &'a [u8],
         sink: &mut impl Sink,
-    ) -> Result<Opened, (Option<Version>, Close)> {
+    ) -> Result<Opened, Turned<'a>> {
         let limits = self.settings.limits;
         // Refused by the first byte: nothing is buffered for who does not speak MQTT.
         if bytes.first().is_some_and(|b| *b != kind::CONNECT << 4) {
             // [MQTT-3.1.0-1]
-            let cause = "the first packet is not CONNECT";
-            return Err((
-                None,
-                Close {
-                    reason: Reason::PROTOCOL_ERROR,
-                    cause,
-                },
-            ));
+            return Err(Turned::unknown(None, Cause::NotConnect.close()));
         }
         let framed = frame(bytes, limits.connect_bytes_max.min(limits.packet_bytes_max));
-        let Some(f) = framed.map_err(|e| (None, refuse(e)))? else {
+        let Some(f) = framed.map_err(|e| Turned::unknown(None, refuse(e)))? else {
             return Ok(Opened::NeedMore);
         };
         let spoken = connect_version(f.body);
@@ -99,7 +116,15 @@ impl Shard {
                 Ok(Opened::Session(session, f.len))
             }
             Ok(Err(home)) => Ok(Opened::Elsewhere(home)),
-            Err(close) => Err((decoded.map_or(spoken, |p| Some(p.version)), close)),
+            Err(close) => Err(match decoded {
+                Ok(packet) => Turned {
+                    version: Some(packet.version),
+                    client_id: packet.client_id,
+                    user_name: packet.user_name,
+                    close,
+                },
+                Err(_) => Turned::unknown(spoken, close),
+            }),
         }
     }
 
@@ -113,11 +138,7 @@ impl Shard {
         let asked = self.asked(packet);
         if asked.authentication {
             // No mechanism exists yet; refused by the book (4.12, non-normative) [MQTT-4.12.0-1].
-            let cause = "enhanced authentication is not offered";
-            return Err(Close {
-                reason: Reason::BAD_AUTHENTICATION_METHOD,
-                cause,
-            });
+            return Err(Cause::AuthenticationMethod.close());
         }
         self.check_client_id(packet)?;
         let assigned = packet.client_id.is_empty().then(|| self.assign_client_id());
@@ -128,17 +149,13 @@ impl Shard {
             return Ok(Err(home));
         }
         self.check_banned(conn, client_id, packet, sink)?;
-        let owner = self.authenticate(packet)?;
+        let owner = self.admit(conn, packet, sink)?;
         let rewritten = self.rewritten_will(client_id, packet);
         let packet = &with_will_topic(packet, rewritten.as_deref());
         self.check_will(packet, &owner)?;
         let slot = self.find(client_id);
         if slot.is_none() && self.sessions.len() >= self.settings.sessions_max {
-            let cause = "the limit mqtt.max_sessions is reached";
-            return Err(Close {
-                reason: Reason::QUOTA_EXCEEDED,
-                cause,
-            });
+            return Err(Cause::SessionsMax.close());
         }
         let properties = self.connack_properties(packet, &asked, assigned.as_deref())?;
         let (slot, present) = self.take_session(slot, client_id, owner, packet, sink);
@@ -206,35 +223,37 @@ impl Shard {
     }
 
     fn check_client_id(&self, packet: &connect::Connect<'_>) -> Verdict<()> {
-        let reason = Reason::CLIENT_ID_NOT_VALID;
         if packet.client_id.is_empty() {
             if packet.version == Version::V3_1 {
-                return Err(Close {
-                    reason,
-                    cause: "MQTT 3.1 needs a client id",
-                });
+                return Err(Cause::ClientIdMissing("MQTT 3.1 needs a client id").close());
             }
             if packet.version == Version::V3_1_1 && !packet.clean_start {
                 // [3.1.1 MQTT-3.1.3-8]
-                return Err(Close {
-                    reason,
-                    cause: "an empty client id needs Clean Session 1",
-                });
+                let place = "an empty client id needs Clean Session 1";
+                return Err(Cause::ClientIdMissing(place).close());
             }
         }
         if packet.client_id.len() > self.settings.client_id_bytes_max {
             // [MQTT-3.1.3-8], [3.1.1 MQTT-3.1.3-9]; the setting is 23 at least [MQTT-3.1.3-5].
-            return Err(Close {
-                reason,
-                cause: "the client id is longer than mqtt.max_clientid_len",
-            });
+            return Err(Cause::ClientIdTooLong.close());
         }
         Ok(())
     }
 
-    fn authenticate(&self, _packet: &connect::Connect<'_>) -> Verdict<Arc<Principal>> {
-        // Without authenticators a user name proves nothing: everybody is anonymous.
-        Ok(self.anonymous.clone())
+    fn admit(
+        &self,
+        conn: ConnId,
+        packet: &connect::Connect<'_>,
+        sink: &mut impl Sink,
+    ) -> Verdict<Arc<Principal>> {
+        let guest = Guest {
+            client_id: packet.client_id,
+            user_name: packet.user_name,
+            password: packet.password,
+            version: packet.version,
+        };
+        let admitted = sink.admit(conn, &guest).map_err(Cause::close)?;
+        Ok(admitted.unwrap_or_else(|| self.anonymous.clone()))
     }
 
     fn check_will(&self, packet: &connect::Connect<'_>, owner: &Principal) -> Verdict<()> {
@@ -243,27 +262,17 @@ impl Shard {
         };
         if will.qos > self.settings.qos_max {
             // [MQTT-3.2.2-12]
-            let cause = "the will's QoS is above mqtt.max_qos_allowed";
-            return Err(Close {
-                reason: Reason::QOS_NOT_SUPPORTED,
-                cause,
-            });
+            let place = "the will's QoS is above mqtt.max_qos_allowed";
+            return Err(Cause::QosTooHigh(place).close());
         }
         if will.retain && !self.settings.retain_available {
             // [MQTT-3.2.2-13]
-            let cause = "the will is to be retained but mqtt.retain_available is off";
-            return Err(Close {
-                reason: Reason::RETAIN_NOT_SUPPORTED,
-                cause,
-            });
+            let place = "the will is to be retained but mqtt.retain_available is off";
+            return Err(Cause::RetainOff(place).close());
         }
         let view = will_view(will, SessionRef::BROKER);
         if self.acl.publish(owner, view).is_none() {
-            let cause = "the client may not publish to the will's topic";
-            return Err(Close {
-                reason: Reason::NOT_AUTHORIZED,
-                cause,
-            });
+            return Err(Cause::WillNotAllowed.close());
         }
         Ok(())
     }
@@ -297,15 +306,7 @@ impl Shard {
             if self.session(slot).is_online() {
                 // [MQTT-3.1.4-3]
                 self.metrics.add(Counter::SessionTakenOver, 1);
-                let cause = "taken over by a new connection with the same client id";
-                self.expel(
-                    slot,
-                    Close {
-                        reason: Reason::SESSION_TAKEN_OVER,
-                        cause,
-                    },
-                    sink,
-                );
+                self.expel(slot, Cause::TakenOver.close(), sink);
             }
             // A session without expiry has ended with its connection just now.
             if let Some(slot) = self.find(client_id) {
@@ -472,11 +473,7 @@ impl Shard {
         connack::encode(&mut whole, packet.version, false, Reason::SUCCESS, &out);
         if whole.len() > asked.packet_max as usize {
             // Nothing in it may be left out [MQTT-3.1.2-24].
-            let cause = "CONNACK is larger than the client's Maximum Packet Size";
-            return Err(Close {
-                reason: Reason::PACKET_TOO_LARGE,
-                cause,
-            });
+            return Err(Cause::AnswerTooLarge.close());
         }
         Ok(out)
     }
@@ -580,13 +577,13 @@ fn connect_version(body: &[u8]) -> Option<Version> {
     })
 }
 
-/// CONNACK with an error; the close follows.
-fn refuse_connect(version: Version, close: Close, out: &mut Vec<u8>) {
+/// CONNACK with an error, if there is one to say; the close follows.
+fn refuse_connect(version: Version, close: Close, out: &mut Vec<u8>) -> bool {
     let reason = close.reason;
     if version.is_v5() {
         // Never DISCONNECT [MQTT-3.14.0-1]. No reason string: the client may want small packets.
         connack::encode(out, version, false, reason, &[]);
-        return;
+        return true;
     }
     let told = [
         Reason::UNSUPPORTED_PROTOCOL_VERSION,
@@ -600,9 +597,10 @@ fn refuse_connect(version: Version, close: Close, out: &mut Vec<u8>) {
     ];
     if !told.contains(&reason) {
         // Malformed, or without a return code of its own [3.1.1 MQTT-3.1.4-1], [3.1.1 MQTT-3.2.2-6].
-        return;
+        return false;
     }
     connack::encode(out, version, false, reason, &[]);
+    true
 }
 
 /// Refused for who the client is or claims to be.

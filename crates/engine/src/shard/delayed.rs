@@ -7,12 +7,12 @@ use std::sync::Arc;
 use protocol::{PacketId, QoS, Reason};
 
 use super::{
-    Close, Request, Shard, Sink, Verdict,
+    Request, Shard, Sink, Verdict,
     park::{Again, Parked},
     store::Then,
 };
 use crate::{
-    Counter, Delayed, DelayedId, Message, SessionRef, Time,
+    Cause, Counter, Delayed, DelayedId, Message, SessionRef, Time,
     acl::Authorized,
     limits::DELAYED_SLICE,
     message::{View, fingerprint},
@@ -60,10 +60,7 @@ impl Shard {
         let told = terms.id.is_none() || s.version.is_v5();
         if !self.policy.delays.take(delayed.bytes()) {
             self.metrics.add(Counter::DelayedRefused, 1);
-            let close = Close {
-                reason: Reason::QUOTA_EXCEEDED,
-                cause: "as many messages as may be wait for their time (delayed.max_messages)",
-            };
+            let close = Cause::DelayedMax.close();
             return if told {
                 Ok(Err(close.reason))
             } else {

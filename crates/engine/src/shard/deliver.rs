@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use protocol::{
-    PacketId, QoS, Reason, Topic, Version,
+    PacketId, QoS, Reason, Version,
     packet::{ack::AckKind, publish},
 };
 
-use super::{Close, Entry, Mail, Shard, Sink, batch::Hand};
+use super::{Entry, Mail, Shard, Sink, batch::Hand};
 use crate::{
-    Counter, Drop, Message, QueueFull, SessionRef, Time,
+    Cause, Counter, Drop, Message, QueueFull, SessionRef, Time,
     limits::HOLD_MILLIS,
     message::View,
     plant::{self, Fault},
@@ -121,8 +121,8 @@ impl Shard {
             return;
         }
         if !s.is_online() {
-            self.lose(slot, Drop::Offline, 1);
-            return;
+            let view = &shot.view;
+            return self.lose(Drop::Offline, 1, slot, view.publisher, view.topic);
         }
         let retain = shot.view.retain && target.flags.as_published(); // [MQTT-3.3.1-12], [MQTT-3.3.1-13]
         let terms = Terms {
@@ -148,8 +148,9 @@ impl Shard {
         sink: &mut impl Sink,
     ) {
         if shot.view.is_expired(self.now) {
-            self.lose(slot, Drop::Expired, 1); // on its way between shards [MQTT-3.3.2-5]
-            return;
+            // On its way between shards [MQTT-3.3.2-5].
+            let view = &shot.view;
+            return self.lose(Drop::Expired, 1, slot, view.publisher, view.topic);
         }
         let Some(s) = self.sessions.get_mut(slot) else {
             return;
@@ -174,30 +175,31 @@ impl Shard {
                 self.metrics.sent(QoS::AtMostOnce, 1);
                 self.count_sent(shot.view.topic.as_str(), QoS::AtMostOnce, 1);
             } else {
-                self.lose(slot, Drop::TooLarge, 1);
+                let view = &shot.view;
+                self.lose(Drop::TooLarge, 1, slot, view.publisher, view.topic);
             }
             return;
         }
         let put = s.put(&shot.view, terms, held, self.now, out);
-        self.note_put(slot, shot.view.topic, terms.qos, put);
+        self.note_put(slot, &shot.view, terms.qos, put);
     }
 
     /// What becomes of a PUBLISH that was put.
     #[inline]
-    fn note_put(&mut self, slot: u32, topic: Topic<'_>, qos: QoS, put: Result<Put, Held>) {
+    fn note_put(&mut self, slot: u32, view: &View<'_>, qos: QoS, put: Result<Put, Held>) {
         match put {
             Ok(Put::Written) => {
                 self.metrics.sent(qos, 1);
-                self.count_sent(topic.as_str(), qos, 1);
+                self.count_sent(view.topic.as_str(), qos, 1);
             }
             Ok(Put::Recorded(id)) => {
                 self.metrics.sent(qos, 1);
-                self.count_sent(topic.as_str(), qos, 1);
+                self.count_sent(view.topic.as_str(), qos, 1);
                 self.save_unlogged(slot, id);
             }
             Ok(Put::Waits(id)) if qos == QoS::ExactlyOnce => self.ask_bind(slot, id),
             Ok(Put::Waits(id)) => self.save_unlogged(slot, id),
-            Err(held) => self.cannot_send(slot, held),
+            Err(held) => self.cannot_send(slot, view, held),
         }
     }
 
@@ -219,14 +221,15 @@ impl Shard {
         let (count_max, bytes_max) = (settings.queue_max, settings.queue_bytes_max);
         let queue = self.sessions.get(slot).and_then(|s| s.rare.queue.as_ref());
         if full || queue.is_some_and(|q| q.is_filling(count_max, bytes_max)) {
+            self.note_slow(slot);
             self.hold_for(slot, shot.view.publisher);
         }
     }
 
     /// Larger than the client takes: not sent, and as if it had been.
     #[cold]
-    fn cannot_send(&mut self, slot: u32, held: Held) {
-        self.lose(slot, Drop::TooLarge, 1);
+    fn cannot_send(&mut self, slot: u32, view: &View<'_>, held: Held) {
+        self.lose(Drop::TooLarge, 1, slot, view.publisher, view.topic);
         self.refuse_shared(slot, &held);
     }
 
@@ -244,7 +247,7 @@ impl Shard {
             return;
         };
         let put = s.put(view, terms, held, now, sink.out(s.conn));
-        self.note_put(slot, view.topic, terms.qos, put);
+        self.note_put(slot, view, terms.qos, put);
     }
 
     /// Sends what the last connection left unfinished, or what had to wait for the store, as far as
@@ -295,7 +298,13 @@ impl Shard {
         };
         if !sent && (kept.message.view().is_expired(self.now) || self.is_outdated(slot, &kept)) {
             // Nothing of it has left yet [MQTT-3.3.2-5].
-            self.lose(slot, Drop::Expired, 1);
+            self.lose(
+                Drop::Expired,
+                1,
+                slot,
+                kept.message.publisher,
+                kept.message.topic(),
+            );
             return self.withdraw(slot, id, kept.number);
         }
         let Kept {
@@ -318,7 +327,7 @@ impl Shard {
         if packet.len(s.version) > s.rare.packet_max as usize {
             // The client takes smaller packets than before: as if it had been sent [MQTT-3.1.2-25].
             s.out.as_mut().and_then(|out| out.finish(id));
-            self.lose(slot, Drop::TooLarge, 1);
+            self.lose(Drop::TooLarge, 1, slot, view.publisher, view.topic);
             return self.note_progress(slot, &[number]);
         }
         let out = sink.out(s.conn);
@@ -344,8 +353,7 @@ impl Shard {
         let view = entry.message.view();
         if view.is_expired(self.now) {
             // [MQTT-3.3.2-5]
-            self.lose(slot, Drop::Expired, 1);
-            return;
+            return self.lose(Drop::Expired, 1, slot, view.publisher, view.topic);
         }
         let retain = view.retain && as_published;
         let held = Held::Message(Box::new(Kept {
@@ -435,7 +443,7 @@ impl Shard {
             return false;
         };
         let put = s.put(&shot.view, terms, held, now, sink.out(s.conn));
-        self.note_put(slot, shot.view.topic, hand.qos, put);
+        self.note_put(slot, &shot.view, hand.qos, put);
         true
     }
 
@@ -457,19 +465,16 @@ impl Shard {
             .get_or_insert_with(|| Box::new(Queue::default()));
         count_max += queue.grace.surplus(now, settings.slow_grace_millis);
         let mut dropped = Vec::new();
+        let mut oldest_dropped = None;
         let over = |q: &Queue| q.len() >= count_max || q.bytes() + message.bytes() > bytes_max;
         if over(queue) && self.settings.queue_full == QueueFull::Disconnect {
-            let cause = "the client does not keep up and its queue is full (mqtt.queue_full)";
-            self.lose(slot, Drop::QueueFull, 1);
-            let close = Close {
-                reason: Reason::QUOTA_EXCEEDED,
-                cause,
-            };
-            return self.expel(slot, close, sink);
+            self.lose(Drop::QueueFull, 1, slot, message.publisher, message.topic());
+            return self.expel(slot, Cause::QueueFull.close(), sink);
         }
         while over(queue) {
             let Some(oldest) = queue.pop() else { break };
             dropped.push(oldest.held);
+            oldest_dropped.get_or_insert(oldest.message);
         }
         let Terms { qos, retain, ids } = terms;
         let queued = Queued {
@@ -484,7 +489,10 @@ impl Shard {
         } else {
             queue.push(queued);
         }
-        self.lose(slot, Drop::QueueFull, dropped.len() as u64);
+        if let Some(lost) = oldest_dropped {
+            let n = dropped.len() as u64;
+            self.lose(Drop::QueueFull, n, slot, lost.publisher, lost.topic());
+        }
         for held in dropped {
             self.give_up(slot, held);
         }
@@ -516,7 +524,7 @@ impl Shard {
             let view = next.message.view();
             if view.is_expired(self.now) {
                 // [MQTT-3.3.2-5]
-                self.lose(slot, Drop::Expired, 1);
+                self.lose(Drop::Expired, 1, slot, view.publisher, view.topic);
                 self.give_up(slot, next.held);
                 continue;
             }

@@ -128,7 +128,7 @@ impl Shard {
             if message.view().is_expired(now) {
                 // [MQTT-3.3.2-5]
                 leases.settle(position);
-                self.metrics.drop(Drop::Expired, 1);
+                self.lose_for_group(Drop::Expired, 1, key, message.publisher, message.topic());
             } else if !self.try_dispatch(key, &mut Shot::shared(&message), position, sink) {
                 if let Some(leases) = self.leases_mut(key) {
                     leases.keep(position, message);

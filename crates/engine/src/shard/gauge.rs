@@ -1,7 +1,7 @@
 //! Figures that several files keep: how many subscriptions there are, and what a session loses.
 
 use super::Shard;
-use crate::{Drop, metrics::Gauges};
+use crate::metrics::Gauges;
 
 impl Shard {
     /// A session has one subscription more.
@@ -30,16 +30,5 @@ impl Shard {
             one(&mut gauges.lasting_subscriptions);
         }
         more(gauges);
-    }
-
-    /// Messages for a session that it does not get.
-    pub(super) fn lose(&mut self, slot: u32, why: Drop, n: u64) {
-        if n == 0 {
-            return;
-        }
-        self.metrics.drop(why, n);
-        if let Some(s) = self.sessions.get_mut(slot) {
-            s.tally.dropped(why, n);
-        }
     }
 }

@@ -79,7 +79,8 @@ impl Shard {
             let Some(group) = self.groups.remove(key) else {
                 return;
             };
-            self.metrics.drop(Drop::NoMember, group.queue.len() as u64);
+            let name = format!("$share/{}/{}", group.name.0, group.name.1);
+            self.lose_all_of(Drop::NoMember, group.queue.len() as u64, &name);
             if let Some(leases) = group.leases {
                 self.end_leases(&group.name, leases.telling);
             }
@@ -120,8 +121,9 @@ impl Shard {
             return;
         }
         if shot.view.is_expired(self.now) {
-            self.metrics.drop(Drop::Expired, 1); // on its way between shards [MQTT-3.3.2-5]
-            return;
+            // On its way between shards [MQTT-3.3.2-5].
+            let view = &shot.view;
+            return self.lose_for_group(Drop::Expired, 1, key, view.publisher, view.topic);
         }
         let waiting = self.groups.get_mut(key).is_none_or(|g| !g.queue.is_empty());
         if waiting || !self.try_dispatch(key, shot, 0, sink) {
@@ -204,6 +206,7 @@ impl Shard {
         };
         let surplus = group.grace.surplus(serving, grace);
         let mut dropped = 0;
+        let mut oldest_dropped = None;
         while group.queue.len() >= count_max + surplus
             || group.queue_bytes + message.bytes() > bytes_max
         {
@@ -212,13 +215,16 @@ impl Shard {
             };
             group.queue_bytes -= oldest.bytes();
             dropped += 1;
+            oldest_dropped.get_or_insert(oldest);
         }
         group.queue_bytes += message.bytes();
         group.queue.push_back(message.clone());
         let filling = group.queue.len() > count_max / 2 || group.queue_bytes > bytes_max / 2;
         let hold = filling && group.grace.hold(serving, grace);
         self.groups.wait(key, now);
-        self.metrics.drop(Drop::NoMember, dropped);
+        if let Some(lost) = oldest_dropped {
+            self.lose_for_group(Drop::NoMember, dropped, key, lost.publisher, lost.topic());
+        }
         if hold {
             self.hold_publisher(message.publisher);
         }
@@ -231,7 +237,7 @@ impl Shard {
                 break;
             };
             if message.view().is_expired(self.now) {
-                self.metrics.drop(Drop::Expired, 1);
+                self.lose_for_group(Drop::Expired, 1, key, message.publisher, message.topic());
             } else if !self.try_dispatch(key, &mut Shot::shared(&message), 0, sink) {
                 let now = self.now;
                 return self.groups.wait(key, now);
@@ -266,7 +272,12 @@ impl Shard {
         sink: &mut impl Sink,
     ) {
         if shot.view.is_expired(self.now) {
-            self.metrics.drop(Drop::Expired, 1); // on its way between shards [MQTT-3.3.2-5]
+            // On its way between shards [MQTT-3.3.2-5].
+            let view = &shot.view;
+            match self.resolve(hand.member) {
+                Some(slot) => self.lose(Drop::Expired, 1, slot, view.publisher, view.topic),
+                None => self.metrics.drop(Drop::Expired, 1),
+            }
             let (group, member) = (hand.group, hand.member);
             let letter = match hand.position {
                 0 => Mail::Settled {

@@ -9,7 +9,7 @@ use super::{
     protocol_error, store::Then,
 };
 use crate::{
-    Counter, Drop, Time,
+    Cause, Counter, Drop, Time,
     acl::Principal,
     message::View,
     plant::{self, Fault},
@@ -79,12 +79,7 @@ impl Shard {
         let online: Vec<u32> = self.sessions.keys().collect();
         for slot in online {
             if self.sessions.get(slot).is_some_and(|s| s.is_online()) {
-                let cause = "the broker is shutting down";
-                let close = Close {
-                    reason: Reason::SERVER_SHUTTING_DOWN,
-                    cause,
-                };
-                self.expel(slot, close, sink);
+                self.expel(slot, Cause::ShuttingDown.close(), sink);
             }
         }
     }
@@ -97,7 +92,7 @@ impl Shard {
         let (conn, version) = (s.conn, s.version);
         if version.is_v5() {
             let mut properties = Vec::new();
-            Property::ReasonString(close.cause).put(&mut properties);
+            Property::ReasonString(close.cause.text()).put(&mut properties);
             // Left out where the packet would be too large for the client [MQTT-3.14.2-3].
             if properties.len() + 8 > s.rare.packet_max as usize {
                 properties.clear();
@@ -120,7 +115,8 @@ impl Shard {
     /// Detaches the connection; the session ends or waits, the will goes, waits or is forgotten.
     fn part(&mut self, slot: u32, ending: Ending, sink: &mut impl Sink) {
         let s = self.session(slot);
-        sink.note(s.conn, &s.client_id, Presence::Went(ending));
+        let version = s.version;
+        sink.note(s.conn, &s.client_id, Presence::Went { ending, version });
         self.metrics.add(Counter::Disconnected, 1);
         self.metrics.gauges.connections -= 1;
         let (now, tail) = (self.now, self.tail_seen);
@@ -234,7 +230,7 @@ impl Shard {
         } else {
             Drop::ConnectionLost
         };
-        self.lose(slot, why, lost);
+        self.lose_some(why, lost, slot);
         for held in back {
             if !plant::on(Fault::SharedLost) {
                 self.give_up(slot, held);
@@ -325,7 +321,7 @@ impl Shard {
             self.metrics.gauges.lasting -= 1;
         }
         let left = session.out.as_ref().map_or(0, |o| o.in_flight());
-        self.count_lost(left);
+        self.lose_all_of(Drop::ConnectionLost, left as u64, &session.client_id);
         let hash = self.hasher.hash_one(&*session.client_id);
         if let Ok(entry) = self.names.find_entry(hash, |n| *n == slot) {
             entry.remove();

@@ -108,12 +108,17 @@ impl Shard {
             let topic = entry.message.topic();
             let (at, route) = self.routes.take(&mut self.router, topic);
             if route.durable {
-                let misses = route.targets.iter().filter(|t| self.misses(t, entry));
-                let mut lost = misses.count() as u64;
-                for group in &route.groups {
-                    lost += u64::from(self.group_misses(*group, entry));
+                let publisher = entry.message.publisher;
+                for target in &route.targets {
+                    if self.misses(target, entry) {
+                        self.lose(Drop::Trimmed, 1, target.session, publisher, topic);
+                    }
                 }
-                self.metrics.drop(Drop::Trimmed, lost);
+                for group in &route.groups {
+                    if self.group_misses(*group, entry) {
+                        self.lose_for_group(Drop::Trimmed, 1, *group, publisher, topic);
+                    }
+                }
             }
             self.routes.put(at, route);
         }

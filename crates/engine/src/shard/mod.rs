@@ -22,10 +22,12 @@ mod publish;
 mod restore;
 mod retain;
 mod run;
+mod samples;
 mod scan;
 mod store;
 mod subscribe;
 mod timer;
+mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -41,10 +43,12 @@ pub use batch::Batch;
 pub use inspect::{Client, Place, Subscribed, Underway};
 pub use log::{Entry, Found, Origin, Reader, Request};
 pub use mail::{Join, Mail};
+pub use samples::{Behind, Loss, Samples};
 pub(crate) use subscribe::Membership;
+pub use watch::{Receiver, Receivers};
 
 use crate::{
-    Counter, Metrics, SessionRef, Settings, Time,
+    Cause, Counter, Metrics, SessionRef, Settings, Time,
     acl::{Acl, Principal},
     delayed::Waiting,
     limits::{HOLD_MILLIS, UNDER_WAY_MAX},
@@ -56,6 +60,7 @@ use crate::{
     slab::Slab,
     timers::Timers,
     topics::Counted,
+    watch::Watch,
 };
 
 /// A connection as the caller numbers them.
@@ -74,8 +79,7 @@ pub struct SessionId(pub u32);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Close {
     pub reason: Reason,
-    /// For the log, in plain words.
-    pub cause: &'static str,
+    pub cause: Cause,
 }
 
 /// How a connection ends, and by whom.
@@ -99,7 +103,29 @@ pub enum Presence<'a> {
         clean_start: bool,
         expiry_secs: u32,
     },
-    Went(Ending),
+    Went {
+        ending: Ending,
+        version: Version,
+    },
+    /// It was not let in.
+    Refused {
+        /// As far as its CONNECT could be read.
+        version: Option<Version>,
+        user_name: Option<&'a str>,
+        close: Close,
+        /// A CONNACK says so.
+        told: bool,
+    },
+}
+
+/// Who asks to come in.
+#[derive(Clone, Copy, Debug)]
+pub struct Guest<'a> {
+    /// Empty where one is to be assigned.
+    pub client_id: &'a str,
+    pub user_name: Option<&'a str>,
+    pub password: Option<&'a [u8]>,
+    pub version: Version,
 }
 
 /// Where bytes for connections go.
@@ -116,6 +142,18 @@ pub trait Sink {
     /// Where a connection comes from, if that is known.
     fn peer(&self, _conn: ConnId) -> Option<core::net::SocketAddr> {
         None
+    }
+    /// Whether a guest may come in, and as whom; `None` for nobody in particular. Asked once its CONNECT
+    /// is in order and before anything is done for it.
+    ///
+    /// # Errors
+    /// Why it may not.
+    fn admit(
+        &mut self,
+        _conn: ConnId,
+        _guest: &Guest<'_>,
+    ) -> Result<Option<Arc<Principal>>, Cause> {
+        Ok(None)
     }
     /// Told while the connection is still known, for those who watch clients come and go.
     fn note(&mut self, _conn: ConnId, _client_id: &str, _what: Presence<'_>) {}
@@ -220,6 +258,9 @@ pub struct Shard {
     expelling: Option<u32>,
     bans_seen: Time,
     counted: Option<Box<Counted>>,
+    samples: Samples,
+    /// What somebody looks at.
+    watch: Option<Box<Watch>>,
     pub metrics: Metrics,
 }
 
@@ -281,6 +322,8 @@ impl Shard {
             expelling: None,
             bans_seen: Time(0),
             counted: None,
+            samples: Samples::default(),
+            watch: None,
             metrics: Metrics::default(),
         }
     }
@@ -557,13 +600,10 @@ fn place(hasher: &FixedState, count: u16, name: &str) -> u16 {
 fn refuse(error: DecodeError) -> Close {
     Close {
         reason: error.reason(),
-        cause: error.cause(),
+        cause: error.into(),
     }
 }
 
-fn protocol_error(cause: &'static str) -> Close {
-    Close {
-        reason: Reason::PROTOCOL_ERROR,
-        cause,
-    }
+fn protocol_error(place: &'static str) -> Close {
+    Cause::ProtocolError(place).close()
 }

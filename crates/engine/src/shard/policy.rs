@@ -10,7 +10,7 @@ use protocol::{
 
 use super::{Close, ConnId, Shard, Sink, Verdict};
 use crate::{
-    Time,
+    Cause, Time,
     limits::BAN_SLICE,
     policy::{Client, Delay, Policy, first_match},
     topics::{Counted, TopicTally},
@@ -19,15 +19,12 @@ use crate::{
 /// How often it is looked for bans that come into force.
 const BEGIN_MILLIS: u64 = 1000;
 
-const BANNED: Close = Close {
-    reason: Reason::BANNED,
-    cause: "banned",
-};
+const BANNED: Close = Cause::Banned.close();
 
 /// DISCONNECT has no word of its own for it (table 3-13).
 const BANNED_SINCE: Close = Close {
     reason: Reason::ADMINISTRATIVE_ACTION,
-    cause: "banned",
+    cause: Cause::Banned,
 };
 
 /// What a topic of PUBLISH stands for.

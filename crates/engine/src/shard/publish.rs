@@ -8,11 +8,11 @@ use protocol::{
 };
 
 use super::{
-    Close, Request, Shard, Sink, Verdict, delayed::Terms, deliver::Shot, park::Again,
-    policy::Meant, protocol_error, refuse, store::Then,
+    Request, Shard, Sink, Verdict, delayed::Terms, deliver::Shot, park::Again, policy::Meant,
+    protocol_error, refuse, store::Then,
 };
 use crate::{
-    Counter, Message, SessionRef,
+    Cause, Counter, Message, SessionRef,
     acl::{Authorized, Principal},
     message::{View, fingerprint},
     plant::{self, Fault},
@@ -304,6 +304,9 @@ impl Shard {
     ) -> Routed {
         let mut shot = Shot::new(what.into_inner(), self.now);
         self.count_received(shot.view.topic.as_str(), shot.view.qos, 1);
+        if self.watch.is_some() {
+            self.note_watched(&shot.view, 1, shot.view.payload.len() as u64);
+        }
         let token = self.next_token();
         let mut retaining = false;
         if shot.view.retain && self.settings.retain_available {
@@ -336,7 +339,7 @@ impl Shard {
         let receivers = !route.is_empty();
         if !receivers {
             self.count_dropped(shot.view.topic.as_str(), 1);
-            self.metrics.add(Counter::NoSubscriber, 1);
+            self.unheard(shot.view.publisher, shot.view.topic, 1);
         }
         let kept = self.settings.upgrade_qos || shot.view.qos > QoS::AtMostOnce;
         let logged = identity.is_some() || kept && route.is_logged();
@@ -453,9 +456,9 @@ impl Shard {
         let releases = packet.qos == QoS::ExactlyOnce
             && inflow.awaiting_rel() >= usize::from(self.settings.awaiting_rel_max);
         let cause = if inflow.outstanding() >= max {
-            "more unacknowledged PUBLISHes than the announced Receive Maximum"
+            Cause::ReceiveMaximum
         } else if releases {
-            "more QoS 2 PUBLISHes without PUBREL than mqtt.max_awaiting_rel"
+            Cause::AwaitingRelMax
         } else {
             return Ok(());
         };
@@ -463,10 +466,7 @@ impl Shard {
             return Ok(());
         }
         self.metrics.add(Counter::PublishOverQuota, 1);
-        Err(Close {
-            reason: Reason::RECEIVE_MAXIMUM_EXCEEDED,
-            cause,
-        })
+        Err(cause.close())
     }
 
     /// Sets or looks up a topic alias. True if the topic stands in `found`.
@@ -482,11 +482,8 @@ impl Shard {
         };
         if alias > self.settings.topic_alias_max {
             // [MQTT-3.2.2-17], [MQTT-3.2.2-18], [MQTT-3.3.2-9]
-            let cause = "a topic alias above the announced Topic Alias Maximum";
-            return Err(Close {
-                reason: Reason::TOPIC_ALIAS_INVALID,
-                cause,
-            });
+            let place = "a topic alias above the announced Topic Alias Maximum";
+            return Err(Cause::TopicAlias(place).close());
         }
         let s = self.session_mut(slot);
         if !packet.topic.is_empty() {
@@ -509,26 +506,16 @@ impl Shard {
     fn check_allowed(&self, packet: &publish::Publish<'_>) -> Verdict<()> {
         if packet.qos > self.settings.qos_max {
             // [MQTT-3.2.2-11]
-            let cause = "a PUBLISH with a QoS above mqtt.max_qos_allowed";
-            return Err(Close {
-                reason: Reason::QOS_NOT_SUPPORTED,
-                cause,
-            });
+            let place = "a PUBLISH with a QoS above mqtt.max_qos_allowed";
+            return Err(Cause::QosTooHigh(place).close());
         }
         if packet.retain && !self.settings.retain_available {
             // [MQTT-3.2.2-14]
-            let cause = "a retained PUBLISH although mqtt.retain_available is off";
-            return Err(Close {
-                reason: Reason::RETAIN_NOT_SUPPORTED,
-                cause,
-            });
+            let place = "a retained PUBLISH although mqtt.retain_available is off";
+            return Err(Cause::RetainOff(place).close());
         }
         if packet.payload.len() > self.settings.payload_bytes_max as usize {
-            let cause = "a payload larger than mqtt.max_payload_size";
-            return Err(Close {
-                reason: Reason::PACKET_TOO_LARGE,
-                cause,
-            });
+            return Err(Cause::PayloadTooLarge.close());
         }
         Ok(())
     }

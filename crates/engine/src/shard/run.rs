@@ -7,7 +7,7 @@ use protocol::{QoS, Topic, Version, packet::publish, run as frames};
 
 use super::{Shard, Sink, Verdict, deliver::Shot};
 use crate::{
-    Counter, SessionRef,
+    Cause, Counter, SessionRef,
     limits::RUN_BYTES_MAX,
     message::{View, fingerprint},
     plant::{self, Fault},
@@ -96,10 +96,14 @@ impl Shard {
             return self.one_by_one(run, route, sink);
         }
         self.count_received(run.topic.as_str(), QoS::AtMostOnce, run.count);
+        if self.watch.is_some() {
+            let last = frames::payloads(run.bytes, run.version).last();
+            let view = view(run, last.unwrap_or_default());
+            self.note_watched(&view, u64::from(run.count), run.bytes.len() as u64);
+        }
         if route.is_empty() {
             self.count_dropped(run.topic.as_str(), run.count);
-            self.metrics
-                .add(Counter::NoSubscriber, u64::from(run.count));
+            self.unheard(run.publisher, run.topic, u64::from(run.count));
         }
         self.deliver_run(run, route, sink);
         for to in route.interest.live_shards() {
@@ -176,9 +180,7 @@ impl Shard {
 
     fn check_payload(&self, bytes: usize) -> Verdict<()> {
         if bytes > self.settings.payload_bytes_max as usize {
-            let cause = "a payload larger than mqtt.max_payload_size";
-            let reason = protocol::Reason::PACKET_TOO_LARGE;
-            return Err(super::Close { reason, cause });
+            return Err(Cause::PayloadTooLarge.close());
         }
         Ok(())
     }

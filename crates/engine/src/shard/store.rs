@@ -5,11 +5,11 @@ use std::sync::Arc;
 use protocol::{PacketId, Reason, packet::ack::AckKind};
 
 use super::{
-    Close, Mail, Request, Shard, Sink,
+    Mail, Request, Shard, Sink,
     park::{Again, Parked},
 };
 use crate::{
-    Delayed, DelayedId, Message, SessionRef, Time,
+    Cause, Delayed, DelayedId, Message, SessionRef, Time,
     leases::Telling,
     limits::PROGRESS_MILLIS,
     plant::{self, Fault},
@@ -210,11 +210,7 @@ impl Shard {
     /// The store did not take what a client has to rely on: it comes back and tries again.
     fn no_room_for(&mut self, session: SessionRef, sink: &mut impl Sink) {
         if let Some(slot) = self.resolve(session) {
-            let close = Close {
-                reason: Reason::QUOTA_EXCEEDED,
-                cause: "the store could not take it",
-            };
-            self.expel(slot, close, sink);
+            self.expel(slot, Cause::StoreRefused.close(), sink);
         }
     }
 

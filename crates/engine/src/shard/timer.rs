@@ -1,10 +1,8 @@
 //! What time brings: silent clients, session ends, delayed wills, stalled groups, retained expiry.
 
-use protocol::Reason;
-
-use super::{Close, Shard, Sink};
+use super::{Shard, Sink};
 use crate::{
-    Counter, Time,
+    Cause, Counter, Time,
     limits::SWEEP_MILLIS,
     plant::{self, Fault},
     record::Bucket,
@@ -91,15 +89,7 @@ impl Shard {
                 Some(at) if at > clock => s.watched = self.silence.add(at, slot),
                 Some(_) => {
                     s.watched = 0;
-                    let cause = "nothing was heard for one and a half times the Keep Alive";
-                    self.expel(
-                        slot,
-                        Close {
-                            reason: Reason::KEEP_ALIVE_TIMEOUT,
-                            cause,
-                        },
-                        sink,
-                    );
+                    self.expel(slot, Cause::KeepAlive.close(), sink);
                 }
             }
         }

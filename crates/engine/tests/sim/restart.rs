@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use engine::{ConnId, Ending, Message, SessionRef, Shard, Sink, record::Bucket, restore};
-use protocol::Reason;
 
 use crate::{
     client::number,
@@ -34,10 +33,7 @@ impl World {
             self.shut_down(shard);
             let conns = &mut self.places[shard].conns;
             for slot in conns.slots() {
-                let close = engine::Close {
-                    reason: Reason::SERVER_SHUTTING_DOWN,
-                    cause: "closing",
-                };
+                let close = engine::Cause::ShuttingDown.close();
                 conns.close(ConnId(slot), Ending::Expelled(close));
             }
         }

@@ -5,7 +5,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use engine::{
-    Close, ConnId, Counter, Drop, Ending, Metrics, Opened, Received, SessionId, Settings, Shard,
+    Cause, ConnId, Counter, Drop, Ending, Metrics, Opened, Received, SessionId, Settings, Shard,
     Time,
 };
 use protocol::Reason;
@@ -685,10 +685,8 @@ impl World {
         let session = *self.rng.pick(&online);
         self.faults.fired(Kind::Kicked);
         self.ledger.event += 1;
-        let (reason, cause) = (Reason::ADMINISTRATIVE_ACTION, "kicked");
-        place
-            .shard
-            .kick(now, session, Close { reason, cause }, &mut place.conns);
+        let close = Cause::Kicked.close();
+        place.shard.kick(now, session, close, &mut place.conns);
         self.note_requests(shard);
         self.tap(shard);
     }

@@ -119,7 +119,7 @@ fn version(r: &mut Reader<'_>) -> Result<Version, DecodeError> {
         // without it next.
         (b"MQTT" | b"MQIsdp", level) => Err(DecodeError::UnsupportedVersion(level)),
         // [MQTT-3.1.2-1]
-        _ => Err(DecodeError::Malformed("not MQTT")),
+        _ => Err(DecodeError::NotMqtt),
     }
 }
 

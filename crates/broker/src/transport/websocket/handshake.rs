@@ -5,6 +5,7 @@
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
+use engine::Cause;
 
 use super::origin::is_allowed;
 use crate::transport::http::{Ports, bare, looks_like_http, looks_like_tls, page};
@@ -36,8 +37,7 @@ pub struct Upgrade {
 pub struct Refusal {
     /// A whole HTTP response; empty when the peer does not speak HTTP at all.
     pub response: Vec<u8>,
-    /// One phrase for the log.
-    pub cause: &'static str,
+    pub cause: Cause,
 }
 
 /// Reads an opening handshake from the start of a connection. `Ok(None)` means that more bytes are
@@ -48,14 +48,14 @@ pub fn upgrade(buf: &[u8], ports: &Ports, origins: &[String]) -> Result<Option<U
     if looks_like_tls(buf) {
         return Err(Refusal {
             response: Vec::new(),
-            cause: "TLS to a plain WebSocket port",
+            cause: Cause::TlsOnWebSocket,
         });
     }
     if buf.len() >= 4 && !looks_like_http(buf) {
         let cause = if buf[0] == 0x10 {
-            "plain MQTT to a WebSocket port"
+            Cause::MqttOnWebSocket
         } else {
-            "not HTTP"
+            Cause::NotHttp
         };
         return Err(Refusal {
             response: Vec::new(),
@@ -175,7 +175,7 @@ impl<'a> Request<'a> {
             let response = bare("405 Method Not Allowed", "Allow: GET\r\n");
             return Err(Refusal {
                 response,
-                cause: "method is not GET",
+                cause: Cause::WebSocketHandshake("method is not GET"),
             });
         }
         if !PATHS.contains(&self.path) {
@@ -183,7 +183,7 @@ impl<'a> Request<'a> {
             let response = page("404 Not Found", "", ports);
             return Err(Refusal {
                 response,
-                cause: "path is none of /mqtt, /ws, /",
+                cause: Cause::WebSocketPath,
             });
         }
         if self.body {
@@ -194,7 +194,7 @@ impl<'a> Request<'a> {
             let response = page("426 Upgrade Required", extra, ports);
             return Err(Refusal {
                 response,
-                cause: "HTTP without Upgrade: websocket",
+                cause: Cause::HttpOnWebSocket,
             });
         }
         let Some(host) = self.host.filter(|_| self.http_1_1) else {
@@ -202,8 +202,10 @@ impl<'a> Request<'a> {
         };
         // Everybody here is anonymous so far, so where a page came from is all there is to go by.
         if self.origin.is_some_and(|o| !is_allowed(o, host, origins)) {
-            let cause = "a web page of another host (see allowed_origins of the listener)";
-            return Err(refuse("403 Forbidden", cause));
+            return Err(Refusal {
+                response: bare("403 Forbidden", ""),
+                cause: Cause::WebSocketOrigin,
+            });
         }
         if !self.websocket || !self.connection {
             return Err(bad("Upgrade or Connection header is not for WebSocket"));
@@ -212,7 +214,7 @@ impl<'a> Request<'a> {
             let response = bare("426 Upgrade Required", "Sec-WebSocket-Version: 13\r\n");
             return Err(Refusal {
                 response,
-                cause: "WebSocket version is not 13",
+                cause: Cause::WebSocketHandshake("WebSocket version is not 13"),
             });
         }
         let key = self.key.ok_or_else(|| bad("no Sec-WebSocket-Key"))?;
@@ -220,9 +222,10 @@ impl<'a> Request<'a> {
             return Err(bad("Sec-WebSocket-Key is not 16 bytes in base64"));
         }
         // A client has to offer `mqtt` [MQTT-6.0.0-3]; one that does not is no MQTT client.
-        let protocol = self
-            .protocol
-            .ok_or_else(|| bad("sub-protocol mqtt not offered"))?;
+        let protocol = self.protocol.ok_or_else(|| Refusal {
+            response: bare("400 Bad Request", ""),
+            cause: Cause::WebSocketProtocol,
+        })?;
         Ok(format!(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Accept: {}\r\nSec-WebSocket-Protocol: {protocol}\r\n\r\n",
@@ -259,10 +262,10 @@ fn bad(cause: &'static str) -> Refusal {
     refuse("400 Bad Request", cause)
 }
 
-fn refuse(status: &str, cause: &'static str) -> Refusal {
+fn refuse(status: &str, place: &'static str) -> Refusal {
     Refusal {
         response: bare(status, ""),
-        cause,
+        cause: Cause::WebSocketHandshake(place),
     }
 }
 
@@ -385,7 +388,8 @@ mod tests {
         for (from, to, status, cause) in cases {
             let request = GOOD.replacen(from, to, 1);
             let refusal = upgrade(request.as_bytes(), &PORTS, &[]).unwrap_err();
-            assert!(refusal.cause.contains(cause), "{to:?}: {}", refusal.cause);
+            let said = refusal.cause.text();
+            assert!(said.contains(cause), "{to:?}: {said}");
             let line = format!("HTTP/1.1 {status} ");
             assert!(text(&refusal.response).starts_with(&line), "{to:?}");
             assert!(
@@ -427,7 +431,7 @@ mod tests {
         ];
         for (bytes, cause) in cases {
             let refusal = upgrade(bytes, &PORTS, &[]).unwrap_err();
-            assert!(refusal.cause.contains(cause) && refusal.response.is_empty());
+            assert!(refusal.cause.text().contains(cause) && refusal.response.is_empty());
         }
     }
 }

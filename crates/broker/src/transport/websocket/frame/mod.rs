@@ -4,13 +4,14 @@
 
 use std::ops::ControlFlow;
 
+use engine::Cause;
+
 /// Why a connection has to close, found while reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Close {
     /// Status code: what the peer sent (1005 for a close without one), or what we answer with.
     pub code: u16,
-    /// One phrase for the log.
-    pub cause: &'static str,
+    pub cause: Cause,
 }
 
 /// What one call of [`Deframer::feed`] found.
@@ -232,7 +233,7 @@ fn closed(body: &[u8], out: &mut Vec<u8>) -> ControlFlow<Close> {
             put_control(CLOSE, &[], out);
             return ControlFlow::Break(Close {
                 code: 1005,
-                cause: "closed by peer",
+                cause: Cause::WebSocketClosed,
             });
         }
         [_] => return fail(1002, "close frame of one byte", out),
@@ -247,12 +248,13 @@ fn closed(body: &[u8], out: &mut Vec<u8>) -> ControlFlow<Close> {
     put_close(code, out);
     ControlFlow::Break(Close {
         code,
-        cause: "closed by peer",
+        cause: Cause::WebSocketClosed,
     })
 }
 
-fn fail(code: u16, cause: &'static str, out: &mut Vec<u8>) -> ControlFlow<Close> {
+fn fail(code: u16, place: &'static str, out: &mut Vec<u8>) -> ControlFlow<Close> {
     put_close(code, out);
+    let cause = Cause::WebSocketFrame(place);
     ControlFlow::Break(Close { code, cause })
 }
 

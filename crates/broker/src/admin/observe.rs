@@ -1,0 +1,82 @@
+//! What the broker tells about itself: connection log, recent losses, history of figures.
+
+pub use crate::{
+    config::Lang,
+    observe::{
+        Words,
+        connection::{Found, Kind, Query, Record},
+        history::{Sample, Second},
+        loss::{Lost, REASONS, Sampled},
+    },
+};
+
+use super::{Admin, Bucket, KeepError};
+
+/// What is under way right now.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Current {
+    /// Messages per second, rounded: received, sent, dropped.
+    pub rates: [u64; 3],
+    /// The last sample of the gauges, if there is one.
+    pub sample: Sample,
+    pub retained: u64,
+    pub shared_subscriptions: u64,
+}
+
+impl Admin {
+    /// Entries of the connection log that a query wants, newest first, without the first `skip`.
+    #[must_use]
+    pub fn connection_log(&self, query: &Query, skip: usize, limit: usize, lang: Lang) -> Found {
+        self.0.observed.connections.find(query, skip, limit, lang)
+    }
+
+    /// Recent losses that somebody wants, newest first, without the first `skip`.
+    #[must_use]
+    pub fn losses(&self, wants: impl Fn(&Lost) -> bool, skip: usize, limit: usize) -> Sampled {
+        self.0.observed.losses.find(wants, skip, limit)
+    }
+
+    /// The last `millis` milliseconds of the history, in the finest step that covers them.
+    #[must_use]
+    pub fn history(&self, millis: u64) -> Vec<Sample> {
+        let now = self.now_millis();
+        self.0.observed.history().samples(now, millis)
+    }
+
+    /// The seconds after a time, of the last ten minutes.
+    #[must_use]
+    pub fn seconds(&self, after: u64) -> Vec<Second> {
+        self.0.observed.history().seconds(after)
+    }
+
+    /// What is under way right now.
+    #[must_use]
+    pub fn current(&self) -> Current {
+        let metrics = self.0.post.metrics();
+        let history = self.0.observed.history();
+        let last = history.samples(self.now_millis(), 60_000).pop();
+        Current {
+            rates: history.rates(),
+            sample: Sample {
+                connections: metrics.gauges.sessions,
+                live_connections: metrics.gauges.connections,
+                subscriptions: metrics.gauges.subscriptions,
+                ..last.unwrap_or_default()
+            },
+            retained: metrics.gauges.retained,
+            shared_subscriptions: metrics.gauges.shared_subscriptions,
+        }
+    }
+
+    /// Forgets the history of figures.
+    ///
+    /// # Errors
+    /// If the store cannot do it.
+    pub async fn clear_history(&self) -> Result<(), KeepError> {
+        self.0.observed.history().clear();
+        let keep = self.keep();
+        let keys = keep.load(Bucket::Monitor)?;
+        let gone = keys.into_iter().map(|(key, _)| (key.to_vec(), None));
+        keep.put(Bucket::Monitor, gone.collect()).await
+    }
+}

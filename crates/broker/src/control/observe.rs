@@ -1,0 +1,183 @@
+//! Once a second: takes what shards sampled, writes the history down and says what needs attention.
+//! A thread of its own, because it asks shards and waits for them.
+
+use std::{
+    io,
+    sync::{Arc, mpsc},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use super::store::Store;
+use crate::{
+    admin::{Bucket, Keep},
+    observe::{
+        Observed,
+        history::{History, Sample},
+        loss::Lost,
+    },
+    shard::{Clock, Letter, Post, Visit},
+};
+
+const TICK: Duration = Duration::from_secs(1);
+/// How long an answer of a shard is waited for; one that comes later is thrown away.
+const ANSWER_MAX: Duration = Duration::from_millis(500);
+/// Steps of the history are written down together, once in so many ticks: a disk can sleep between.
+const KEEP_EVERY: u32 = 60;
+
+/// The thread.
+pub(crate) struct Observer {
+    stop: mpsc::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+struct Work {
+    post: Arc<Post>,
+    keep: Keep,
+    observed: Arc<Observed>,
+    clock: Clock,
+    ticks: u32,
+}
+
+impl Observer {
+    pub(crate) fn start(
+        post: &Arc<Post>,
+        store: &Arc<Store>,
+        observed: &Arc<Observed>,
+        clock: Clock,
+    ) -> io::Result<Self> {
+        let mut work = Work {
+            post: post.clone(),
+            keep: Keep::new(store.clone()),
+            observed: observed.clone(),
+            clock,
+            ticks: 0,
+        };
+        let (stop, stopped) = mpsc::channel();
+        let thread = std::thread::Builder::new().name("observe".into());
+        let thread = thread.spawn(move || {
+            work.restore();
+            let mut next = Instant::now();
+            loop {
+                let wait = next.saturating_duration_since(Instant::now());
+                if stopped.recv_timeout(wait) != Err(mpsc::RecvTimeoutError::Timeout) {
+                    break;
+                }
+                work.tick();
+                // After a suspend it goes on from now.
+                next = (next + TICK).max(Instant::now());
+            }
+            work.finish();
+        })?;
+        Ok(Self { stop, thread })
+    }
+
+    /// Writes down what is to be kept and ends.
+    pub(crate) fn stop(self) {
+        // It may have panicked, which was reported; there is nothing left to stop then.
+        let _ = self.stop.send(());
+        let _ = self.thread.join();
+    }
+}
+
+impl Work {
+    fn restore(&mut self) {
+        match self.keep.load(Bucket::Monitor) {
+            Ok(records) => {
+                let now = self.clock.now().0;
+                let (mut kept, mut old) = (Vec::new(), Vec::new());
+                for (key, value) in &records {
+                    match read(key, value) {
+                        Some((tier, sample)) if sample.at >= History::horizon(tier, now) => {
+                            kept.push((tier, sample));
+                        }
+                        _ => old.push((key.to_vec(), None)),
+                    }
+                }
+                self.observed.history().restore(kept);
+                self.keep.put_later(Bucket::Monitor, old);
+            }
+            Err(error) => tracing::error!("the history of figures cannot be read: {error}"),
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = self.clock.now();
+        self.observed.connections.settle();
+        let metrics = self.post.metrics();
+        let lost = metrics.dropped_all();
+        let sampled = self.ask(|visit| visit.engine.take_samples());
+        let losses = sampled.into_iter().flat_map(|samples| samples.losses);
+        self.observed.losses.add(losses.map(listed), lost);
+        self.observed.history().tick(now.0, &metrics);
+        self.ticks = self.ticks.wrapping_add(1);
+        if self.ticks.is_multiple_of(KEEP_EVERY) {
+            self.keep_history();
+        }
+    }
+
+    fn finish(&mut self) {
+        self.observed.history().finish();
+        self.keep_history();
+    }
+
+    /// Asks all shards; of one that does not answer in time there is nothing.
+    fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Visit<'_>) -> T + Clone + Send + 'static,
+    ) -> Vec<T> {
+        let (answer, answers) = mpsc::channel();
+        for shard in 0..self.post.count() {
+            let (answer, question) = (answer.clone(), question.clone());
+            let question = move |visit: &mut Visit<'_>| {
+                // Nobody may wait for it any more.
+                let _ = answer.send(question(visit));
+            };
+            self.post.send(shard, Letter::Visit(Box::new(question)));
+        }
+        drop(answer);
+        let until = Instant::now() + ANSWER_MAX;
+        let mut all = Vec::new();
+        while let Ok(one) = answers.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            all.push(one);
+        }
+        all
+    }
+
+    /// Writes down the steps that are done, and forgets those that are too old.
+    fn keep_history(&self) {
+        let fresh = self.observed.history().take_fresh();
+        let mut changes = Vec::new();
+        for (tier, sample) in &fresh {
+            changes.push((key(*tier, sample.at), Some(sample.encode())));
+            // One comes, one goes: the oldest stands a whole tier before it.
+            let oldest = History::horizon(*tier, sample.at);
+            changes.push((key(*tier, oldest), None));
+        }
+        if !changes.is_empty() {
+            self.keep.put_later(Bucket::Monitor, changes);
+        }
+    }
+}
+
+fn listed(loss: engine::Loss) -> Lost {
+    Lost {
+        number: 0,
+        at: loss.at.0,
+        why: loss.why,
+        count: loss.count,
+        topic: loss.topic.into(),
+        client_id: loss.client_id.into(),
+        publisher: loss.publisher_id.map(Into::into),
+    }
+}
+
+fn key(tier: u8, at: u64) -> Vec<u8> {
+    let mut key = vec![tier];
+    key.extend_from_slice(&at.to_be_bytes());
+    key
+}
+
+fn read(key: &[u8], value: &[u8]) -> Option<(u8, Sample)> {
+    Some((*key.first()?, Sample::decode(value)?))
+}

@@ -1,0 +1,765 @@
+//! What people are told about how connections begin and end: cause and remedy in English and Chinese,
+//! and what the client's library shows. All of it stands here and nowhere else.
+
+use engine::{Cause, Ending};
+use protocol::{Reason, Version};
+
+use super::connection::Event;
+use crate::config::Lang;
+
+/// A cause and what to do about it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Words {
+    pub cause: &'static str,
+    pub remedy: &'static str,
+}
+
+pub(super) const fn words(lang: Lang, en: [&'static str; 2], zh: [&'static str; 2]) -> Words {
+    let [cause, remedy] = match lang {
+        Lang::En => en,
+        Lang::Zh => zh,
+    };
+    Words { cause, remedy }
+}
+
+/// The name of an event's cause in the API; it stays.
+#[must_use]
+pub(super) const fn code(event: &Event) -> &'static str {
+    match event {
+        Event::Connected => "connected",
+        Event::Refused(close) | Event::Ended(Ending::Expelled(close)) => close.cause.code(),
+        Event::Ended(Ending::Lost) => "connection_lost",
+        Event::Ended(Ending::Left(Reason::NORMAL_DISCONNECTION)) => "client_disconnected",
+        Event::Ended(Ending::Left(Reason::DISCONNECT_WITH_WILL)) => "client_disconnected_with_will",
+        Event::Ended(Ending::Left(_)) => "client_gave_up",
+    }
+}
+
+/// Cause and remedy of an event.
+#[must_use]
+pub(super) const fn told(event: &Event, lang: Lang) -> Words {
+    match event {
+        Event::Connected => words(lang, ["Connected.", ""], ["已连接。", ""]),
+        Event::Refused(close) | Event::Ended(Ending::Expelled(close)) => of(close.cause, lang),
+        Event::Ended(Ending::Lost) => words(
+            lang,
+            [
+                "The connection was lost: the client's program ended, its network failed, or it closed without DISCONNECT.",
+                "If it was not meant: look at the client's power and network (Wi-Fi), and let it call disconnect() before it ends.",
+            ],
+            [
+                "连接丢失：客户端程序退出、网络中断，或未发送 DISCONNECT 就关闭了连接。",
+                "如果不是有意为之：检查客户端的供电和网络（Wi-Fi），并让程序在退出前调用 disconnect()。",
+            ],
+        ),
+        Event::Ended(Ending::Left(Reason::NORMAL_DISCONNECTION)) => words(
+            lang,
+            [
+                "The client disconnected by itself (DISCONNECT).",
+                "Nothing to do.",
+            ],
+            ["客户端主动断开（DISCONNECT）。", "无需处理。"],
+        ),
+        Event::Ended(Ending::Left(Reason::DISCONNECT_WITH_WILL)) => words(
+            lang,
+            [
+                "The client disconnected by itself and asked for its will to be published.",
+                "Nothing to do.",
+            ],
+            ["客户端主动断开，并要求发布遗嘱消息。", "无需处理。"],
+        ),
+        Event::Ended(Ending::Left(_)) => words(
+            lang,
+            [
+                "The client disconnected because it found something wrong with what it was sent (see the reason code).",
+                "Look into the client's log; its limits (Maximum Packet Size, Receive Maximum, Topic Alias Maximum) may be too small for what it subscribed.",
+            ],
+            [
+                "客户端认为收到的内容有误而断开（见原因码）。",
+                "查看客户端日志；它声明的上限（最大报文、接收最大值、主题别名）可能小于所订阅的内容。",
+            ],
+        ),
+    }
+}
+
+/// What the client's library shows of it.
+#[must_use]
+pub(super) fn shows(event: &Event, version: Option<Version>, told: bool, lang: Lang) -> String {
+    let say = |en: &str, zh: &str| match lang {
+        Lang::En => en.to_owned(),
+        Lang::Zh => zh.to_owned(),
+    };
+    match (event, version) {
+        (Event::Connected, Some(Version::V5)) => "0x00".to_owned(),
+        (Event::Connected, _) => "rc=0".to_owned(),
+        (Event::Refused(close), Some(Version::V5)) if told => {
+            format!("0x{:02x} {}", close.reason.0, close.reason)
+        }
+        (Event::Refused(close), Some(_)) if told => {
+            let code = close.reason.connack_v3();
+            let name = refused_v3(code, lang);
+            format!("rc={code} {name}")
+        }
+        (Event::Refused(close), _) => match answer(close.cause) {
+            Some(status) => format!("HTTP {status}"),
+            None => say(
+                "closed without an answer (paho: rc=7 or a time-out)",
+                "连接被关闭，没有应答（paho：rc=7 或超时）",
+            ),
+        },
+        (Event::Ended(Ending::Expelled(close)), Some(Version::V5)) => {
+            format!("DISCONNECT 0x{:02x} {}", close.reason.0, close.reason)
+        }
+        (Event::Ended(Ending::Expelled(_) | Ending::Lost), _) => {
+            say("connection lost (paho: rc=7)", "连接丢失（paho：rc=7）")
+        }
+        (Event::Ended(Ending::Left(reason)), Some(Version::V5)) if reason.is_error() => {
+            format!("0x{:02x} {reason}", reason.0)
+        }
+        (Event::Ended(Ending::Left(_)), _) => say("disconnected (rc=0)", "已断开（rc=0）"),
+    }
+}
+
+/// Return codes of a 3.x CONNACK (3.1.1, table 3.1).
+const fn refused_v3(code: u8, lang: Lang) -> &'static str {
+    match (code, lang) {
+        (1, Lang::En) => "unacceptable protocol version",
+        (1, Lang::Zh) => "协议版本不被接受",
+        (2, Lang::En) => "identifier rejected",
+        (2, Lang::Zh) => "客户端 ID 不被接受",
+        (3, Lang::En) => "server unavailable",
+        (3, Lang::Zh) => "服务器不可用",
+        (4, Lang::En) => "bad user name or password",
+        (4, Lang::Zh) => "用户名或密码错误",
+        (_, Lang::En) => "not authorized",
+        (_, Lang::Zh) => "未授权",
+    }
+}
+
+/// The HTTP status with which some are answered.
+const fn answer(cause: Cause) -> Option<u16> {
+    match cause {
+        Cause::HttpOnMqtt | Cause::WebSocketProtocol | Cause::WebSocketHandshake(_) => Some(400),
+        Cause::HttpOnWebSocket => Some(426),
+        Cause::WebSocketPath => Some(404),
+        Cause::WebSocketOrigin => Some(403),
+        _ => None,
+    }
+}
+
+/// Cause and remedy of what we refuse or end.
+#[must_use]
+const fn of(cause: Cause, lang: Lang) -> Words {
+    let (en, zh) = match cause {
+        Cause::HttpOnMqtt => (
+            [
+                "A browser or HTTP program came to an MQTT port.",
+                "Open the dashboard's port in the browser (18083 by default); this port is for MQTT clients.",
+            ],
+            [
+                "浏览器或 HTTP 程序连接了 MQTT 端口。",
+                "浏览器请打开控制台端口（默认 18083）；此端口供 MQTT 客户端使用。",
+            ],
+        ),
+        Cause::TlsOnMqtt => (
+            [
+                "The client speaks TLS (mqtts://) to a port without TLS.",
+                "Switch TLS off in the client (mqtt://), or use a TLS port (8883).",
+            ],
+            [
+                "客户端用 TLS（mqtts://）连接了不加密的端口。",
+                "在客户端关闭 TLS（mqtt://），或改用 TLS 端口（8883）。",
+            ],
+        ),
+        Cause::TlsOnWebSocket => (
+            [
+                "The client speaks TLS (wss://) to a WebSocket port without TLS.",
+                "Use ws:// instead of wss://, or a TLS port (8084).",
+            ],
+            [
+                "客户端用 TLS（wss://）连接了不加密的 WebSocket 端口。",
+                "请用 ws:// 而不是 wss://，或改用 TLS 端口（8084）。",
+            ],
+        ),
+        Cause::MqttOnWebSocket => (
+            [
+                "The client speaks plain MQTT to a WebSocket port.",
+                "Use the MQTT port (1883), or choose WebSocket (ws://) as transport in the client.",
+            ],
+            [
+                "客户端用普通 MQTT 连接了 WebSocket 端口。",
+                "改用 MQTT 端口（1883），或在客户端选择 WebSocket（ws://）。",
+            ],
+        ),
+        Cause::NotHttp => (
+            [
+                "What came to this WebSocket port is neither HTTP nor MQTT.",
+                "Look at which program connects from this address; WebSocket clients use ws://host:8083/mqtt.",
+            ],
+            [
+                "发到此 WebSocket 端口的内容既不是 HTTP 也不是 MQTT。",
+                "查看该地址上是哪个程序在连接；WebSocket 客户端使用 ws://主机:8083/mqtt。",
+            ],
+        ),
+        Cause::HttpOnWebSocket => (
+            [
+                "A browser or HTTP program came to the WebSocket port.",
+                "Open the dashboard's port in the browser (18083 by default); MQTT clients use ws://host:8083/mqtt.",
+            ],
+            [
+                "浏览器或 HTTP 程序连接了 WebSocket 端口。",
+                "浏览器请打开控制台端口（默认 18083）；MQTT 客户端使用 ws://主机:8083/mqtt。",
+            ],
+        ),
+        Cause::WebSocketPath => (
+            [
+                "The WebSocket path is wrong.",
+                "Set the path to /mqtt in the client (/ws and / are accepted too).",
+            ],
+            [
+                "WebSocket 路径不正确。",
+                "在客户端把路径设为 /mqtt（也接受 /ws 和 /）。",
+            ],
+        ),
+        Cause::WebSocketProtocol => (
+            [
+                "The WebSocket client did not offer the sub-protocol mqtt.",
+                "Use an MQTT library, or open the WebSocket with new WebSocket(url, \"mqtt\").",
+            ],
+            [
+                "WebSocket 客户端没有提出子协议 mqtt。",
+                "请使用 MQTT 库，或用 new WebSocket(url, \"mqtt\") 打开连接。",
+            ],
+        ),
+        Cause::WebSocketOrigin => (
+            [
+                "A web page of another host wanted to connect.",
+                "If the page is yours, add its origin to allowed_origins of this listener (listeners.ws.default.allowed_origins).",
+            ],
+            [
+                "来自其他主机的网页请求连接。",
+                "如果这是您的网页，请把它的来源加入该监听器的 allowed_origins（listeners.ws.default.allowed_origins）。",
+            ],
+        ),
+        Cause::WebSocketHandshake(_) => (
+            [
+                "The WebSocket handshake is wrong.",
+                "Look at the detail; a proxy in between may drop the Upgrade and Connection headers.",
+            ],
+            [
+                "WebSocket 握手有误。",
+                "请看详情；中间的代理可能丢掉了 Upgrade 和 Connection 头。",
+            ],
+        ),
+        Cause::WebSocketFrame(_) => (
+            [
+                "A WebSocket frame is wrong.",
+                "Look at the detail; MQTT is sent in binary frames only.",
+            ],
+            ["WebSocket 帧有误。", "请看详情；MQTT 只能用二进制帧发送。"],
+        ),
+        Cause::WebSocketClosed => (
+            [
+                "The client closed the WebSocket.",
+                "Nothing to do if it was meant; MQTT clients send DISCONNECT first.",
+            ],
+            [
+                "客户端关闭了 WebSocket。",
+                "如果是有意关闭则无需处理；MQTT 客户端应先发送 DISCONNECT。",
+            ],
+        ),
+        Cause::ConnectTimeout => (
+            [
+                "The connection was opened but no CONNECT came in time.",
+                "Check the port and the client's transport; on slow networks raise mqtt.connect_timeout.",
+            ],
+            [
+                "连接已建立，但没有按时发来 CONNECT。",
+                "检查端口和客户端的传输方式；网络很慢时增大 mqtt.connect_timeout。",
+            ],
+        ),
+        Cause::ClosedEarly => (
+            [
+                "The connection was closed before a CONNECT came.",
+                "Mostly a port scan or a health check; if it is your client, look at its own log.",
+            ],
+            [
+                "在发来 CONNECT 之前连接就关闭了。",
+                "多为端口扫描或健康检查；如果是您的客户端，请查看其日志。",
+            ],
+        ),
+        Cause::PendingMax => (
+            [
+                "Too many connections have not yet sent their CONNECT.",
+                "Look who opens so many; raise mqtt.max_pending if they are yours.",
+            ],
+            [
+                "尚未发送 CONNECT 的连接过多。",
+                "查看是谁打开了这么多连接；如果是您的客户端，增大 mqtt.max_pending。",
+            ],
+        ),
+        Cause::PendingBytesMax => (
+            [
+                "Too many bytes came from connections without a whole CONNECT.",
+                "Look who sends so much; raise mqtt.max_pending_bytes if it is yours.",
+            ],
+            [
+                "尚未完成 CONNECT 的连接发来的数据过多。",
+                "查看是谁发送；如果是您的客户端，增大 mqtt.max_pending_bytes。",
+            ],
+        ),
+        Cause::ConnectionsMax => (
+            [
+                "The listener has as many connections as it may.",
+                "Raise max_connections of this listener, or close connections that are not needed.",
+            ],
+            [
+                "该监听器的连接数已达上限。",
+                "增大该监听器的 max_connections，或关闭不需要的连接。",
+            ],
+        ),
+        Cause::NoFiles => (
+            [
+                "The broker has no file descriptor left.",
+                "Raise the limit: ulimit -n, LimitNOFILE in the service file, --ulimit nofile for containers.",
+            ],
+            [
+                "服务器的文件描述符已用尽。",
+                "提高上限：ulimit -n、服务文件中的 LimitNOFILE，或容器的 --ulimit nofile。",
+            ],
+        ),
+        Cause::NotConnect => (
+            [
+                "The first packet is not CONNECT: the peer does not speak MQTT.",
+                "Check which program uses this port, and the client's transport and port.",
+            ],
+            [
+                "第一个报文不是 CONNECT：对方使用的不是 MQTT。",
+                "检查是哪个程序在使用此端口，以及客户端的传输方式和端口。",
+            ],
+        ),
+        Cause::ProtocolName => (
+            [
+                "The protocol name in CONNECT is not MQTT.",
+                "Choose MQTT 3.1, 3.1.1 or 5.0 in the client.",
+            ],
+            [
+                "CONNECT 中的协议名不是 MQTT。",
+                "在客户端选择 MQTT 3.1、3.1.1 或 5.0。",
+            ],
+        ),
+        Cause::ProtocolVersion => (
+            [
+                "The client speaks a version of MQTT that does not exist here.",
+                "Choose MQTT 3.1, 3.1.1 or 5.0 in the client.",
+            ],
+            [
+                "客户端使用的 MQTT 版本不受支持。",
+                "在客户端选择 MQTT 3.1、3.1.1 或 5.0。",
+            ],
+        ),
+        Cause::AuthenticationMethod => (
+            [
+                "The client asks for enhanced authentication, which is not offered.",
+                "Remove the authentication method from the client's CONNECT; use a user name and password.",
+            ],
+            [
+                "客户端要求增强认证，服务器未提供。",
+                "在客户端去掉认证方法，改用用户名和密码。",
+            ],
+        ),
+        Cause::ClientIdMissing(_) => (
+            [
+                "The client id is missing.",
+                "Give the client an id of its own, or switch Clean Session on (MQTT 3.1.1).",
+            ],
+            [
+                "缺少客户端 ID。",
+                "为客户端设置唯一的客户端 ID，或启用清除会话（MQTT 3.1.1）。",
+            ],
+        ),
+        Cause::ClientIdTooLong => (
+            [
+                "The client id is too long.",
+                "Use a shorter one, or raise mqtt.max_clientid_len.",
+            ],
+            [
+                "客户端 ID 过长。",
+                "使用更短的客户端 ID，或增大 mqtt.max_clientid_len。",
+            ],
+        ),
+        Cause::WrongPassword => (
+            [
+                "Wrong user name or password.",
+                "Check both in the client; letters are case-sensitive.",
+            ],
+            [
+                "用户名或密码错误。",
+                "检查客户端中的用户名和密码；区分大小写。",
+            ],
+        ),
+        Cause::AnonymousOff => (
+            [
+                "The client came without user name and password, and anonymous access is off.",
+                "Enter a user name and password in the client, or allow anonymous access (mqtt.allow_anonymous).",
+            ],
+            [
+                "客户端没有提供用户名和密码，而匿名访问已关闭。",
+                "在客户端填写用户名和密码，或允许匿名访问（mqtt.allow_anonymous）。",
+            ],
+        ),
+        Cause::LanGuard => (
+            [
+                "The client came from a public address without valid credentials.",
+                "If the address is yours (campus network, VPN): ternmq ctl trust ADDRESS, or add it to lan_guard.trusted.",
+            ],
+            [
+                "客户端来自公网地址，且没有有效的用户名和密码。",
+                "如果该地址属于您（校园网、VPN）：运行 ternmq ctl trust 地址，或把它加入 lan_guard.trusted。",
+            ],
+        ),
+        Cause::Banned => (
+            [
+                "The client, user or address is banned.",
+                "Remove the ban (Access, Bans) if it was a mistake.",
+            ],
+            [
+                "该客户端、用户或地址在黑名单中。",
+                "如属误封，请在“访问控制 - 黑名单”中移除。",
+            ],
+        ),
+        Cause::WillNotAllowed => (
+            [
+                "The client may not publish to the topic of its will.",
+                "Choose another will topic; those beginning with $ belong to the broker.",
+            ],
+            [
+                "客户端无权向其遗嘱主题发布消息。",
+                "更换遗嘱主题；以 $ 开头的主题归服务器使用。",
+            ],
+        ),
+        Cause::SessionsMax => (
+            [
+                "The broker has as many sessions as it may.",
+                "Raise mqtt.max_sessions, or let sessions end sooner (mqtt.session_expiry).",
+            ],
+            [
+                "会话数已达上限。",
+                "增大 mqtt.max_sessions，或缩短会话过期时间（mqtt.session_expiry）。",
+            ],
+        ),
+        Cause::AnswerTooLarge => (
+            [
+                "The client's Maximum Packet Size is smaller than the answer to its CONNECT.",
+                "Raise Maximum Packet Size in the client.",
+            ],
+            [
+                "客户端声明的最大报文长度小于 CONNACK。",
+                "在客户端增大最大报文长度（Maximum Packet Size）。",
+            ],
+        ),
+        Cause::Malformed(_) => (
+            [
+                "A packet could not be read.",
+                "Look at the detail for the place; update the client's library, or check that nothing else writes to its socket.",
+            ],
+            [
+                "报文格式错误，无法解析。",
+                "请看详情中的位置；更新客户端库，或检查是否有其他代码写入同一连接。",
+            ],
+        ),
+        Cause::ProtocolError(_) => (
+            [
+                "A packet breaks the rules of MQTT.",
+                "Look at the detail for the rule; update the client's library.",
+            ],
+            [
+                "报文违反 MQTT 协议。",
+                "请看详情中违反的规则；更新客户端库。",
+            ],
+        ),
+        Cause::TopicInvalid(_) => (
+            [
+                "The topic name is not valid.",
+                "Publish to a topic without + and #, not empty and with no more levels than mqtt.max_topic_levels.",
+            ],
+            [
+                "主题名无效。",
+                "发布的主题不能含 + 或 #，不能为空，层数不超过 mqtt.max_topic_levels。",
+            ],
+        ),
+        Cause::FilterInvalid(_) => (
+            [
+                "The topic filter is not valid.",
+                "In a filter + stands for a whole level and # only at the end.",
+            ],
+            [
+                "主题过滤器无效。",
+                "过滤器中 + 必须独占一层，# 只能在最后。",
+            ],
+        ),
+        Cause::PacketTooLarge => (
+            [
+                "The packet is larger than allowed.",
+                "Send smaller messages, or raise mqtt.max_packet_size (mqtt.max_connect_size for CONNECT).",
+            ],
+            [
+                "报文超过允许的大小。",
+                "发送更小的消息，或增大 mqtt.max_packet_size（CONNECT 为 mqtt.max_connect_size）。",
+            ],
+        ),
+        Cause::PayloadTooLarge => (
+            [
+                "The payload is larger than allowed.",
+                "Send smaller messages, or raise mqtt.max_payload_size.",
+            ],
+            [
+                "消息内容超过允许的大小。",
+                "发送更小的消息，或增大 mqtt.max_payload_size。",
+            ],
+        ),
+        Cause::TooMany(_) => (
+            [
+                "One packet holds more user properties or filters than allowed.",
+                "Split it, or raise mqtt.max_user_properties and mqtt.max_user_property_bytes.",
+            ],
+            [
+                "单个报文中的用户属性或过滤器过多。",
+                "拆分报文，或增大 mqtt.max_user_properties 和 mqtt.max_user_property_bytes。",
+            ],
+        ),
+        Cause::TopicAlias(_) => (
+            [
+                "The topic alias is above what the broker announced, or 0.",
+                "Let the client obey Topic Alias Maximum of CONNACK, or raise mqtt.max_topic_alias.",
+            ],
+            [
+                "主题别名为 0 或超过服务器声明的上限。",
+                "让客户端遵守 CONNACK 中的 Topic Alias Maximum，或增大 mqtt.max_topic_alias。",
+            ],
+        ),
+        Cause::QosTooHigh(_) => (
+            [
+                "The QoS is higher than the broker allows.",
+                "Publish with a lower QoS, or raise mqtt.max_qos_allowed.",
+            ],
+            [
+                "QoS 高于服务器允许的等级。",
+                "降低发布的 QoS，或增大 mqtt.max_qos_allowed。",
+            ],
+        ),
+        Cause::RetainOff(_) => (
+            [
+                "The client sent a retained message, and retained messages are off.",
+                "Publish without retain, or switch mqtt.retain_available on.",
+            ],
+            [
+                "客户端发送了保留消息，而保留消息功能已关闭。",
+                "发布时不要设置保留，或开启 mqtt.retain_available。",
+            ],
+        ),
+        Cause::ReceiveMaximum => (
+            [
+                "The client sent more unacknowledged messages than the announced Receive Maximum.",
+                "Let the client wait for acknowledgements, or raise mqtt.max_inflight.",
+            ],
+            [
+                "客户端未确认的消息数超过声明的接收最大值。",
+                "让客户端等待确认，或增大 mqtt.max_inflight。",
+            ],
+        ),
+        Cause::AwaitingRelMax => (
+            [
+                "The client has too many QoS 2 messages without PUBREL.",
+                "Let the client finish its QoS 2 exchanges, or raise mqtt.max_awaiting_rel.",
+            ],
+            [
+                "客户端有过多 QoS 2 消息未发送 PUBREL。",
+                "让客户端完成 QoS 2 流程，或增大 mqtt.max_awaiting_rel。",
+            ],
+        ),
+        Cause::QueueFull => (
+            [
+                "The client does not keep up and its queue is full.",
+                "Let it read faster or subscribe to less, or raise mqtt.max_queue; mqtt.queue_full = \"drop_oldest\" drops messages instead.",
+            ],
+            [
+                "客户端处理过慢，消息队列已满。",
+                "加快客户端处理或减少订阅，或增大 mqtt.max_queue；设 mqtt.queue_full = \"drop_oldest\" 则改为丢弃消息。",
+            ],
+        ),
+        Cause::StoreRefused => (
+            [
+                "The store had no room for what the client sent.",
+                "Free disk space, or raise store.max_bytes.",
+            ],
+            [
+                "存储空间不足，无法保存客户端发来的消息。",
+                "清理磁盘空间，或增大 store.max_bytes。",
+            ],
+        ),
+        Cause::DelayedMax => (
+            [
+                "As many delayed messages wait for their time as may.",
+                "Raise delayed.max_messages, or delete delayed messages that are not needed.",
+            ],
+            [
+                "等待发布的延迟消息已达上限。",
+                "增大 delayed.max_messages，或删除不需要的延迟消息。",
+            ],
+        ),
+        Cause::PacketStalled => (
+            [
+                "The client began a large packet and stopped sending while others waited for memory.",
+                "Look at its network, or raise mqtt.max_incomplete_bytes.",
+            ],
+            [
+                "客户端发送大报文中途停顿，而其他客户端在等待内存。",
+                "检查其网络，或增大 mqtt.max_incomplete_bytes。",
+            ],
+        ),
+        Cause::KeepAlive => (
+            [
+                "Nothing was heard from the client for one and a half times its Keep Alive.",
+                "Check its network and power; let its loop run (loop_start(), loop_forever()), or raise Keep Alive.",
+            ],
+            [
+                "超过 1.5 倍心跳间隔没有收到客户端的任何数据。",
+                "检查网络和供电；确保客户端循环在运行（loop_start()、loop_forever()），或增大心跳间隔。",
+            ],
+        ),
+        Cause::TakenOver => (
+            [
+                "Another connection came with the same client id and took over.",
+                "Give each device a client id of its own; two with one id throw each other out for ever.",
+            ],
+            [
+                "另一个连接使用相同的客户端 ID 并接管了会话。",
+                "为每台设备设置不同的客户端 ID；相同的 ID 会互相踢下线。",
+            ],
+        ),
+        Cause::Kicked => (
+            [
+                "The client was kicked through dashboard or API.",
+                "Ask who did it (see by); ban the client if it must not come back.",
+            ],
+            [
+                "客户端被管理员通过控制台或 API 踢下线。",
+                "询问操作者（见“操作者”）；如不允许其再次连接，请加入黑名单。",
+            ],
+        ),
+        Cause::ListenerStopped => (
+            [
+                "The client's listener was stopped or changed.",
+                "Start the listener again (Settings, Listeners), or let the client use another one.",
+            ],
+            [
+                "该客户端所用的监听器已停止或被修改。",
+                "重新启动该监听器（设置 - 监听器），或让客户端改用其他监听器。",
+            ],
+        ),
+        Cause::ShuttingDown => (
+            [
+                "The broker was shut down.",
+                "Nothing to do; clients that reconnect come back when it runs again.",
+            ],
+            [
+                "服务器正在关闭。",
+                "无需处理；会自动重连的客户端将在重启后恢复。",
+            ],
+        ),
+        Cause::Fault => (
+            [
+                "A fault of the broker while handling this client.",
+                "Please report it with the lines of the log from this moment.",
+            ],
+            [
+                "服务器处理该客户端时发生内部错误。",
+                "请附上此刻的日志反馈给我们。",
+            ],
+        ),
+    };
+    words(lang, en, zh)
+}
+
+/// What is to be said of an ending in the log: nothing of ordinary ones. Who was refused may be in need
+/// of the remedy.
+#[must_use]
+pub(super) fn line(event: &Event) -> Option<String> {
+    let coded = |reason: Reason, cause: &str| format!("0x{:02x} {reason}: {cause}", reason.0);
+    match event {
+        Event::Connected | Event::Ended(Ending::Lost) => None,
+        Event::Ended(Ending::Left(reason)) => {
+            (reason.is_error()).then(|| coded(*reason, "the client disconnected"))
+        }
+        Event::Ended(Ending::Expelled(close)) | Event::Refused(close)
+            if matches!(
+                close.cause,
+                Cause::ShuttingDown | Cause::ClosedEarly | Cause::WebSocketClosed
+            ) =>
+        {
+            None
+        }
+        Event::Ended(Ending::Expelled(close)) => Some(coded(close.reason, close.cause.text())),
+        Event::Refused(close) => {
+            let remedy = of(close.cause, Lang::En).remedy;
+            Some(format!(
+                "{}. {remedy}",
+                coded(close.reason, close.cause.text())
+            ))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every cause has its sentence and a remedy in both languages, and no two are the same.
+    #[test]
+    fn every_cause_is_told_in_both_languages() {
+        for lang in [Lang::En, Lang::Zh] {
+            let mut seen = std::collections::HashSet::new();
+            for cause in Cause::ALL {
+                let words = of(*cause, lang);
+                assert!(seen.insert(words.cause), "{cause:?}");
+                let is_chinese =
+                    |t: &str| t.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c));
+                for text in [words.cause, words.remedy] {
+                    assert!(!text.is_empty(), "{cause:?}");
+                    assert_eq!(is_chinese(text), lang == Lang::Zh, "{cause:?}: {text}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_libraries_show() {
+        let refused = Event::Refused(Cause::LanGuard.close());
+        let table = [
+            (refused, Some(Version::V3_1_1), true, "rc=5 not authorized"),
+            (refused, Some(Version::V5), true, "0x87 Not authorized"),
+            (
+                Event::Refused(Cause::WrongPassword.close()),
+                Some(Version::V3_1),
+                true,
+                "rc=4 bad user name or password",
+            ),
+            (
+                Event::Refused(Cause::WebSocketPath.close()),
+                None,
+                false,
+                "HTTP 404",
+            ),
+            (
+                Event::Ended(Ending::Expelled(Cause::TakenOver.close())),
+                Some(Version::V5),
+                false,
+                "DISCONNECT 0x8e Session taken over",
+            ),
+        ];
+        for (event, version, told, due) in table {
+            assert_eq!(shows(&event, version, told, Lang::En), due);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Whether a client is let in, from what its CONNECT says and where it comes from.
+
+use std::{net::IpAddr, sync::Arc};
+
+use engine::{Cause, Guest, acl::Principal};
+
+use crate::{lan, settings::Limits};
+
+/// As whom a guest comes in; `None` is anonymous.
+///
+/// There are no authenticators yet, so nobody knows any user name: who brings one counts as anonymous
+/// like everybody else, and is wrong about it where anonymous is off.
+pub(super) fn judge(
+    address: IpAddr,
+    guest: &Guest<'_>,
+    limits: &Limits,
+) -> Result<Option<Arc<Principal>>, Cause> {
+    if !limits.allow_anonymous {
+        let credentials = guest.user_name.is_some() || guest.password.is_some();
+        return Err(if credentials {
+            Cause::WrongPassword
+        } else {
+            Cause::AnonymousOff
+        });
+    }
+    // Whoever is anonymous has to be near.
+    if !lan::is_near(address, &limits.trusted) {
+        return Err(Cause::LanGuard);
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Sources};
+    use crate::transport::http::Ports;
+    use protocol::Version;
+
+    #[test]
+    fn who_may_come_in() {
+        let table = [
+            (&[][..], "127.0.0.1", None, Ok(None)),
+            (&[], "192.168.1.2", Some("u"), Ok(None)),
+            (&[], "203.0.113.9", None, Err(Cause::LanGuard)),
+            (&[], "203.0.113.9", Some("u"), Err(Cause::LanGuard)),
+            (
+                &["lan_guard.trusted=[\"203.0.113.0/24\"]"],
+                "203.0.113.9",
+                None,
+                Ok(None),
+            ),
+            (
+                &["mqtt.allow_anonymous=false"],
+                "127.0.0.1",
+                None,
+                Err(Cause::AnonymousOff),
+            ),
+            (
+                &["mqtt.allow_anonymous=false"],
+                "127.0.0.1",
+                Some("u"),
+                Err(Cause::WrongPassword),
+            ),
+            (
+                &["mqtt.allow_anonymous=false"],
+                "203.0.113.9",
+                None,
+                Err(Cause::AnonymousOff),
+            ),
+        ];
+        for (sets, address, user_name, due) in table {
+            let sources = Sources {
+                sets: sets.iter().map(|set| (*set).to_owned()).collect(),
+                ..Sources::default()
+            };
+            let config = Config::load(&sources).unwrap().config;
+            let guest = Guest {
+                client_id: "c",
+                user_name,
+                password: None,
+                version: Version::V5,
+            };
+            let limits = Limits::new(&config, 1, Ports::default());
+            let judged = judge(address.parse().unwrap(), &guest, &limits);
+            assert_eq!(judged, due, "{sets:?} {address} {user_name:?}");
+        }
+    }
+}
