@@ -10,6 +10,7 @@ mod account;
 mod audit;
 mod door;
 mod error;
+mod lang;
 mod page;
 mod route;
 mod serve;

@@ -33,6 +33,12 @@ impl Window {
     pub(crate) fn offset(self) -> u64 {
         (self.page - 1).saturating_mul(self.limit)
     }
+
+    /// The same for a list in memory: rows to pass over, and rows wanted.
+    pub(crate) fn span(self) -> (usize, usize) {
+        let rows = |n| usize::try_from(n).unwrap_or(usize::MAX);
+        (rows(self.offset()), rows(self.limit))
+    }
 }
 
 impl Paging {
@@ -73,6 +79,19 @@ pub(crate) struct Meta {
     pub(crate) count: Option<u64>,
     /// Whether there is a next page.
     pub(crate) hasnext: bool,
+}
+
+impl Meta {
+    /// Of a window in so many rows.
+    pub(crate) fn of(window: Window, count: usize) -> Self {
+        let count = count as u64;
+        Self {
+            page: window.page,
+            limit: window.limit,
+            count: Some(count),
+            hasnext: window.offset().saturating_add(window.limit) < count,
+        }
+    }
 }
 
 #[cfg(test)]

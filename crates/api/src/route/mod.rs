@@ -3,9 +3,12 @@
 mod auto_subscribe;
 mod banned;
 mod configs;
+mod connection_log;
 mod delayed;
 mod listeners;
 mod login;
+mod losses;
+mod monitor;
 mod rewrite;
 mod settings;
 mod status;
@@ -46,9 +49,12 @@ fn versioned() -> OpenApiRouter<App> {
         .merge(auto_subscribe::routes())
         .merge(banned::routes())
         .merge(configs::routes())
+        .merge(connection_log::routes())
         .merge(delayed::routes())
         .merge(listeners::routes())
         .merge(login::routes())
+        .merge(losses::routes())
+        .merge(monitor::routes())
         .merge(rewrite::routes())
         .merge(settings::routes())
         .merge(status::routes())
