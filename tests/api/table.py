@@ -150,7 +150,7 @@ CLIENT_LISTS = [
     clients("clientid=nobody"),
     clients("username=u-reader", "reader"),
     clients("username=u-reader&username=u-slow", "reader", "slow"),
-    clients("ip_address=127.0.0.1", *FOUR),
+    row("GET /clients?ip_address=127.0.0.1", 200, CLIENTS, among=("clientid", FOUR - {"away"})),
     clients("ip_address=127.9.9.9"),
     clients("conn_state=connected", *(FOUR - {"away"})),
     clients("conn_state=disconnected", "away", of=CLIENT | {"disconnected_at": time}),
