@@ -16,6 +16,8 @@ pub(super) struct Broker {
     child: Child,
     dir: PathBuf,
     pub(super) address: SocketAddr,
+    /// Where its API is, if it is one of ours.
+    pub(super) http: Option<SocketAddr>,
     /// How our own was started.
     command: Option<(PathBuf, Vec<String>)>,
 }
@@ -25,11 +27,12 @@ impl Broker {
     pub(super) fn ternmq(binary: &Path, settings: &[&str]) -> Result<Self> {
         let dir = fresh_dir()?;
         let settings: Vec<String> = settings.iter().map(|&setting| setting.into()).collect();
-        let (child, address) = start(binary, &dir, &settings)?;
+        let (child, address, http) = start(binary, &dir, &settings)?;
         Ok(Self {
             child,
             dir,
             address,
+            http: Some(http),
             command: Some((binary.to_owned(), settings)),
         })
     }
@@ -45,7 +48,8 @@ impl Broker {
         ensure!(status.success(), "it ended with {status}");
         let ended = begun.elapsed();
         let begun = Instant::now();
-        (self.child, self.address) = start(&binary, &self.dir, &settings)?;
+        let (child, address, http) = start(&binary, &self.dir, &settings)?;
+        (self.child, self.address, self.http) = (child, address, Some(http));
         Ok((ended, begun.elapsed()))
     }
 
@@ -99,12 +103,23 @@ impl Broker {
             child,
             dir,
             address,
+            http: None,
             command: None,
         })
     }
 
     pub(super) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Processor time that it has used, in seconds.
+    pub(super) fn processor_secs(&self) -> Result<f64> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid()))?;
+        let (_, rest) = stat.rsplit_once(") ").context("a name in brackets")?;
+        // utime and stime, the 14th and 15th of all, in hundredths of a second.
+        let ticks = rest.split(' ').skip(11).take(2);
+        let ticks: Result<Vec<f64>, _> = ticks.map(str::parse).collect();
+        Ok(ticks?.iter().sum::<f64>() / 100.0)
     }
 
     pub(super) fn memory(&self) -> Result<Memory> {
@@ -141,8 +156,12 @@ impl std::fmt::Display for Memory {
     }
 }
 
-/// Starts our own on a directory and waits until it listens.
-fn start(binary: &Path, dir: &Path, settings: &[String]) -> Result<(Child, SocketAddr)> {
+/// Starts our own on a directory and waits until it listens; gives where, for MQTT and for HTTP.
+fn start(
+    binary: &Path,
+    dir: &Path,
+    settings: &[String],
+) -> Result<(Child, SocketAddr, SocketAddr)> {
     let mut command = Command::new(binary);
     command.arg("start").arg("--data-dir").arg(dir.join("data"));
     // All of 127.0.0.0/8 leads to it.
@@ -166,23 +185,27 @@ fn start(binary: &Path, dir: &Path, settings: &[String]) -> Result<(Child, Socke
         .take()
         .context("its standard output is a pipe")?;
     let mut lines = BufReader::new(said).lines();
-    let mut port = None;
-    while let Some(Ok(line)) = lines.next() {
-        if let Some(address) = line.strip_prefix("listening tcp:default ") {
-            port = Some(address.parse::<SocketAddr>()?.port());
-        }
-        if line.starts_with("listening ws:default ") {
+    let (mut mqtt, mut http) = (None, None);
+    while mqtt.is_none() || http.is_none() {
+        let Some(Ok(line)) = lines.next() else {
             break;
+        };
+        for (name, found) in [("tcp:default", &mut mqtt), ("http:dashboard", &mut http)] {
+            let said = line.strip_prefix("listening ");
+            if let Some(address) = said.and_then(|said| said.strip_prefix(name)) {
+                *found = Some(address.trim().parse::<SocketAddr>()?.port());
+            }
         }
     }
     // Read on, or a full pipe would stall the broker.
     thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-    let Some(port) = port else {
+    let Some((mqtt, http)) = mqtt.zip(http) else {
         let _ = child.kill();
         let _ = child.wait();
         bail!("the broker did not say where it listens");
     };
-    Ok((child, SocketAddr::from(([127, 0, 0, 1], port))))
+    let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+    Ok((child, at(mqtt), at(http)))
 }
 
 impl Drop for Broker {

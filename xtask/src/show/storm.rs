@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::broker::{Broker, Memory};
 
-const CLIENTS: usize = 19_000;
+pub(super) const CLIENTS: usize = 19_000;
 const DRIVERS: usize = 2;
 const ROUNDS: usize = 5;
 /// Clients that stay in the round after those, when all others are killed.
@@ -37,20 +37,9 @@ pub(super) fn show(tree: &crate::tree::Tree) -> Result<()> {
     let mut staying = Vec::new();
     for round in 1..=ROUNDS + 1 {
         let begun = Instant::now();
-        let mut drivers = Vec::new();
-        for driver in 0..DRIVERS {
-            drivers.push(Driver::start(broker.address, driver, round)?);
-        }
-        for driver in &mut drivers {
-            driver.wait_for("connected")?;
-        }
+        let mut drivers = crowd(broker.address, round)?;
         let connected = begun.elapsed();
-        for driver in &mut drivers {
-            driver.say("ping")?;
-        }
-        for driver in &mut drivers {
-            driver.wait_for("pinged")?;
-        }
+        ping(&mut drivers)?;
         let pinged = begun.elapsed() - connected;
         // What the storm itself used is given back within seconds; what stays is theirs.
         let mut full = broker.memory()?;
@@ -113,9 +102,30 @@ fn come_back(broker: &Broker, goal: u64) -> Result<(Memory, Duration)> {
 }
 
 /// A process with its share of the clients; killed when dropped.
-struct Driver {
+pub(super) struct Driver {
     child: Child,
     said: BufReader<std::process::ChildStdout>,
+}
+
+/// All of them, connected; in each round from other addresses.
+pub(super) fn crowd(address: SocketAddr, round: usize) -> Result<Vec<Driver>> {
+    let drivers = (0..DRIVERS).map(|driver| Driver::start(address, driver, round));
+    let mut drivers: Vec<Driver> = drivers.collect::<Result<_>>()?;
+    for driver in &mut drivers {
+        driver.wait_for("connected")?;
+    }
+    Ok(drivers)
+}
+
+/// Each sends a PINGREQ and waits for its answer: once in their keep-alive of a minute.
+pub(super) fn ping(drivers: &mut [Driver]) -> Result<()> {
+    for driver in &mut *drivers {
+        driver.say("ping")?;
+    }
+    for driver in drivers {
+        driver.wait_for("pinged")?;
+    }
+    Ok(())
 }
 
 impl Driver {
@@ -178,22 +188,22 @@ pub(super) fn drive(args: &[String]) -> Result<()> {
         Ok(all)
     })?;
     println!("connected");
-    let mut word = String::new();
-    std::io::stdin().read_line(&mut word)?;
-    for stream in &mut streams {
-        stream.write_all(&[0xC0, 0])?;
-    }
-    for stream in &mut streams {
-        let mut answer = [0; 2];
-        stream.read_exact(&mut answer)?;
-        ensure!(
-            answer == [0xD0, 0],
-            "PINGREQ was answered with {answer:02x?}"
-        );
-    }
-    println!("pinged");
     // Killed from here.
-    std::io::stdin().read_line(&mut word)?;
+    for word in std::io::stdin().lines() {
+        ensure!(word? == "ping", "another word than ping");
+        for stream in &mut streams {
+            stream.write_all(&[0xC0, 0])?;
+        }
+        for stream in &mut streams {
+            let mut answer = [0; 2];
+            stream.read_exact(&mut answer)?;
+            ensure!(
+                answer == [0xD0, 0],
+                "PINGREQ was answered with {answer:02x?}"
+            );
+        }
+        println!("pinged");
+    }
     Ok(())
 }
 
