@@ -20,6 +20,7 @@ pub mod session;
 pub mod shard;
 pub mod shared;
 mod slab;
+pub mod slow;
 mod table;
 mod timers;
 mod topics;
@@ -37,6 +38,7 @@ pub use shard::{
     Request, Samples, SessionId, Shard, Sink, Subscribed, Underway, home,
 };
 pub use slab::Slab;
+pub use slow::SlowSubscription;
 pub use topics::{TopicCounts, TopicTally};
 
 /// Milliseconds since an epoch that all shards of one process share.

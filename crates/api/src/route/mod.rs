@@ -11,6 +11,7 @@ mod losses;
 mod monitor;
 mod rewrite;
 mod settings;
+mod slow_subscriptions;
 mod status;
 mod topic_metrics;
 mod users;
@@ -57,6 +58,7 @@ fn versioned() -> OpenApiRouter<App> {
         .merge(monitor::routes())
         .merge(rewrite::routes())
         .merge(settings::routes())
+        .merge(slow_subscriptions::routes())
         .merge(status::routes())
         .merge(topic_metrics::routes())
         .merge(users::routes())

@@ -16,6 +16,7 @@ mod publish;
 mod retained;
 pub mod rewrite;
 pub mod settings;
+pub mod slow;
 mod subscriptions;
 pub mod topic_metrics;
 mod topics;

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     Admin, Bucket, Gone, KeepError, auto_subscribe::AutoSubscription, ban::BanList,
-    delayed::DelayedSettings, rewrite::RewriteRule, topic_metrics::CountedTopic,
+    delayed::DelayedSettings, rewrite::RewriteRule, slow::SlowSettings,
+    topic_metrics::CountedTopic,
 };
 use crate::control::store::Store;
 
@@ -49,6 +50,7 @@ pub(super) struct Decided {
     pub(super) rewrites: Vec<RewriteRule>,
     pub(super) auto_subscribe: Vec<AutoSubscription>,
     pub(super) counted: Vec<CountedTopic>,
+    pub(super) slow: SlowSettings,
 }
 
 /// Where it is held.
@@ -70,6 +72,7 @@ impl Decisions {
                 <Vec<RewriteRule>>::KEY => decided.restore::<Vec<RewriteRule>>(&value),
                 <Vec<AutoSubscription>>::KEY => decided.restore::<Vec<AutoSubscription>>(&value),
                 <Vec<CountedTopic>>::KEY => decided.restore::<Vec<CountedTopic>>(&value),
+                SlowSettings::KEY => decided.restore::<SlowSettings>(&value),
                 _ => Err("unknown to this release".to_owned()),
             };
             if let Err(error) = read {

@@ -34,6 +34,8 @@ pub struct Policy {
     pub auto_subscribe: Arc<[AutoSubscribe]>,
     /// Topics whose messages are counted, no more than [`crate::limits::TOPIC_METRICS_MAX`].
     pub counted: Arc<[Box<str>]>,
+    /// Slow subscriptions, if they are looked for.
+    pub slow: Option<crate::slow::Terms>,
 }
 
 impl Policy {

@@ -142,6 +142,11 @@ impl Outflow {
         self.in_flight
     }
 
+    /// The id that was given last.
+    pub(crate) fn last(&self) -> Option<PacketId> {
+        PacketId::new(self.last)
+    }
+
     /// What is unfinished has to be sent again: the client is back.
     pub(crate) fn begin_again(&mut self) {
         let open = self.entries().filter(|e| e.state != State::Releasing);

@@ -28,7 +28,7 @@ impl Shard {
         let Some(mut out) = self.session_mut(slot).out.take() else {
             return 0;
         };
-        let first = bytes[0];
+        let (first, measuring) = (bytes[0], self.is_measuring());
         let (mut count, mut missed) = (0, 0);
         // Equal ones are told together: home, group, how many.
         let mut settled: Option<(u16, u32, u32)> = None;
@@ -45,6 +45,9 @@ impl Shard {
             count += 1;
             let held = out.settle(id, expected);
             missed += u64::from(held.is_none());
+            if measuring && held.is_some() {
+                self.note_done(slot, id);
+            }
             match held {
                 // An answer to nothing of ours is ignored.
                 None | Some(Held::Nothing) => {}
@@ -144,6 +147,8 @@ impl Shard {
             };
             return self.metrics.add(missed, 1); // An answer to nothing of ours is ignored.
         };
+        self.note_done(slot, id);
+        let s = self.session(slot);
         let waits = s.waits_for_window();
         self.metrics.add(Counter::Acknowledged, 1);
         self.note_settled(slot, expected, &held);

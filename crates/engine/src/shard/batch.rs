@@ -17,6 +17,8 @@ const SPARE_BYTES_MAX: usize = 64 * 1024;
 /// Messages one behind the other, in the order in which they were published.
 #[derive(Debug, Default)]
 pub struct Batch {
+    /// When it was begun: in the pass in which all of it came.
+    at: Time,
     topics: String,
     bytes: Vec<u8>,
     items: Vec<Item>,
@@ -171,7 +173,9 @@ impl Shard {
     fn batch(&mut self, to: u16) -> &mut Batch {
         let letters = &mut self.outbox[usize::from(to)];
         if !matches!(letters.last(), Some(Mail::Batch(b)) if b.has_room()) {
-            letters.push(Mail::Batch(self.spare.pop().unwrap_or_default()));
+            let mut batch = self.spare.pop().unwrap_or_default();
+            batch.at = self.now;
+            letters.push(Mail::Batch(batch));
         }
         match letters.last_mut() {
             Some(Mail::Batch(batch)) => batch,
@@ -187,7 +191,7 @@ impl Shard {
             let bytes = &batch.bytes[start..item.end as usize];
             start = item.end as usize;
             if let Form::Hand(head, at) = item.form {
-                let mut shot = Shot::new(head.view(item.publisher, topic, bytes), self.now);
+                let mut shot = Shot::new(head.view(item.publisher, topic, bytes), batch.at);
                 self.on_hand(from, &mut shot, batch.hands[at as usize], sink);
                 continue;
             }
@@ -204,7 +208,7 @@ impl Shard {
                     self.routes.take(&mut self.router, topic)
                 }
             };
-            self.deliver_item(from, item, topic, bytes, &route, sink);
+            self.deliver_item((from, batch.at), item, topic, bytes, &route, sink);
             taken = Some((item.topic, at, route));
         }
         if let Some((_, at, route)) = taken {
@@ -219,7 +223,7 @@ impl Shard {
     #[inline]
     fn deliver_item(
         &mut self,
-        from: u16,
+        (from, came): (u16, Time),
         item: &Item,
         topic: Topic<'_>,
         bytes: &[u8],
@@ -244,7 +248,7 @@ impl Shard {
                 self.deliver_run(&run, route, sink);
             }
             Form::Message(head) | Form::Hand(head, _) => {
-                let mut shot = Shot::new(head.view(publisher, topic, bytes), self.now);
+                let mut shot = Shot::new(head.view(publisher, topic, bytes), came);
                 shot.from = Some(from);
                 self.deliver_shot(&mut shot, route, sink);
             }

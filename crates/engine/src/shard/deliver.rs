@@ -22,6 +22,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Shot<'a> {
     pub(super) view: View<'a>,
+    /// When it came; 0 where that is not known.
     now: Time,
     arc: Option<Arc<Message>>,
     /// Which of the layouts hold this message.
@@ -173,7 +174,7 @@ impl Shard {
                 out.extend_from_slice(layout);
                 s.tally.sent(QoS::AtMostOnce, 1, layout.len());
                 self.metrics.sent(QoS::AtMostOnce, 1);
-                self.count_sent(shot.view.topic.as_str(), QoS::AtMostOnce, 1);
+                self.note_sent(slot, shot.view.topic, QoS::AtMostOnce, shot.now);
             } else {
                 let view = &shot.view;
                 self.lose(Drop::TooLarge, 1, slot, view.publisher, view.topic);
@@ -181,20 +182,26 @@ impl Shard {
             return;
         }
         let put = s.put(&shot.view, terms, held, self.now, out);
-        self.note_put(slot, &shot.view, terms.qos, put);
+        self.note_put(slot, (&shot.view, shot.now), terms.qos, put);
     }
 
-    /// What becomes of a PUBLISH that was put.
+    /// What becomes of a PUBLISH that was put; it came at `received`.
     #[inline]
-    fn note_put(&mut self, slot: u32, view: &View<'_>, qos: QoS, put: Result<Put, Held>) {
+    fn note_put(
+        &mut self,
+        slot: u32,
+        (view, received): (&View<'_>, Time),
+        qos: QoS,
+        put: Result<Put, Held>,
+    ) {
         match put {
             Ok(Put::Written) => {
                 self.metrics.sent(qos, 1);
-                self.count_sent(view.topic.as_str(), qos, 1);
+                self.note_sent(slot, view.topic, qos, received);
             }
             Ok(Put::Recorded(id)) => {
                 self.metrics.sent(qos, 1);
-                self.count_sent(view.topic.as_str(), qos, 1);
+                self.note_sent(slot, view.topic, qos, received);
                 self.save_unlogged(slot, id);
             }
             Ok(Put::Waits(id)) if qos == QoS::ExactlyOnce => self.ask_bind(slot, id),
@@ -237,7 +244,7 @@ impl Shard {
     fn send(
         &mut self,
         slot: u32,
-        view: &View<'_>,
+        (view, received): (&View<'_>, Time),
         terms: Terms<'_>,
         held: Held,
         sink: &mut impl Sink,
@@ -247,7 +254,7 @@ impl Shard {
             return;
         };
         let put = s.put(view, terms, held, now, sink.out(s.conn));
-        self.note_put(slot, view, terms.qos, put);
+        self.note_put(slot, (view, received), terms.qos, put);
     }
 
     /// Sends what the last connection left unfinished, or what had to wait for the store, as far as
@@ -335,8 +342,8 @@ impl Shard {
         packet.encode(s.version, out);
         s.tally.sent(qos, 1, out.len() - before);
         self.metrics.sent(qos, 1);
-        if !sent {
-            self.count_sent(view.topic.as_str(), qos, 1);
+        if !sent && self.is_measuring() {
+            self.measure_sent(slot, view.topic, qos, Some(id), message.at);
         }
     }
 
@@ -366,7 +373,8 @@ impl Shard {
         if view.retain {
             self.mark_fresh(slot, view.topic.as_str());
         }
-        self.send(slot, &view, Terms { qos, retain, ids }, held, sink);
+        let view = (&view, entry.message.at);
+        self.send(slot, view, Terms { qos, retain, ids }, held, sink);
     }
 
     /// A retained message for a new subscription: RETAIN is set whatever Retain As Published says.
@@ -396,7 +404,9 @@ impl Shard {
             retain: true, // [3.1.1 MQTT-3.3.1-8]
             ids,
         };
-        self.hand(slot, &mut Shot::shared(message), terms, held, false, sink);
+        let mut shot = Shot::shared(message);
+        shot.now = Time(0); // it did not take that long, it was there
+        self.hand(slot, &mut shot, terms, held, false, sink);
     }
 
     /// A message that a shared group picked this member for. False if it cannot take it now.
@@ -443,7 +453,7 @@ impl Shard {
             return false;
         };
         let put = s.put(&shot.view, terms, held, now, sink.out(s.conn));
-        self.note_put(slot, &shot.view, hand.qos, put);
+        self.note_put(slot, (&shot.view, shot.now), hand.qos, put);
         true
     }
 
@@ -533,7 +543,12 @@ impl Shard {
                 retain: next.retain,
                 ids: &next.ids,
             };
-            self.send(slot, &view, terms, next.held, sink);
+            let received = if next.retain {
+                Time(0)
+            } else {
+                next.message.at
+            };
+            self.send(slot, (&view, received), terms, next.held, sink);
         }
         let now = self.serving;
         let s = self.session_mut(slot);

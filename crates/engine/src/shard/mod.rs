@@ -59,7 +59,6 @@ use crate::{
     shared::Groups,
     slab::Slab,
     timers::Timers,
-    topics::Counted,
     watch::Watch,
 };
 
@@ -257,7 +256,8 @@ pub struct Shard {
     /// The slot at which the look for banned clients goes on.
     expelling: Option<u32>,
     bans_seen: Time,
-    counted: Option<Box<Counted>>,
+    /// Messages that are measured for an operator, if any are.
+    measures: Option<Box<policy::Measures>>,
     samples: Samples,
     /// What somebody looks at.
     watch: Option<Box<Watch>>,
@@ -321,7 +321,7 @@ impl Shard {
             policy: Arc::default(),
             expelling: None,
             bans_seen: Time(0),
-            counted: None,
+            measures: None,
             samples: Samples::default(),
             watch: None,
             metrics: Metrics::default(),

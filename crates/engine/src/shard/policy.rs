@@ -4,15 +4,16 @@
 use std::{borrow::Cow, sync::Arc};
 
 use protocol::{
-    QoS, Reason, SharedFilter, Topic,
+    PacketId, QoS, Reason, SharedFilter, Topic,
     packet::{connect, subscribe},
 };
 
 use super::{Close, ConnId, Shard, Sink, Verdict};
 use crate::{
-    Cause, Time,
+    Cause, SlowSubscription, Time,
     limits::BAN_SLICE,
     policy::{Client, Delay, Policy, first_match},
+    slow::Slow,
     topics::{Counted, TopicTally},
 };
 
@@ -27,6 +28,13 @@ const BANNED_SINCE: Close = Close {
     cause: Cause::Banned,
 };
 
+/// What is measured for an operator. One pointer, so that it costs one branch where none are.
+#[derive(Debug, Default)]
+pub(super) struct Measures {
+    counted: Option<Box<Counted>>,
+    slow: Option<Box<Slow>>,
+}
+
 /// What a topic of PUBLISH stands for.
 #[derive(Debug)]
 pub(super) struct Meant<'a> {
@@ -40,7 +48,19 @@ impl Shard {
         if !Arc::ptr_eq(&self.policy.bans, &policy.bans) {
             self.expelling = Some(0);
         }
-        self.counted = Counted::of(&policy.counted, self.counted.take(), self.now);
+        let before = self
+            .measures
+            .take()
+            .map(|measures| *measures)
+            .unwrap_or_default();
+        let counted = Counted::of(&policy.counted, before.counted, self.now);
+        let slow = policy.slow.map(|terms| {
+            let same = before.slow.filter(|slow| slow.terms() == terms);
+            same.unwrap_or_else(|| Box::new(Slow::new(terms)))
+        });
+        if counted.is_some() || slow.is_some() {
+            self.measures = Some(Box::new(Measures { counted, slow }));
+        }
         self.policy = policy;
     }
 
@@ -209,36 +229,115 @@ impl Shard {
 
     /// A message came in for all who are subscribed.
     #[inline]
-    pub(super) fn count_received(&mut self, topic: &str, qos: QoS, n: u32) {
-        if let Some(counted) = &mut self.counted {
-            counted.received(topic, qos, u64::from(n));
+    pub(super) fn note_received(&mut self, topic: Topic<'_>, qos: QoS, n: u32) {
+        if let Some(counted) = self.measures.as_mut().and_then(|w| w.counted.as_mut()) {
+            counted.received(topic.as_str(), qos, u64::from(n));
         }
     }
 
     /// Nobody was subscribed.
     #[inline]
-    pub(super) fn count_dropped(&mut self, topic: &str, n: u32) {
-        if let Some(counted) = &mut self.counted {
-            counted.dropped(topic, u64::from(n));
+    pub(super) fn note_dropped(&mut self, topic: Topic<'_>, n: u32) {
+        if let Some(counted) = self.measures.as_mut().and_then(|w| w.counted.as_mut()) {
+            counted.dropped(topic.as_str(), u64::from(n));
         }
     }
 
-    /// It went out to somebody.
+    /// A run of QoS 0 went out to somebody, at once.
     #[inline]
-    pub(super) fn count_sent(&mut self, topic: &str, qos: QoS, n: u32) {
-        if let Some(counted) = &mut self.counted {
-            counted.sent(topic, qos, u64::from(n));
+    pub(super) fn note_run_sent(&mut self, topic: Topic<'_>, n: u32) {
+        if let Some(counted) = self.measures.as_mut().and_then(|w| w.counted.as_mut()) {
+            counted.sent(topic.as_str(), QoS::AtMostOnce, u64::from(n));
         }
+    }
+
+    /// A message that came at `received` went out to somebody for the first time.
+    #[inline]
+    pub(super) fn note_sent(&mut self, slot: u32, topic: Topic<'_>, qos: QoS, received: Time) {
+        if self.measures.is_some() {
+            let out = self.sessions.get(slot).and_then(|s| s.out.as_ref());
+            let id = out.map(|out| out.last()).filter(|_| qos > QoS::AtMostOnce);
+            self.measure_sent(slot, topic, qos, id.flatten(), received);
+        }
+    }
+
+    /// As [`Shard::note_sent`], of a message that had its id before.
+    #[cold]
+    pub(super) fn measure_sent(
+        &mut self,
+        slot: u32,
+        topic: Topic<'_>,
+        qos: QoS,
+        id: Option<PacketId>,
+        received: Time,
+    ) {
+        let session = self.reference(slot);
+        let Some(measures) = &mut self.measures else {
+            return;
+        };
+        if let Some(counted) = &mut measures.counted {
+            counted.sent(topic.as_str(), qos, 1);
+        }
+        if let (Some(slow), Some(s)) = (&mut measures.slow, self.sessions.get(slot)) {
+            let times = (received, self.now);
+            slow.sent(session, &s.client_id, topic.as_str(), id, times);
+        }
+    }
+
+    /// A client has finished a message.
+    #[inline]
+    pub(super) fn note_done(&mut self, slot: u32, id: PacketId) {
+        if self.is_measuring() {
+            let session = self.reference(slot);
+            let slow = self.measures.as_mut().and_then(|w| w.slow.as_mut());
+            if let (Some(slow), Some(s)) = (slow, self.sessions.get(slot)) {
+                slow.done(session, &s.client_id, id, self.now);
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_measuring(&self) -> bool {
+        self.measures.is_some()
+    }
+
+    /// Windows of rates end, and what is old is forgotten.
+    pub(super) fn tick_measures(&mut self) {
+        let Some(mut measures) = self.measures.take() else {
+            return;
+        };
+        if let Some(counted) = &mut measures.counted {
+            counted.tick(self.now);
+        }
+        if let Some(slow) = &mut measures.slow {
+            slow.tick(self.now, |session| self.resolve(session).is_some());
+        }
+        self.measures = Some(measures);
     }
 
     /// This shard's figures of a topic that is counted.
     #[must_use]
     pub fn topic_tally(&self, now: Time, topic: &str) -> Option<TopicTally> {
-        self.counted.as_ref()?.tally(topic, now)
+        self.measures.as_ref()?.counted.as_ref()?.tally(topic, now)
     }
 
     /// Figures of a topic begin anew. False if it is not counted.
     pub fn reset_topic(&mut self, topic: &str) -> bool {
-        self.counted.as_mut().is_some_and(|c| c.reset(topic))
+        let counted = self.measures.as_mut().and_then(|w| w.counted.as_mut());
+        counted.is_some_and(|counted| counted.reset(topic))
+    }
+
+    /// This shard's slow subscriptions, in no order; more than were asked for, perhaps.
+    #[must_use]
+    pub fn slow_subscriptions(&self, now: Time) -> Vec<SlowSubscription> {
+        let slow = self.measures.as_ref().and_then(|w| w.slow.as_ref());
+        slow.map_or_else(Vec::new, |slow| slow.found(now).collect())
+    }
+
+    /// Forgets those.
+    pub fn forget_slow_subscriptions(&mut self) {
+        if let Some(slow) = self.measures.as_mut().and_then(|w| w.slow.as_mut()) {
+            slow.clear();
+        }
     }
 }

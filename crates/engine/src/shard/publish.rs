@@ -303,7 +303,7 @@ impl Shard {
         sink: &mut impl Sink,
     ) -> Routed {
         let mut shot = Shot::new(what.into_inner(), self.now);
-        self.count_received(shot.view.topic.as_str(), shot.view.qos, 1);
+        self.note_received(shot.view.topic, shot.view.qos, 1);
         if self.watch.is_some() {
             self.note_watched(&shot.view, 1, shot.view.payload.len() as u64);
         }
@@ -338,7 +338,7 @@ impl Shard {
     ) -> Routed {
         let receivers = !route.is_empty();
         if !receivers {
-            self.count_dropped(shot.view.topic.as_str(), 1);
+            self.note_dropped(shot.view.topic, 1);
             self.unheard(shot.view.publisher, shot.view.topic, 1);
         }
         let kept = self.settings.upgrade_qos || shot.view.qos > QoS::AtMostOnce;

@@ -95,14 +95,14 @@ impl Shard {
             // Each may have to be logged for itself.
             return self.one_by_one(run, route, sink);
         }
-        self.count_received(run.topic.as_str(), QoS::AtMostOnce, run.count);
+        self.note_received(run.topic, QoS::AtMostOnce, run.count);
         if self.watch.is_some() {
             let last = frames::payloads(run.bytes, run.version).last();
             let view = view(run, last.unwrap_or_default());
             self.note_watched(&view, u64::from(run.count), run.bytes.len() as u64);
         }
         if route.is_empty() {
-            self.count_dropped(run.topic.as_str(), run.count);
+            self.note_dropped(run.topic, run.count);
             self.unheard(run.publisher, run.topic, u64::from(run.count));
         }
         self.deliver_run(run, route, sink);
@@ -165,7 +165,7 @@ impl Shard {
         let count = u64::from(run.count);
         s.tally.sent(QoS::AtMostOnce, count, run.bytes.len());
         self.metrics.sent(QoS::AtMostOnce, count);
-        self.count_sent(run.topic.as_str(), QoS::AtMostOnce, run.count);
+        self.note_run_sent(run.topic, run.count);
         true
     }
 

@@ -28,9 +28,7 @@ impl Shard {
         self.check_due(sink);
         self.publish_delayed(sink);
         self.expel_banned(sink);
-        if let Some(counted) = &mut self.counted {
-            counted.tick(now);
-        }
+        self.tick_measures();
         self.retry_groups(sink);
         if now.since(self.swept) >= SWEEP_MILLIS {
             self.swept = now;

@@ -3,6 +3,7 @@
 use engine::{
     Time,
     policy::{Action, AutoSubscribe, Policy, Rewrite, Template},
+    slow::{Span, Terms},
 };
 use protocol::{
     QoS,
@@ -159,6 +160,51 @@ fn auto_subscribe() {
     world.connect("p", 5, true);
     world.publish("p", "u/cat/y", "by user name", How::default());
     assert_eq!(world.got("c"), ["u/cat/y by user name"]);
+}
+
+/// Whoever takes long is found: a receiver that answers late, by the time from the message's receipt to
+/// its PUBACK; one who answers at once is not, and nothing is looked for when it is switched off.
+#[test]
+fn slow_subscriptions() {
+    let mut world = World::new(Policy {
+        slow: Some(Terms {
+            span: Span::Whole,
+            threshold_millis: 500,
+            expire_millis: 60_000,
+            top: 10,
+        }),
+        ..Policy::default()
+    });
+    for name in ["quick", "late"] {
+        world.connect(name, 5, true);
+        world.subscribe(name, "a", 1);
+    }
+    world.connect("p", 5, true);
+    world.stop_listening("late");
+    let qos_1 = How {
+        qos: 1,
+        id: 1,
+        ..How::default()
+    };
+    world.publish("p", "a", "x", qos_1);
+    world.pass(700);
+    world.listen_again("late");
+    world.pass(100);
+    let found = |world: &World| -> Vec<_> {
+        let now = Time(world.now);
+        let found = world.shards.iter().flat_map(|s| s.slow_subscriptions(now));
+        found.map(|s| (s.client_id, s.topic, s.millis)).collect()
+    };
+    assert_eq!(found(&world), [("late".into(), "a".into(), 800)]);
+    world.pass(60_000);
+    assert_eq!(found(&world), []);
+    world.decide(|policy| policy.slow = None);
+    world.stop_listening("late");
+    world.publish("p", "a", "x", qos_1);
+    world.pass(700);
+    world.listen_again("late");
+    world.pass(100);
+    assert_eq!(found(&world), []);
 }
 
 /// What is counted of a topic, over all shards: in once, out for each receiver, dropped where nobody is.

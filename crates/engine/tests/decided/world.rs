@@ -118,6 +118,8 @@ pub(crate) struct Client {
     pub(crate) completed: BTreeSet<u16>,
     /// It answers no PUBREC.
     holds_back: bool,
+    /// It reads nothing.
+    is_deaf: bool,
 }
 
 pub(crate) struct World {
@@ -385,7 +387,7 @@ impl World {
     /// A client reads what came, and answers.
     fn listen(&mut self, name: &str) -> bool {
         let client = self.clients.get_mut(name).expect("known");
-        let Some((at, conn, session)) = client.conn else {
+        let Some((at, conn, session)) = client.conn.filter(|_| !client.is_deaf) else {
             return false;
         };
         let outs = &mut self.outs[at];
@@ -460,6 +462,14 @@ impl World {
             other => panic!("{other:?}"),
         }
         self.settle();
+    }
+
+    pub(crate) fn stop_listening(&mut self, name: &str) {
+        self.clients.get_mut(name).expect("known").is_deaf = true;
+    }
+
+    pub(crate) fn listen_again(&mut self, name: &str) {
+        self.clients.get_mut(name).expect("known").is_deaf = false;
     }
 
     /// The connection is lost.
