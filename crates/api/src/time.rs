@@ -32,6 +32,14 @@ pub(crate) fn parse_millis(text: &str) -> Option<u64> {
     u64::try_from(at.as_millisecond()).ok()
 }
 
+/// Milliseconds since 1970 of an RFC 3339 text, or of a number of seconds: bans and keys count so.
+pub(crate) fn parse_secs(text: &str) -> Option<u64> {
+    match text.parse::<u64>() {
+        Ok(secs) => secs.checked_mul(1000),
+        Err(_) => parse_millis(text),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -26,24 +26,26 @@ pub(crate) struct Key {
     pub(crate) created_at: u64,
 }
 
+/// What somebody wants of a new one.
+pub(crate) struct NewKey {
+    pub(crate) desc: String,
+    pub(crate) enable: bool,
+    pub(crate) role: Role,
+    pub(crate) expired_at: Option<u64>,
+}
+
 impl Key {
     /// A new one, and its secret.
-    pub(crate) fn new(
-        desc: String,
-        enable: bool,
-        role: Role,
-        expired_at: Option<u64>,
-        now: u64,
-    ) -> (Self, Secret) {
+    pub(crate) fn new(wanted: NewKey, now: u64) -> (Self, Secret) {
         let secret = Secret::random();
         let key = random::<8>().iter().map(|b| format!("{b:02x}")).collect();
         let made = Self {
             key,
             secret: secret.digest(),
-            desc,
-            enable,
-            role,
-            expired_at,
+            desc: wanted.desc,
+            enable: wanted.enable,
+            role: wanted.role,
+            expired_at: wanted.expired_at,
             created_at: now,
         };
         (made, secret)
@@ -76,7 +78,13 @@ mod tests {
 
     #[test]
     fn keys_open_while_they_are_on_and_not_expired() {
-        let (key, secret) = Key::new(String::new(), true, Role::Viewer, Some(100), 5);
+        let wanted = NewKey {
+            desc: String::new(),
+            enable: true,
+            role: Role::Viewer,
+            expired_at: Some(100),
+        };
+        let (key, secret) = Key::new(wanted, 5);
         let kept = serde_json::to_string(&key).unwrap();
         assert!(!kept.contains(secret.reveal()));
         assert!(key.opens(&secret, 99) && !key.opens(&secret, 100));

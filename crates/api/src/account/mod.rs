@@ -19,7 +19,7 @@ use std::{
 use broker::admin::{Bucket, Keep, KeepError};
 
 use hasher::{Busy, Hasher};
-use key::{KEYS_MAX, Key};
+use key::KEYS_MAX;
 use password::{DEFAULT, Hashed};
 use throttle::Throttle;
 use token::{Digest, Tokens};
@@ -28,6 +28,7 @@ use user::{USERS_MAX, User};
 pub use password::Weak;
 pub use secret::{Secret, pass_phrase};
 pub(crate) use {
+    key::{Key, NewKey, is_name as is_key_name},
     sign_in::SignIn,
     token::Refused as TokenRefused,
     user::{ADMIN, Role, is_name as is_user_name},
@@ -380,10 +381,7 @@ impl Accounts {
     pub(crate) async fn add_key(
         &self,
         name: &str,
-        desc: String,
-        enable: bool,
-        role: Role,
-        expired_at: Option<u64>,
+        wanted: NewKey,
         now: u64,
     ) -> Result<(Key, Secret), Unchanged> {
         let _changing = self.changing.lock().await;
@@ -396,7 +394,7 @@ impl Accounts {
                 return Err(Unchanged::TooMany);
             }
         }
-        let (key, secret) = Key::new(desc, enable, role, expired_at, now);
+        let (key, secret) = Key::new(wanted, now);
         self.write_key(name, key.clone()).await?;
         Ok((key, secret))
     }

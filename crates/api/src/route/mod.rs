@@ -1,10 +1,14 @@
 //! What can be called: a file for each resource. Under `/api/v5`, as EMQX has it.
 
+mod api_key;
+mod audit;
 mod auto_subscribe;
 mod banned;
 mod configs;
 mod connection_log;
 mod delayed;
+mod docs;
+mod error_codes;
 mod listeners;
 mod login;
 mod losses;
@@ -41,17 +45,21 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .nest(BASE, versioned())
         // Probes of EMQX's charts ask at the root.
         .merge(status::routes())
+        .merge(docs::routes().into())
         .fallback(nothing_here)
 }
 
 /// Below [`BASE`].
 fn versioned() -> OpenApiRouter<App> {
     OpenApiRouter::new()
+        .merge(api_key::routes())
+        .merge(audit::routes())
         .merge(auto_subscribe::routes())
         .merge(banned::routes())
         .merge(configs::routes())
         .merge(connection_log::routes())
         .merge(delayed::routes())
+        .merge(error_codes::routes())
         .merge(listeners::routes())
         .merge(login::routes())
         .merge(losses::routes())
