@@ -61,11 +61,15 @@ pub(super) async fn as_json(response: Response, is_api: bool) -> Response {
     response
 }
 
+/// The form of the API is that of EMQX 5.
+const API_VERSION: &str = "5";
 const BEARER: &str = "bearer";
 const KEY: &str = "api_key";
 
 /// Adds to the document what the door does: who may call, and what it answers.
 pub(crate) fn document(api: &mut OpenApi) {
+    // Of the API, whoever serves it: that of the program is told to nobody who is not signed in.
+    API_VERSION.clone_into(&mut api.info.version);
     let components = api.components.get_or_insert_default();
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer);
     let bearer = bearer.description(Some(
@@ -93,6 +97,7 @@ pub(crate) fn document(api: &mut OpenApi) {
 
 fn answers(operation: &mut Operation, method: &Method, path: &str) {
     let rule = rule(method, Some(path), path);
+    operation.operation_id = Some(id(method, path));
     let scheme = |name: &str| SecurityRequirement::new(name, Vec::<String>::new());
     operation.security = Some(match rule.who {
         Who::Anybody => Vec::new(),
@@ -140,4 +145,17 @@ fn answers(operation: &mut Operation, method: &Method, path: &str) {
         add("400", "A parameter is not as described.");
     }
     add("503", "The broker is ending, or has no room on its disk.");
+}
+
+/// A name of a call's own, such as `get_clients_clientid`.
+fn id(method: &Method, path: &str) -> String {
+    let below = path.strip_prefix(crate::route::BASE);
+    let words = below.unwrap_or(path).split(|c: char| !c.is_alphanumeric());
+    let words = words.filter(|word| !word.is_empty());
+    let mut name = method.as_str().to_ascii_lowercase();
+    for word in words.chain(below.is_none().then_some("root")) {
+        name.push('_');
+        name.push_str(word);
+    }
+    name
 }

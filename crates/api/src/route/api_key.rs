@@ -78,7 +78,7 @@ async fn list(State(app): State<App>) -> Json<Vec<ApiKey>> {
 }
 
 #[derive(Deserialize, ToSchema)]
-struct New {
+struct NewApiKey {
     /// Begins with a letter; letters, digits, `-` and `_`.
     #[schema(
         example = "ci",
@@ -112,10 +112,13 @@ fn administrator() -> Role {
     post,
     path = "/api_key",
     tag = "API keys",
-    request_body = New,
+    request_body = NewApiKey,
     responses((status = 200, description = "The key with its secret, which is told only now.", body = ApiKey))
 )]
-async fn create(State(app): State<App>, Json(new): Json<New>) -> Result<Json<ApiKey>, Refusal> {
+async fn create(
+    State(app): State<App>,
+    Json(new): Json<NewApiKey>,
+) -> Result<Json<ApiKey>, Refusal> {
     if !is_key_name(&new.name) {
         return Err(Refusal::bad_request(
             "a key's name begins with a letter and has letters, digits, - and _, 255 at most",
@@ -181,7 +184,7 @@ async fn one(State(app): State<App>, Path(name): Path<String>) -> Result<Json<Ap
 }
 
 #[derive(Deserialize, ToSchema)]
-struct Change {
+struct ApiKeyChange {
     #[schema(max_length = 1024)]
     desc: Option<String>,
     enable: Option<bool>,
@@ -197,7 +200,7 @@ struct Change {
     path = "/api_key/{name}",
     tag = "API keys",
     params(("name" = String, Path)),
-    request_body = Change,
+    request_body = ApiKeyChange,
     responses(
         (status = 200, description = "The key without its secret.", body = ApiKey),
         (status = 404, description = "There is no such key.", body = ErrorBody),
@@ -206,7 +209,7 @@ struct Change {
 async fn change(
     State(app): State<App>,
     Path(name): Path<String>,
-    Json(change): Json<Change>,
+    Json(change): Json<ApiKeyChange>,
 ) -> Result<Json<ApiKey>, Refusal> {
     check_description(change.desc.as_deref().unwrap_or_default())?;
     let expired_at = match &change.expired_at {

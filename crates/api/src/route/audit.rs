@@ -53,7 +53,7 @@ struct Filter {
 
 /// One change.
 #[derive(Serialize, ToSchema)]
-struct Entry {
+struct AuditEntry {
     /// Microseconds since 1970.
     created_at: u64,
     node: &'static str,
@@ -75,7 +75,7 @@ struct Entry {
     failure: &'static str,
 }
 
-impl std::convert::From<Record> for Entry {
+impl std::convert::From<Record> for AuditEntry {
     fn from(record: Record) -> Self {
         let mut request = json!({"method": record.http_method, "path": record.path});
         if let Some(body) = &record.body {
@@ -133,20 +133,24 @@ fn result(record: &Record) -> &'static str {
     path = "/audit",
     tag = "Audit",
     params(Filter, Paging),
-    responses((status = 200, description = "Changes, newest first.", body = Page<Entry>))
+    responses((status = 200, description = "Changes, newest first.", body = Page<AuditEntry>))
 )]
 async fn list(
     State(app): State<App>,
     Query(filter): Query<Filter>,
     Query(paging): Query<Paging>,
-) -> Result<Json<Page<Entry>>, Refusal> {
+) -> Result<Json<Page<AuditEntry>>, Refusal> {
     let window = paging.window()?;
     let fits = filter.parse()?;
     let found = app.audit.find(|record| fits.fits(record));
     let count = u64::try_from(found.len()).unwrap_or(u64::MAX);
     let skipped = usize::try_from(window.offset()).unwrap_or(usize::MAX);
     let limit = usize::try_from(window.limit).unwrap_or(usize::MAX);
-    let data = found.into_iter().skip(skipped).take(limit).map(Entry::from);
+    let data = found
+        .into_iter()
+        .skip(skipped)
+        .take(limit)
+        .map(AuditEntry::from);
     Ok(Json(Page {
         data: data.collect(),
         meta: Meta {

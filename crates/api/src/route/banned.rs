@@ -66,6 +66,7 @@ impl As {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = BannedRow)]
 struct Row {
     r#as: As,
     who: String,

@@ -460,6 +460,7 @@ fn known(error: SettingError) -> Refusal {
 
 /// What a change led to.
 #[derive(Serialize, ToSchema)]
+#[schema(as = ConfigsOutcome)]
 struct Outcome {
     /// Keys that wait for a restart.
     pending: Vec<String>,

@@ -43,6 +43,7 @@ struct Settings {
 
 /// What is to be changed.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = DelayedChange)]
 struct Change {
     enable: Option<bool>,
     max_delayed_messages: Option<u32>,
@@ -58,6 +59,7 @@ impl From<DelayedSettings> for Settings {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = DelayedRow)]
 struct Row {
     /// Its name, for `/mqtt/delayed/messages/{node}/{msgid}`.
     msgid: String,

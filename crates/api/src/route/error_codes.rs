@@ -17,7 +17,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 }
 
 #[derive(Clone, Copy, Serialize, ToSchema)]
-struct Code {
+struct ErrorCode {
     #[schema(example = "NOT_FOUND")]
     code: &'static str,
     description: &'static str,
@@ -116,13 +116,13 @@ const CODES: [(&str, &str); 55] = [
     get,
     path = "/error_codes",
     tag = "Error codes",
-    responses((status = 200, description = "Codes and what they mean.", body = Vec<Code>))
+    responses((status = 200, description = "Codes and what they mean.", body = Vec<ErrorCode>))
 )]
-async fn list() -> Json<Vec<Code>> {
+async fn list() -> Json<Vec<ErrorCode>> {
     let codes = CODES.iter();
     Json(
         codes
-            .map(|(code, description)| Code { code, description })
+            .map(|(code, description)| ErrorCode { code, description })
             .collect(),
     )
 }
@@ -134,15 +134,15 @@ async fn list() -> Json<Vec<Code>> {
     tag = "Error codes",
     params(("code" = String, Path)),
     responses(
-        (status = 200, description = "What it means.", body = Code),
+        (status = 200, description = "What it means.", body = ErrorCode),
         (status = 404, description = "There is no such code.", body = ErrorBody),
     )
 )]
-async fn one(Path(code): Path<String>) -> Result<Json<Code>, Refusal> {
+async fn one(Path(code): Path<String>) -> Result<Json<ErrorCode>, Refusal> {
     let found = CODES.iter().find(|(known, _)| *known == code);
     let (code, description) =
         found.ok_or_else(|| Refusal::not_found("NOT_FOUND", "there is no such code"))?;
-    Ok(Json(Code { code, description }))
+    Ok(Json(ErrorCode { code, description }))
 }
 
 #[cfg(test)]
@@ -159,7 +159,9 @@ mod tests {
             } else if path.extension().is_some_and(|end| end == "rs") {
                 let text = std::fs::read_to_string(&path).unwrap();
                 let code = |text: &&str| {
-                    text.contains('_') && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
+                    text.len() > 3
+                        && text.contains('_')
+                        && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
                 };
                 found.extend(text.split('"').filter(code).map(str::to_owned));
             }

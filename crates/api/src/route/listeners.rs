@@ -69,6 +69,7 @@ struct NodeStatus {
 
 /// A listener in the list.
 #[derive(Serialize, ToSchema)]
+#[schema(as = ListenersRow)]
 struct Row {
     #[schema(example = "tcp:default")]
     id: String,
@@ -179,6 +180,7 @@ impl From<Listener> for Full {
 
 /// What may be said of a listener; fields of EMQX that mean nothing here are passed over.
 #[derive(Default, Deserialize, ToSchema)]
+#[schema(as = ListenersBody)]
 struct Body {
     /// `tcp` or `ws`.
     r#type: Option<String>,

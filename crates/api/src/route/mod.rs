@@ -78,3 +78,49 @@ async fn nothing_here(uri: Uri) -> Response {
     }
     (StatusCode::NOT_FOUND, "404 - NOT FOUND").into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    /// Types that are described, by the name that they have in the document.
+    fn described(dir: &Path, found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                described(&path, found);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            for (at, _) in text.match_indices("ToSchema)]") {
+                let rest = &text[at..];
+                let own = rest
+                    .find("struct ")
+                    .into_iter()
+                    .chain(rest.find("enum "))
+                    .min();
+                let own = &rest[own.expect("what it derives for")..];
+                let renamed = rest[..rest.len() - own.len()].split("schema(as = ").nth(1);
+                let name = renamed.unwrap_or_else(|| own.split_once(' ').unwrap().1);
+                let end = name.find(|c: char| !c.is_alphanumeric()).unwrap();
+                found.push(name[..end].to_owned());
+            }
+        }
+    }
+
+    /// Two types of one name would be one in the document, and one of them would be described wrongly:
+    /// `#[schema(as = ...)]` gives another name there.
+    #[test]
+    fn described_types_have_names_of_their_own() {
+        let mut found = Vec::new();
+        described(
+            Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/route")),
+            &mut found,
+        );
+        assert!(found.len() > 10);
+        found.sort();
+        for pair in found.windows(2) {
+            assert_ne!(pair[0], pair[1]);
+        }
+    }
+}

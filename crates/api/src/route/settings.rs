@@ -75,6 +75,7 @@ struct InFile {
 
 /// A setting.
 #[derive(Serialize, ToSchema)]
+#[schema(as = SettingsRow)]
 struct Row {
     #[schema(example = "mqtt.max_inflight")]
     key: String,
@@ -204,6 +205,7 @@ impl From<SettingError> for Refusal {
 
 /// What a change led to.
 #[derive(Serialize, ToSchema)]
+#[schema(as = SettingsOutcome)]
 struct Outcome {
     /// Keys that wait for a restart.
     pending: Vec<String>,
@@ -280,6 +282,7 @@ fn told(app: &App, key: &str) -> Result<Row, Refusal> {
 
 /// A value for a setting.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = SettingsBody)]
 struct Body {
     /// A text, a number, true, false or a list of these.
     value: Value,
