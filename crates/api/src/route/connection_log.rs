@@ -46,6 +46,7 @@ struct Filter {
 
 /// What happened to one connection.
 #[derive(Serialize, ToSchema)]
+#[schema(as = ConnectionLogRow)]
 pub(crate) struct Row {
     /// Counts up; an entry keeps its number.
     id: u64,

@@ -37,6 +37,7 @@ struct Filter {
 
 /// A message that was lost, or several at once.
 #[derive(Serialize, ToSchema)]
+#[schema(as = LossesRow)]
 pub(crate) struct Row {
     id: u64,
     at: String,
