@@ -1,6 +1,6 @@
 """What JSON should look like, as Python values.
 
-int, str, bool, float (any number) and None are JSON's types; a text is itself; a tuple is one of
+int, str, bool, float (any number) and None are JSON's types; a text or a number is itself; a tuple is one of
 these; `{"name": X, "other?": Y}` an object that may have more; `[X]` an array that is not empty,
 `[X, ...]` one that may be; `Map(X)` an object of names that are not fixed; `ABSENT` a field that must
 not be there. A function is asked whether it likes the value, and named for what it wants.
@@ -43,8 +43,8 @@ def field(value, key, shape, where):
 
 
 def fits(value, shape):
-    if shape is None or isinstance(shape, str):
-        return value == shape
+    if shape is None or isinstance(shape, (str, int)) and not isinstance(shape, type):
+        return type(value) is type(shape) and value == shape
     if shape is float:
         return type(value) in (int, float)
     if isinstance(shape, type):
@@ -62,8 +62,8 @@ def told(value):
 def described(shape):
     if isinstance(shape, tuple):
         return " or ".join(map(described, shape))
-    if isinstance(shape, str):
-        return f'"{shape}"'
+    if isinstance(shape, (str, int)):
+        return json.dumps(shape)
     if isinstance(shape, (dict, Map)):
         return "object"
     if isinstance(shape, list):
