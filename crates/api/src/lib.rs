@@ -12,6 +12,7 @@ mod door;
 mod error;
 mod lang;
 mod page;
+mod query;
 mod route;
 mod serve;
 mod time;

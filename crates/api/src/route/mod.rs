@@ -4,6 +4,8 @@ mod api_key;
 mod audit;
 mod auto_subscribe;
 mod banned;
+mod client_messages;
+mod clients;
 mod configs;
 mod connection_log;
 mod delayed;
@@ -13,11 +15,17 @@ mod listeners;
 mod login;
 mod losses;
 mod monitor;
+mod nodes;
+mod prometheus;
+mod publish;
+mod retainer;
 mod rewrite;
 mod settings;
 mod slow_subscriptions;
 mod status;
+mod subscriptions;
 mod topic_metrics;
+mod topics;
 mod users;
 
 use axum::{
@@ -56,6 +64,8 @@ fn versioned() -> OpenApiRouter<App> {
         .merge(audit::routes())
         .merge(auto_subscribe::routes())
         .merge(banned::routes())
+        .merge(client_messages::routes())
+        .merge(clients::routes())
         .merge(configs::routes())
         .merge(connection_log::routes())
         .merge(delayed::routes())
@@ -64,11 +74,17 @@ fn versioned() -> OpenApiRouter<App> {
         .merge(login::routes())
         .merge(losses::routes())
         .merge(monitor::routes())
+        .merge(nodes::routes())
+        .merge(prometheus::routes())
+        .merge(publish::routes())
+        .merge(retainer::routes())
         .merge(rewrite::routes())
         .merge(settings::routes())
         .merge(slow_subscriptions::routes())
         .merge(status::routes())
+        .merge(subscriptions::routes())
         .merge(topic_metrics::routes())
+        .merge(topics::routes())
         .merge(users::routes())
 }
 

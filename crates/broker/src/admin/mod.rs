@@ -46,6 +46,16 @@ use crate::{
 };
 
 pub use crate::control::sys::NODE;
+
+/// Of this program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Whether a text is a topic filter. A topic is one, too.
+#[must_use]
+pub fn is_filter(text: &str) -> bool {
+    protocol::Filter::parse(text, u16::MAX).is_ok()
+}
+
 pub use crate::machine::{Disk, Machine, Memory, Work, disk};
 
 /// A handle on a running broker. Clones are one handle.

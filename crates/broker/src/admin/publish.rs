@@ -111,6 +111,17 @@ impl Admin {
     }
 }
 
+impl Publish {
+    /// What can be said before it is published.
+    ///
+    /// # Errors
+    /// See [`PublishError`].
+    pub fn check(&self) -> Result<(), PublishError> {
+        Topic::parse(&self.topic, u16::MAX).map_err(|_| PublishError::Topic)?;
+        self.properties.encoded().map(|_| ())
+    }
+}
+
 impl Properties {
     /// As they are forwarded [MQTT-3.3.2-17].
     fn encoded(&self) -> Result<Vec<u8>, PublishError> {

@@ -1,0 +1,242 @@
+//! Publishing. Its refusals have reason codes of MQTT instead of codes of the API, as EMQX has it.
+
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use broker::admin::{Properties, Publish, PublishError, Published};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    App,
+    door::Caller,
+    error::{ErrorBody, Refusal},
+};
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(publish))
+        .routes(routes!(publish_many))
+}
+
+/// A message.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Publish)]
+struct Message {
+    topic: String,
+    payload: String,
+    #[serde(default)]
+    #[schema(maximum = 2)]
+    qos: u8,
+    #[serde(default)]
+    retain: bool,
+    #[serde(default)]
+    payload_encoding: Encoding,
+    #[serde(default)]
+    properties: Told,
+    /// Taken and not used: the publisher is who is signed in.
+    #[expect(dead_code, reason = "EMQX's tools send it")]
+    clientid: Option<String>,
+}
+
+#[derive(Clone, Copy, Default, Deserialize, ToSchema)]
+#[schema(as = PayloadEncoding)]
+#[serde(rename_all = "snake_case")]
+enum Encoding {
+    #[default]
+    Plain,
+    Base64,
+}
+
+/// What version 5 says about a message.
+#[derive(Default, Deserialize, ToSchema)]
+#[schema(as = PublishProperties)]
+struct Told {
+    /// 0: bytes, 1: UTF-8 text.
+    #[schema(maximum = 1)]
+    payload_format_indicator: Option<u8>,
+    /// Seconds.
+    message_expiry_interval: Option<u32>,
+    response_topic: Option<String>,
+    correlation_data: Option<String>,
+    content_type: Option<String>,
+    /// Names and values; a value may be a list of values.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>)]
+    user_properties: BTreeMap<String, Value>,
+}
+
+/// What became of a message.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Published)]
+#[serde(untagged)]
+enum Answer {
+    Done {
+        id: String,
+    },
+    Refused {
+        /// A reason code of MQTT 5.
+        reason_code: u8,
+        message: String,
+    },
+}
+
+const UNHEARD: u8 = 0x10;
+const FAILED: u8 = 0x83;
+const BAD_TOPIC: u8 = 0x90;
+const TOO_LARGE: u8 = 0x97;
+
+impl Message {
+    /// # Errors
+    /// `BAD_REQUEST` for what cannot be a message.
+    fn meant(self) -> Result<Publish, Refusal> {
+        if self.qos > 2 {
+            let said = format!("qos is {}; it is 0, 1 or 2", self.qos);
+            return Err(Refusal::bad_request(said));
+        }
+        let payload = match self.payload_encoding {
+            Encoding::Plain => self.payload.into_bytes(),
+            Encoding::Base64 => BASE64_STANDARD
+                .decode(self.payload)
+                .map_err(|error| Refusal::bad_request(format!("payload is not base64: {error}")))?,
+        };
+        let told = self.properties;
+        let payload_is_text = match told.payload_format_indicator {
+            None => None,
+            Some(0) => Some(false),
+            Some(1) => Some(true),
+            Some(_) => return Err(Refusal::bad_request("payload_format_indicator is 0 or 1")),
+        };
+        let mut user_properties = Vec::new();
+        for (name, value) in told.user_properties {
+            let values = match value {
+                Value::Array(values) => values,
+                one => vec![one],
+            };
+            for value in values {
+                let Value::String(value) = value else {
+                    let said = "a user property is a text, or a list of texts";
+                    return Err(Refusal::bad_request(said));
+                };
+                user_properties.push((name.clone(), value));
+            }
+        }
+        Ok(Publish {
+            topic: self.topic,
+            payload,
+            qos: self.qos,
+            retain: self.retain,
+            properties: Properties {
+                payload_is_text,
+                expiry_secs: told.message_expiry_interval,
+                response_topic: told.response_topic,
+                correlation_data: told.correlation_data.map(String::into_bytes),
+                content_type: told.content_type,
+                user_properties,
+            },
+        })
+    }
+}
+
+fn answer(done: Result<Published, PublishError>) -> (StatusCode, Answer) {
+    let refused = |reason_code, message: &str| Answer::Refused {
+        reason_code,
+        message: message.to_owned(),
+    };
+    match done {
+        Ok(published) if published.is_matched => {
+            (StatusCode::OK, Answer::Done { id: published.id })
+        }
+        Ok(_) => {
+            let answer = refused(UNHEARD, "no_matching_subscribers");
+            (StatusCode::ACCEPTED, answer)
+        }
+        Err(error) => {
+            let said = error.to_string();
+            let (status, code) = match error {
+                PublishError::Topic => (StatusCode::BAD_REQUEST, BAD_TOPIC),
+                PublishError::TooLarge => (StatusCode::BAD_REQUEST, TOO_LARGE),
+                PublishError::Refused(code) => (StatusCode::BAD_REQUEST, code),
+                _ => (StatusCode::SERVICE_UNAVAILABLE, FAILED),
+            };
+            (status, refused(code, &said))
+        }
+    }
+}
+
+/// Publish a message
+#[utoipa::path(
+    post,
+    path = "/publish",
+    tag = "Publish",
+    request_body = Message,
+    responses(
+        (status = 200, description = "A subscriber's shard has it.", body = Answer),
+        (status = 202, description = "Nobody is subscribed.", body = Answer),
+        (status = 400, description = "It may not be published like this.", content((Answer), (ErrorBody))),
+        (status = 413, description = "The body is too large.", body = ErrorBody),
+        (status = 415, description = "The body is not JSON.", body = ErrorBody),
+        (status = 503, description = "The store has no room, or the broker is shutting down.", body = Answer),
+    )
+)]
+async fn publish(
+    State(app): State<App>,
+    caller: Caller,
+    Json(message): Json<Message>,
+) -> Result<Response, Refusal> {
+    let done = app.admin.publish(&caller.name, message.meant()?).await;
+    let (status, answer) = answer(done);
+    Ok((status, Json(answer)).into_response())
+}
+
+/// Publish several messages
+#[utoipa::path(
+    post,
+    path = "/publish/bulk",
+    tag = "Publish",
+    request_body = Vec<Message>,
+    responses(
+        (status = 200, description = "Each reached a subscriber.", body = Vec<Answer>),
+        (status = 202, description = "Nobody is subscribed to some of them.", body = Vec<Answer>),
+        (status = 400, description = "The first that may not be published like this; none of those behind it was.", content((Answer), (ErrorBody))),
+        (status = 413, description = "The body is too large.", body = ErrorBody),
+        (status = 415, description = "The body is not JSON.", body = ErrorBody),
+        (status = 503, description = "The store had no room for some of them.", body = Vec<Answer>),
+    )
+)]
+async fn publish_many(
+    State(app): State<App>,
+    caller: Caller,
+    Json(messages): Json<Vec<Message>>,
+) -> Result<Response, Refusal> {
+    let messages: Vec<_> = messages
+        .into_iter()
+        .map(Message::meant)
+        .collect::<Result<_, _>>()?;
+    // Before the first is published.
+    for message in &messages {
+        if let Err(error) = message.check() {
+            let (status, answer) = answer(Err(error));
+            return Ok((status, Json(answer)).into_response());
+        }
+    }
+    let mut worst = StatusCode::OK;
+    let mut answers = Vec::new();
+    for message in messages {
+        let done = app.admin.publish(&caller.name, message).await;
+        let (status, answer) = answer(done);
+        if status == StatusCode::BAD_REQUEST {
+            return Ok((status, Json(answer)).into_response());
+        }
+        worst = worst.max(status);
+        answers.push(answer);
+    }
+    Ok((worst, Json(answers)).into_response())
+}
