@@ -28,6 +28,8 @@ mod handover;
 mod hostile;
 #[path = "15_limits.rs"]
 mod limits;
+#[path = "24_observe.rs"]
+mod observe;
 #[path = "14_pressure.rs"]
 mod pressure;
 #[path = "09_property.rs"]

@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use engine::{Loss, SessionRef};
+
 use super::store::Store;
 use crate::{
     admin::{Bucket, Keep},
@@ -107,8 +109,10 @@ impl Work {
         let metrics = self.post.metrics();
         let lost = metrics.dropped_all();
         let sampled = self.ask(|visit| visit.engine.take_samples());
-        let losses = sampled.into_iter().flat_map(|samples| samples.losses);
-        self.observed.losses.add(losses.map(listed), lost);
+        let mut losses: Vec<_> = sampled.into_iter().flat_map(|s| s.losses).collect();
+        self.name_publishers(&mut losses);
+        let listed = losses.into_iter().map(listed);
+        self.observed.losses.add(listed, lost);
         self.observed.history().tick(now.0, &metrics);
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks.is_multiple_of(KEEP_EVERY) {
@@ -119,6 +123,27 @@ impl Work {
     fn finish(&mut self) {
         self.observed.history().finish();
         self.keep_history();
+    }
+
+    /// Names publishers whose sessions live on another shard than the loss was found on.
+    fn name_publishers(&self, losses: &mut [Loss]) {
+        let unnamed = losses.iter().filter(|loss| loss.publisher_id.is_none());
+        let unnamed: Arc<[SessionRef]> = unnamed.map(|loss| loss.publisher).collect();
+        if unnamed.is_empty() {
+            return;
+        }
+        let named = self.ask(move |visit| {
+            let names = unnamed.iter().filter_map(|publisher| {
+                let name = visit.engine.name_of(*publisher)?;
+                Some((*publisher, name.into()))
+            });
+            names.collect::<Vec<(_, Box<str>)>>()
+        });
+        for (publisher, name) in named.into_iter().flatten() {
+            for loss in losses.iter_mut().filter(|l| l.publisher == publisher) {
+                loss.publisher_id.get_or_insert_with(|| name.clone());
+            }
+        }
     }
 
     /// Asks all shards; of one that does not answer in time there is nothing.
@@ -160,7 +185,7 @@ impl Work {
     }
 }
 
-fn listed(loss: engine::Loss) -> Lost {
+fn listed(loss: Loss) -> Lost {
     Lost {
         number: 0,
         at: loss.at.0,

@@ -132,6 +132,7 @@ impl Entry {
         self.client_id.is_empty()
             && other.client_id.is_empty()
             && self.event == other.event
+            && (self.version, self.told) == (other.version, other.told)
             && self.listener == other.listener
             && self.peer.ip() == other.peer.ip()
             && self.rare.is_none()

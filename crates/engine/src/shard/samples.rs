@@ -77,9 +77,12 @@ impl Shard {
         }
     }
 
-    /// Counts messages that nobody wanted.
+    /// Counts messages that nobody wanted. What the broker says of itself is there to be asked for.
     #[inline]
     pub(super) fn unheard(&mut self, publisher: SessionRef, topic: Topic<'_>, n: u64) {
+        if publisher == SessionRef::BROKER {
+            return;
+        }
         self.metrics.add(Counter::NoSubscriber, n);
         if self.samples.unheard.len() < SAMPLES_MAX {
             self.remember_unheard(publisher, topic);
