@@ -635,3 +635,45 @@ fn a_session_moves_to_another_directory() {
     assert!(connack.session_present);
     conn.receive_this("moved/x", "still here");
 }
+
+/// Messages and secrets are nobody else's: what a broker makes, an import and a backup, and a store
+/// that others could look into until then.
+#[cfg(unix)]
+#[test]
+fn nobody_else_looks_into_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let assert_closed = |dir: &Path| {
+        let mut all = vec![dir.to_owned()];
+        let mut seen = 0;
+        while let Some(path) = all.pop() {
+            let found = fs::metadata(&path).unwrap();
+            let mode = found.permissions().mode() & 0o777;
+            let wanted = if found.is_dir() { 0o700 } else { 0o600 };
+            assert_eq!(mode, wanted, "{mode:o}: {}", path.display());
+            seen += 1;
+            if found.is_dir() {
+                let entries = fs::read_dir(path).unwrap();
+                all.extend(entries.map(|entry| entry.unwrap().path()));
+            }
+        }
+        assert!(seen > 8, "{seen} in {}", dir.display());
+    };
+    let mut broker = Broker::start();
+    let mut conn = broker.connect(&Connect::new(V5, "keeper").persistent(600));
+    conn.subscribe("kept/#", 1);
+    broker
+        .v5("speaker")
+        .publish(&Publish::new("kept/x", "a secret").qos1(1));
+    assert_closed(broker.dir());
+    let store = broker.dir().join("store");
+    fs::set_permissions(&store, fs::Permissions::from_mode(0o755)).unwrap();
+    broker.kill_and_restart();
+    assert_closed(broker.dir());
+
+    let scratch = Scratch::with_store();
+    assert_closed(&scratch.path("data"));
+    let done = scratch.run(&["backup", &scratch.name("copy")]);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert_closed(&scratch.path("copy"));
+}

@@ -49,6 +49,9 @@ pub enum StoreError {
     /// Somebody is at it, or was cut off.
     #[error("{} is there: another import or backup is under way or was cut off", .0.display())]
     Unfinished(PathBuf),
+    /// The broker is ending.
+    #[error("the store is closed")]
+    Closed,
     #[error(transparent)]
     Import(ImportError),
     /// The system's word on what is copied, neither the store's side nor the other one's.
@@ -140,14 +143,7 @@ impl Offline {
         let to = &std::path::absolute(to).map_err(|error| refused(to, error))?;
         // Opening it leaves a trace, which what is refused should not.
         must_be_vacant(to)?;
-        let store = self.open()?;
-        let check = backup(&store, to)?;
-        Ok(Copied {
-            recovery: store.recovery().clone(),
-            messages: check.messages,
-            keys: check.key_records,
-            damage: check.damage,
-        })
+        copy(&self.open()?, to)
     }
 
     fn open(&self) -> Result<disk::Store<Stored>, StoreError> {
@@ -166,7 +162,8 @@ impl Offline {
 
 /// Copies an open store as it is at one instant into a directory, and reads the copy again. It may
 /// be in use meanwhile.
-pub(crate) fn backup(store: &disk::Store<Stored>, to: &Path) -> Result<Check, StoreError> {
+pub(crate) fn copy(store: &disk::Store<Stored>, to: &Path) -> Result<Copied, StoreError> {
+    let to = &std::path::absolute(to).map_err(|error| refused(to, error))?;
     let mut check = make(to, |partial| {
         let copied = store.backup(partial);
         copied.map_err(|error| refused(partial, error))?;
@@ -177,7 +174,12 @@ pub(crate) fn backup(store: &disk::Store<Stored>, to: &Path) -> Result<Check, St
             damage.path = to.join(STORE_DIR).join(file);
         }
     }
-    Ok(check)
+    Ok(Copied {
+        recovery: store.recovery().clone(),
+        messages: check.messages,
+        keys: check.key_records,
+        damage: check.damage,
+    })
 }
 
 /// What was found damaged when it was opened and since then. A write that was cut off is no damage:
@@ -195,8 +197,11 @@ fn make<T>(
     let (dir, partial) = (data_dir.join(STORE_DIR), data_dir.join(PARTIAL));
     let refuse = |error| refused(data_dir, error);
     must_be_vacant(data_dir)?;
-    fs::create_dir_all(data_dir).map_err(refuse)?;
-    match fs::create_dir(&partial) {
+    private_dir()
+        .recursive(true)
+        .create(data_dir)
+        .map_err(refuse)?;
+    match private_dir().create(&partial) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             return Err(StoreError::Unfinished(partial));
         }
@@ -211,6 +216,14 @@ fn make<T>(
         let _ = fs::remove_dir_all(&partial);
     }
     filled
+}
+
+/// Only its owner enters it: messages and secrets are in it.
+fn private_dir() -> fs::DirBuilder {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
 }
 
 fn must_be_vacant(data_dir: &Path) -> Result<(), StoreError> {

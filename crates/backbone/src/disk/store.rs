@@ -85,6 +85,9 @@ impl<M: Message> Store<M> {
         );
         shelf::io(dir, shelf::make_dir(&*files, dir))?;
         let held = take_lock(&*files, dir)?;
+        // One that was made by hand or by an earlier release. Where it belongs to somebody else its
+        // rights are not ours to change.
+        let _ = files.seclude(dir);
         let mut recovery = Recovery::default();
         let old = read_manifest(&*files, options, &mut recovery)?;
         let mut manifest = Manifest {

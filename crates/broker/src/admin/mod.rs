@@ -22,7 +22,7 @@ pub mod topic_metrics;
 mod topics;
 mod walk;
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 pub use ask::Gone;
 pub use clients::{Client, ClientFilter, Connected, Span, Traffic};
@@ -43,6 +43,7 @@ use crate::{
     control::{configuration::Configuration, store::Store},
     observe::Observed,
     shard::{Clock, Post},
+    store::{Copied, StoreError},
 };
 
 pub use crate::control::sys::NODE;
@@ -109,6 +110,15 @@ impl Admin {
     #[must_use]
     pub fn now_millis(&self) -> u64 {
         self.0.clock.now().0
+    }
+
+    /// Copies the store as it is at one instant, while it is in use, into a directory that is a data
+    /// directory then, and reads the copy again. Blocks for as long as that takes.
+    ///
+    /// # Errors
+    /// If there is a store already, or the copy cannot be written or read.
+    pub fn backup(&self, to: &Path) -> Result<Copied, StoreError> {
+        self.0.store.backup(to)
     }
 
     /// What the control plane keeps in the store.

@@ -1,5 +1,6 @@
 //! The store as shards see it: they hand over requests, answers come back by mailbox.
 
+use std::path::Path;
 use std::sync::{
     Arc, Mutex, PoisonError, RwLock,
     atomic::{AtomicBool, Ordering},
@@ -16,6 +17,7 @@ use crate::{
     config::Config,
     settings,
     shard::{Letter, Post},
+    store::{self, Copied, StoreError},
 };
 
 /// The one shard of the log, for now. Sessions keep one cursor.
@@ -165,6 +167,13 @@ impl Store {
         if let Some(disk) = disk {
             disk.close();
         }
+    }
+
+    /// Copies it as it is at one instant into a data directory, and reads the copy again.
+    pub(crate) fn backup(&self, to: &Path) -> Result<Copied, StoreError> {
+        let disk = self.disk.read().unwrap_or_else(PoisonError::into_inner);
+        let disk = disk.as_ref().ok_or(StoreError::Closed)?;
+        store::copy(disk, to)
     }
 
     /// Looks through what is complete for damage, beside everything else.

@@ -14,7 +14,7 @@ pub(super) use real::Real;
 
 /// A directory tree.
 pub(super) trait Files: Send + Sync {
-    /// Makes a file that must not be there.
+    /// Makes a file that must not be there, and that only its owner reads.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>>;
     /// Opens a file for reading and writing.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn File>>;
@@ -24,8 +24,10 @@ pub(super) trait Files: Send + Sync {
     }
     /// The names in a directory, in no order; none if it is not there.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
-    /// Makes a directory unless it is there.
+    /// Makes a directory that only its owner enters, unless it is there.
     fn make_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Keeps all but its owner out of a directory that is there.
+    fn seclude(&self, dir: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Renames a file inside one directory or to another one.

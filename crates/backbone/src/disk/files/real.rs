@@ -13,11 +13,7 @@ struct Handle(fs::File);
 
 impl Files for Real {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(path)?;
+        let file = private().create_new(true).open(path)?;
         Ok(Arc::new(Handle(file)))
     }
 
@@ -44,7 +40,27 @@ impl Files for Real {
     }
 
     fn make_dir(&self, dir: &Path) -> io::Result<()> {
-        fs::create_dir_all(dir)
+        let mut builder = fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.recursive(true).create(dir)
+    }
+
+    #[cfg(unix)]
+    fn seclude(&self, dir: &Path) -> io::Result<()> {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let mode = fs::metadata(dir)?.permissions().mode() & 0o7777;
+        if mode & 0o077 == 0 {
+            return Ok(());
+        }
+        fs::set_permissions(dir, fs::Permissions::from_mode(mode & !0o077))
+    }
+
+    /// Elsewhere a directory has the rights of the one that it is in.
+    #[cfg(not(unix))]
+    fn seclude(&self, _dir: &Path) -> io::Result<()> {
+        Ok(())
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
@@ -73,12 +89,7 @@ impl Files for Real {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Send + Sync>>> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path);
+        let file = private().create(true).truncate(false).open(path);
         let file = match file {
             // Who may only look can still wait for nobody to be at it.
             Err(error)
@@ -97,6 +108,15 @@ impl Files for Real {
             Err(fs::TryLockError::Error(error)) => Err(error),
         }
     }
+}
+
+/// For reading and writing; what is made is its owner's alone: messages and secrets are in it.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
 }
 
 impl File for Handle {

@@ -310,6 +310,10 @@ impl Files for Sim {
         lock(&self.0).change()
     }
 
+    fn seclude(&self, _dir: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut disk = lock(&self.0);
         disk.change()?;
