@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::files::{File, Files, is_full, write_all};
 use super::lock;
+use crate::Error;
 
 const NAME: &str = "RESERVE";
 /// Given at once, and written at once.
@@ -65,8 +66,23 @@ impl Reserve {
         self.short.load(Relaxed)
     }
 
+    /// Writes again what the disk had no room for, with room from here: as often as it is needed and
+    /// there is some. `full` is what came of it without.
+    pub(super) fn lend(
+        &self,
+        bytes: usize,
+        full: Result<(), Error>,
+        mut write: impl FnMut() -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut written = full;
+        while bytes > 0 && matches!(written, Err(Error::Full(_))) && self.give(bytes) {
+            written = write();
+        }
+        written
+    }
+
     /// Gives room for so many bytes, or `false` if there is none left.
-    pub(super) fn give(&self, bytes: usize) -> bool {
+    fn give(&self, bytes: usize) -> bool {
         let mut state = lock(&self.state);
         let len = state.len.saturating_sub(bytes.max(STEP) as u64);
         let given = match &state.file {

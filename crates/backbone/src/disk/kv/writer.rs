@@ -221,14 +221,11 @@ impl Writer {
         let mut batch = std::mem::take(&mut self.batch);
         let mut written = self.commit(&batch);
         if let Err(Error::Full(why)) = &written {
-            batch = self.necessary(batch, why);
-            let bytes = batch.bytes.len();
-            while bytes > 0
-                && matches!(written, Err(Error::Full(_)))
-                && self.env.reserve.give(bytes)
-            {
-                written = self.commit(&batch);
-            }
+            batch = self.necessary(batch, &Arc::clone(why));
+            let env = Arc::clone(&self.env);
+            written = env
+                .reserve
+                .lend(batch.bytes.len(), written, || self.commit(&batch));
         }
         if written.is_err() {
             self.next -= batch.writes.len() as u64;
