@@ -35,6 +35,41 @@ fn lower_of_both_qos() {
     }
 }
 
+/// With `mqtt.upgrade_qos` it is the higher of the two, for sessions that outlive their connection too,
+/// which have what was said while they were away.
+#[test]
+fn higher_of_both_qos() {
+    let broker = Broker::with(&["mqtt.upgrade_qos=true"]);
+    for version in BOTH {
+        let mut speaker = broker.client(version, "speaker");
+        for granted in 0..=2 {
+            for connect in [Connect::new(version, "once"), kept(version, "kept")] {
+                let mut listener = broker.connect(&connect);
+                listener.subscribe("mix", granted);
+                for sent in 0..=2 {
+                    speaker.publish(&Publish::new("mix", "x").qos(sent, 9));
+                    assert_eq!(
+                        listener.receive().qos,
+                        sent.max(granted),
+                        "{sent} {granted}"
+                    );
+                }
+                listener.bye();
+            }
+            for sent in 0..=2 {
+                speaker.publish(&Publish::new("mix", "away").qos(sent, 9));
+            }
+            let mut listener = broker.connect(&kept(version, "kept"));
+            for sent in 0..=2 {
+                let got = listener.receive();
+                assert_eq!((got.text(), got.qos), ("away", sent.max(granted)));
+            }
+            listener.unsubscribe("mix");
+            listener.bye();
+        }
+    }
+}
+
 /// The old client's acknowledgements are four bytes, to the byte, with its own packet id.
 /// [MQTT-2.2.1-5] [3.1.1 MQTT-2.3.1-6]
 #[test]

@@ -1,8 +1,8 @@
 //! SUBSCRIBE and UNSUBSCRIBE (3.8 to 3.11, 4.7): filters, what matches, and what is answered.
 
 use crate::wire::{
-    ALL, BOTH, Broker, Connect, Kind, Publish, V5, V311, ack, packet, prop, string, subscribe,
-    subscribe_with, unsubscribe,
+    ALL, BOTH, Broker, Conn, Connect, Kind, Publish, V5, V311, ack, packet, prop, string,
+    subscribe, subscribe_with, unsubscribe,
 };
 
 const NO_LOCAL: u8 = 0x04;
@@ -270,6 +270,40 @@ fn replacing_loses_nothing() {
             }
         }
     }
+}
+
+/// A client that is behind subscribes again, with QoS 0: what waits for it in the log comes all the
+/// same, once, and so does what follows, also what is said while it is away.
+/// [MQTT-3.8.4-4] [3.1.1 MQTT-3.8.4-3]
+#[test]
+fn lowering_the_qos_loses_nothing() {
+    let mut broker = Broker::start();
+    let connect = Connect::new(V5, "low")
+        .persistent(600)
+        .prop(prop::two(prop::RECEIVE_MAXIMUM, 1));
+    let mut conn = broker.connect(&connect);
+    conn.subscribe("low", 1);
+    let mut speaker = broker.v5("speaker");
+    for n in 0..20 {
+        speaker.publish(&Publish::new("low", n.to_string()).qos1(1 + n));
+    }
+    let first = conn.read_publish();
+    assert_eq!((first.text(), first.qos), ("0", 1));
+    conn.subscribe("low", 0);
+    conn.send(&ack(0x40, first.id));
+    let mut next = |conn: &mut Conn, n: u16| {
+        let got = conn.read_publish();
+        assert_eq!((got.text(), got.qos), (n.to_string().as_str(), 0));
+    };
+    (1..20).for_each(|n| next(&mut conn, n));
+    speaker.publish(&Publish::new("low", "20").qos1(100));
+    next(&mut conn, 20);
+    conn.nothing_from(&mut speaker, 1);
+    conn.bye();
+    speaker.publish(&Publish::new("low", "21").qos1(101));
+    broker.kill_and_restart();
+    let mut conn = broker.connect(&connect);
+    next(&mut conn, 21);
 }
 
 /// No Local: my own words do not come back to me, those of others do, those of my namesake on

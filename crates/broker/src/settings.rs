@@ -97,7 +97,8 @@ pub(crate) fn store(config: &Config) -> disk::Options {
     }
 }
 
-/// `mqtt.*` as one of `shards` engines uses it: bounds of the whole are divided.
+/// `mqtt.*` as one of `shards` engines uses it: the bound of sessions is divided, which hashing spreads
+/// evenly.
 pub(crate) fn engine(config: &Config, shards: u16) -> Settings {
     let mqtt = &config.mqtt;
     let share = |n: usize| n.div_ceil(usize::from(shards));
@@ -133,8 +134,8 @@ pub(crate) fn engine(config: &Config, shards: u16) -> Settings {
         upgrade_qos: mqtt.upgrade_qos,
         slow_grace_millis: millis(mqtt.slow_grace),
         shared_strategy: mqtt.shared_strategy,
-        retained_max: share(mqtt.max_retained),
-        retained_bytes_max: share(mqtt.max_retained_bytes),
+        retained_max: mqtt.max_retained,
+        retained_bytes_max: mqtt.max_retained_bytes,
         retained_payload_max: mqtt.max_retained_size.map_or(usize::MAX, |n| n as usize),
         out_bytes_max: mqtt.max_out_buffer,
         response_information: mqtt.response_information.clone().map(Into::into),

@@ -61,7 +61,9 @@ pub struct Settings {
     /// How long one slow receiver may hold back its publishers in any ten seconds.
     pub slow_grace_millis: u64,
     pub shared_strategy: Strategy,
+    /// Of all shards together, if they were [restored](crate::restore::restore) together.
     pub retained_max: usize,
+    /// As above.
     pub retained_bytes_max: usize,
     /// Largest payload that may be retained.
     pub retained_payload_max: usize,
@@ -94,6 +96,10 @@ pub const ROUTES_MAX: usize = 8192;
 pub const RUN_BYTES_MAX: usize = 64 * 1024;
 /// Retained messages looked at in one slice of a scan.
 pub const SCAN_SLICE: usize = 1000;
+/// Topics that may change while retained messages are sent to a client, and the bytes of their names;
+/// then what is under way is asked for again. The simulator has few topics.
+pub const FRESH_MAX: usize = if cfg!(feature = "plant") { 2 } else { 1024 };
+pub const FRESH_BYTES_MAX: usize = 64 * 1024;
 /// How often retained messages are looked through for expired ones, in milliseconds.
 pub const SWEEP_MILLIS: u64 = 60_000;
 /// Messages asked for in one read of the log.

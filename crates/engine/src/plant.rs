@@ -28,6 +28,8 @@ faults! {
     DuplicateRouted
     /// A session that falls behind skips what it had no room for.
     CursorOverGap
+    /// A subscription that is replaced by one of QoS 0 forgets what waits for it in the log.
+    LoweredForgotten
     /// SUBACK does not wait for the other shards.
     SubackBeforeVisible
     /// SUBACK and UNSUBACK do not wait for the session's record.
@@ -66,6 +68,8 @@ faults! {
     DupForgotten
     /// The first retained message of a topic stays.
     RetainedNotReplaced
+    /// What changed while retained messages are being sent is forgotten, and older ones follow.
+    FreshForgotten
     /// An empty retained message does not clear.
     RetainedNotCleared
     /// The will is published although the client took its leave.

@@ -9,6 +9,7 @@ use std::{
 use crate::{
     ConnId, DelayedId, Ending, Entry, Message, SessionRef, Shard, Sink, Time,
     record::{self, Bucket, DelayedRecord, Delivery},
+    retained::Totals,
 };
 
 /// A store that is read at the start.
@@ -89,8 +90,10 @@ pub fn restore<S: Source>(
 ) -> Result<Restored, S::Error> {
     let tail = source.tail()?;
     let mut restored = Restored::default();
+    let totals = Arc::new(Totals::default());
     for shard in shards.iter_mut() {
         shard.begin(now, tail);
+        shard.share_totals(&totals);
     }
     groups(source, shards, &mut restored)?;
     sessions(source, shards, &mut restored)?;
@@ -255,7 +258,6 @@ fn retained<S: Source>(
     now: Time,
     found: &mut Restored,
 ) -> Result<(), S::Error> {
-    let mut bytes = 0;
     for (key, value) in source.records(Bucket::Retained)? {
         let message = Message::decode(value.as_ref(), SessionRef::BROKER);
         let Some(message) = message.map(Arc::new) else {
@@ -265,9 +267,8 @@ fn retained<S: Source>(
         let at = usize::from(shards[0].retainer(message.topic()));
         if message.view().is_expired(now) {
             shards[at].discard(Bucket::Retained, key.as_ref());
-        } else if shards[at].restore_retained(&message, found.retained, bytes) {
+        } else if shards[at].restore_retained(&message) {
             found.retained += 1;
-            bytes += message.bytes();
         } else {
             found.refused += 1;
         }

@@ -1,7 +1,16 @@
 //! Retained messages of the topics this shard owns: one per topic, in topic order, so that a filter
 //! with a literal beginning only looks at its own range.
 
-use std::{borrow::Borrow, cmp::Ordering, collections::BTreeSet, ops::Bound, sync::Arc};
+use std::{
+    borrow::Borrow,
+    cmp::Ordering,
+    collections::BTreeSet,
+    ops::Bound,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
 
 use protocol::{Filter, Topic};
 
@@ -11,6 +20,44 @@ use crate::{Message, Time};
 pub struct Retained {
     by_topic: BTreeSet<ByTopic>,
     bytes: usize,
+    totals: Arc<Totals>,
+}
+
+/// What all shards of a process retain together: the bounds are of that, and topics do not fall to
+/// shards quite evenly. Nobody waits for these, and only a message on a new topic, or a longer or
+/// shorter one, changes them.
+#[derive(Debug, Default)]
+pub struct Totals {
+    count: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl Totals {
+    /// Takes room for a message of so many bytes in place of one of `freed`, or for another topic.
+    fn take(&self, new: bool, bytes: usize, freed: usize, maxima: (usize, usize)) -> bool {
+        let add = |to: &AtomicUsize, more: usize, max: usize| {
+            let sum = |now: usize| now.checked_add(more).filter(|sum| *sum <= max);
+            to.fetch_update(Relaxed, Relaxed, sum).is_ok()
+        };
+        // A topic that is there keeps its place even if there are more than there should be.
+        if new && !add(&self.count, 1, maxima.0) {
+            return false;
+        }
+        if bytes <= freed {
+            self.bytes.fetch_sub(freed - bytes, Relaxed);
+            return true;
+        }
+        let fits = add(&self.bytes, bytes - freed, maxima.1);
+        if new && !fits {
+            self.count.fetch_sub(1, Relaxed);
+        }
+        fits
+    }
+
+    fn give_back(&self, count: usize, bytes: usize) {
+        self.count.fetch_sub(count, Relaxed);
+        self.bytes.fetch_sub(bytes, Relaxed);
+    }
 }
 
 /// A message ordered by its topic: 8 bytes an entry, the topic is not kept twice.
@@ -51,6 +98,12 @@ pub enum Cursor {
 }
 
 impl Retained {
+    /// Counts with others from now on, when there is nothing yet.
+    pub fn share(&mut self, totals: &Arc<Totals>) {
+        assert!(self.is_empty(), "what is there is counted already");
+        self.totals = totals.clone();
+    }
+
     /// Stores the message, or removes what is there if the payload is empty. False if a bound refused
     /// it.
     pub fn set(&mut self, message: &Arc<Message>, count_max: usize, bytes_max: usize) -> bool {
@@ -59,11 +112,11 @@ impl Retained {
         self.bytes -= freed;
         if message.payload().is_empty() {
             // [MQTT-3.3.1-6], [MQTT-3.3.1-7]
+            self.totals.give_back(usize::from(old.is_some()), freed);
             return true;
         }
-        // A topic that is there keeps its place even if there are more than there should be.
-        let fits = (old.is_some() || self.by_topic.len() < count_max)
-            && (message.bytes() <= freed || self.bytes + message.bytes() <= bytes_max);
+        let (new, maxima) = (old.is_none(), (count_max, bytes_max));
+        let fits = self.totals.take(new, message.bytes(), freed, maxima);
         if fits {
             self.bytes += message.bytes();
             self.by_topic.insert(ByTopic(message.clone()));
@@ -138,6 +191,7 @@ impl Retained {
             !gone
         });
         self.bytes -= freed;
+        self.totals.give_back(topics.len(), freed);
         topics
     }
 
@@ -162,4 +216,53 @@ impl Retained {
 fn literal_prefix(filter: &str) -> &str {
     let end = filter.find(['+', '#']).unwrap_or(filter.len());
     filter[..end].strip_suffix('/').unwrap_or(&filter[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{SessionRef, message::View};
+    use protocol::QoS;
+
+    fn message(topic: &str, payload: &[u8]) -> Arc<Message> {
+        let view = View {
+            publisher: SessionRef::BROKER,
+            topic: Topic::trusted(topic),
+            qos: QoS::AtLeastOnce,
+            retain: true,
+            expires: None,
+            forwarded: &[],
+            payload,
+        };
+        Arc::new(Message::new(&view, Time(0)))
+    }
+
+    /// All on one of two shards, up to each bound; what is cleared or made shorter on one makes room
+    /// on the other, and what was refused has taken none.
+    #[test]
+    fn bounds_are_of_all_together() {
+        let totals = Arc::new(Totals::default());
+        let (mut one, mut other) = (Retained::default(), Retained::default());
+        one.share(&totals);
+        other.share(&totals);
+        let each = message("a", b"12345678").bytes();
+        for topic in ["a", "b", "c"] {
+            assert!(one.set(&message(topic, b"12345678"), 3, 1 << 20));
+        }
+        assert!(!other.set(&message("d", b"12345678"), 3, 1 << 20));
+        assert!(!other.set(&message("d", b"12345678"), 4, 4 * each - 1));
+        assert!(
+            one.set(&message("a", b"12345678"), 0, 0),
+            "it has its place"
+        );
+        assert!(!one.set(&message("a", b"123456789"), 3, 3 * each));
+        assert!(one.set(&message("a", b"1234567"), 3, 3 * each));
+        assert!(other.set(&message("d", b""), 3, 3 * each), "clears nothing");
+        assert!(one.set(&message("a", b""), 3, 3 * each));
+        assert!(other.set(&message("d", b"12345678"), 3, 3 * each));
+        let count = totals.count.load(Relaxed);
+        let bytes = totals.bytes.load(Relaxed);
+        assert_eq!(count, one.len() + other.len());
+        assert_eq!(bytes, one.bytes() + other.bytes());
+    }
 }

@@ -42,6 +42,8 @@ pub(crate) struct Subscription {
     pub(crate) no_local: bool,
     pub(crate) as_published: bool,
     pub(crate) handling: RetainHandling,
+    /// See [`Flags::logged`].
+    pub(crate) logged: bool,
     pub(crate) id: u32,
     /// What the log has up to here is older than the subscription.
     pub(crate) since: u64,
@@ -70,7 +72,8 @@ impl SessionRecord {
         for s in &self.subscriptions {
             put_text(&mut out, &s.filter);
             let flags = Flags::new(s.qos, s.no_local, s.as_published, false);
-            out.push(flags.with_handling(s.handling).bits());
+            let flags = flags.with_handling(s.handling).with_logged(s.logged);
+            out.push(flags.bits());
             out.extend_from_slice(&s.id.to_be_bytes());
             out.extend_from_slice(&s.since.to_be_bytes());
         }
@@ -148,6 +151,7 @@ impl Subscription {
             no_local: flags.no_local(),
             as_published: flags.as_published(),
             handling: flags.handling(),
+            logged: flags.logged(),
             id: r.u32()?,
             since: r.u64()?,
         })
@@ -193,6 +197,7 @@ mod tests {
                 no_local: true,
                 as_published: false,
                 handling: RetainHandling::DoNotSend,
+                logged: true,
                 id: 268_435_455,
                 since: 70,
             }],

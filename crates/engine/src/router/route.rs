@@ -72,10 +72,7 @@ impl Route {
                 true
             });
         }
-        self.durable |= self
-            .targets
-            .iter()
-            .any(|t| t.flags.durable() && t.flags.qos() > protocol::QoS::AtMostOnce);
+        self.durable |= self.targets.iter().any(|t| t.flags.reads_log());
     }
 
     /// Whether `topic` is this route's own text, not only equal to it: what a decoder that was given

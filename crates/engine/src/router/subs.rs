@@ -17,6 +17,7 @@ impl Flags {
     /// Retain Handling, which is only told.
     const HANDLING: u8 = 0b110_0000;
     const HANDLING_SHIFT: u8 = 5;
+    const LOGGED: u8 = 1 << 7;
 
     #[must_use]
     pub fn new(qos: QoS, no_local: bool, as_published: bool, durable: bool) -> Self {
@@ -53,7 +54,7 @@ impl Flags {
 
     pub(crate) fn from_bits(bits: u8) -> Option<Self> {
         QoS::from_bits(bits & Self::QOS)?;
-        (bits < 1 << 7 && bits & Self::HANDLING != Self::HANDLING).then_some(Self(bits))
+        (bits & Self::HANDLING != Self::HANDLING).then_some(Self(bits))
     }
 
     #[inline]
@@ -71,10 +72,29 @@ impl Flags {
         self.0 & Self::AS_PUBLISHED != 0
     }
 
-    /// The session outlives its connection and so reads QoS 1 and 2 from the log.
-    #[inline]
-    pub(crate) fn durable(self) -> bool {
+    /// The session outlives its connection.
+    fn durable(self) -> bool {
         self.0 & Self::DURABLE != 0
+    }
+
+    /// What is logged comes from the log although this subscription is of QoS 0.
+    pub(crate) fn logged(self) -> bool {
+        self.0 & Self::LOGGED != 0
+    }
+
+    /// The same, with that.
+    pub(crate) fn with_logged(self, logged: bool) -> Self {
+        Self(if logged {
+            self.0 | Self::LOGGED
+        } else {
+            self.0 & !Self::LOGGED
+        })
+    }
+
+    /// Messages that are in the log come from there, and not live.
+    #[inline]
+    pub(crate) fn reads_log(self) -> bool {
+        self.durable() && self.0 & (Self::QOS | Self::LOGGED) != 0
     }
 
     /// Two overlapping subscriptions of one session: the higher QoS [MQTT-3.3.4-2]; No Local holds only
@@ -86,6 +106,7 @@ impl Flags {
             self.as_published() || other.as_published(),
             self.durable() || other.durable(),
         )
+        .with_logged(self.logged() || other.logged())
     }
 }
 
@@ -199,10 +220,7 @@ impl Subs {
     pub(crate) fn wants(&self) -> Wants {
         Wants {
             live: !self.slice().is_empty() || !self.groups().is_empty(),
-            durable: self
-                .slice()
-                .iter()
-                .any(|s| s.flags.durable() && s.flags.qos() > QoS::AtMostOnce)
+            durable: self.slice().iter().any(|s| s.flags.reads_log())
                 || self.groups().iter().any(|(_, durable)| *durable),
         }
     }

@@ -6,9 +6,10 @@ use protocol::{Options, QoS, Reason, Request, Topic};
 use super::{
     Shard, Sink,
     store::Then,
-    subscribe::{Round, Say, Waiting},
+    subscribe::Round,
+    visible::{Asked, Owed},
 };
-use crate::{Cause, Message, SessionRef, Time, acl::Principal, message::View, session::Scan};
+use crate::{Cause, Message, SessionRef, Time, acl::Principal, message::View};
 
 /// The answer under this ticket, and whether it was done: the store may have no room.
 pub type Answer = (u64, bool);
@@ -82,11 +83,19 @@ impl Shard {
             // It joined a group as if it were there.
             self.stay_away(slot);
         }
-        let (mut joins, mut scans) = round.into_parts();
+        let (joins, mut scans) = round.into_parts();
         if !online {
             scans.clear();
         }
-        self.answer_later(slot, self.announced, &mut joins, ticket, scans, sink);
+        let owed = Owed {
+            ticket,
+            session: self.reference(slot),
+            is_followed: false,
+            joins,
+            scans,
+            to: Asked::Administrator,
+        };
+        self.answer_later(owed, sink);
         Some(Ok((granted, ticket)))
     }
 
@@ -106,7 +115,15 @@ impl Shard {
             return Some(Err(reason));
         }
         let ticket = self.next_token();
-        self.answer_later(slot, 0, &mut 0, ticket, Vec::new(), sink);
+        let owed = Owed {
+            ticket,
+            session: self.reference(slot),
+            is_followed: true,
+            joins: 0,
+            scans: Vec::new(),
+            to: Asked::Administrator,
+        };
+        self.answer_later(owed, sink);
         Some(Ok(ticket))
     }
 
@@ -196,19 +213,10 @@ impl Shard {
         Some(ticket)
     }
 
-    fn answer_later(
-        &mut self,
-        slot: u32,
-        number: u64,
-        joins: &mut u32,
-        ticket: u64,
-        scans: Vec<Scan>,
-        sink: &mut impl Sink,
-    ) {
-        let session = self.reference(slot);
-        self.save_asked(slot, joins, ticket, Then::Administered(session));
-        let then = Say::Done { scans };
-        let waiting = Waiting::new(number, *joins, ticket, session, then);
-        self.wait(waiting, sink);
+    fn answer_later(&mut self, mut owed: Owed, sink: &mut impl Sink) {
+        let session = owed.session;
+        let then = Then::Administered(session);
+        self.save_asked(session.slot, &mut owed.joins, owed.ticket, then);
+        self.owe(owed, sink);
     }
 }

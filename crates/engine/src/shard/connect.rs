@@ -15,7 +15,6 @@ use crate::{
     acl::Principal,
     message::View,
     plant::{self, Fault},
-    router::Flags,
     session::{
         Aliases, Bit, Durable, NEVER, Name, OutboundAliases, Reading, Session, State, Tally, Will,
     },
@@ -612,11 +611,6 @@ fn is_denial(reason: Reason) -> bool {
             | Reason::BANNED
             | Reason::BAD_AUTHENTICATION_METHOD
     )
-}
-
-/// Keeps the compiler honest about what a subscription of a durable session is marked with.
-pub(super) fn marked(qos: QoS, no_local: bool, as_published: bool, s: &Session) -> Flags {
-    Flags::new(qos, no_local, as_published, s.rare.durable.is_some())
 }
 
 /// Seconds of a session's expiry as a deadline; `None` for one that never ends.

@@ -117,9 +117,12 @@ impl Shard {
             self.metrics.add(Counter::NoLocal, 1);
             return; // [MQTT-3.8.3-3]
         }
-        let qos = self.effective_qos(shot.view.qos, target.flags.qos());
-        if s.rare.durable.is_some() && qos > QoS::AtMostOnce {
-            return;
+        let mut qos = self.effective_qos(shot.view.qos, target.flags.qos());
+        if s.rare.durable.is_some() {
+            if target.flags.reads_log() && self.is_logged(shot.view.qos) {
+                return;
+            }
+            qos = QoS::AtMostOnce; // A session that is kept is promised what is in the log.
         }
         if !s.is_online() {
             let view = &shot.view;
@@ -202,7 +205,7 @@ impl Shard {
             Ok(Put::Recorded(id)) => {
                 self.metrics.sent(qos, 1);
                 self.note_sent(slot, view.topic, qos, received);
-                self.save_unlogged(slot, id);
+                self.save_delivery(slot, id, None);
             }
             Ok(Put::Waits(id)) if qos == QoS::ExactlyOnce => self.ask_bind(slot, id),
             Ok(Put::Waits(id)) => self.save_unlogged(slot, id),

@@ -84,10 +84,6 @@ impl Shard {
                 .is_some_and(|leases| leases.reads_what_comes_from(from))
     }
 
-    fn is_logged(&self, qos: QoS) -> bool {
-        self.settings.upgrade_qos || qos > QoS::AtMostOnce
-    }
-
     fn leases_mut(&mut self, key: u32) -> Option<&mut Leases> {
         self.groups.get_mut(key)?.leases.as_deref_mut()
     }

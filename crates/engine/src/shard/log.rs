@@ -124,16 +124,21 @@ impl Shard {
         }
     }
 
+    /// Whether a message of this QoS is in the log, if somebody reads it there.
+    pub(super) fn is_logged(&self, qos: QoS) -> bool {
+        self.settings.upgrade_qos || qos > QoS::AtMostOnce
+    }
+
     fn misses(&self, target: &Target, entry: &Entry) -> bool {
         let behind = self
             .sessions
             .get(target.session)
             .and_then(|s| s.rare.durable.as_ref())
             .is_some_and(|d| d.reading != Reading::Live && d.cursor < entry.position);
-        let qos = self.effective_qos(entry.message.qos, target.flags.qos());
+        let wanted = target.flags.reads_log() && self.is_logged(entry.message.qos);
         let own =
             target.flags.no_local() && self.is_publisher(entry.message.publisher, target.session);
-        behind && qos > QoS::AtMostOnce && !own
+        behind && wanted && !own
     }
 
     /// One live reader takes one entry, or falls behind.
@@ -144,7 +149,8 @@ impl Shard {
         };
         let Some(d) = &s.rare.durable else { return };
         let qos = self.effective_qos(entry.message.qos, target.flags.qos());
-        if qos == QoS::AtMostOnce || d.reading != Reading::Live || entry.position <= d.cursor {
+        let wanted = target.flags.reads_log() && self.is_logged(entry.message.qos);
+        if !wanted || d.reading != Reading::Live || entry.position <= d.cursor {
             return;
         }
         if target.flags.no_local() && self.is_publisher(entry.message.publisher, slot) {
@@ -183,9 +189,8 @@ impl Shard {
             .slice()
             .iter()
             .filter(|n| {
-                self.router
-                    .sub(**n, slot)
-                    .is_some_and(|s| s.flags.qos() > QoS::AtMostOnce)
+                let sub = self.router.sub(**n, slot);
+                sub.is_some_and(|s| s.flags.reads_log())
             })
             .map(|n| self.router.filter(*n))
             .collect();
@@ -295,8 +300,8 @@ impl Shard {
         }
         let target = merged?;
         let own = target.flags.no_local() && self.is_publisher(message.publisher, slot);
-        let qos = self.effective_qos(message.qos, target.flags.qos());
-        (!own && qos > QoS::AtMostOnce).then_some(target)
+        let wanted = target.flags.reads_log() && self.is_logged(message.qos);
+        (!own && wanted).then_some(target)
     }
 
     /// The lowest position after which some session or group of this shard may still need something.

@@ -18,6 +18,10 @@ pub enum Mail {
         number: u64,
         change: Change,
     },
+    /// Answered like an announcement, when everything that was sent before is on its way.
+    Fence {
+        number: u64,
+    },
     /// All announcements up to this number are in force here.
     Followed {
         number: u64,
@@ -158,6 +162,7 @@ impl Shard {
                     self.router.apply(from, &change);
                     followed = Some(number);
                 }
+                Mail::Fence { number } => followed = Some(number),
                 Mail::Followed { number } => self.on_followed(from, number, sink),
                 Mail::Retain(message, token) => self.on_retain(from, &message, token, sink),
                 Mail::RetainAgain(message, token) => {

@@ -27,6 +27,7 @@ mod scan;
 mod store;
 mod subscribe;
 mod timer;
+mod visible;
 mod watch;
 
 #[cfg(test)]
@@ -246,7 +247,7 @@ pub struct Shard {
     announced: u64,
     /// Up to which announcement each shard has followed.
     followed: Vec<u64>,
-    visible: VecDeque<subscribe::Waiting>,
+    visible: visible::Visible,
     /// Publishers that wait for somebody slow; few and for milliseconds.
     holds: Vec<(SessionRef, Time)>,
     /// Encoded once for equal receivers of one message.
@@ -314,7 +315,7 @@ impl Shard {
             tail_seen: 0,
             announced: 0,
             followed: vec![0; usize::from(count)],
-            visible: VecDeque::new(),
+            visible: visible::Visible::default(),
             holds: Vec::new(),
             layouts: deliver::Layouts::default(),
             scratch: Vec::new(),
@@ -491,7 +492,7 @@ impl Shard {
         self.waits.shrink_to(64);
         self.moved.shrink_to(64);
         self.moved_groups.shrink_to(64);
-        self.visible.shrink_to(64);
+        self.visible.give_room_back();
         self.spare.truncate(1);
         self.scratch.shrink_to(1024);
     }

@@ -10,6 +10,7 @@ use crate::{
     Message, Time,
     plant::{self, Fault},
     record::{self, Bucket, Delivery, SessionRecord, Step, WillRecord},
+    retained::Totals,
     router::{Flags, Sub},
     session::{Bit, Durable, Handed, Held, Kept, NEVER, Name, Reading, State, Will},
     timers::{TICK_MILLIS, Timers},
@@ -63,7 +64,8 @@ impl Shard {
         for kept in &record.subscriptions {
             let filter = Filter::trusted(&kept.filter);
             let flags = Flags::new(kept.qos, kept.no_local, kept.as_published, true)
-                .with_handling(kept.handling);
+                .with_handling(kept.handling)
+                .with_logged(kept.logged);
             let sub = Sub {
                 session: slot,
                 flags,
@@ -200,14 +202,16 @@ impl Shard {
         true
     }
 
-    /// A retained message, behind so many on all shards. False if a bound refuses it: that of all
-    /// together, because topics fell to shards otherwise when they were stored, not quite evenly.
-    pub fn restore_retained(&mut self, message: &Arc<Message>, count: u64, bytes: usize) -> bool {
+    /// Counts what is retained together with other shards.
+    pub(crate) fn share_totals(&mut self, totals: &Arc<Totals>) {
+        self.retained.share(totals);
+    }
+
+    /// A retained message. False if a bound refuses it.
+    pub fn restore_retained(&mut self, message: &Arc<Message>) -> bool {
         let settings = &self.settings;
-        let all = |share: usize| share.saturating_mul(usize::from(self.count));
-        let fits = count < all(settings.retained_max) as u64
-            && bytes + message.bytes() <= all(settings.retained_bytes_max);
-        fits && self.retained.set(message, usize::MAX, usize::MAX)
+        self.retained
+            .set(message, settings.retained_max, settings.retained_bytes_max)
     }
 
     /// A will: it waits if its session does, and is published if not. To be called once every shard

@@ -5,23 +5,33 @@ use std::sync::Arc;
 use protocol::Filter;
 
 use super::{Mail, Shard, Sink};
-use crate::{Message, SessionRef, limits::SCAN_SLICE, retained::Cursor, session::Bit};
+use crate::{
+    Message, SessionRef,
+    limits::SCAN_SLICE,
+    plant::{self, Fault},
+    retained::Cursor,
+    session::{Bit, Scanning},
+};
 
 impl Shard {
     /// Asks for the next slice, if the last has gone out.
     pub(super) fn scan_on(&mut self, slot: u32) {
-        let session = self.reference(slot);
-        let number = self.next_token + 1;
-        let s = self.session_mut(slot);
+        let s = self.session(slot);
         if s.bits.has(Bit::Blocked) || s.bits.has(Bit::Subscribing) || s.has_queue() {
             return; // A scan begins behind its SUBACK.
         }
+        let Some(scanning) = &s.rare.scanning else {
+            return;
+        };
+        if scanning.asked.is_some() || scanning.fence > self.followed_by_all() {
+            return;
+        }
+        let session = self.reference(slot);
+        let number = self.next_token + 1;
+        let s = self.session_mut(slot);
         let Some(scanning) = s.scanning_mut() else {
             return;
         };
-        if scanning.asked.is_some() {
-            return;
-        }
         let Some(scan) = scanning.scans.front() else {
             if s.out.iter().all(|o| o.unsent_retained().next().is_none()) {
                 s.take_scanning();
@@ -110,11 +120,10 @@ impl Shard {
                 }
             }
         }
-        let fresh = scanning.fresh.clone();
         let ids = [id];
         let ids = if id == 0 { &ids[..0] } else { &ids[..] };
         for message in messages {
-            if fresh.iter().any(|t| **t == *message.topic().as_str()) {
+            if self.is_fresh(slot, message.topic().as_str()) {
                 continue;
             }
             let qos = self.effective_qos(message.qos, flags.qos());
@@ -126,10 +135,40 @@ impl Shard {
         self.scan_on(slot);
     }
 
+    /// Whether a topic's retained message changed while older ones are being sent.
+    pub(super) fn is_fresh(&self, slot: u32, topic: &str) -> bool {
+        let scanning = self.session(slot).rare.scanning.as_ref();
+        scanning.is_some_and(|s| s.is_fresh(topic))
+    }
+
     /// A live message changed this topic's retained one while older ones are being sent.
     pub(super) fn mark_fresh(&mut self, slot: u32, topic: &str) {
+        let mut scanning = self.session_mut(slot).scanning_mut();
+        if scanning.as_mut().is_none_or(|s| s.mark_fresh(topic)) {
+            return;
+        }
+        self.begin_fresh(slot);
         if let Some(scanning) = self.session_mut(slot).scanning_mut() {
-            scanning.fresh.push(topic.into());
+            scanning.mark_fresh(topic);
+        }
+    }
+
+    /// Too many topics have changed to know them all. What was found before they did is dropped; what is
+    /// asked for once each shard has sent on what it had is not older than they are.
+    fn begin_fresh(&mut self, slot: u32) {
+        if plant::on(Fault::FreshForgotten) {
+            let scanning = self.session_mut(slot).scanning_mut();
+            return scanning.into_iter().for_each(Scanning::forget_fresh);
+        }
+        self.withdraw_outdated(slot);
+        self.announced += 1;
+        let number = self.announced;
+        for to in 0..self.count {
+            self.mail(to, Mail::Fence { number });
+        }
+        self.scan_after(slot, number);
+        if let Some(scanning) = self.session_mut(slot).scanning_mut() {
+            scanning.begin_again(number);
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{
     park::{Again, Parked},
 };
 use crate::{
-    Cause, Delayed, DelayedId, Message, SessionRef, Time,
+    Cause, Delayed, DelayedId, Drop, Message, SessionRef, Time,
     leases::Telling,
     limits::PROGRESS_MILLIS,
     plant::{self, Fault},
@@ -245,10 +245,23 @@ impl Shard {
 
     /// Whether a retained message has been followed by a newer one of its topic.
     pub(super) fn is_outdated(&self, slot: u32, kept: &Kept) -> bool {
-        let topic = kept.message.topic();
-        let scanning = self.session(slot).rare.scanning.as_ref();
-        kept.is_retained()
-            && scanning.is_some_and(|s| s.fresh.iter().any(|t| **t == *topic.as_str()))
+        kept.is_retained() && self.is_fresh(slot, kept.message.topic().as_str())
+    }
+
+    /// Withdraws retained messages that have not left and have been followed by newer ones.
+    pub(super) fn withdraw_outdated(&mut self, slot: u32) {
+        let entries = self.session(slot).out.iter().flat_map(|o| o.entries());
+        let outdated: Vec<_> = entries
+            .filter(|e| !e.sent)
+            .filter_map(|e| match &e.held {
+                Held::Message(kept) if self.is_outdated(slot, kept) => Some((e.id, kept.number)),
+                _ => None,
+            })
+            .collect();
+        self.lose_some(Drop::Expired, outdated.len() as u64, slot);
+        for (id, number) in outdated {
+            self.withdraw(slot, id, number);
+        }
     }
 
     /// Ends a delivery of which nothing has left.
@@ -402,6 +415,7 @@ impl Shard {
                 no_local: sub.flags.no_local(),
                 as_published: sub.flags.as_published(),
                 handling: sub.flags.handling(),
+                logged: sub.flags.logged(),
                 id: sub.id,
                 since: s
                     .rare

@@ -1,7 +1,7 @@
-//! SUBSCRIBE and UNSUBSCRIBE. A SUBACK leaves when every shard routes by the change.
+//! SUBSCRIBE and UNSUBSCRIBE. When their answers leave is in `visible.rs`.
 
 use protocol::{
-    Filter, Frame, QoS, Reason, SharedFilter, Version, kind,
+    Filter, Frame, QoS, Reason, SharedFilter, Version,
     packet::{
         suback,
         subscribe::{self, RetainHandling},
@@ -10,62 +10,20 @@ use protocol::{
 };
 
 use super::{
-    Mail, Shard, Sink, Subscribed, Verdict, connect::marked, mail::Join, refuse, store::Then,
+    Mail, Shard, Sink, Subscribed, Verdict,
+    mail::Join,
+    refuse,
+    store::Then,
+    visible::{Asked, Owed},
 };
 use crate::{
-    Counter, SessionRef,
+    Counter,
     plant::{self, Fault},
     record::Group,
     retained::Cursor,
-    router::{Change, Sub},
-    session::{Bit, Reading, Scan},
+    router::{Change, Flags, Sub},
+    session::{Reading, Scan},
 };
-
-/// Something that is said or done once all shards follow.
-#[derive(Debug)]
-pub(super) struct Waiting {
-    /// Announcements up to this one must be in force everywhere.
-    number: u64,
-    /// Shared groups that have not yet answered.
-    joins: u32,
-    ticket: u64,
-    session: SessionRef,
-    then: Say,
-}
-
-#[derive(Debug)]
-pub(super) enum Say {
-    SubAck {
-        packet: Vec<u8>,
-        scans: Vec<Scan>,
-    },
-    Joined {
-        to: u16,
-        ticket: u64,
-    },
-    /// Who asked for it is no client.
-    Done {
-        scans: Vec<Scan>,
-    },
-}
-
-impl Waiting {
-    pub(super) fn new(
-        number: u64,
-        joins: u32,
-        ticket: u64,
-        session: SessionRef,
-        then: Say,
-    ) -> Self {
-        Self {
-            number,
-            joins,
-            ticket,
-            session,
-            then,
-        }
-    }
-}
 
 /// One SUBSCRIBE while its filters are gone through.
 pub(super) struct Round {
@@ -147,17 +105,15 @@ impl Shard {
 
     /// The answer leaves when every shard follows; it is empty where nobody asked.
     fn wait_visible(&mut self, slot: u32, round: Round, answer: Vec<u8>, sink: &mut impl Sink) {
-        let waiting = Waiting {
-            number: self.announced,
-            joins: round.joins,
+        let owed = Owed {
             ticket: round.ticket,
             session: self.reference(slot),
-            then: Say::SubAck {
-                packet: answer,
-                scans: round.scans,
-            },
+            is_followed: false,
+            joins: round.joins,
+            scans: round.scans,
+            to: Asked::Client(answer),
         };
-        self.wait(waiting, sink);
+        self.owe(owed, sink);
     }
 
     /// The answer to a client that changed its subscriptions waits for the record, if there is one: what
@@ -239,17 +195,22 @@ impl Shard {
         options: &subscribe::Options,
         round: &mut Round,
     ) {
-        let s = self.session(slot);
-        let flags = marked(qos, options.no_local, options.retain_as_published, s)
-            .with_handling(options.retain_handling);
+        let before = self.router.find(filter);
+        let before = before.and_then(|node| self.router.sub(node, slot));
+        let read_log = before.is_some_and(|old| old.flags.reads_log());
+        let keeps = read_log && !plant::on(Fault::LoweredForgotten);
+        // An existing subscription is replaced without a gap: also if it is of QoS 0 now, what waits in
+        // the log, or is on its way there, comes from there [MQTT-3.8.4-4].
+        let logged = qos == QoS::AtMostOnce && (keeps || self.settings.upgrade_qos);
+        let durable = self.session(slot).rare.durable.is_some();
+        let flags = Flags::new(qos, options.no_local, options.retain_as_published, durable)
+            .with_handling(options.retain_handling)
+            .with_logged(logged && durable);
         let sub = Sub {
             session: slot,
             flags,
             id: round.id,
         };
-        // An existing subscription is replaced without a gap.
-        let before = self.router.find(filter);
-        let before = before.and_then(|node| self.router.sub(node, slot));
         let (node, new, change) = self.router.subscribe(filter, sub);
         self.announce(change);
         if new {
@@ -257,9 +218,7 @@ impl Shard {
             self.count_plain(slot);
         }
         let tail = self.tail_seen;
-        if before.is_none_or(|old| old.flags.qos() == QoS::AtMostOnce)
-            && let Some(d) = self.session_mut(slot).durable_mut()
-        {
+        if !read_log && let Some(d) = self.session_mut(slot).durable_mut() {
             d.begins(node, tail);
             if d.reading == Reading::Asked {
                 // What is asked for does not have this filter: it is asked for again.
@@ -381,19 +340,18 @@ impl Shard {
         // One answer for all, also where nothing was deleted [MQTT-3.10.4-4], [MQTT-3.10.4-5].
         let mut answer = Vec::new();
         unsuback::encode(&mut answer, version, packet.id, &codes, &[]);
-        let mut waiting = Waiting {
-            number: 0,
-            joins: 0,
+        let mut owed = Owed {
             ticket: self.next_token(),
             session: self.reference(slot),
-            then: Say::SubAck {
-                packet: answer,
-                scans: Vec::new(),
-            },
+            // What others still send is not delivered any more.
+            is_followed: true,
+            joins: 0,
+            scans: Vec::new(),
+            to: Asked::Client(answer),
         };
-        let then = Then::SubAck(waiting.session);
-        self.save_asked(slot, &mut waiting.joins, waiting.ticket, then);
-        self.wait(waiting, sink);
+        let then = Then::SubAck(owed.session);
+        self.save_asked(slot, &mut owed.joins, owed.ticket, then);
+        self.owe(owed, sink);
         Ok(())
     }
 
@@ -477,154 +435,6 @@ impl Shard {
                 change: change.clone(),
             };
             self.outbox[usize::from(to)].push(letter);
-        }
-    }
-
-    pub(super) fn on_followed(&mut self, from: u16, number: u64, sink: &mut impl Sink) {
-        self.followed[usize::from(from)] = number;
-        self.release(sink);
-    }
-
-    pub(super) fn on_joined(&mut self, session: SessionRef, ticket: u64, sink: &mut impl Sink) {
-        for w in &mut self.visible {
-            if w.session == session && w.ticket == ticket {
-                w.joins = w.joins.saturating_sub(1);
-            }
-        }
-        self.release(sink);
-    }
-
-    /// What an administrator changed could not be kept.
-    pub(super) fn not_administered(&mut self, ticket: u64) {
-        self.visible.retain(|w| w.ticket != ticket);
-        self.answers.push((ticket, false));
-    }
-
-    /// A group's home answers once the group is routed to from everywhere.
-    pub(super) fn wait_joined(
-        &mut self,
-        to: u16,
-        session: SessionRef,
-        ticket: u64,
-        sink: &mut impl Sink,
-    ) {
-        let then = Say::Joined { to, ticket };
-        self.wait(
-            Waiting {
-                number: self.announced,
-                joins: 0,
-                ticket: 0,
-                session,
-                then,
-            },
-            sink,
-        );
-    }
-
-    pub(super) fn wait(&mut self, waiting: Waiting, sink: &mut impl Sink) {
-        if let Say::SubAck { scans, .. } | Say::Done { scans } = &waiting.then {
-            let s = self.session_mut(waiting.session.slot);
-            if matches!(waiting.then, Say::SubAck { .. }) {
-                // The client's next packet is handled once this is in force everywhere.
-                s.bits.set(Bit::Subscribing);
-            }
-            if !scans.is_empty() {
-                // From now on a retained message that comes live is newer than what is stored.
-                s.rare.make().scanning.get_or_insert_default();
-            }
-        }
-        self.visible.push_back(waiting);
-        self.release(sink);
-    }
-
-    /// A SUBACK belongs to the connection that asked: the session's next one, perhaps of another
-    /// version, must not get it.
-    pub(super) fn forget_suback(&mut self, slot: u32) {
-        let session = self.reference(slot);
-        self.visible
-            .retain(|w| w.session != session || !matches!(w.then, Say::SubAck { .. }));
-    }
-
-    /// In order, so that the SUBACKs of one client leave as it asked.
-    fn release(&mut self, sink: &mut impl Sink) {
-        let mine = usize::from(self.id);
-        let followed = self
-            .followed
-            .iter()
-            .enumerate()
-            .filter(|(shard, _)| *shard != mine)
-            .map(|(_, n)| *n)
-            .min()
-            .unwrap_or(u64::MAX);
-        let mut kept = std::collections::VecDeque::new();
-        let mut stuck: Vec<SessionRef> = Vec::new();
-        while let Some(waiting) = self.visible.pop_front() {
-            let free = waiting.number <= followed
-                || waiting.number == 0
-                || plant::on(Fault::SubackBeforeVisible);
-            let answer = matches!(waiting.then, Say::SubAck { .. });
-            if !free || waiting.joins > 0 || answer && stuck.contains(&waiting.session) {
-                if answer {
-                    stuck.push(waiting.session);
-                }
-                kept.push_back(waiting);
-                continue;
-            }
-            self.say(waiting, sink);
-        }
-        self.visible = kept;
-    }
-
-    fn say(&mut self, waiting: Waiting, sink: &mut impl Sink) {
-        match waiting.then {
-            Say::Joined { to, ticket } => {
-                if ticket != 0 {
-                    self.mail(
-                        to,
-                        Mail::Joined {
-                            session: waiting.session,
-                            ticket,
-                        },
-                    );
-                }
-            }
-            Say::Done { scans } => {
-                self.answers.push((waiting.ticket, true));
-                if let Some(slot) = self.resolve(waiting.session)
-                    && self.session(slot).is_online()
-                    && !scans.is_empty()
-                {
-                    let rare = self.session_mut(slot).rare.make();
-                    rare.scanning.get_or_insert_default().scans.extend(scans);
-                    self.scan_on(slot);
-                }
-            }
-            Say::SubAck { packet, scans } => {
-                let Some(slot) = self.resolve(waiting.session) else {
-                    return;
-                };
-                let s = self.session_mut(slot);
-                s.bits.clear(Bit::Subscribing);
-                if !s.is_online() {
-                    return;
-                }
-                if !packet.is_empty() {
-                    sink.out(s.conn).extend_from_slice(&packet); // [MQTT-3.8.4-1]
-                    s.tally.answered(packet.len());
-                    let sent = if packet.first().is_some_and(|b| b >> 4 == kind::UNSUBACK) {
-                        Counter::UnsubackSent
-                    } else {
-                        Counter::SubackSent
-                    };
-                    self.metrics.add(sent, 1);
-                }
-                let s = self.session_mut(slot);
-                if !scans.is_empty() {
-                    let scanning = s.rare.make().scanning.get_or_insert_default();
-                    scanning.scans.extend(scans);
-                }
-                self.scan_on(slot);
-            }
         }
     }
 }

@@ -82,6 +82,8 @@ pub(crate) struct Sub {
     /// The lowest and the highest it ever was.
     pub(crate) qos_min: u8,
     pub(crate) qos_max: u8,
+    /// Event at which it first became QoS 0.
+    pub(crate) lowered: Option<u64>,
     /// Whether it always had No Local, and whether it ever had.
     pub(crate) no_local: bool,
     pub(crate) no_local_once: bool,
@@ -428,10 +430,13 @@ impl Ledger {
             return false;
         }
         let own = msg.publisher == client;
+        // What a subscription of QoS 0 brings may be lost once it was sent.
+        let sent = msg.got.contains_key(&(client, s.era));
         s.subs.iter().any(|sub| {
+            let lowered = sub.lowered.is_some_and(|at| !sent && accepted < at);
             sub.group.is_none()
                 && sub.until.is_none()
-                && sub.qos_min > 0
+                && (sub.qos_min > 0 || s.expiry_secs > 0 && lowered)
                 && sub.visible.is_some_and(|at| at < msg.sent && at < accepted)
                 && !(own && sub.no_local_once)
                 && matches(&sub.filter, &msg.topic)

@@ -156,6 +156,9 @@ fn take_subscribe(ledger: &mut Ledger, side: &mut Side<'_>, p: &subscribe::Subsc
             .iter_mut()
             .find(|sub| sub.until.is_none() && sub.filter == filter && sub.group == group);
         if let Some(sub) = held {
+            if qos == 0 && sub.qos_min > 0 {
+                sub.lowered = Some(event);
+            }
             sub.qos = qos;
             sub.asked = event;
             sub.no_local &= request.options.no_local;
@@ -171,6 +174,7 @@ fn take_subscribe(ledger: &mut Ledger, side: &mut Side<'_>, p: &subscribe::Subsc
                 qos,
                 qos_min: qos,
                 qos_max: qos,
+                lowered: None,
                 no_local: request.options.no_local,
                 no_local_once: request.options.no_local,
                 as_published: request.options.retain_as_published,
