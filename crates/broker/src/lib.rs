@@ -15,6 +15,7 @@ pub mod transport;
 use std::{
     io,
     net::SocketAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -167,7 +168,7 @@ fn start_on(
     let mut threads = Vec::new();
     for (id, worker) in workers.into_iter().enumerate() {
         let thread = std::thread::Builder::new().name(format!("shard-{id}"));
-        let spawned = thread.spawn(move || worker.run());
+        let spawned = thread.spawn(move || serve(worker));
         threads.push(spawned.map_err(refused("thread"))?);
     }
     store.look_through().map_err(refused("thread"))?;
@@ -266,6 +267,15 @@ impl Handle {
             let _ = worker.join();
         }
         self.store.close();
+    }
+}
+
+/// A shard that panics where it cannot be told what was changed ends the broker: what was acknowledged
+/// is in the store, and whoever supervises us starts us again.
+fn serve(worker: Worker) {
+    if catch_unwind(AssertUnwindSafe(|| worker.run())).is_err() {
+        tracing::error!("the broker ends because of a fault of its own, reported above");
+        std::process::exit(1);
     }
 }
 
