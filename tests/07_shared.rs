@@ -141,6 +141,48 @@ fn by_client_id() {
     }
 }
 
+/// By the topic: what is said of one thing goes to one member, and things are shared out.
+/// (4.8.2, non-normative)
+#[test]
+fn by_topic() {
+    let broker = Broker::with(&["mqtt.shared_strategy=hash_topic"]);
+    let mut workers = members(&broker, "$share/g/thing/+", 3);
+    let mut speakers = ["p1", "p2"].map(|name| broker.v5(name));
+    let mut busy = [false; 3];
+    for thing in 0..20 {
+        for speaker in &mut speakers {
+            for n in 0..3 {
+                let topic = format!("thing/{thing}");
+                speaker.publish(&Publish::new(&topic, format!("{thing}/{n}")).qos1(1));
+            }
+        }
+        let counts = share_out(&mut workers, 6).0;
+        let at = counts.iter().position(|n| *n == 6);
+        busy[at.unwrap_or_else(|| panic!("{thing}: {counts:?}"))] = true;
+    }
+    assert!(busy.iter().filter(|busy| **busy).count() > 1, "{busy:?}");
+}
+
+/// By chance, and by nearness where there is somebody near: each message to one member, nobody is
+/// left out by chance, and nobody near is no reason to lose it. (4.8.2, non-normative)
+#[test]
+fn by_chance_and_by_nearness() {
+    for strategy in ["random", "local"] {
+        let broker = Broker::with(&[&format!("mqtt.shared_strategy={strategy}"), "shards=2"]);
+        let mut workers = members(&broker, "$share/g/any", 3);
+        for name in ["p1", "p2", "p3", "p4"] {
+            let mut speaker = broker.v5(name);
+            for n in 0..20 {
+                speaker.publish(&Publish::new("any", n.to_string()).qos1(1));
+            }
+        }
+        let counts = share_out(&mut workers, 80).0;
+        if strategy == "random" {
+            assert!(counts.iter().all(|n| *n > 5), "{counts:?}");
+        }
+    }
+}
+
 /// A group's name may hold no wildcard and no nothing, and a filter must follow; such a
 /// subscription is answered with a failure of its own. [MQTT-4.8.2-1] [MQTT-4.8.2-2]
 #[test]

@@ -54,6 +54,8 @@ mod store_cli;
 mod subscribe;
 #[path = "12_sys.rs"]
 mod sys;
+#[path = "20_told.rs"]
+mod told;
 #[path = "11_websocket.rs"]
 mod websocket;
 #[path = "05_will.rs"]
