@@ -106,6 +106,35 @@ fn d02_power() {
     }
 }
 
+/// The power is cut while a broker that was killed under load starts again.
+#[test]
+fn d02_starting() {
+    if image::allowed() {
+        let seed = seed();
+        let tally = power::starting(seed, rounds(8), &[]);
+        verdict("power at the start", seed, &tally);
+    }
+}
+
+/// With `durability = interval` a kill loses nothing, as at every level.
+#[test]
+fn d01_kill_interval() {
+    let seed = seed();
+    let settings = ["durability=interval", "store.sync_interval=1s"];
+    let tally = kill::run(Death::Broker, seed, rounds(4), &settings);
+    verdict("kill, interval", seed, &tally);
+}
+
+/// And a power cut takes no more than the interval.
+#[test]
+fn d02_interval() {
+    if image::allowed() {
+        let seed = seed();
+        let tally = power::rested(seed, rounds(3));
+        verdict("power, interval", seed, &tally);
+    }
+}
+
 /// A failed write or sync costs its file, not what was acknowledged; the next one goes on. A disk that
 /// fails for good ends the broker.
 #[test]

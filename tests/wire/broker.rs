@@ -146,20 +146,7 @@ impl Broker {
     /// SIGSTOP; over when no thread of it runs any more.
     #[track_caller]
     pub(crate) fn stop(&self) {
-        self.signal("STOP");
-        let tasks = format!("/proc/{}/task", self.pid());
-        let runs = |task: std::io::Result<std::fs::DirEntry>| {
-            let stat = std::fs::read_to_string(task.unwrap().path().join("stat"));
-            // A thread that is gone does not run either.
-            stat.is_ok_and(|s| {
-                s.rsplit_once(") ")
-                    .is_some_and(|(_, s)| !s.starts_with('T'))
-            })
-        };
-        // A write to a disk ends first; nobody tells.
-        while std::fs::read_dir(&tasks).unwrap().any(runs) {
-            thread::sleep(Duration::from_millis(1));
-        }
+        freeze(self.pid());
     }
 
     /// What it printed since its last start, as far as nobody read it yet.
@@ -191,12 +178,7 @@ impl Broker {
 
     /// Sends a signal by name (`TERM`, `INT`).
     pub(crate) fn signal(&self, name: &str) {
-        let pid = self.pid().to_string();
-        let done = Command::new("kill")
-            .args(["-s", name, &pid])
-            .status()
-            .unwrap();
-        assert!(done.success());
+        signal(self.pid(), name);
     }
 
     /// Waits for the process to end.
@@ -272,6 +254,41 @@ impl Drop for Broker {
             self.check_calm();
         }
     }
+}
+
+#[track_caller]
+fn signal(pid: u32, name: &str) {
+    let pid = pid.to_string();
+    let done = Command::new("kill").args(["-s", name, &pid]).status();
+    assert!(done.unwrap().success());
+}
+
+/// SIGSTOP; over when no thread of the process runs any more.
+#[track_caller]
+pub(crate) fn freeze(pid: u32) {
+    signal(pid, "STOP");
+    let tasks = format!("/proc/{pid}/task");
+    let runs = |task: std::io::Result<std::fs::DirEntry>| {
+        let stat = std::fs::read_to_string(task.unwrap().path().join("stat"));
+        // A thread that is gone does not run either.
+        stat.is_ok_and(|s| {
+            s.rsplit_once(") ")
+                .is_some_and(|(_, s)| !s.starts_with('T'))
+        })
+    };
+    // A write to a disk ends first; nobody tells.
+    while std::fs::read_dir(&tasks).unwrap().any(runs) {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Starts a broker that nobody waits for or listens to. Whoever has it ends it.
+#[track_caller]
+pub(crate) fn begin(dir: &Path, settings: &[&str]) -> Child {
+    let settings: Vec<String> = settings.iter().map(|s| (*s).to_owned()).collect();
+    let mut command = command(&[], dir, &settings);
+    let quiet = command.stdout(Stdio::null()).stderr(Stdio::null());
+    quiet.spawn().expect("the broker's binary runs")
 }
 
 /// Runs the binary once on fresh data with these arguments; gives its exit code and all it said.
@@ -385,9 +402,8 @@ pub(crate) fn fresh_dir() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
-/// Starts a process and waits until its listeners told their address.
-#[track_caller]
-fn launch(prefix: &[String], dir: &Path, settings: &[String]) -> Started {
+/// How a broker is started.
+fn command(prefix: &[String], dir: &Path, settings: &[String]) -> Command {
     let mut command = match prefix {
         [] => Command::new(binary()),
         [program, args @ ..] => {
@@ -404,12 +420,20 @@ fn launch(prefix: &[String], dir: &Path, settings: &[String]) -> Started {
     {
         if let Some(fault) = setting.strip_prefix("--plant=") {
             command.arg("--plant").arg(fault);
+        } else if setting.starts_with("--") {
+            command.arg(setting);
         } else {
             command.arg("--set").arg(setting);
         }
     }
-    let mut child = command
-        .stdin(Stdio::null())
+    command.stdin(Stdio::null());
+    command
+}
+
+/// Starts a process and waits until its listeners told their address.
+#[track_caller]
+fn launch(prefix: &[String], dir: &Path, settings: &[String]) -> Started {
+    let mut child = command(prefix, dir, settings)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

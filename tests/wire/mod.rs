@@ -13,7 +13,9 @@ mod process;
 pub(crate) mod prop;
 mod websocket;
 
-pub(crate) use broker::{Broker, binary, fresh_dir, run_once, run_once_on, run_tool};
+pub(crate) use broker::{
+    Broker, begin, binary, freeze, fresh_dir, run_once, run_once_on, run_tool,
+};
 pub(crate) use bytes::{
     Connect, Publish, Will, ack, disconnect, packet, pingreq, raw_publish, reply, string,
     subscribe, subscribe_with, unsubscribe, varint,

@@ -25,12 +25,15 @@ const fn runner(test: &'static str, rounds: u32) -> Runner {
 }
 
 /// What is done over and over.
-const RUNNERS: [Runner; 8] = [
+const RUNNERS: [Runner; 11] = [
     runner("d01_kill", 100),
     runner("s01_cut", 100),
     runner("s01_steps", 25),
     runner("s02_steps", 25),
     runner("d02_power", 100),
+    runner("d02_starting", 40),
+    runner("d01_kill_interval", 25),
+    runner("d02_interval", 10),
     runner("d03_d04_damage", 200),
     runner("d12_failing_disk", 5),
     runner("d11_full_disk", 5),
