@@ -291,7 +291,7 @@ fn lowering_the_qos_loses_nothing() {
     assert_eq!((first.text(), first.qos), ("0", 1));
     conn.subscribe("low", 0);
     conn.send(&ack(0x40, first.id));
-    let mut next = |conn: &mut Conn, n: u16| {
+    let next = |conn: &mut Conn, n: u16| {
         let got = conn.read_publish();
         assert_eq!((got.text(), got.qos), (n.to_string().as_str(), 0));
     };
