@@ -8,6 +8,7 @@
 
 mod account;
 mod audit;
+pub mod control;
 mod door;
 mod error;
 mod lang;
@@ -46,6 +47,7 @@ impl std::ops::Deref for App {
 /// A running API.
 pub struct Handle {
     app: App,
+    _control: Option<control::ControlFile>,
     ignored_password: bool,
     stop: watch::Sender<bool>,
     thread: JoinHandle<()>,
@@ -63,7 +65,19 @@ pub fn start(
 ) -> io::Result<Handle> {
     let accounts = account::Accounts::load(admin.keep())?;
     let audit = audit::Audit::load(admin.keep())?;
-    let door = door::Door::new(Secret::random());
+    let owner = Secret::random();
+    let control = match listeners.first() {
+        Some(listener) => {
+            let bound = listener.local_addr()?;
+            Some(control::ControlFile::write(
+                &admin.data_dir(),
+                bound,
+                &owner,
+            )?)
+        }
+        None => None,
+    };
+    let door = door::Door::new(owner);
     let app = App(Arc::new(State {
         admin,
         accounts,
@@ -92,6 +106,7 @@ pub fn start(
     })?;
     Ok(Handle {
         app,
+        _control: control,
         ignored_password,
         stop,
         thread,

@@ -1,8 +1,9 @@
 //! The first lines: where to point a client, where the data is, how to try.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use broker::config::Config;
+use broker::lan::{Network, is_near};
 
 use crate::text::Text;
 
@@ -26,28 +27,29 @@ pub(crate) fn data_dir(config: &Config, text: Text) -> String {
     text.data(&path.display().to_string(), &found)
 }
 
-/// All lines. `listeners` are ids such as `tcp:default` with the addresses they are bound to;
-/// `connections` is what the system allows.
-pub(crate) fn lines(
-    listeners: &[(String, SocketAddr)],
-    data: &str,
-    connections: Option<u64>,
-    text: Text,
-) -> String {
-    describe(listeners, data, connections, lan_address(), text)
+/// What the first lines tell.
+pub(crate) struct Told<'a> {
+    /// Ids such as `tcp:default` with the addresses they are bound to.
+    pub(crate) listeners: &'a [(String, SocketAddr)],
+    pub(crate) data: &'a str,
+    /// Connections that the system allows.
+    pub(crate) connections: Option<u64>,
+    /// Whether `admin` signs in with the password that everybody knows.
+    pub(crate) default_password: bool,
+    /// Networks that are near by setting.
+    pub(crate) trusted: &'a [Network],
 }
 
-fn describe(
-    listeners: &[(String, SocketAddr)],
-    data: &str,
-    connections: Option<u64>,
-    lan: IpAddr,
-    text: Text,
-) -> String {
+/// All lines.
+pub(crate) fn lines(told: &Told<'_>, text: Text) -> String {
+    describe(told, lan_address(), text)
+}
+
+fn describe(told: &Told<'_>, lan: IpAddr, text: Text) -> String {
     let mut lines = vec![text.title(env!("CARGO_PKG_VERSION"))];
     let mut example = None;
     // Those that can be reached from elsewhere first: that is what people come for.
-    let mut sorted: Vec<_> = listeners.iter().collect();
+    let mut sorted: Vec<_> = told.listeners.iter().collect();
     sorted.sort_by_key(|(_, address)| address.ip().is_loopback());
     for (id, address) in sorted {
         let ip = if address.ip().is_unspecified() {
@@ -69,8 +71,16 @@ fn describe(
             lines.push(line);
         }
     }
-    lines.push(data.to_owned());
-    if let Some(limit) = connections {
+    let has_dashboard = told.listeners.iter().any(|(id, _)| id.starts_with("http:"));
+    if has_dashboard && told.default_password {
+        lines.push(text.sign_in().to_owned());
+    }
+    let is_open = told.listeners.iter().any(|(_, at)| !at.ip().is_loopback());
+    if is_open && !is_near(lan, told.trusted) {
+        lines.push(text.no_private_address(&lan.to_string(), &around(lan)));
+    }
+    lines.push(told.data.to_owned());
+    if let Some(limit) = told.connections {
         let hint = if limit < FEW {
             text.few_connections()
         } else {
@@ -91,6 +101,14 @@ fn describe(
         all.push_str(&format!("  {line}\n"));
     }
     all
+}
+
+/// The network that is probably meant by who wants to trust those beside this machine.
+fn around(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(v4) => format!("{}/24", Ipv4Addr::from_bits(v4.to_bits() >> 8 << 8)),
+        IpAddr::V6(v6) => format!("{}/64", Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
+    }
 }
 
 /// The address of the interface towards the network. "Connecting" a datagram socket sends nothing:
@@ -115,6 +133,16 @@ mod tests {
             .collect()
     }
 
+    fn told<'a>(listeners: &'a [(String, SocketAddr)], limit: u64) -> Told<'a> {
+        Told {
+            listeners,
+            data: "DATA",
+            connections: Some(limit),
+            default_password: false,
+            trusted: &[],
+        }
+    }
+
     #[test]
     fn lines_for_the_defaults() {
         let listeners = listeners(&[
@@ -125,7 +153,7 @@ mod tests {
         ]);
         let lan = "192.168.1.5".parse().unwrap();
         let text = Text::from_env(|_| None);
-        let lines = describe(&listeners, "DATA", Some(1_048_064), lan, text);
+        let lines = describe(&told(&listeners, 1_048_064), lan, text);
         let version = env!("CARGO_PKG_VERSION");
         let expected = format!(
             "TernMQ {version} is running\n  MQTT       mqtt://192.168.1.5:1883\n  \
@@ -140,9 +168,42 @@ mod tests {
     fn other_ports_and_low_limits_are_told() {
         let listeners = listeners(&[("tcp:default", "[::1]:1999")]);
         let text = Text::from_env(|_| Some("zh_CN".to_owned()));
-        let lines = describe(&listeners, "", Some(512), lan_address(), text);
+        let lines = describe(&told(&listeners, 512), lan_address(), text);
         assert!(lines.contains("mqtt://[::1]:1999") && lines.contains("-h ::1 -p 1999 -t test"));
         assert!(lines.contains("512（") && lines.contains("ulimit"));
+    }
+
+    #[test]
+    fn how_to_sign_in_while_everybody_knows() {
+        let listeners = listeners(&[("http:dashboard", "0.0.0.0:18083")]);
+        let lan = "192.168.1.5".parse().unwrap();
+        let text = Text::from_env(|_| None);
+        let quiet = told(&listeners, 1);
+        assert!(!describe(&quiet, lan, text).contains("public"));
+        let default = Told {
+            default_password: true,
+            ..told(&listeners, 1)
+        };
+        assert!(describe(&default, lan, text).contains("admin / public"));
+    }
+
+    #[test]
+    fn addresses_that_are_not_private_are_told() {
+        let open = listeners(&[("tcp:default", "0.0.0.0:1883")]);
+        let inside = listeners(&[("tcp:default", "127.0.0.1:1883")]);
+        let text = Text::from_env(|_| None);
+        let campus = "203.0.113.77".parse().unwrap();
+        let lines = describe(&told(&open, 1), campus, text);
+        assert!(lines.contains("ternmq ctl trust 203.0.113.0/24"), "{lines}");
+        assert!(!describe(&told(&inside, 1), campus, text).contains("trust"));
+        let trusted = ["203.0.113.0/24".parse().unwrap()];
+        let trusting = Told {
+            trusted: &trusted,
+            ..told(&open, 1)
+        };
+        assert!(!describe(&trusting, campus, text).contains("trust"));
+        let v6 = describe(&told(&open, 1), "2001:db8:1:2:3::4".parse().unwrap(), text);
+        assert!(v6.contains("trust 2001:db8:1:2::/64"), "{v6}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use broker::config::Sources;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
+use crate::owner;
 use crate::store;
 use crate::text::Text;
 
@@ -21,6 +22,7 @@ pub(crate) enum Parsed {
     Show(String),
     Start(Options),
     Store(store::Command, Options),
+    Owner(owner::Command, Options),
 }
 
 /// Options that every command has.
@@ -75,6 +77,7 @@ pub(crate) fn parse(
         names.push(name);
         matches = inner;
     }
+    let owner = owner_command(&names, &mut matches);
     let store = match names.first() {
         Some(name) if name == "store" => Some(store_command(&names[1..], &mut matches)),
         _ => None,
@@ -94,10 +97,25 @@ pub(crate) fn parse(
         sets,
         admin_password_file: matches.remove_one("admin-password-file"),
     };
-    Ok(match store {
-        Some(command) => Parsed::Store(command, options),
-        None => Parsed::Start(options),
+    Ok(match (store, owner) {
+        (Some(command), _) => Parsed::Store(command, options),
+        (_, Some(command)) => Parsed::Owner(command, options),
+        (None, None) => Parsed::Start(options),
     })
+}
+
+fn owner_command(names: &[String], matches: &mut ArgMatches) -> Option<owner::Command> {
+    match names.first()?.as_str() {
+        "reset-password" => Some(owner::Command::ResetPassword {
+            generate: matches.get_flag("generate"),
+        }),
+        "ctl" => {
+            let networks = matches.remove_many("network");
+            let networks = networks.expect("clap requires one").collect();
+            Some(owner::Command::Trust(networks))
+        }
+        _ => None,
+    }
 }
 
 fn store_command(names: &[String], matches: &mut ArgMatches) -> store::Command {
@@ -133,6 +151,7 @@ fn command(text: Text) -> Command {
         .subcommand(Command::new("start").about(text.help_start()))
         .subcommand(Command::new("console").about(text.help_console()))
         .subcommand(store_arguments(text))
+        .subcommands(owner_arguments(text))
         .arg(
             option("config", "FILE", text.help_config())
                 .short('c')
@@ -193,6 +212,28 @@ fn store_arguments(text: Text) -> Command {
         .disable_help_subcommand(true)
         .subcommand_required(true)
         .subcommands(commands)
+}
+
+fn owner_arguments(text: Text) -> [Command; 2] {
+    let generate = Arg::new("generate")
+        .long("generate")
+        .action(ArgAction::SetTrue)
+        .help(text.help_generate());
+    let networks = Arg::new("network")
+        .value_name("ADDR")
+        .help(text.help_networks())
+        .required(true)
+        .num_args(1..);
+    [
+        Command::new("reset-password")
+            .about(text.help_reset_password())
+            .arg(generate),
+        Command::new("ctl")
+            .about(text.help_ctl())
+            .disable_help_subcommand(true)
+            .subcommand_required(true)
+            .subcommand(Command::new("trust").about(text.help_trust()).arg(networks)),
+    ]
 }
 
 /// Cause and tip of clap's text, which spreads them over lines.
@@ -297,6 +338,35 @@ mod tests {
     }
 
     #[test]
+    fn commands_of_the_owner() {
+        let networks =
+            |list: &[&str]| owner::Command::Trust(list.iter().map(|n| (*n).into()).collect());
+        let cases: [(&[&str], owner::Command); 4] = [
+            (
+                &["reset-password"],
+                owner::Command::ResetPassword { generate: false },
+            ),
+            (
+                &["reset-password", "--data-dir", "/d", "--generate"],
+                owner::Command::ResetPassword { generate: true },
+            ),
+            (&["ctl", "trust", "203.0.113.7"], networks(&["203.0.113.7"])),
+            (
+                &["--data-dir", "/d", "ctl", "trust", "a", "b"],
+                networks(&["a", "b"]),
+            ),
+        ];
+        for (args, expected) in cases {
+            let Ok(Parsed::Owner(command, options)) = run(args) else {
+                panic!("{args:?}")
+            };
+            assert_eq!(command, expected);
+            let dir = args.contains(&"--data-dir");
+            assert_eq!(options.sets.contains(&"data_dir=/d".to_owned()), dir);
+        }
+    }
+
+    #[test]
     fn help_and_version_are_no_errors() {
         let Ok(Parsed::Show(help)) = run(&["--help"]) else {
             panic!("no help")
@@ -323,6 +393,9 @@ mod tests {
             &["store", "chekc"],
             &["store", "import"],
             &["store", "check", "extra"],
+            &["ctl"],
+            &["ctl", "trust"],
+            &["reset-password", "secret"],
         ] {
             let line = run(args).unwrap_err();
             assert!(

@@ -6,6 +6,7 @@ mod cli;
 mod files;
 mod holder;
 mod log;
+mod owner;
 mod password;
 mod signals;
 mod store;
@@ -49,6 +50,9 @@ fn main() -> ExitCode {
             .map_err(|line| (ExitCode::FAILURE, line)),
         Ok(Parsed::Store(command, options)) => {
             store::run(&command, &options, text).map_err(|line| (NOT_DONE.into(), line))
+        }
+        Ok(Parsed::Owner(command, options)) => {
+            owner::run(&command, &options, text).map_err(|line| (NOT_DONE.into(), line))
         }
         Err(line) => Err((NOT_DONE.into(), line)),
     };
@@ -103,7 +107,14 @@ fn run(options: &Options, text: Text) -> Result<(), String> {
         tracing::warn!("{}", text.password_ignored(&from));
     }
     let data = data + "\n" + store_lines(&handle.config(), &handle, text).trim_end();
-    let lines = banner::lines(&handle.listeners(), &data, connections, text);
+    let told = banner::Told {
+        listeners: &handle.listeners(),
+        data: &data,
+        connections,
+        default_password: api.has_default_password(),
+        trusted: &handle.config().lan_guard.trusted,
+    };
+    let lines = banner::lines(&told, text);
     let _ = std::io::stdout().write_all(lines.as_bytes());
     // For scripts and tests: where each listener really is, also if port 0 was asked for.
     for (id, address) in handle.listeners() {

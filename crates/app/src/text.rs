@@ -184,6 +184,18 @@ impl Text {
     pub(crate) fn dashboard(self, url: &str) -> String {
         self.pick(format!("Dashboard  {url}"), format!("控制台     {url}"))
     }
+    pub(crate) fn sign_in(self) -> &'static str {
+        self.pick(
+            "Sign in    admin / public, from local and private addresses; to change anything, set a password first",
+            "登录       admin / public（仅限本机与局域网；修改任何内容前须先设置密码）",
+        )
+    }
+    pub(crate) fn no_private_address(self, address: &str, network: &str) -> String {
+        self.pick(
+            format!("Note       {address} is no private address, so its neighbours count as strangers; to let them in as on a local network: ternmq ctl trust {network}"),
+            format!("注意       {address} 不是私有地址，因此同一网络的其他机器视为外部来源；如需视为局域网：ternmq ctl trust {network}"),
+        )
+    }
     pub(crate) fn connections(self, limit: u64) -> String {
         self.pick(
             format!("Limit      {limit} connections (open files of this process)"),

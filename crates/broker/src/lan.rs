@@ -45,6 +45,14 @@ impl Network {
     }
 }
 
+impl Network {
+    /// The first address of it.
+    #[must_use]
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+}
+
 impl FromStr for Network {
     type Err = ();
 

@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use backbone::disk::{self, Durability, Options, Trouble, tools};
 
+use crate::admin::Keep;
 use crate::config::Config;
-use crate::control::store::Stored;
+use crate::control::{self, store::Stored};
 use crate::settings::{self, STORE_DIR};
 
 #[cfg(feature = "plant")]
@@ -57,6 +58,22 @@ pub enum StoreError {
     /// The system's word on what is copied, neither the store's side nor the other one's.
     #[error("copying failed: {0}")]
     Copy(io::Error),
+}
+
+/// Lets the control plane's records be read and changed in the store that this configuration names, as
+/// the broker would find it; one that is not there is made.
+///
+/// # Errors
+/// If it cannot be opened, as while a broker has it.
+pub fn edit<T>(
+    config: &Config,
+    progress: impl Fn(Progress) + Send + Sync + 'static,
+    edit: impl FnOnce(&Keep) -> T,
+) -> Result<T, OpenError> {
+    let store = Arc::new(control::store::open(config, Arc::new(progress))?);
+    let edited = edit(&Keep::new(store.clone()));
+    store.close();
+    Ok(edited)
 }
 
 impl Offline {

@@ -16,7 +16,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use broker::admin::{Bucket, Keep, KeepError};
+use broker::admin::{Bucket, Change, Keep, KeepError};
 
 use hasher::{Busy, Hasher};
 use key::KEYS_MAX;
@@ -299,12 +299,7 @@ impl Accounts {
     }
 
     async fn write_user(&self, name: &str, user: User) -> Result<(), Unchanged> {
-        let value = serde_json::to_vec(&user).expect("texts and numbers become JSON");
-        let put = vec![
-            (WAS_SET.to_vec(), Some(Vec::new())),
-            (name.as_bytes().to_vec(), Some(value)),
-        ];
-        self.keep.put(Bucket::User, put).await?;
+        self.keep.put(Bucket::User, writing(name, &user)).await?;
         let mut table = self.table();
         table.password_set = true;
         table.users.insert(name.to_owned(), user);
@@ -430,6 +425,32 @@ impl Accounts {
         self.table().keys.insert(name.to_owned(), key);
         Ok(())
     }
+}
+
+/// What has to be written for `admin` to have this password, where these users are kept.
+pub(crate) fn user_with_password<B: AsRef<[u8]>>(
+    kept: &[(B, B)],
+    password: &Secret,
+) -> Vec<Change> {
+    let admin = kept
+        .iter()
+        .find(|(name, _)| name.as_ref() == ADMIN.as_bytes());
+    let admin: Option<User> =
+        admin.and_then(|(_, user)| serde_json::from_slice(user.as_ref()).ok());
+    let password = Hashed::new(password);
+    let user = match admin {
+        Some(user) => User { password, ..user },
+        None => User::first(password),
+    };
+    writing(ADMIN, &user)
+}
+
+fn writing(name: &str, user: &User) -> Vec<Change> {
+    let value = serde_json::to_vec(user).expect("texts and numbers become JSON");
+    vec![
+        (WAS_SET.to_vec(), Some(Vec::new())),
+        (name.as_bytes().to_vec(), Some(value)),
+    ]
 }
 
 impl Table {

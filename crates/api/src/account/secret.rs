@@ -23,6 +23,12 @@ impl Secret {
         check(&self.0)
     }
 
+    /// For its owner's eyes: one that was made for them.
+    #[must_use]
+    pub fn show(&self) -> &str {
+        &self.0
+    }
+
     pub(crate) fn reveal(&self) -> &str {
         &self.0
     }

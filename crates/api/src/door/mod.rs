@@ -92,7 +92,7 @@ fn admit(
 ) -> Result<Option<Caller>, Turned> {
     place::must_be_our_name(app, request)?;
     place::must_be_our_page(app, request)?;
-    place::must_be_reachable(app, request, visitor)?;
+    place::must_be_reachable(app, request, visitor, rule)?;
     let caller = caller::identify(app, request, visitor, rule)?;
     if let Some(caller) = &caller {
         caller::must_be_allowed(app, caller, request, rule)?;

@@ -8,6 +8,7 @@ mod client_messages;
 mod clients;
 mod configs;
 mod connection_log;
+mod ctl;
 mod delayed;
 mod docs;
 mod error_codes;
@@ -54,6 +55,7 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         // Probes of EMQX's charts ask at the root.
         .merge(status::routes())
         .merge(docs::routes().into())
+        .merge(ctl::routes().into())
         .fallback(nothing_here)
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use backbone::{Blob, Error};
 use tokio::sync::oneshot;
 
-use crate::control::store::Store;
+use crate::control::{configuration::wait, store::Store};
 
 /// Where records of one kind are. The names are on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +94,14 @@ impl Keep {
             }
         });
         self.0.kv().put(bucket.name(), writes(changes), done);
+    }
+
+    /// The same as [`Self::put`], for whoever may block.
+    ///
+    /// # Errors
+    /// See there.
+    pub fn put_now(&self, bucket: Bucket, changes: Vec<Change>) -> Result<(), KeepError> {
+        wait(self.put(bucket, changes))
     }
 
     /// Makes changes, in their order; they survive a power cut once this has returned.

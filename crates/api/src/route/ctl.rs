@@ -1,0 +1,59 @@
+//! What the owner of the data directory may do without a password: `ternmq ctl` calls it. Not a part of
+//! the API: it changes with the program.
+
+use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
+use broker::admin::settings::{Raw, SettingError};
+use serde::Deserialize;
+
+use crate::{App, account::Secret, error::Refusal};
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/ctl/trust", post(trust))
+        .route("/ctl/password", post(password))
+}
+
+#[derive(Deserialize)]
+struct Trust {
+    networks: Vec<String>,
+}
+
+const TRUSTED: &str = "lan_guard.trusted";
+
+async fn trust(State(app): State<App>, Json(wanted): Json<Trust>) -> Result<StatusCode, Refusal> {
+    let mut all: Vec<String> = app.admin.look(|config| {
+        let trusted = config.lan_guard.trusted.iter();
+        trusted.map(ToString::to_string).collect()
+    });
+    all.extend(wanted.networks);
+    all.sort();
+    all.dedup();
+    let all = Raw::List(all.into_iter().map(Raw::Text).collect());
+    let changed = app
+        .admin
+        .change_settings(vec![(TRUSTED.to_owned(), Some(all))]);
+    match changed.await {
+        Ok(_) => Ok(StatusCode::NO_CONTENT),
+        Err(error @ SettingError::Locked { .. }) => Err(Refusal::new(
+            StatusCode::CONFLICT,
+            "CONFLICT",
+            error.to_string(),
+        )),
+        Err(error) => Err(Refusal::bad_request(error.to_string())),
+    }
+}
+
+#[derive(Deserialize)]
+struct Password {
+    password: String,
+}
+
+async fn password(
+    State(app): State<App>,
+    Json(wanted): Json<Password>,
+) -> Result<StatusCode, Refusal> {
+    app.accounts
+        .reset_password(Secret::new(wanted.password))
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
