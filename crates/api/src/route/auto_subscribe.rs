@@ -17,6 +17,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// A subscription, with its options as MQTT 5 has them.
 #[derive(Serialize, Deserialize, ToSchema)]
+#[schema(as = AutoSubscription)]
 struct Subscription {
     /// A filter; `${clientid}`, `${username}`, `${host}` and `${port}` are the client's.
     #[schema(example = "c/${clientid}/in")]

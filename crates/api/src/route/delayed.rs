@@ -34,6 +34,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 const PAYLOAD_MAX: usize = 2048;
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = DelayedSettings)]
 struct Settings {
     /// Whether `$delayed/SECONDS/TOPIC` publishes later.
     enable: bool,

@@ -38,6 +38,7 @@ enum Stats {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = SlowSubscriptionsSettings)]
 struct Settings {
     enable: bool,
     /// What takes no longer is not slow.
