@@ -65,6 +65,7 @@ struct Metrics {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = MeasuredTopic)]
 struct Topic {
     topic: String,
     create_time: String,
