@@ -20,6 +20,8 @@ mod connect;
 mod crowd;
 #[path = "17_exhaustion.rs"]
 mod exhaustion;
+#[path = "23_features.rs"]
+mod features;
 #[path = "25_front_door.rs"]
 mod front_door;
 #[path = "16_handover.rs"]

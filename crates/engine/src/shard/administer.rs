@@ -5,11 +5,15 @@ use protocol::{Options, QoS, Reason, Request, Topic};
 
 use super::{
     Shard, Sink,
+    policy::Meant,
     store::Then,
     subscribe::Round,
     visible::{Asked, Owed},
 };
-use crate::{Cause, Message, SessionRef, Time, acl::Principal, message::View};
+use crate::{Cause, Message, SessionRef, Time, acl::Principal, message::View, policy::Client};
+
+/// Whose messages those are that come without a connection, as EMQX names it.
+const API_CLIENT: &str = "http_api";
 
 /// The answer under this ticket, and whether it was done: the store may have no room.
 pub type Answer = (u64, bool);
@@ -165,9 +169,18 @@ impl Shard {
         if what.payload.len() > self.settings.payload_bytes_max as usize {
             return Err(Reason::PACKET_TOO_LARGE);
         }
+        let client = Client {
+            id: API_CLIENT,
+            user_name: match who {
+                Principal::User(name) => Some(name),
+                Principal::Anonymous | Principal::Broker => None,
+            },
+            peer: None,
+        };
+        let Meant { topic, delay } = self.meant_by(client, what.topic.as_str())?;
         let view = View {
             publisher: SessionRef::BROKER,
-            topic: what.topic,
+            topic: Topic::trusted(&topic),
             qos: what.qos,
             retain: what.retain,
             expires: what.expiry_secs.map(|secs| now.plus_secs(secs)),
@@ -175,6 +188,13 @@ impl Shard {
             payload: what.payload,
         };
         let allowed = self.acl.publish(who, view).ok_or(Reason::NOT_AUTHORIZED)?;
+        if let Some(delay) = delay {
+            let ticket = self.delay_for(API_CLIENT, who, allowed, (delay, what.expiry_secs))?;
+            return Ok(Published {
+                is_matched: true, // nobody knows yet
+                ticket,
+            });
+        }
         let routed = self.publish(allowed, None, None, sink);
         let mut ticket = None;
         if routed.parts > 0 && what.qos > QoS::AtMostOnce {

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Cause, Counter, Delayed, DelayedId, Message, SessionRef, Time,
-    acl::Authorized,
+    acl::{Authorized, Principal},
     limits::DELAYED_SLICE,
     message::{View, fingerprint},
     policy::Delay,
@@ -28,66 +28,128 @@ pub(super) struct Terms {
     pub(super) expiry_secs: Option<u32>,
 }
 
+/// Who wants a message published later, and what it was brought by.
+#[derive(Debug)]
+struct Author {
+    client_id: Box<str>,
+    user_name: Option<Box<str>>,
+    owner: Principal,
+    exchange: Option<(u64, PacketId)>,
+}
+
 impl Shard {
-    /// Keeps a message for later. Gives the token to wait for, or why it is not kept; a client of 3.x
-    /// that waits for an answer cannot be told and is closed.
+    /// Keeps a client's message for later. Gives the token to wait for, or why it is not kept; a client
+    /// of 3.x that waits for an answer cannot be told and is closed.
     pub(super) fn delay(
         &mut self,
         slot: u32,
         what: Authorized<View<'_>>,
         terms: Terms,
     ) -> Verdict<Result<Option<u64>, Reason>> {
+        let session = self.reference(slot);
+        let s = self.session(slot);
         let view = View {
-            expires: None,
-            publisher: SessionRef::client(fingerprint(&self.session(slot).client_id)),
+            publisher: SessionRef::client(fingerprint(&s.client_id)),
             ..what.into_inner()
         };
-        let (qos, id) = (view.qos, DelayedId::new(self.next_serial(), self.id));
-        let s = self.session(slot);
         let born = s.rare.durable.as_ref().map(|d| d.born);
-        let exchange = born.zip(terms.id.filter(|_| qos == QoS::ExactlyOnce));
+        let author = Author {
+            client_id: Box::from(&*s.client_id),
+            user_name: s.user_name().map(Into::into),
+            owner: (*s.owner).clone(),
+            exchange: born.zip(terms.id.filter(|_| view.qos == QoS::ExactlyOnce)),
+        };
+        let told = terms.id.is_none() || s.version.is_v5();
+        let token = terms.id.map(|_| self.next_token());
+        let then = |id| Then::Delay(Some(session), id);
+        if self.keep_for_later(author, &view, terms, token, then) {
+            return Ok(Ok(token));
+        }
+        let close = Cause::DelayedMax.close();
+        if told {
+            Ok(Err(close.reason))
+        } else {
+            Err(close)
+        }
+    }
+
+    /// As [`Shard::delay`], for a principal without a session.
+    pub(super) fn delay_for(
+        &mut self,
+        client_id: &str,
+        who: &Principal,
+        what: Authorized<View<'_>>,
+        (delay, expiry_secs): (Delay, Option<u32>),
+    ) -> Result<Option<u64>, Reason> {
+        let view = what.into_inner();
+        let author = Author {
+            client_id: client_id.into(),
+            user_name: match who {
+                Principal::User(name) => Some(name.clone()),
+                Principal::Anonymous | Principal::Broker => None,
+            },
+            owner: who.clone(),
+            exchange: None,
+        };
+        let terms = Terms {
+            delay,
+            id: None,
+            expiry_secs,
+        };
+        let token = (view.qos > QoS::AtMostOnce).then(|| self.next_token());
+        let then = |id| Then::Delay(None, id);
+        if self.keep_for_later(author, &view, terms, token, then) {
+            return Ok(token);
+        }
+        Err(Reason::QUOTA_EXCEEDED)
+    }
+
+    /// False if there is no room. The store answers if there is a token.
+    fn keep_for_later(
+        &mut self,
+        author: Author,
+        view: &View<'_>,
+        terms: Terms,
+        token: Option<u64>,
+        then: impl FnOnce(DelayedId) -> Then,
+    ) -> bool {
+        let view = View {
+            expires: None,
+            ..*view
+        };
+        let id = DelayedId::new(self.next_serial(), self.id);
         let delayed = Delayed {
             id,
             accepted: self.now,
             due: terms.delay.due,
-            client_id: Box::from(&*s.client_id),
-            user_name: s.user_name().map(Into::into),
+            client_id: author.client_id,
+            user_name: author.user_name,
             message: Arc::new(Message::new(&view, self.now)),
-            owner: (*s.owner).clone(),
+            owner: author.owner,
             expiry_secs: terms.expiry_secs,
-            exchange,
+            exchange: author.exchange,
         };
-        let told = terms.id.is_none() || s.version.is_v5();
         if !self.policy.delays.take(delayed.bytes()) {
             self.metrics.add(Counter::DelayedRefused, 1);
-            let close = Cause::DelayedMax.close();
-            return if told {
-                Ok(Err(close.reason))
-            } else {
-                Err(close)
-            };
+            return false;
         }
         self.metrics.add(Counter::Delayed, 1);
-        let token = terms.id.map(|_| self.next_token());
-        if let Some(token) = token {
-            let then = Then::Delay(self.reference(slot), id);
-            self.wait_for_store(token, 1, delayed.bytes(), then);
-        }
         let record = DelayedRecord::encode(&delayed, false);
-        self.save(Bucket::Delayed, id.key(), Some(record), token);
-        let delayed = Arc::new(delayed);
-        if token.is_some() {
-            self.delayed.arrives(delayed);
+        if let Some(token) = token {
+            self.wait_for_store(token, 1, delayed.bytes(), then(id));
+            self.delayed.arrives(Arc::new(delayed));
         } else {
-            self.delayed.put(delayed);
+            self.delayed.put(Arc::new(delayed));
         }
-        Ok(Ok(token))
+        self.save(Bucket::Delayed, id.key(), Some(record), token);
+        true
     }
 
-    /// The store has, or has not, what a client wants published later.
+    /// The store has, or has not, what somebody wants published later: a client, or without a session an
+    /// administrator.
     pub(super) fn delay_stored(
         &mut self,
-        session: SessionRef,
+        session: Option<SessionRef>,
         id: DelayedId,
         token: u64,
         kept: bool,
@@ -103,7 +165,10 @@ impl Shard {
                 self.save(Bucket::Delayed, id.key(), None, None);
             }
         }
-        self.acknowledge_stored(session, token, kept, sink);
+        match session {
+            Some(session) => self.acknowledge_stored(session, token, kept, sink),
+            None => self.answers.push((token, kept)),
+        }
     }
 
     fn forget_exchange(&mut self, delayed: &Delayed) {

@@ -131,8 +131,23 @@ impl Shard {
         topic.starts_with('$') || !self.policy.publish_rules.is_empty()
     }
 
-    /// What a topic of PUBLISH stands for: `$delayed` and its time are taken off, then it is rewritten.
+    /// What a topic of a client's PUBLISH stands for.
     pub(super) fn meant<'a>(&self, slot: u32, topic: &'a str) -> Result<Meant<'a>, Reason> {
+        let s = self.session(slot);
+        let client = Client {
+            id: &s.client_id,
+            user_name: s.user_name(),
+            peer: None,
+        };
+        self.meant_by(client, topic)
+    }
+
+    /// What a topic stands for: `$delayed` and its time are taken off, then it is rewritten.
+    pub(super) fn meant_by<'a>(
+        &self,
+        client: Client<'_>,
+        topic: &'a str,
+    ) -> Result<Meant<'a>, Reason> {
         let mut meant = Meant {
             topic: Cow::Borrowed(topic),
             delay: None,
@@ -148,12 +163,6 @@ impl Shard {
         if rules.is_empty() {
             return Ok(meant);
         }
-        let s = self.session(slot);
-        let client = Client {
-            id: &s.client_id,
-            user_name: s.user_name(),
-            peer: None,
-        };
         if let Some(rewritten) = first_match(rules.iter().map(|r| &**r), &meant.topic, client) {
             let levels_max = self.settings.limits.topic_levels_max;
             Topic::parse(&rewritten, levels_max).map_err(|_| Reason::TOPIC_NAME_INVALID)?;

@@ -50,8 +50,8 @@ pub(super) enum Then {
     Ended,
     /// A will was published: its record is deleted.
     ForgetWill(Box<[u8]>, Option<Again>),
-    /// What a client wants published later is acknowledged.
-    Delay(SessionRef, DelayedId),
+    /// What a client, or somebody without a session, wants published later is acknowledged.
+    Delay(Option<SessionRef>, DelayedId),
     /// A delayed message was published: its record is deleted.
     Undelay(Arc<Delayed>, Option<Again>),
     /// The record of a delayed message is deleted: it is published.
