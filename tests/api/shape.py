@@ -19,13 +19,13 @@ NAMES = {int: "int", str: "string", bool: "bool", float: "number", None: "null",
 
 def faults(value, shape, where="$"):
     """Why the value is not of this shape: nothing if it is."""
+    if isinstance(shape, Map) and isinstance(value, dict):
+        return [f for key, inner in value.items() for f in faults(inner, shape.of, f"{where}.{key}")]
     if isinstance(shape, tuple):
         each = [faults(value, one, where) for one in shape]
         return [] if [] in each else [f"{where}: {told(value)}, wanted {described(shape)}"]
     if isinstance(shape, dict) and isinstance(value, dict):
         return [fault for key, inner in shape.items() for fault in field(value, key, inner, where)]
-    if isinstance(shape, Map) and isinstance(value, dict):
-        return [f for key, inner in value.items() for f in faults(inner, shape.of, f"{where}.{key}")]
     if isinstance(shape, list) and isinstance(value, list):
         if not value and ... not in shape:
             return [f"{where}: an empty array"]

@@ -11,7 +11,7 @@ class Traffic:
         reader = self.connect("reader", "u-reader").subscribe("t/#", 1).subscribe("$share/g/s/+", 2)
         writer = self.connect("writer", version=4)
         away = self.connect("away", expiry=3600).subscribe("away/#", 1)
-        slow = self.connect("slow", "u-slow", receive_max=1, acknowledges=False).subscribe("slow/#", 1)
+        slow = self.connect("slow", "u-slow", expiry=3600, receive_max=1, acknowledges=False).subscribe("slow/#", 1)
         away.close()
         for topic, payload in (("kept/1", b"one"), ("kept/2", b"two"), ("kept/2/3", b"three")):
             writer.publish(topic, payload, retain=True)

@@ -23,7 +23,8 @@ pub enum DeleteError {
 type Place = Option<Box<str>>;
 
 impl Admin {
-    /// A page of retained messages; those that match a filter, or all. Only all of them are counted.
+    /// A page of retained messages; those that match a filter, or all but the broker's own. Only all of
+    /// them are counted.
     ///
     /// # Errors
     /// If the broker is shutting down, as for everything here.
@@ -50,7 +51,11 @@ impl Admin {
             for message in visit.engine.retained_from(from.as_deref()).take(VISIT_MAX) {
                 looked += 1;
                 last = Some(message);
-                let matches = filter.is_none_or(|f| f.matches(message.topic()));
+                let topic = message.topic();
+                let matches = match filter {
+                    Some(filter) => filter.matches(topic),
+                    None => !topic.is_system(),
+                };
                 if matches && !message.view().is_expired(visit.now) {
                     gather.take(|| message.clone());
                 }

@@ -1,6 +1,6 @@
 //! Subscriptions: of one client or of all, and made in a client's place.
 
-use protocol::{Filter, QoS, Reason, RetainHandling, SharedFilter, Topic};
+use protocol::{QoS, Reason, RetainHandling, SharedFilter};
 
 use super::{
     Admin, Gone, List,
@@ -37,7 +37,7 @@ pub struct SubscriptionFilter {
     pub qos: Option<u8>,
     /// Exactly this.
     pub topic: Option<String>,
-    /// A filter that matches the subscription's, level by level.
+    /// A topic that the subscription's filter matches, or a filter that matches it, level by level.
     pub matching: Option<String>,
     pub group: Option<String>,
     pub is_lasting: Option<bool>,
@@ -90,12 +90,27 @@ impl SubscriptionFilter {
                 .as_ref()
                 .is_none_or(|topic| *topic == found.filter)
             && self.group.as_deref().is_none_or(|name| group == Some(name))
-            && self.matching.as_ref().is_none_or(|filter| {
-                // Wildcards of the subscription are levels like others here.
-                let levels = shared.map(|s| Topic::trusted(s.filter.as_str()));
-                levels.is_some_and(|levels| Filter::trusted(filter).matches(levels))
+            && self.matching.as_ref().is_none_or(|text| {
+                shared.is_some_and(|s| {
+                    let filter = s.filter.as_str();
+                    covers(filter, text) || covers(text, filter)
+                })
             })
     }
+}
+
+/// Whether a filter matches a text, in which wildcards are levels like others.
+fn covers(filter: &str, text: &str) -> bool {
+    let mut levels = text.split('/');
+    for level in filter.split('/') {
+        match (level, levels.next()) {
+            ("#", _) => return true,
+            ("+", Some(_)) => {}
+            (level, Some(other)) if level == other => {}
+            _ => return false,
+        }
+    }
+    levels.next().is_none()
 }
 
 /// Where a shard's subscriptions are gone on with: a session, and how many of its own are done.
@@ -297,4 +312,19 @@ fn look(
         }
     }
     looked
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_cover_filters() {
+        for (filter, text) in [("t/#", "t/1"), ("t/#", "t"), ("t/+", "t/#"), ("+/b", "a/b")] {
+            assert!(covers(filter, text), "{filter} {text}");
+        }
+        for (filter, text) in [("t/1", "t/#"), ("t/+", "t"), ("t/+", "t/1/2"), ("a", "a/b")] {
+            assert!(!covers(filter, text), "{filter} {text}");
+        }
+    }
 }

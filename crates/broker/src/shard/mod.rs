@@ -19,11 +19,12 @@ use std::{
     collections::HashMap,
     io,
     net::SocketAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use engine::{Cause, ConnId, Ending, Settings, Shard, Sink, Time};
+use engine::{Cause, ConnId, Counter, Ending, Settings, Shard, Sink, Time};
 use mio::{Events, Poll};
 use tokio::sync::oneshot;
 
@@ -332,14 +333,22 @@ impl Worker {
                 // Who asked may have gone.
                 let _ = done.send(());
             }
-            Letter::Visit(question) => question(&mut Visit {
-                id: self.id,
-                now,
-                engine: &mut self.engine,
-                conns,
-                tickets: &mut self.tickets,
-            }),
+            Letter::Visit(question) => self.visit(question),
             Letter::ShutDown(until) => self.begin_shutdown(until),
+        }
+    }
+
+    fn visit(&mut self, question: Question) {
+        let mut visit = Visit {
+            id: self.id,
+            now: self.now,
+            engine: &mut self.engine,
+            conns: &mut self.conns,
+            tickets: &mut self.tickets,
+        };
+        if catch_unwind(AssertUnwindSafe(|| question(&mut visit))).is_err() {
+            // The hook has printed it. Who asked gets no answer; everybody else goes on.
+            self.engine.metrics.add(Counter::Panics, 1);
         }
     }
 

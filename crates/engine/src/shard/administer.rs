@@ -166,7 +166,10 @@ impl Shard {
         if what.retain && !self.settings.retain_available {
             return Err(Reason::RETAIN_NOT_SUPPORTED);
         }
-        if what.payload.len() > self.settings.payload_bytes_max as usize {
+        // As its PUBLISH would be, whose fixed parts are shorter than this.
+        let packet = what.topic.as_str().len() + what.forwarded.len() + what.payload.len() + 16;
+        let max = self.settings.limits.packet_bytes_max as usize;
+        if packet > max || what.payload.len() > self.settings.payload_bytes_max as usize {
             return Err(Reason::PACKET_TOO_LARGE);
         }
         let client = Client {

@@ -295,12 +295,16 @@ impl Shard {
         self.retained.get(topic.as_str(), self.now).cloned()
     }
 
+    /// How many retained messages this shard has, without the system's.
     #[must_use]
     pub fn retained_len(&self) -> usize {
-        self.retained.len()
+        let system = self.retained.range(Some("$"));
+        let system = system.take_while(|message| message.topic().is_system());
+        self.retained.len() - system.count()
     }
 
-    /// All retained messages of this shard behind a topic, in topic order; some may have expired.
+    /// All retained messages of this shard behind a topic, in topic order, the system's among them; some
+    /// may have expired.
     pub fn retained_from(&self, after: Option<&str>) -> impl Iterator<Item = &Arc<Message>> {
         self.retained.range(after)
     }
