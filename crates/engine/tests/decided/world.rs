@@ -23,7 +23,7 @@ const SHARDS: u16 = 2;
 type Bytes = Box<[u8]>;
 
 #[derive(Default)]
-struct Outs {
+pub(crate) struct Outs {
     bytes: BTreeMap<u32, Vec<u8>>,
     closed: BTreeMap<u32, Ending>,
     withheld: BTreeSet<u32>,
@@ -478,6 +478,26 @@ impl World {
         let (at, conn, session) = client.conn.take().expect("connected");
         self.shards[at].gone(Time(self.now), session, ConnId(conn), &mut self.outs[at]);
         self.settle();
+    }
+
+    /// Lets the shard on which a name lives do something, and waits.
+    pub(crate) fn at_home<T>(
+        &mut self,
+        name: &str,
+        act: impl FnOnce(&mut Shard, Time, &mut Outs) -> T,
+    ) -> T {
+        let at = usize::from(self.shards[0].home(name));
+        let done = act(&mut self.shards[at], Time(self.now), &mut self.outs[at]);
+        self.settle();
+        done
+    }
+
+    /// What shards have answered under tickets since it was asked last.
+    pub(crate) fn answers(&mut self) -> Vec<(u64, bool)> {
+        let shards = self.shards.iter_mut();
+        shards
+            .flat_map(|shard| std::mem::take(shard.answers()))
+            .collect()
     }
 
     fn say(&mut self, name: &str, bytes: &[u8]) {
