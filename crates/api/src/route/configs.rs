@@ -293,7 +293,7 @@ fn wanted(
                     .find(|(known, _)| *known == name)
                     .map(|(_, form)| *form);
                 let Some(form) = form else {
-                    return Err(Refusal::bad_request(format!("{name} does not exist here")));
+                    return Err(update_failed(format!("{name} does not exist here")));
                 };
                 // Tools send back the whole of what they got.
                 if form.show(&values) == value {
@@ -301,7 +301,7 @@ fn wanted(
                 }
                 let Some(key) = form.key() else {
                     let fixed = form.show(&values);
-                    return Err(Refusal::bad_request(format!(
+                    return Err(update_failed(format!(
                         "{name} cannot be other than {fixed} here"
                     )));
                 };
@@ -316,7 +316,7 @@ fn wanted(
             .insert(key.clone(), value.clone())
             .is_some_and(|other| other != value)
         {
-            return Err(Refusal::bad_request(format!(
+            return Err(update_failed(format!(
                 "{key} is one setting here and was given two values"
             )));
         }
@@ -346,7 +346,7 @@ struct Selection {
             (Map<String, Value> = "application/json"),
             (String = "text/plain"),
         )),
-        (status = 404, description = "No such root.", body = ErrorBody),
+        (status = 400, description = "No such root.", body = ErrorBody),
     )
 )]
 async fn all(
@@ -361,7 +361,7 @@ async fn all(
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         });
         if settings.is_empty() {
-            return Err(no_root(root));
+            return Err(Refusal::bad_request(no_root(root).message));
         }
     }
     let accept = headers
@@ -444,18 +444,29 @@ async fn change_all(
     // What is so already need not be free to be changed.
     given.retain(|(name, value)| now.get(name) != Some(&value_of(&value.to_string())));
     wanted.extend(given.into_iter().map(|(name, value)| (name, Some(value))));
-    let applied = app.admin.change_settings(wanted).await.map_err(known)?;
+    let applied = app
+        .admin
+        .change_settings(wanted)
+        .await
+        .map_err(not_updated)?;
     Ok(Json(Outcome {
         pending: applied.waiting,
     }))
 }
 
-/// An unknown key in a body is no missing resource.
-fn known(error: SettingError) -> Refusal {
+/// A value that is refused has EMQX's code; an unknown key in a body is no missing resource.
+fn not_updated(error: SettingError) -> Refusal {
     match error {
-        SettingError::Unknown(_) => Refusal::bad_request(error.to_string()),
-        error => error.into(),
+        SettingError::Unknown(_) => update_failed(error.to_string()),
+        error => match Refusal::from(error) {
+            refusal if refusal.status == StatusCode::BAD_REQUEST => update_failed(refusal.message),
+            refusal => refusal,
+        },
     }
+}
+
+fn update_failed(words: String) -> Refusal {
+    Refusal::new(StatusCode::BAD_REQUEST, "UPDATE_FAILED", words)
 }
 
 /// What a change led to.
@@ -508,7 +519,10 @@ async fn change(
 ) -> Result<Json<Map<String, Value>>, Refusal> {
     tree(&app, &root).ok_or_else(|| no_root(&root))?;
     let wanted = wanted(&app, &root, &body)?;
-    app.admin.change_settings(wanted).await.map_err(known)?;
+    app.admin
+        .change_settings(wanted)
+        .await
+        .map_err(not_updated)?;
     tree(&app, &root).map(Json).ok_or_else(|| no_root(&root))
 }
 
@@ -575,30 +589,34 @@ async fn reset(
     tag = "Configuration",
     params(("name" = String, Path, description = "`hotconf`.")),
     responses(
-        (status = 200, description = "Sections with their fields.", body = Vec<Value>),
+        (status = 200, description = "Sections with their fields.", body = Value),
         (status = 404, description = "No such schema.", body = ErrorBody),
     )
 )]
-async fn schema(
-    State(app): State<App>,
-    Path(name): Path<String>,
-) -> Result<Json<Vec<Value>>, Refusal> {
+async fn schema(State(app): State<App>, Path(name): Path<String>) -> Result<Json<Value>, Refusal> {
     if name != "hotconf" {
         let words = format!("there is no schema {name}; hotconf is the one that there is");
         return Err(Refusal::not_found("NOT_FOUND", words));
     }
-    let mut sections: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    let mut sections: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
     for setting in app.admin.settings() {
-        let (section, field) = setting.name.rsplit_once('.').unwrap_or(("", &setting.name));
+        let (section, key) = setting.name.rsplit_once('.').unwrap_or(("", &setting.name));
         let field = json!({
-            "name": field,
-            "aliases": [],
-            "type": {"kind": "primitive", "name": setting.allowed[0]},
-            "desc": setting.doc[0],
-            "raw_default": value_of(&setting.default),
+            "description": setting.doc[0],
+            "allowed": setting.allowed[0],
+            "default": value_of(&setting.default),
         });
-        sections.entry(section.to_owned()).or_default().push(field);
+        let section = sections.entry(section.to_owned()).or_default();
+        section.insert(key.to_owned(), field);
     }
-    let row = |(section, fields): (String, Vec<Value>)| json!({"full_name": section, "paths": [section], "tags": [], "fields": fields});
-    Ok(Json(sections.into_iter().map(row).collect()))
+    let each = sections.into_iter();
+    let schemas: Map<String, Value> = each
+        .map(|(name, keys)| (name, json!({"type": "object", "properties": keys})))
+        .collect();
+    let title = "Settings that can be changed at run time";
+    Ok(Json(json!({
+        "info": {"title": title, "version": env!("CARGO_PKG_VERSION")},
+        "paths": {},
+        "components": {"schemas": schemas},
+    })))
 }

@@ -243,9 +243,25 @@ struct Filter {
     path = "/listeners",
     tag = "Listeners",
     params(Filter),
-    responses((status = 200, description = "Running or not.", body = Vec<Row>))
+    responses(
+        (status = 200, description = "Running or not.", body = Vec<Row>),
+        (status = 400, description = "No such type.", body = ErrorBody),
+    )
 )]
-async fn list(State(app): State<App>, Query(filter): Query<Filter>) -> Json<Vec<Row>> {
+async fn list(
+    State(app): State<App>,
+    Query(filter): Query<Filter>,
+) -> Result<Json<Vec<Row>>, Refusal> {
+    let types = ["tcp", "ws", "ssl", "wss", "quic"];
+    if filter
+        .r#type
+        .as_ref()
+        .is_some_and(|t| !types.contains(&t.as_str()))
+    {
+        return Err(Refusal::invalid_parameter(
+            "type is tcp, ssl, ws, wss or quic",
+        ));
+    }
     let mut all = app.admin.listeners();
     all.retain(|l| {
         filter
@@ -253,7 +269,7 @@ async fn list(State(app): State<App>, Query(filter): Query<Filter>) -> Json<Vec<
             .as_ref()
             .is_none_or(|t| kind(l.transport) == t)
     });
-    Json(all.into_iter().map(Row::from).collect())
+    Ok(Json(all.into_iter().map(Row::from).collect()))
 }
 
 /// Add a listener
