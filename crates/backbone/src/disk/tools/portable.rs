@@ -21,6 +21,8 @@ const BEGIN: &[u8] = b"TERNMQ STORE EXPORT 1\n";
 /// Bytes of one entry: an MQTT packet and what belongs to it.
 const ENTRY_MAX: usize = 512 << 20;
 const BATCH_BYTES: usize = 1 << 20;
+/// What is only checked is read in pieces.
+const CHUNK_BYTES: usize = 64 << 10;
 const LEAP_MAX: u64 = 4_096;
 
 /// What was carried.
@@ -77,9 +79,21 @@ impl<M: Message> Store<M> {
     /// # Errors
     /// Those of the stream, and of reading.
     pub fn export(&self, out: &mut dyn Write) -> io::Result<Carried> {
+        self.export_only(&|_| true, out)
+    }
+
+    /// The same without the keys of buckets that are not wanted.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn export_only(
+        &self,
+        wanted: &dyn Fn(&str) -> bool,
+        out: &mut dyn Write,
+    ) -> io::Result<Carried> {
         let mut carried = Carried::default();
         out.write_all(BEGIN)?;
-        for bucket in self.kv.buckets() {
+        for bucket in self.kv.buckets().into_iter().filter(|name| wanted(name)) {
             self.kv.each_now(&bucket, |key, value| {
                 let mut body = Vec::new();
                 kv::encode(&bucket, key, &value.bytes, &mut body);
@@ -130,19 +144,129 @@ fn write(out: &mut dyn Write, entry: Entry, body: &[u8]) -> io::Result<()> {
     out.write_all(body)
 }
 
+/// What stands before an entry.
+struct Head {
+    entry: Entry,
+    len: usize,
+    /// Of kind and length alone, and of all.
+    begun: u32,
+    sum: u32,
+}
+
+impl Head {
+    fn read(input: &mut dyn Read) -> io::Result<Option<Self>> {
+        let mut head = [0; 9];
+        input.read_exact(&mut head)?;
+        let word = |at: usize| u32::from_le_bytes(*head[at..].first_chunk().expect("inside"));
+        let len = usize::try_from(word(1)).map_err(io::Error::other)?;
+        let entry = ENTRIES.into_iter().find(|&entry| entry as u8 == head[0]);
+        Ok(entry.filter(|_| len <= ENTRY_MAX).map(|entry| Self {
+            entry,
+            len,
+            begun: crc32c::crc32c(&head[..5]),
+            sum: word(5),
+        }))
+    }
+
+    fn body(&self, input: &mut dyn Read) -> io::Result<Option<Vec<u8>>> {
+        let mut body = Vec::new();
+        input.take(self.len as u64).read_to_end(&mut body)?;
+        let sum = crc32c::crc32c_append(self.begun, &body);
+        Ok((body.len() == self.len && sum == self.sum).then_some(body))
+    }
+
+    /// Reads past the body, and says whether it is whole.
+    fn skip(&self, input: &mut dyn Read) -> io::Result<bool> {
+        let (mut left, mut sum) = (self.len, self.begun);
+        let mut chunk = vec![0; CHUNK_BYTES.min(left)];
+        while left > 0 {
+            let chunk = &mut chunk[..CHUNK_BYTES.min(left)];
+            input.read_exact(chunk)?;
+            sum = crc32c::crc32c_append(sum, chunk);
+            left -= chunk.len();
+        }
+        Ok(sum == self.sum)
+    }
+}
+
 fn read(input: &mut dyn Read) -> io::Result<Option<(Entry, Vec<u8>)>> {
-    let mut head = [0; 9];
-    input.read_exact(&mut head)?;
-    let word = |at: usize| u32::from_le_bytes(*head[at..].first_chunk().expect("inside"));
-    let len = usize::try_from(word(1)).map_err(io::Error::other)?;
-    let entry = ENTRIES.into_iter().find(|&entry| entry as u8 == head[0]);
-    let Some(entry) = entry.filter(|_| len <= ENTRY_MAX) else {
+    let Some(head) = Head::read(input)? else {
         return Ok(None);
     };
-    let mut body = Vec::new();
-    input.take(len as u64).read_to_end(&mut body)?;
-    let sum = crc32c::crc32c_append(crc32c::crc32c(&head[..5]), &body);
-    Ok((body.len() == len && sum == word(5)).then_some((entry, body)))
+    Ok(head.body(input)?.map(|body| (head.entry, body)))
+}
+
+fn begin(input: &mut dyn Read) -> Result<(), ImportError> {
+    let mut begin = [0; BEGIN.len()];
+    let read = input.read_exact(&mut begin);
+    match read.map_err(|_| ImportError::Foreign) {
+        Ok(()) if begin == BEGIN => Ok(()),
+        _ => Err(ImportError::Foreign),
+    }
+}
+
+/// Whether these first bytes can be those of an export.
+#[must_use]
+pub fn may_begin(bytes: &[u8]) -> bool {
+    let len = bytes.len().min(BEGIN.len());
+    bytes[..len] == BEGIN[..len]
+}
+
+/// Reads an export to its end and makes nothing of it: bucket, key and value of each key are shown,
+/// everything else is only checked. Holds one key in memory at a time.
+///
+/// # Errors
+/// See [`ImportError`]; a key of more than `key_bytes_max` counts as damage.
+pub fn look_through(
+    input: &mut dyn Read,
+    key_bytes_max: usize,
+    seen: &mut dyn FnMut(&str, &[u8], &[u8]),
+) -> Result<Carried, ImportError> {
+    begin(input)?;
+    let mut carried = Carried::default();
+    let mut count = 0;
+    loop {
+        let damaged = |error: io::Error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => ImportError::Damaged(count),
+            _ => ImportError::Io(error),
+        };
+        let head = Head::read(input).map_err(damaged)?;
+        let head = head.ok_or(ImportError::Damaged(count))?;
+        let whole = match head.entry {
+            Entry::Key if head.len > key_bytes_max => false,
+            Entry::Key => {
+                let body = head.body(input).map_err(damaged)?;
+                let key = body.as_deref().and_then(kv::decode);
+                carried.keys += 1;
+                key.is_some_and(|(bucket, key, value)| {
+                    seen(bucket, key, value);
+                    true
+                })
+            }
+            Entry::End => {
+                let body = head.body(input).map_err(damaged)?.unwrap_or_default();
+                let told = body.first_chunk().map(|told| u64::from_le_bytes(*told));
+                let is_end = input.read(&mut [0])? == 0;
+                if told == Some(carried.keys + carried.messages) && is_end {
+                    return Ok(carried);
+                }
+                false
+            }
+            Entry::Message => {
+                carried.messages += 1;
+                head.skip(input).map_err(damaged)?
+            }
+            Entry::Identity => {
+                carried.identities += 1;
+                head.skip(input).map_err(damaged)?
+            }
+            Entry::Shards => head.skip(input).map_err(damaged)?,
+        };
+        if !whole {
+            return Err(ImportError::Damaged(count));
+        }
+        count += 1;
+    }
 }
 
 /// Makes a store from an export, in a directory that is empty or not there. It has an identity of
@@ -162,13 +286,7 @@ pub(in crate::disk) fn import_on(
     if !files.list(dir)?.is_empty() {
         return Err(ImportError::NotEmpty);
     }
-    let mut begin = [0; BEGIN.len()];
-    input
-        .read_exact(&mut begin)
-        .map_err(|_| ImportError::Foreign)?;
-    if begin != BEGIN {
-        return Err(ImportError::Foreign);
-    }
+    begin(input)?;
     make_dir(&**files, dir)?;
     let mut importer = Importer {
         files: Arc::clone(files),
