@@ -199,6 +199,33 @@ pub(crate) fn copy(store: &disk::Store<Stored>, to: &Path) -> Result<Copied, Sto
     })
 }
 
+/// Copies an open store as it is at one instant, over what is left of an earlier copy that was cut off.
+pub(crate) fn backup_of(store: &disk::Store<Stored>, to: &Path) -> Result<(), StoreError> {
+    match fs::remove_dir_all(to) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        removed => removed.map_err(|error| refused(to, error))?,
+    }
+    backup(store, to).map(drop)
+}
+
+/// Writes such a copy as one stream, without the keys of buckets that are not wanted.
+pub(crate) fn export_copy(
+    config: &Config,
+    copy: &Path,
+    wanted: &dyn Fn(&str) -> bool,
+    out: &mut dyn Write,
+) -> Result<(), StoreError> {
+    let Offline(options) = Offline::new(config, |_| {});
+    let copy = Offline(Options {
+        dir: copy.join(STORE_DIR),
+        ..options
+    });
+    let store = copy.open()?;
+    let carried = store.export_only(wanted, out).map_err(StoreError::Copy);
+    store.close();
+    carried.map(drop)
+}
+
 /// What was found damaged when it was opened and since then. A write that was cut off is no damage:
 /// nobody was told that it was safe.
 fn harmed(recovery: &Recovery, since: Vec<Damage>) -> Vec<Damage> {

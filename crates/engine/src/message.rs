@@ -157,6 +157,12 @@ impl Message {
     }
 
     /// Reads what [`Message::encode`] wrote; `None` for anything else.
+    /// Whether its properties are some that can be sent on: for what comes from a file of somebody's.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        protocol::Properties::are_forwarded(self.view().forwarded)
+    }
+
     #[must_use]
     pub fn decode(bytes: &[u8], publisher: SessionRef) -> Option<Self> {
         let (&bits, bytes) = bytes.split_first()?;

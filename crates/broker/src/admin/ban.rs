@@ -183,8 +183,9 @@ fn key_of(kind: BanKind, who: &str) -> Vec<u8> {
 
 impl BanList {
     /// From their records; ended ones are sorted out with the first change.
-    pub(super) fn restore(&mut self, records: &[(Blob, Blob)], policy: &mut Policy) {
+    pub(super) fn restore(&mut self, records: &[(Blob, Blob)], policy: &mut Policy) -> Vec<String> {
         let mut bans = Bans::default();
+        let mut faults = Vec::new();
         for (key, value) in records {
             let name = String::from_utf8_lossy(key);
             let restored = name
@@ -209,10 +210,11 @@ impl BanList {
                     Ok(())
                 });
             if let Err(error) = restored {
-                tracing::error!("a ban in the store cannot be used ({name:?}): {error}");
+                faults.push(format!("a ban cannot be used ({name:?}): {error}"));
             }
         }
         policy.bans = Arc::new(bans);
+        faults
     }
 }
 

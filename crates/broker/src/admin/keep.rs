@@ -43,6 +43,13 @@ impl Bucket {
     }
 }
 
+/// Whether what is in a bucket lets somebody in: passwords, keys, who is signed in.
+pub(super) fn is_secret(bucket: &str) -> bool {
+    [Bucket::User, Bucket::Token, Bucket::ApiKey]
+        .iter()
+        .any(|secret| secret.name() == bucket)
+}
+
 /// A key, and its new value or `None` to delete it.
 pub type Change = (Vec<u8>, Option<Vec<u8>>);
 

@@ -3,10 +3,12 @@
 
 mod ask;
 pub mod auto_subscribe;
+pub mod backup;
 pub mod ban;
 mod clients;
 pub mod delayed;
 mod figures;
+mod import;
 mod keep;
 pub mod listeners;
 mod messages;
@@ -27,6 +29,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 pub use ask::Gone;
 pub use clients::{Client, ClientFilter, Connected, Span, Traffic};
 pub use figures::{Figures, Gauge};
+pub use import::{Accounts, Imported};
 pub use keep::{Bucket, Change, Keep, KeepError};
 pub use messages::{Mark, Part, Pile, Waiting};
 pub use policy::DecideError;
@@ -70,6 +73,7 @@ struct Broker {
     clock: Clock,
     configuration: Arc<Configuration>,
     decisions: Decisions,
+    desk: backup::Desk,
     /// Of the hashes that say where a name lives.
     seed: u64,
 }
@@ -91,6 +95,7 @@ impl Admin {
             clock,
             configuration,
             decisions,
+            desk: backup::Desk::default(),
             seed,
         }))
     }
@@ -119,6 +124,10 @@ impl Admin {
     /// If there is a store already, or the copy cannot be written or read.
     pub fn backup(&self, to: &Path) -> Result<Copied, StoreError> {
         self.0.store.backup(to)
+    /// What opening the store found at the start.
+    #[must_use]
+    pub fn recovery(&self) -> &crate::store::Recovery {
+        self.0.store.recovery()
     }
 
     /// What the control plane keeps in the store.

@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use backbone::Blob;
 use engine::{Shard, policy::Policy};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -64,23 +65,12 @@ pub(crate) struct Decisions {
 impl Decisions {
     /// What an earlier life of the broker was told. What cannot be read is named and left alone.
     pub(crate) fn load(store: &Store) -> Result<Self, backbone::Error> {
-        let mut decided = Decided::default();
-        for (key, value) in store.records(Bucket::Policy.name())? {
-            let name = String::from_utf8_lossy(&key);
-            let read = match &*name {
-                DelayedSettings::KEY => decided.restore::<DelayedSettings>(&value),
-                <Vec<RewriteRule>>::KEY => decided.restore::<Vec<RewriteRule>>(&value),
-                <Vec<AutoSubscription>>::KEY => decided.restore::<Vec<AutoSubscription>>(&value),
-                <Vec<CountedTopic>>::KEY => decided.restore::<Vec<CountedTopic>>(&value),
-                SlowSettings::KEY => decided.restore::<SlowSettings>(&value),
-                _ => Err("unknown to this release".to_owned()),
-            };
-            if let Err(error) = read {
-                tracing::error!("what the store has of {name} cannot be used: {error}");
-            }
+        let policies = store.records(Bucket::Policy.name())?;
+        let bans = store.records(Bucket::Ban.name())?;
+        let (decided, faults) = Decided::of(&policies, &bans);
+        for fault in faults {
+            tracing::error!("in the store: {fault}");
         }
-        let Decided { bans, policy, .. } = &mut decided;
-        bans.restore(&store.records(Bucket::Ban.name())?, policy);
         Ok(Self {
             decided: Mutex::new(decided),
             changing: tokio::sync::Mutex::default(),
@@ -101,6 +91,31 @@ impl Decisions {
 }
 
 impl Decided {
+    /// What records say, and what is wrong with those that cannot be used.
+    pub(super) fn of(policies: &[(Blob, Blob)], bans: &[(Blob, Blob)]) -> (Self, Vec<String>) {
+        let mut decided = Self::default();
+        let mut faults = Vec::new();
+        for (key, value) in policies {
+            let name = String::from_utf8_lossy(key);
+            let read = match &*name {
+                DelayedSettings::KEY => decided.restore::<DelayedSettings>(value),
+                <Vec<RewriteRule>>::KEY => decided.restore::<Vec<RewriteRule>>(value),
+                <Vec<AutoSubscription>>::KEY => decided.restore::<Vec<AutoSubscription>>(value),
+                <Vec<CountedTopic>>::KEY => decided.restore::<Vec<CountedTopic>>(value),
+                SlowSettings::KEY => decided.restore::<SlowSettings>(value),
+                _ => Err("unknown to this release".to_owned()),
+            };
+            if let Err(error) = read {
+                faults.push(format!("{name:?} cannot be used: {error}"));
+            }
+        }
+        let Self {
+            bans: list, policy, ..
+        } = &mut decided;
+        faults.extend(list.restore(bans, policy));
+        (decided, faults)
+    }
+
     fn restore<D: Decision>(&mut self, bytes: &[u8]) -> Result<(), String> {
         let Kept { value } = decode::<Kept<D>>(bytes)?;
         value.apply(&mut self.policy).map_err(|e| e.to_string())?;

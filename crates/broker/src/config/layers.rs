@@ -142,6 +142,17 @@ impl Layers {
         shown.ok_or_else(|| ConfigError::new(&Origin::Saved, name, Problem::Unknown(None)))
     }
 
+    /// The same for what was saved once and comes from a backup.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn saved_again(name: &str, value: &str) -> Result<String, ConfigError> {
+        if deleted(&split(name), value).is_some() {
+            return Ok(value.to_owned());
+        }
+        Self::savable(name, &Raw::bare(value))
+    }
+
     /// What is saved under which name to delete a listener that other layers name.
     #[must_use]
     pub fn deletion(id: &ListenerId) -> (String, String) {

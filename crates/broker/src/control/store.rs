@@ -126,6 +126,12 @@ impl Store {
         disk.as_ref().map(disk::Store::status)
     }
 
+    /// Does something with the store on disk; nothing once it is closed, which waits for that.
+    pub(crate) fn with_disk<T>(&self, work: impl FnOnce(&disk::Store<Stored>) -> T) -> Option<T> {
+        let disk = self.disk.read().unwrap_or_else(PoisonError::into_inner);
+        disk.as_ref().map(work)
+    }
+
     /// The last position in the log.
     pub(crate) fn tail(&self) -> Result<u64, Error> {
         let log = &self.backend.log;

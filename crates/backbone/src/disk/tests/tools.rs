@@ -10,7 +10,9 @@ use super::super::frame::{Head, Kind, scan};
 use super::super::lock;
 use super::super::report::Harm;
 use super::super::segment::DATA;
-use super::super::tools::{Carried, Check, ImportError, check_on, import_on, repair_on};
+use super::super::tools::{
+    Carried, Check, ImportError, check_on, import_on, look_through, repair_on,
+};
 use super::damage::{append, image, keys, put};
 use super::ledger::{Shared, run};
 use super::{Options, Store, Text, contents, open, options};
@@ -298,7 +300,16 @@ fn an_export_is_imported_whole() {
         let bit = random.below(bad.len() * 8);
         bad[bit / 8] ^= 1 << (bit % 8);
         assert!(import_on(&files(&Sim::new(0)), dir, &mut &bad[..]).is_err());
+        assert!(look_through(&mut &bad[..], 1 << 20, |_, _, _| {}).is_err());
     }
+    let mut keys = 0;
+    let looked = look_through(&mut &stream[..], 1 << 20, |_, _, _| keys += 1);
+    assert_eq!((looked.unwrap(), keys), (carried, carried.keys));
+    for cut in 0..stream.len().min(2_000) {
+        assert!(look_through(&mut &stream[..cut], 1 << 20, |_, _, _| {}).is_err());
+    }
+    stream.push(0);
+    assert!(look_through(&mut &stream[..], 1 << 20, |_, _, _| {}).is_err());
     assert_eq!(carried.keys, 40);
     assert_ne!(carried, Carried::default());
 }

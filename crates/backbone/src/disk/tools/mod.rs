@@ -10,7 +10,7 @@ pub(super) use check::check_on;
 pub use check::{Check, check, exists};
 #[cfg(test)]
 pub(super) use portable::import_on;
-pub use portable::{Carried, ImportError, import, look_through, may_begin};
+pub use portable::{BEGIN_BYTES, Carried, ImportError, import, look_through, may_begin};
 #[cfg(test)]
 pub(super) use repair::repair_on;
 pub use repair::{Repair, repair};

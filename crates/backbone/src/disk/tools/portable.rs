@@ -205,6 +205,9 @@ fn begin(input: &mut dyn Read) -> Result<(), ImportError> {
     }
 }
 
+/// So many bytes tell whether something is an export.
+pub const BEGIN_BYTES: usize = BEGIN.len();
+
 /// Whether these first bytes can be those of an export.
 #[must_use]
 pub fn may_begin(bytes: &[u8]) -> bool {
@@ -220,7 +223,7 @@ pub fn may_begin(bytes: &[u8]) -> bool {
 pub fn look_through(
     input: &mut dyn Read,
     key_bytes_max: usize,
-    seen: &mut dyn FnMut(&str, &[u8], &[u8]),
+    mut seen: impl FnMut(&str, &[u8], &[u8]),
 ) -> Result<Carried, ImportError> {
     begin(input)?;
     let mut carried = Carried::default();

@@ -48,6 +48,19 @@ impl<'a> Properties<'a> {
         }
     }
 
+    /// Whether these bytes can be what [`Self::put_forwarded`] wrote: for what comes from a file.
+    #[must_use]
+    pub fn are_forwarded(block: &[u8]) -> bool {
+        let limits = Limits {
+            user_properties_max: u16::MAX,
+            user_properties_bytes_max: u32::MAX,
+            ..Limits::default()
+        };
+        let mut out = Vec::with_capacity(block.len());
+        Properties(block).put_forwarded(&mut out);
+        check(block, Place::Publish, &limits, |_| {}).is_ok() && out == block
+    }
+
     /// Reads a block: its length, then its properties, each of which `each` is shown.
     #[inline]
     pub(crate) fn read(

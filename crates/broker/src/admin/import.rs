@@ -1,0 +1,279 @@
+//! Giving a backup back to the running broker: settings, decisions, users and keys, retained messages.
+//! Sessions and the log belong to shards that are running with others: these come back with
+//! `ternmq store import` on an empty data directory. What is wrong with a backup is found before
+//! anything of it is used; what fails half way is taken back.
+
+use std::{collections::BTreeMap, fs::File, io::BufReader, path::Path, sync::Arc};
+
+use backbone::{Blob, disk::tools};
+use engine::{Message, SessionRef};
+
+use super::{
+    Admin, Bucket, Change, Gone,
+    backup::{BackupError, KEY_BYTES_MAX, aside},
+    policy::Decided,
+};
+use crate::{
+    config::Layers,
+    control::configuration::{self, Changes},
+};
+
+/// Settings and the like in one backup, together: they are held in memory until all is checked.
+const CONTROL_BYTES_MAX: usize = 64 << 20;
+/// Retained messages that a shard is handed at once.
+const BATCH: usize = 100;
+const BATCH_BYTES: usize = 1 << 20;
+
+/// What of the accounts is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accounts {
+    /// Users and API keys, if the backup has them.
+    Taken,
+    LeftOut,
+}
+
+/// What was taken from a backup and what was not, by kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    pub taken: BTreeMap<&'static str, u64>,
+    /// For `ternmq store import` with the broker stopped.
+    pub left: BTreeMap<String, u64>,
+    /// Retained messages beyond `mqtt.max_retained` and its like, or expired.
+    pub refused: u64,
+}
+
+/// A bucket's records.
+type Records = BTreeMap<Blob, Blob>;
+
+/// What the control plane takes of a backup.
+#[derive(Default)]
+struct Found {
+    settings: Changes,
+    records: BTreeMap<&'static str, Records>,
+    imported: Imported,
+}
+
+/// Buckets whose records are taken as they are.
+const TAKEN: [Bucket; 4] = [Bucket::Ban, Bucket::Policy, Bucket::User, Bucket::ApiKey];
+const RETAINED: &str = "retained";
+
+impl Admin {
+    /// Gives a backup back, as far as that can be while the broker runs. What is there and not in the
+    /// backup stays.
+    ///
+    /// # Errors
+    /// If the backup is not whole or has what cannot be used; then nothing is changed.
+    pub async fn import_backup(
+        &self,
+        name: &str,
+        accounts: Accounts,
+    ) -> Result<Imported, BackupError> {
+        let turn = self.0.desk.take()?;
+        let (backup, _) = self.open_backup(name)?;
+        let path = self.backup_dir().join(backup.name);
+        let admin = self.clone();
+        aside(move || {
+            let _turn = turn;
+            let mut found = look(&path, accounts)?;
+            configuration::wait(admin.apply(&mut found))?;
+            admin.import_retained(&path, &mut found.imported)?;
+            Ok(found.imported)
+        })
+        .await
+    }
+
+    /// Settings, decisions and accounts: all of them or none.
+    async fn apply(&self, found: &mut Found) -> Result<(), BackupError> {
+        let _turn = self.turn().await;
+        let kept = |bucket: Bucket| -> Result<Records, BackupError> {
+            Ok(self.keep().load(bucket)?.into_iter().collect())
+        };
+        let merged = |bucket: Bucket| -> Result<Vec<(Blob, Blob)>, BackupError> {
+            let mut records = kept(bucket)?;
+            let new = found.records.get(bucket.name()).cloned();
+            records.extend(new.unwrap_or_default());
+            Ok(records.into_iter().collect())
+        };
+        let (policies, bans) = (merged(Bucket::Policy)?, merged(Bucket::Ban)?);
+        let (decided, faults) = Decided::of(&policies, &bans);
+        if let Some(fault) = faults.into_iter().next() {
+            return Err(BackupError::Unfit(fault));
+        }
+        let mut undo: Vec<(Bucket, Vec<Change>)> = Vec::new();
+        for bucket in TAKEN {
+            let Some(records) = found.records.remove(bucket.name()) else {
+                continue;
+            };
+            let before = kept(bucket)?;
+            let back = records.keys().map(|key| {
+                let old = before.get(key).map(|value| value.to_vec());
+                (key.to_vec(), old)
+            });
+            undo.push((bucket, back.collect()));
+            let changes = records
+                .iter()
+                .map(|(key, value)| (key.to_vec(), Some(value.to_vec())));
+            if let Err(error) = self.keep().put(bucket, changes.collect()).await {
+                self.take_back(undo).await;
+                return Err(error.into());
+            }
+        }
+        let settings = std::mem::take(&mut found.settings);
+        if !settings.is_empty()
+            && let Err(error) = self.0.configuration.change(settings).await
+        {
+            self.take_back(undo).await;
+            return Err(BackupError::Unfit(error.to_string()));
+        }
+        *self.decided() = decided;
+        Ok(self.tell().await?)
+    }
+
+    async fn take_back(&self, undo: Vec<(Bucket, Vec<Change>)>) {
+        for (bucket, changes) in undo {
+            if let Err(error) = self.keep().put(bucket, changes).await {
+                tracing::error!("an import that failed could not be taken back wholly: {error}");
+            }
+        }
+    }
+
+    /// Retained messages, one batch after the other. Nobody is sent them: they are no news.
+    fn import_retained(&self, path: &Path, imported: &mut Imported) -> Result<(), BackupError> {
+        let mut batches: BTreeMap<u16, (Vec<Arc<Message>>, usize)> = BTreeMap::new();
+        let mut kept = 0;
+        let mut refused = 0;
+        let mut gone = false;
+        let mut hand = |shard: u16, batch: Vec<Arc<Message>>| {
+            let count = batch.len() as u64;
+            let asked = self.ask(shard, move |visit| {
+                let messages = batch.iter();
+                let taken = messages.filter(|m| visit.engine.import_retained(visit.now, m));
+                taken.count() as u64
+            });
+            match configuration::wait(asked) {
+                Ok(taken) => {
+                    kept += taken;
+                    refused += count - taken;
+                }
+                Err(Gone) => gone = true,
+            }
+        };
+        let mut input = BufReader::new(File::open(path)?);
+        tools::look_through(&mut input, KEY_BYTES_MAX, |bucket, _, value| {
+            if bucket != RETAINED {
+                return;
+            }
+            let Some(message) = Message::decode(value, SessionRef::BROKER) else {
+                return; // It was looked at before.
+            };
+            let home = self.home(message.topic().as_str());
+            let (batch, bytes) = batches.entry(home).or_default();
+            *bytes += message.bytes();
+            batch.push(Arc::new(message));
+            if batch.len() >= BATCH || *bytes >= BATCH_BYTES {
+                *bytes = 0;
+                hand(home, std::mem::take(batch));
+            }
+        })?;
+        for (shard, (batch, _)) in batches {
+            if !batch.is_empty() {
+                hand(shard, batch);
+            }
+        }
+        if gone {
+            return Err(Gone.into());
+        }
+        if kept > 0 {
+            imported.taken.insert(RETAINED, kept);
+        }
+        imported.refused = refused;
+        Ok(())
+    }
+}
+
+/// Reads a backup to its end and checks all that would be taken of it.
+fn look(path: &Path, accounts: Accounts) -> Result<Found, BackupError> {
+    let mut found = Found::default();
+    let mut bytes = 0;
+    let mut unfit: Option<String> = None;
+    let mut input = BufReader::new(File::open(path)?);
+    let carried = tools::look_through(&mut input, KEY_BYTES_MAX, |bucket, key, value| {
+        let record = found.add(bucket, key, value, accounts);
+        bytes += record.as_ref().map_or(0, |bytes| *bytes);
+        if bytes > CONTROL_BYTES_MAX {
+            unfit.get_or_insert_with(|| "it has more than 64 MB of settings and the like".into());
+        }
+        if let Err(why) = record {
+            unfit.get_or_insert(why);
+        }
+        if unfit.is_some() {
+            // Read on, to say first if it is damaged; but hold nothing.
+            found.records.clear();
+            found.settings.clear();
+        }
+    })?;
+    if carried.messages > 0 {
+        found
+            .imported
+            .left
+            .insert("message".to_owned(), carried.messages);
+    }
+    match unfit {
+        Some(why) => Err(BackupError::Unfit(why)),
+        None => Ok(found),
+    }
+}
+
+impl Found {
+    /// Takes a record in. Gives the bytes that are held of it, or what is wrong with it.
+    fn add(
+        &mut self,
+        bucket: &str,
+        key: &[u8],
+        value: &[u8],
+        accounts: Accounts,
+    ) -> Result<usize, String> {
+        let size = key.len() + value.len();
+        if bucket == RETAINED {
+            let message = Message::decode(value, SessionRef::BROKER);
+            let sound = message.is_some_and(|m| m.is_sound() && !m.topic().is_system());
+            return if sound {
+                Ok(0)
+            } else {
+                Err("a retained message is of no form that this release knows".to_owned())
+            };
+        }
+        if bucket == Bucket::Setting.name() {
+            let (name, value) = (text(key)?, text(value)?);
+            self.settings
+                .insert(name.clone(), Some(savable(&name, &value)?));
+            *self
+                .imported
+                .taken
+                .entry(Bucket::Setting.name())
+                .or_default() += 1;
+            return Ok(size);
+        }
+        let taken = TAKEN.into_iter().find(|taken| taken.name() == bucket);
+        let wanted = |taken: &Bucket| {
+            accounts == Accounts::Taken || !matches!(taken, Bucket::User | Bucket::ApiKey)
+        };
+        let Some(taken) = taken.filter(wanted) else {
+            *self.imported.left.entry(bucket.to_owned()).or_default() += 1;
+            return Ok(0);
+        };
+        let records = self.records.entry(taken.name()).or_default();
+        records.insert(Blob::from(key), Blob::from(value));
+        *self.imported.taken.entry(taken.name()).or_default() += 1;
+        Ok(size)
+    }
+}
+
+fn text(bytes: &[u8]) -> Result<String, String> {
+    let text = std::str::from_utf8(bytes).map_err(|_| "a setting is no text".to_owned())?;
+    Ok(text.to_owned())
+}
+
+fn savable(name: &str, value: &str) -> Result<String, String> {
+    Layers::saved_again(name, value).map_err(|error| error.what(crate::config::Lang::En))
+}
