@@ -199,16 +199,7 @@ pub(crate) fn copy(store: &disk::Store<Stored>, to: &Path) -> Result<Copied, Sto
     })
 }
 
-/// Copies an open store as it is at one instant, over what is left of an earlier copy that was cut off.
-pub(crate) fn backup_of(store: &disk::Store<Stored>, to: &Path) -> Result<(), StoreError> {
-    match fs::remove_dir_all(to) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        removed => removed.map_err(|error| refused(to, error))?,
-    }
-    backup(store, to).map(drop)
-}
-
-/// Writes such a copy as one stream, without the keys of buckets that are not wanted.
+/// Writes a copy of a store as one stream, without the keys of buckets that are not wanted.
 pub(crate) fn export_copy(
     config: &Config,
     copy: &Path,

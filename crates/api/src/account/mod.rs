@@ -13,7 +13,7 @@ mod user;
 use std::{
     collections::BTreeMap,
     net::IpAddr,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use broker::admin::{Bucket, Change, Keep, KeepError};
@@ -95,6 +95,42 @@ pub(crate) enum Unchanged {
     Keep(#[from] KeepError),
 }
 
+/// Records of the store.
+type Records = Vec<(Arc<[u8]>, Arc<[u8]>)>;
+
+/// Whether a record of a backup is one of ours.
+pub(crate) fn is_record(bucket: Bucket, key: &[u8], value: &[u8]) -> bool {
+    let Ok(name) = std::str::from_utf8(key) else {
+        return false;
+    };
+    match bucket {
+        Bucket::User => is_user_name(name) && serde_json::from_slice::<User>(value).is_ok(),
+        Bucket::ApiKey => serde_json::from_slice::<Key>(value).is_ok(),
+        _ => true,
+    }
+}
+
+impl Table {
+    /// Records that are none are left alone.
+    fn take_in(&mut self, users: Records, keys: Records) {
+        for (name, value) in users {
+            self.password_set = true;
+            if let (Ok(name), Ok(user)) =
+                (std::str::from_utf8(&name), serde_json::from_slice(&value))
+            {
+                self.users.insert(name.to_owned(), user);
+            }
+        }
+        for (name, value) in keys {
+            if let (Ok(name), Ok(key)) =
+                (std::str::from_utf8(&name), serde_json::from_slice(&value))
+            {
+                self.keys.insert(name.to_owned(), key);
+            }
+        }
+    }
+}
+
 impl From<Busy> for Unchanged {
     fn from(_: Busy) -> Self {
         Self::Wait(1)
@@ -109,23 +145,9 @@ impl Accounts {
     pub(crate) fn load(keep: Keep) -> std::io::Result<Self> {
         let mut table = Table::default();
         let load = |bucket| keep.load(bucket).map_err(std::io::Error::other);
-        for (name, value) in load(Bucket::User)? {
-            table.password_set = true;
-            if let (Ok(name), Ok(user)) =
-                (std::str::from_utf8(&name), serde_json::from_slice(&value))
-            {
-                table.users.insert(name.to_owned(), user);
-            }
-        }
+        table.take_in(load(Bucket::User)?, load(Bucket::ApiKey)?);
         for (digest, value) in load(Bucket::Token)? {
             table.tokens.load(&digest, &value);
-        }
-        for (name, value) in load(Bucket::ApiKey)? {
-            if let (Ok(name), Ok(key)) =
-                (std::str::from_utf8(&name), serde_json::from_slice(&value))
-            {
-                table.keys.insert(name.to_owned(), key);
-            }
         }
         Ok(Self {
             keep,
@@ -134,6 +156,32 @@ impl Accounts {
             table: Mutex::new(table),
             changing: tokio::sync::Mutex::default(),
         })
+    }
+
+    /// Takes users and keys as the store has them now, after an import. Who is another one than before
+    /// signs in again.
+    pub(crate) async fn reload(&self) -> Result<(), Unchanged> {
+        let _changing = self.changing.lock().await;
+        let keep = self.keep.clone();
+        let load = move || Ok((keep.load(Bucket::User)?, keep.load(Bucket::ApiKey)?));
+        let loaded = tokio::task::spawn_blocking(load).await;
+        let loaded: Result<_, KeepError> = loaded.expect("loading does not panic");
+        let (users, keys) = loaded?;
+        let changed: Vec<String> = {
+            let mut table = self.table();
+            let before = std::mem::take(&mut table.users);
+            table.take_in(users, keys);
+            let same = |name: &String, user: &User| {
+                let now = table.users.get(name);
+                now.is_some_and(|now| serde_json::to_vec(now).ok() == serde_json::to_vec(user).ok())
+            };
+            let changed = before.into_iter().filter(|(name, user)| !same(name, user));
+            changed.map(|(name, _)| name).collect()
+        };
+        for name in changed {
+            self.end_tokens(&name).await?;
+        }
+        Ok(())
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {

@@ -9,6 +9,7 @@ mod clients;
 mod configs;
 mod connection_log;
 mod ctl;
+mod data;
 mod delayed;
 mod docs;
 mod error_codes;
@@ -70,6 +71,7 @@ fn versioned() -> OpenApiRouter<App> {
         .merge(clients::routes())
         .merge(configs::routes())
         .merge(connection_log::routes())
+        .merge(data::routes())
         .merge(delayed::routes())
         .merge(error_codes::routes())
         .merge(listeners::routes())

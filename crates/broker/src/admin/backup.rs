@@ -425,13 +425,8 @@ impl Admin {
             let config = admin.config();
             let work = dir.join(WORK);
             let made = admin
-                .0
-                .store
-                .with_disk(|disk| store::backup_of(disk, &work));
-            let made = made.ok_or(Gone)?;
-            let made = made.and_then(|()| {
-                store::export_copy(&config, &work, &wanted, &mut draft).map_err(BackupError::from)
-            });
+                .copy(&dir, &work)
+                .and_then(|()| Ok(store::export_copy(&config, &work, &wanted, &mut draft)?));
             // What is left of it is removed by the next.
             let _ = fs::remove_dir_all(&work);
             made?;
@@ -440,17 +435,28 @@ impl Admin {
         .await
     }
 
+    /// Copies the store as it is at one instant, if there is room for that and for what is made of it.
+    fn copy(&self, dir: &Path, work: &Path) -> Result<(), BackupError> {
+        match fs::remove_dir_all(work) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed?,
+        }
+        let bytes = self.0.store.status().ok_or(Gone)?.bytes;
+        has_room_for(dir, bytes.saturating_mul(2))?;
+        Ok(self.0.store.backup(work).map(drop)?)
+    }
+
     /// A backup, open to be read.
     ///
     /// # Errors
     /// If there is none of this name, or it cannot be opened.
     pub fn open_backup(&self, name: &str) -> Result<(Backup, File), BackupError> {
-        let backup = self.backup(name)?;
+        let backup = self.known_backup(name)?;
         let file = File::open(self.backup_dir().join(&backup.name))?;
         Ok((backup, file))
     }
 
-    fn backup(&self, name: &str) -> Result<Backup, BackupError> {
+    fn known_backup(&self, name: &str) -> Result<Backup, BackupError> {
         check(name).map_err(|_| BackupError::Unknown(name.chars().take(80).collect()))?;
         let found = self.backups()?.into_iter().find(|b| b.name == name);
         found.ok_or_else(|| BackupError::Unknown(name.to_owned()))
@@ -461,7 +467,7 @@ impl Admin {
     /// # Errors
     /// If there is none of this name, or it cannot be deleted.
     pub fn delete_backup(&self, name: &str) -> Result<(), BackupError> {
-        let backup = self.backup(name)?;
+        let backup = self.known_backup(name)?;
         Ok(fs::remove_file(self.backup_dir().join(backup.name))?)
     }
 

@@ -25,10 +25,11 @@ const BATCH: usize = 100;
 const BATCH_BYTES: usize = 1 << 20;
 
 /// What of the accounts is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Accounts {
-    /// Users and API keys, if the backup has them.
-    Taken,
+    /// Users and API keys, if the backup has them and this says of each that it is one: their form is
+    /// not known here.
+    Taken(fn(Bucket, &[u8], &[u8]) -> bool),
     LeftOut,
 }
 
@@ -255,10 +256,17 @@ impl Found {
             return Ok(size);
         }
         let taken = TAKEN.into_iter().find(|taken| taken.name() == bucket);
-        let wanted = |taken: &Bucket| {
-            accounts == Accounts::Taken || !matches!(taken, Bucket::User | Bucket::ApiKey)
+        let is_account = matches!(taken, Some(Bucket::User | Bucket::ApiKey));
+        let taken = match (taken, accounts) {
+            (Some(_), Accounts::LeftOut) if is_account => None,
+            (Some(taken), Accounts::Taken(is_record)) if !is_record(taken, key, value) => {
+                return Err(format!(
+                    "a record of {bucket} is of no form that this release knows"
+                ));
+            }
+            (taken, _) => taken,
         };
-        let Some(taken) = taken.filter(wanted) else {
+        let Some(taken) = taken else {
             *self.imported.left.entry(bucket.to_owned()).or_default() += 1;
             return Ok(0);
         };

@@ -66,6 +66,25 @@ pub use crate::machine::{Disk, Machine, Memory, Work, disk};
 #[derive(Clone)]
 pub struct Admin(Arc<Broker>);
 
+/// What opening the store found.
+#[derive(Clone, Debug)]
+pub struct Recovered {
+    /// It was there before.
+    pub existed: bool,
+    /// It had been closed in order.
+    pub closed: bool,
+    pub files: u64,
+    pub bytes: u64,
+    /// In the log.
+    pub messages: u64,
+    pub keys: u64,
+    /// Written half when the broker was cut off: nobody was told that they were safe.
+    pub torn_bytes: u64,
+    /// What was not as it was written, a line each.
+    pub damage: Vec<String>,
+    pub took: Duration,
+}
+
 struct Broker {
     post: Arc<Post>,
     store: Arc<Store>,
@@ -124,10 +143,23 @@ impl Admin {
     /// If there is a store already, or the copy cannot be written or read.
     pub fn backup(&self, to: &Path) -> Result<Copied, StoreError> {
         self.0.store.backup(to)
+    }
+
     /// What opening the store found at the start.
     #[must_use]
-    pub fn recovery(&self) -> &crate::store::Recovery {
-        self.0.store.recovery()
+    pub fn recovery(&self) -> Recovered {
+        let found = self.0.store.recovery();
+        Recovered {
+            existed: found.existed,
+            closed: found.closed,
+            files: found.files,
+            bytes: found.bytes,
+            messages: found.messages,
+            keys: found.keys,
+            torn_bytes: found.torn_bytes,
+            damage: found.damage.iter().map(ToString::to_string).collect(),
+            took: found.took,
+        }
     }
 
     /// What the control plane keeps in the store.

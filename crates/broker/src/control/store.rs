@@ -121,15 +121,9 @@ impl Store {
     }
 
     /// How it is doing; nothing once it is closed.
-    pub(super) fn status(&self) -> Option<disk::Status> {
+    pub(crate) fn status(&self) -> Option<disk::Status> {
         let disk = self.disk.read().unwrap_or_else(PoisonError::into_inner);
         disk.as_ref().map(disk::Store::status)
-    }
-
-    /// Does something with the store on disk; nothing once it is closed, which waits for that.
-    pub(crate) fn with_disk<T>(&self, work: impl FnOnce(&disk::Store<Stored>) -> T) -> Option<T> {
-        let disk = self.disk.read().unwrap_or_else(PoisonError::into_inner);
-        disk.as_ref().map(work)
     }
 
     /// The last position in the log.
