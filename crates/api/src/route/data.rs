@@ -59,7 +59,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// A backup.
 #[derive(Serialize, ToSchema)]
-struct Row {
+struct BackupFile {
     node: &'static str,
     #[schema(example = "ternmq-export-2026-01-01-12-34-56.789.export")]
     filename: String,
@@ -69,7 +69,7 @@ struct Row {
     size: u64,
 }
 
-impl From<Backup> for Row {
+impl From<Backup> for BackupFile {
     fn from(backup: Backup) -> Self {
         Self {
             node: NODE,
@@ -102,7 +102,7 @@ impl From<BackupError> for Refusal {
 
 /// What is wanted in a backup.
 #[derive(Default, Deserialize, ToSchema)]
-struct Wanted {
+struct ExportOrder {
     /// Passwords' hashes and API keys, too: only for a person who asks.
     #[serde(default)]
     secrets: bool,
@@ -116,9 +116,9 @@ struct Wanted {
     post,
     path = "/data/export",
     tag = "Backups",
-    request_body(content = Option<Wanted>, description = "May be left out."),
+    request_body(content = Option<ExportOrder>, description = "May be left out."),
     responses(
-        (status = 200, description = "The backup.", body = Row),
+        (status = 200, description = "The backup.", body = BackupFile),
         (status = 400, description = "The body is no such object.", body = ErrorBody),
         (status = 403, description = "An API key asked for secrets.", body = ErrorBody),
         (status = 409, description = "One is being made, or there are too many.", body = ErrorBody),
@@ -129,9 +129,9 @@ async fn export(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     body: Bytes,
-) -> Result<Json<Row>, Refusal> {
-    let wanted: Wanted = if body.is_empty() {
-        Wanted::default()
+) -> Result<Json<BackupFile>, Refusal> {
+    let wanted: ExportOrder = if body.is_empty() {
+        ExportOrder::default()
     } else {
         serde_json::from_slice(&body).map_err(|error| Refusal::bad_request(error.to_string()))?
     };
@@ -156,7 +156,7 @@ async fn export(
     tag = "Backups",
     params(Paging),
     responses(
-        (status = 200, description = "The newest first.", body = Page<Row>),
+        (status = 200, description = "The newest first.", body = Page<BackupFile>),
         (status = 400, description = "No such page.", body = ErrorBody),
         (status = 503, description = "The disk fails.", body = ErrorBody),
     )
@@ -164,7 +164,7 @@ async fn export(
 async fn list(
     State(app): State<App>,
     Query(paging): Query<Paging>,
-) -> Result<Json<Page<Row>>, Refusal> {
+) -> Result<Json<Page<BackupFile>>, Refusal> {
     let window = paging.window()?;
     let all = app.admin.backups()?;
     let count = all.len() as u64;
@@ -175,7 +175,7 @@ async fn list(
             .into_iter()
             .skip(skip)
             .take(take)
-            .map(Row::from)
+            .map(BackupFile::from)
             .collect(),
         meta: Meta {
             page: window.page,
@@ -189,7 +189,7 @@ async fn list(
 /// A form with one file.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only described")]
-struct Form {
+struct BackupForm {
     /// The backup; the form names it.
     #[schema(format = Binary, content_media_type = "application/octet-stream")]
     filename: String,
@@ -202,7 +202,7 @@ struct Form {
     post,
     path = "/data/files",
     tag = "Backups",
-    request_body(content = inline(Form), content_type = "multipart/form-data"),
+    request_body(content = inline(BackupForm), content_type = "multipart/form-data"),
     responses(
         (status = 204, description = "It is there."),
         (status = 400, description = "No backup, not whole, or a name that is taken or none.", body = ErrorBody),
@@ -337,7 +337,7 @@ async fn delete(
 
 /// What to give back.
 #[derive(Deserialize, ToSchema)]
-struct Back {
+struct ImportOrder {
     filename: String,
     /// Tell what was taken and what was not.
     #[serde(default)]
@@ -346,7 +346,7 @@ struct Back {
 
 /// What became of a backup.
 #[derive(Serialize, ToSchema)]
-struct Report {
+struct ImportReport {
     /// Records that were taken, by kind.
     imported: std::collections::BTreeMap<&'static str, u64>,
     /// What comes back only with the broker stopped, by `ternmq store import` into an empty data
@@ -356,7 +356,7 @@ struct Report {
     refused: u64,
 }
 
-impl From<Imported> for Report {
+impl From<Imported> for ImportReport {
     fn from(imported: Imported) -> Self {
         Self {
             imported: imported.taken,
@@ -376,9 +376,9 @@ impl From<Imported> for Report {
     post,
     path = "/data/import",
     tag = "Backups",
-    request_body = Back,
+    request_body = ImportOrder,
     responses(
-        (status = 200, description = "What was taken, if `report` asks for that.", body = Report),
+        (status = 200, description = "What was taken, if `report` asks for that.", body = ImportReport),
         (status = 204, description = "It was taken."),
         (status = 400, description = "It is not whole, or has what cannot be used.", body = ErrorBody),
         (status = 404, description = "There is none.", body = ErrorBody),
@@ -389,7 +389,7 @@ impl From<Imported> for Report {
 async fn import(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
-    Json(back): Json<Back>,
+    Json(back): Json<ImportOrder>,
 ) -> Result<Response, Refusal> {
     // Keys manage no accounts, by this way neither.
     let accounts = match caller.kind {
@@ -399,7 +399,7 @@ async fn import(
     let imported = app.admin.import_backup(&back.filename, accounts).await?;
     app.accounts.reload().await?;
     if back.report {
-        return Ok(Json(Report::from(imported)).into_response());
+        return Ok(Json(ImportReport::from(imported)).into_response());
     }
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -411,11 +411,11 @@ async fn import(
     get,
     path = "/data/recovery",
     tag = "Backups",
-    responses((status = 200, description = "As of the last start.", body = Found))
+    responses((status = 200, description = "As of the last start.", body = RecoveryReport))
 )]
-async fn recovery(State(app): State<App>) -> Json<Found> {
+async fn recovery(State(app): State<App>) -> Json<RecoveryReport> {
     let found = app.admin.recovery();
-    Json(Found {
+    Json(RecoveryReport {
         is_new: !found.existed,
         closed: found.closed,
         files: found.files,
@@ -430,7 +430,7 @@ async fn recovery(State(app): State<App>) -> Json<Found> {
 
 /// What opening the store found.
 #[derive(Serialize, ToSchema)]
-struct Found {
+struct RecoveryReport {
     /// There was none.
     is_new: bool,
     /// It had been closed in order.

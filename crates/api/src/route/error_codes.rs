@@ -52,7 +52,10 @@ const CODES: [(&str, &str); 56] = [
     ("CLIENTID_NOT_FOUND", "There is no client of this id"),
     ("CLIENT_NOT_FOUND", "There is no such client"),
     ("CLIENT_NOT_RESPONSE", "The client did not answer"),
-    ("CONFLICT", "Somebody else changed it meanwhile"),
+    (
+        "CONFLICT",
+        "Something else decides it, or somebody else is at it",
+    ),
     ("DEPENDENCY_EXISTS", "Something else needs it"),
     ("ERROR_PWD_NOT_MATCH", "The old password is another one"),
     ("EXCEED_LIMIT", "There are as many as there may be"),
