@@ -136,6 +136,9 @@ class Api:
                 # One that was idle may have been closed; a new one is told the truth.
                 if fresh:
                     raise
+            except (OSError, http.client.HTTPException):
+                self.close()
+                raise
         raise AssertionError("unreachable")
 
     def close(self):

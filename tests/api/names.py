@@ -13,12 +13,21 @@ ODD = ["/", "#", "+", "?", "%", "%2F", "%252F", "%25", "%2f", ".", "..", "./", "
        "a;b", "'\"", "\\", "<b>", "*", "~", ":", "@", "null", "undefined", "0", "-1", "clientid", "subscribe"]
 # Bytes that the broker takes by default.
 CLIENTID_MAX, TEXT_MAX = 1024, 65_535
+# Bytes of a URL, as far as HTTP libraries go; what stands before the name takes less than these.
+URL_MAX, BEFORE = 65_534, 100
 LATER = "$delayed/3600/"
 
 
-def longest(most):
-    """Two of the longest allowed; they differ in their last byte."""
-    return ["长" * (most // 3 - 1) + "x" * (most - most // 3 * 3 + 2) + end for end in "yz"]
+def longest(most, letter="长"):
+    """Two of the longest with so many bytes. They differ in their last one."""
+    count = (most - 1) // len(letter.encode())
+    filled = letter * count + "x" * (most - 1 - count * len(letter.encode()))
+    return [filled + end for end in "yz"]
+
+
+def addressable():
+    """The longest that can stand in a URL: in plain letters, and where each takes nine bytes."""
+    return longest(URL_MAX - BEFORE, "x") + longest((URL_MAX - BEFORE) // 9 * 3)
 
 
 def encodings(name):
@@ -31,16 +40,17 @@ def run(broker):
     admin = broker.signed_in()
     story = Story(broker, admin)
     ids = ODD + longest(CLIENTID_MAX)
-    users = ODD + longest(TEXT_MAX)
+    users = ODD + addressable()[:2]
     story.clients(ids, users)
-    topics = [name for name in ODD if "#" not in name and "+" not in name] + longest(TEXT_MAX)
+    topics = [name for name in ODD if "#" not in name and "+" not in name] + addressable()
     # A filter may be a wildcard where that is a level of its own.
     story.filters(topics + ["#", "+"])
     story.retained(topics)
     story.topic_metrics(topics)
-    story.delayed(topics[:-2] + longest(TEXT_MAX - len(LATER)))
+    story.delayed(topics)
     story.bans("clientid", ids)
-    story.bans("username", users)
+    story.bans("username", ODD + addressable())
+    story.longest_of_all()
     story.traces(ids)
     print(f"{len(ids)} client ids, {len(users)} user names, {len(topics)} topics; {story.count} calls")
     return story.failures
@@ -197,6 +207,28 @@ class Story:
         except Refused:
             return False
         return True
+
+    def longest_of_all(self):
+        """What no URL can hold is told of in lists, and reached by calls that name it in their body."""
+        one, other = longest(TEXT_MAX)
+        with contextlib.closing(Peer(self.broker, "long", one)) as peer:
+            self.expect("longest user name", self.listed("/clients", "username"), [one])
+            bulk = [{"topic": one, "qos": 1}, {"topic": other, "qos": 1}]
+            self.call("POST", "/clients/long/subscribe/bulk", 200, bulk)
+            self.expect("longest topics", sorted(self.listed("/topics", "topic")), [one, other])
+            self.call("POST", "/clients/long/unsubscribe", 204, {"topic": one})
+            self.expect("longest unsubscribed", self.listed("/subscriptions", "topic"), [other])
+            for topic in (one, other):
+                self.call("POST", "/publish", 200 if topic == other else 202,
+                          {"topic": topic, "payload": "x", "retain": True})
+            self.expect("longest received", peer.message().topic, other)
+            self.call("POST", "/publish", 202, {"topic": one, "payload": "", "retain": True})
+            self.expect("longest retained", self.listed("/mqtt/retainer/messages", "topic"), [other])
+            self.call("POST", "/banned", 200, {"as": "username", "who": other})
+            self.expect("longest banned", (self.let_in("username", one), self.let_in("username", other)),
+                        (True, False))
+            self.call("DELETE", "/banned", 204)
+            self.call("GET", f"/topics/{quote(one)}", 414)
 
     def traces(self, ids):
         """A trace of a client has what this one did, under a name that needs no care."""

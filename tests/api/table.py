@@ -246,8 +246,10 @@ SUBSCRIPTIONS = [
     subscriptions("qos=2", "$share/g/s/+"),
     subscriptions("topic=t/%23", "t/#"),
     subscriptions("topic=t/1"),
+    # Those that would get a message for it, and those that it would match.
     subscriptions("match_topic=t/1", "t/#"),
     subscriptions("match_topic=t/%2B", "t/#"),
+    subscriptions("match_topic=%23", "t/#", "$share/g/s/+", "away/#", "slow/#"),
     subscriptions("share_group=g", "$share/g/s/+"),
     subscriptions("durable=true", "away/#", "slow/#"),
     subscriptions("durable=false", "t/#", "$share/g/s/+"),
