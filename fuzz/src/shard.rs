@@ -8,12 +8,24 @@ use std::sync::Arc;
 use engine::{
     ConnId, Ending, Entry, Found, Mail, Opened, Received, Request, SessionId, Settings, Shard,
     Sink, Time,
+    policy::{Action, AutoSubscribe, Ban, Bans, Delays, Policy, Rewrite, Target, Template},
+    slow::{Span, Terms},
 };
-use protocol::{Limits, Version, decode_from_server, frame, put_varint};
+use protocol::{Limits, Options, Version, decode_from_server, frame, put_varint};
 
 const SHARDS: u16 = 2;
 const OPERATIONS_MAX: usize = 400;
-const TOPICS: [&str; 6] = ["a", "a/b", "b/c/d", "$SYS/x", "a/b/c", "b"];
+const TOPICS: [&str; 9] = [
+    "a",
+    "a/b",
+    "b/c/d",
+    "$SYS/x",
+    "a/b/c",
+    "b",
+    "$delayed/0/a",
+    "$delayed/2/a/b",
+    "$delayed/x/a",
+];
 const FILTERS: [&str; 8] = [
     "a",
     "a/+",
@@ -77,6 +89,7 @@ struct World {
     mail: VecDeque<(u16, u16, Vec<Mail>)>,
     log: Vec<Entry>,
     next_conn: u32,
+    delays: Delays,
 }
 
 pub fn run(data: &[u8]) {
@@ -97,7 +110,9 @@ pub fn run(data: &[u8]) {
         mail: VecDeque::new(),
         log: Vec::new(),
         next_conn: 0,
+        delays: Delays::default(),
     };
+    world.decide(&mut Choices(&[]));
     let mut choices = Choices(data);
     for _ in 0..OPERATIONS_MAX {
         if choices.0.is_empty() {
@@ -114,8 +129,9 @@ pub fn run(data: &[u8]) {
 
 impl World {
     fn step(&mut self, choices: &mut Choices<'_>) {
-        match choices.byte() % 8 {
+        match choices.byte() % 9 {
             0 => self.connect(choices),
+            8 => self.decide(choices),
             1 => {
                 if let Some(client) = self.pick(choices) {
                     self.lose(client);
@@ -147,6 +163,48 @@ impl World {
             }
         }
         self.collect();
+    }
+
+    /// An operator changes their mind; each bit is one decision.
+    fn decide(&mut self, choices: &mut Choices<'_>) {
+        let bits = choices.byte();
+        let mut policy = Policy {
+            delays: self.delays.clone(),
+            ..Policy::default()
+        };
+        policy.delays.enabled = bits & 1 == 0;
+        policy.delays.max = u64::from(bits >> 6);
+        if bits & 2 != 0 {
+            let mut bans = Bans::default();
+            bans.add(&Ban {
+                target: Target::ClientId("two".into()),
+                from: self.now,
+                until: Some(self.now.plus_secs(5)),
+            });
+            policy.bans = Arc::new(bans);
+        }
+        if bits & 4 != 0 {
+            let rule = Rewrite::new(Action::All, "a/#", "^a/(.*)$", "b/$1/${clientid}");
+            policy.set_rewrites(vec![rule.expect("a rule")]);
+        }
+        if bits & 8 != 0 {
+            let options = Options::from_bits(bits >> 6 & 1, Version::V5).expect("a QoS");
+            let filter = Template::of_names("$share/g/a/${clientid}");
+            policy.auto_subscribe = [AutoSubscribe { filter, options }].into();
+        }
+        if bits & 16 != 0 {
+            policy.counted = ["a".into(), "b".into()].into();
+        }
+        policy.slow = (bits & 32 != 0).then_some(Terms {
+            span: Span::Whole,
+            threshold_millis: 1,
+            expire_millis: 5000,
+            top: 3,
+        });
+        let policy = Arc::new(policy);
+        for shard in &mut self.shards {
+            shard.set_policy(policy.clone());
+        }
     }
 
     fn pick(&self, choices: &mut Choices<'_>) -> Option<Client> {
