@@ -14,8 +14,8 @@ pub(crate) struct Scanning {
     pub(crate) scans: VecDeque<Scan>,
     /// The answer that is on its way.
     pub(crate) asked: Option<u64>,
-    /// Nothing is asked for before every shard has followed this announcement.
-    pub(crate) fence: u64,
+    /// Nothing is asked for before so many answers to this number have come.
+    pub(crate) fence: Option<(u64, u32)>,
     /// Topics whose retained message changed and was delivered meanwhile: what a slice brings for them
     /// is older.
     fresh: BTreeSet<Box<str>>,
@@ -42,10 +42,25 @@ impl Scanning {
     }
 
     /// Forgets what is fresh, and what is under way: it may be older.
-    pub(crate) fn begin_again(&mut self, fence: u64) {
+    pub(crate) fn begin_again(&mut self, number: u64, answers: u32) {
         self.forget_fresh();
         self.asked = None;
-        self.fence = fence;
+        self.fence = Some((number, answers));
+    }
+
+    /// Takes an answer. True if it was the last one.
+    pub(crate) fn fenced(&mut self, number: u64) -> bool {
+        let last = match &mut self.fence {
+            Some((waited, answers)) if *waited == number => {
+                *answers -= 1;
+                *answers == 0
+            }
+            _ => false,
+        };
+        if last {
+            self.fence = None;
+        }
+        last
     }
 
     pub(crate) fn forget_fresh(&mut self) {

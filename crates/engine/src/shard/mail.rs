@@ -18,8 +18,18 @@ pub enum Mail {
         number: u64,
         change: Change,
     },
-    /// Answered like an announcement, when everything that was sent before is on its way.
+    /// Everything that was said before is to be followed by a [`Mail::Post`], to every shard.
     Fence {
+        session: SessionRef,
+        number: u64,
+    },
+    /// Everything that the sender said before has come; answered to the session's shard.
+    Post {
+        session: SessionRef,
+        number: u64,
+    },
+    Fenced {
+        session: SessionRef,
         number: u64,
     },
     /// All announcements up to this number are in force here.
@@ -162,7 +172,15 @@ impl Shard {
                     self.router.apply(from, &change);
                     followed = Some(number);
                 }
-                Mail::Fence { number } => followed = Some(number),
+                Mail::Fence { session, number } => {
+                    for to in 0..self.count {
+                        self.mail(to, Mail::Post { session, number });
+                    }
+                }
+                Mail::Post { session, number } => {
+                    self.mail(session.shard, Mail::Fenced { session, number });
+                }
+                Mail::Fenced { session, number } => self.on_fenced(session, number),
                 Mail::Followed { number } => self.on_followed(from, number, sink),
                 Mail::Retain(message, token) => self.on_retain(from, &message, token, sink),
                 Mail::RetainAgain(message, token) => {

@@ -23,7 +23,7 @@ impl Shard {
         let Some(scanning) = &s.rare.scanning else {
             return;
         };
-        if scanning.asked.is_some() || scanning.fence > self.followed_by_all() {
+        if scanning.asked.is_some() || scanning.fence.is_some() {
             return;
         }
         let session = self.reference(slot);
@@ -153,22 +153,31 @@ impl Shard {
         }
     }
 
-    /// Too many topics have changed to know them all. What was found before they did is dropped; what is
-    /// asked for once each shard has sent on what it had is not older than they are.
+    /// Too many topics have changed to know them all. What was found before they did is dropped. What is
+    /// asked for is not older than they are once each shard has heard from each other what that had sent.
     fn begin_fresh(&mut self, slot: u32) {
         if plant::on(Fault::FreshForgotten) {
             let scanning = self.session_mut(slot).scanning_mut();
             return scanning.into_iter().for_each(Scanning::forget_fresh);
         }
         self.withdraw_outdated(slot);
-        self.announced += 1;
-        let number = self.announced;
+        let (session, number) = (self.reference(slot), self.next_token());
         for to in 0..self.count {
-            self.mail(to, Mail::Fence { number });
+            self.mail(to, Mail::Fence { session, number });
         }
-        self.scan_after(slot, number);
+        let answers = u32::from(self.count).pow(2);
         if let Some(scanning) = self.session_mut(slot).scanning_mut() {
-            scanning.begin_again(number);
+            scanning.begin_again(number, answers);
+        }
+    }
+
+    /// One shard has heard from another.
+    pub(super) fn on_fenced(&mut self, session: SessionRef, number: u64) {
+        if let Some(slot) = self.resolve(session)
+            && let Some(scanning) = self.session_mut(slot).scanning_mut()
+            && scanning.fenced(number)
+        {
+            self.scan_on(slot);
         }
     }
 }

@@ -28,8 +28,6 @@ pub(super) struct Visible {
 enum Who {
     /// Whoever has this ticket, if that is still owed.
     Ticket(u64),
-    /// A session that looks through retained messages.
-    Scans(SessionRef),
     /// A member of a group that is at home here.
     Joined {
         to: u16,
@@ -105,12 +103,6 @@ impl Shard {
         self.release(sink);
     }
 
-    /// A session looks for retained messages when all have followed; the caller tells them.
-    pub(super) fn scan_after(&mut self, slot: u32, number: u64) {
-        let who = Who::Scans(self.reference(slot));
-        self.visible.following.push_back((number, who));
-    }
-
     pub(super) fn on_followed(&mut self, from: u16, number: u64, sink: &mut impl Sink) {
         self.followed[usize::from(from)] = number;
         self.release(sink);
@@ -139,7 +131,7 @@ impl Shard {
     }
 
     /// Up to which announcement every other shard has followed.
-    pub(super) fn followed_by_all(&self) -> u64 {
+    fn followed_by_all(&self) -> u64 {
         if plant::on(Fault::SubackBeforeVisible) {
             return u64::MAX;
         }
@@ -162,11 +154,6 @@ impl Shard {
                     session,
                     ticket,
                 } => self.mail(to, Mail::Joined { session, ticket }),
-                Who::Scans(session) => {
-                    if let Some(slot) = self.resolve(session) {
-                        self.scan_on(slot);
-                    }
-                }
                 Who::Ticket(ticket) => {
                     if let Some(owed) = self.visible.owed.get_mut(&ticket) {
                         owed.is_followed = true;

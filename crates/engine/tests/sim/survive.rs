@@ -174,7 +174,9 @@ impl Ledger {
         let gone = |msg: &usize| {
             let m = &msgs[*msg];
             let expires = m.expiry_secs.zip(m.taken_at);
-            m.empty || expires.is_some_and(|(secs, at)| at + u64::from(secs) * 1000 <= now)
+            // One that came again lives longer, but perhaps the store has it as it came first.
+            let again = m.routed > 1 && m.expiry_secs.is_some();
+            again || m.empty || expires.is_some_and(|(secs, at)| at + u64::from(secs) * 1000 <= now)
         };
         let found = match stored {
             Some(stored) => list.iter().rposition(|msg| *msg == stored),
@@ -198,7 +200,13 @@ impl Ledger {
     pub(crate) fn revive(&mut self, c: usize) {
         if let Some(former) = self.former[c].take_if(|_| !self.sessions[c].lasting) {
             let era = self.sessions[c].era + 1;
-            self.sessions[c] = Session { era, ..former };
+            // What the broker knows of its deliveries may be older than what its client does.
+            let flight = Default::default();
+            self.sessions[c] = Session {
+                era,
+                flight,
+                ..former
+            };
         }
         let s = &mut self.sessions[c];
         s.alive = true;
