@@ -73,11 +73,10 @@ impl Counted {
                 older: now,
             })
         });
-        counted.topics.retain(|topic, _| topics.contains(topic));
+        let mut before = std::mem::take(&mut counted.topics);
         for topic in topics.iter().take(TOPIC_METRICS_MAX) {
-            if !counted.topics.contains_key(topic) {
-                counted.topics.insert(topic.clone(), Tally::default());
-            }
+            let tally = before.remove(topic).unwrap_or_default();
+            counted.topics.insert(topic.clone(), tally);
         }
         Some(counted)
     }

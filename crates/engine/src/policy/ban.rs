@@ -2,6 +2,7 @@
 //! by hash, so that ten thousand of them cost a CONNECT as much as one.
 
 use core::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -45,13 +46,14 @@ impl Span {
     }
 }
 
+/// Names are shared, because a change is made to a copy of all bans.
 type Table<K> = HashMap<K, Span, FixedState>;
 
 /// All bans.
 #[derive(Clone, Debug, Default)]
 pub struct Bans {
-    client_ids: Table<Box<str>>,
-    user_names: Table<Box<str>>,
+    client_ids: Table<Arc<str>>,
+    user_names: Table<Arc<str>>,
     hosts: Table<u128>,
     /// By length and leading bits.
     nets: Table<(u8, u128)>,
@@ -59,6 +61,8 @@ pub struct Bans {
     lengths: Vec<(u8, usize)>,
     client_id_patterns: Vec<(Pattern, Span)>,
     user_name_patterns: Vec<(Pattern, Span)>,
+    /// The latest beginning of any.
+    latest: Time,
 }
 
 impl Bans {
@@ -89,9 +93,10 @@ impl Bans {
             from: ban.from,
             until: ban.until,
         };
+        self.latest = self.latest.max(ban.from);
         match &ban.target {
-            Target::ClientId(name) => _ = self.client_ids.insert(name.clone(), span),
-            Target::UserName(name) => _ = self.user_names.insert(name.clone(), span),
+            Target::ClientId(name) => _ = self.client_ids.insert(Arc::from(&**name), span),
+            Target::UserName(name) => _ = self.user_names.insert(Arc::from(&**name), span),
             Target::Host(host) => _ = self.hosts.insert(bits(*host), span),
             Target::Net(net, length) => {
                 let (length, net) = network(*net, *length);
@@ -115,8 +120,8 @@ impl Bans {
     /// False if there was none.
     pub fn remove(&mut self, target: &Target) -> bool {
         match target {
-            Target::ClientId(name) => self.client_ids.remove(name).is_some(),
-            Target::UserName(name) => self.user_names.remove(name).is_some(),
+            Target::ClientId(name) => self.client_ids.remove(&**name).is_some(),
+            Target::UserName(name) => self.user_names.remove(&**name).is_some(),
             Target::Host(host) => self.hosts.remove(&bits(*host)).is_some(),
             Target::Net(net, length) => {
                 let (length, net) = network(*net, *length);
@@ -137,7 +142,7 @@ impl Bans {
     /// Whether this client is shut out now. A name too long for the patterns to look at is, where
     /// there are any.
     pub(crate) fn hold(&self, client: Client<'_>, now: Time) -> bool {
-        let by_name = |table: &Table<Box<str>>, name: &str| {
+        let by_name = |table: &Table<Arc<str>>, name: &str| {
             !table.is_empty() && table.get(name).is_some_and(|span| span.holds(now))
         };
         let by_look = |patterns: &[(Pattern, Span)], name: &str| {
@@ -166,6 +171,9 @@ impl Bans {
 
     /// Whether one comes into force after a time and no later than another.
     pub(crate) fn begins(&self, after: Time, upto: Time) -> bool {
+        if self.latest <= after {
+            return false;
+        }
         let begins = |span: &Span| after < span.from && span.from <= upto;
         let looks = self
             .client_id_patterns

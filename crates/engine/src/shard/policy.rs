@@ -53,7 +53,11 @@ impl Shard {
             .take()
             .map(|measures| *measures)
             .unwrap_or_default();
-        let counted = Counted::of(&policy.counted, before.counted, self.now);
+        let counted = if Arc::ptr_eq(&self.policy.counted, &policy.counted) {
+            before.counted
+        } else {
+            Counted::of(&policy.counted, before.counted, self.now)
+        };
         let slow = policy.slow.map(|terms| {
             let same = before.slow.filter(|slow| slow.terms() == terms);
             same.unwrap_or_else(|| Box::new(Slow::new(terms)))
@@ -89,11 +93,11 @@ impl Shard {
 
     /// Goes on looking through the connected clients for those whom a new ban is for.
     pub(super) fn expel_banned(&mut self, sink: &mut impl Sink) {
-        let bans = self.policy.bans.clone();
-        if bans.is_empty() {
+        if self.policy.bans.is_empty() {
             self.expelling = None;
             return;
         }
+        let bans = self.policy.bans.clone();
         if self.now.since(self.bans_seen) >= BEGIN_MILLIS {
             if bans.begins(self.bans_seen, self.now) {
                 self.expelling = Some(0);
