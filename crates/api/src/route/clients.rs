@@ -453,7 +453,7 @@ struct Since {
     tag = "Clients",
     params(Since),
     responses(
-        (status = 200, description = "Their number, as a text.", body = String),
+        (status = 200, description = "Their number, as a text.", body = String, content_type = "application/json"),
         (status = 400, description = "The time is none.", body = ErrorBody),
         (status = 503, description = "The broker is shutting down.", body = ErrorBody),
     )

@@ -23,7 +23,7 @@ struct ErrorCode {
     description: &'static str,
 }
 
-const CODES: [(&str, &str); 56] = [
+const CODES: [(&str, &str); 55] = [
     (
         "ADDRESS_NOT_ALLOWED",
         "Nobody may call from this address until a password is set",
@@ -75,7 +75,6 @@ const CODES: [(&str, &str); 56] = [
     ("NOT_ALLOWED", "This may not be done"),
     ("NOT_FOUND", "There is no such thing, or no such path"),
     ("NOT_MATCH", "The conditions do not hold"),
-    ("NOT_IMPLEMENTED", "This is not served"),
     ("NO_DEFAULT_VALUE", "There is no default to go back to"),
     ("PAYLOAD_TOO_LARGE", "The body is too large"),
     ("REQUEST_TIMEOUT", "The body did not arrive in time"),

@@ -3,7 +3,6 @@
 use axum::{
     Json,
     extract::{Path, State},
-    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use broker::admin::{Figures, Machine, NODE};
@@ -295,7 +294,7 @@ async fn topology() -> Json<Vec<Topology>> {
 /// TernMQ is one node; nothing is to be joined.
 fn alone() -> Response {
     let said = "TernMQ runs on one node: there is no cluster to join or to leave";
-    Refusal::new(StatusCode::NOT_IMPLEMENTED, "NOT_IMPLEMENTED", said).into_response()
+    Refusal::not_found("NOT_FOUND", said).into_response()
 }
 
 /// Invite a node: not offered
@@ -304,7 +303,7 @@ fn alone() -> Response {
     path = "/cluster/{node}/invite",
     tag = "Cluster",
     params(("node" = String, Path)),
-    responses((status = 501, description = "There is one node.", body = ErrorBody))
+    responses((status = 404, description = "There is one node.", body = ErrorBody))
 )]
 async fn invite() -> Response {
     alone()
@@ -316,7 +315,7 @@ async fn invite() -> Response {
     path = "/cluster/{node}/invite_async",
     tag = "Cluster",
     params(("node" = String, Path)),
-    responses((status = 501, description = "There is one node.", body = ErrorBody))
+    responses((status = 404, description = "There is one node.", body = ErrorBody))
 )]
 async fn invite_async() -> Response {
     alone()
@@ -327,7 +326,7 @@ async fn invite_async() -> Response {
     get,
     path = "/cluster/invitation",
     tag = "Cluster",
-    responses((status = 501, description = "There is one node.", body = ErrorBody))
+    responses((status = 404, description = "There is one node.", body = ErrorBody))
 )]
 async fn invitation() -> Response {
     alone()
@@ -339,7 +338,7 @@ async fn invitation() -> Response {
     path = "/cluster/{node}/force_leave",
     tag = "Cluster",
     params(("node" = String, Path)),
-    responses((status = 501, description = "There is one node.", body = ErrorBody))
+    responses((status = 404, description = "There is one node.", body = ErrorBody))
 )]
 async fn force_leave() -> Response {
     alone()
