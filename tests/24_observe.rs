@@ -252,6 +252,14 @@ fn how_clients_leave() {
     client.send(&disconnect(V5, 0x95, &[]));
     client.expect_closed();
     told(&mut api, "client_gave_up", "0x95");
+    let mut client = broker.v5("victim");
+    api.delete("/clients/victim").expect(204);
+    client.expect_closed_for(0x98);
+    let row = told(&mut api, "kicked", "DISCONNECT 0x98");
+    assert_eq!(
+        (&row["clientid"], &row["by"]),
+        (&json!("victim"), &json!("admin"))
+    );
     // All of one client, newest first.
     let rows = api
         .get("/connection_log?like_clientid=twin")
@@ -501,4 +509,84 @@ fn losses_and_figures() {
             .len()
             <= 1
     );
+}
+
+/// What needs attention is found within seconds, told in both languages, and gone when it is cured.
+#[test]
+fn what_needs_attention() {
+    let broker = Broker::start();
+    let mut api = broker.api();
+    api.sign_in("admin", "public");
+    let mut item = |kind: &str| {
+        let deadline = Instant::now() + 2 * PATIENCE;
+        let find = |api: &mut Api, lang: &str| {
+            let all = api
+                .get(&format!("/attention?lang={lang}"))
+                .expect(200)
+                .json();
+            let mut all = all.as_array().unwrap().iter();
+            all.find(|item| item["kind"] == kind).cloned()
+        };
+        loop {
+            if let (Some(en), Some(zh)) = (find(&mut api, "en"), find(&mut api, "zh")) {
+                for field in ["cause", "cure"] {
+                    let (en, zh) = (en[field].as_str().unwrap(), zh[field].as_str().unwrap());
+                    assert!(!is_chinese(en) && is_chinese(zh), "{kind}: {en} {zh}");
+                }
+                return en;
+            }
+            assert!(Instant::now() < deadline, "in vain: {kind}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    assert_eq!(item("default_password")["who"], "admin");
+    // Two programs with one client id.
+    let twins: Vec<_> = (0..3).map(|_| broker.v5("twin")).collect();
+    let shared = item("shared_client_id");
+    assert_eq!(shared["who"], "twin");
+    assert!(shared["cause"].as_str().unwrap().contains("127.0.0.1"));
+    drop(twins);
+    // Somebody who comes again and again with the wrong protocol.
+    for _ in 0..3 {
+        throw(broker.tcp, &[0x16, 3, 1, 0, 5, 1]);
+    }
+    assert_eq!(item("refused_repeatedly")["who"], "127.0.0.1");
+    // Topics that are equal to people, not to the broker.
+    let mut reader = broker.v5("reader");
+    reader.subscribe("Lab/Temp", 0);
+    let mut writer = broker.v5("writer");
+    writer.publish(&Publish::new("/lab/temp", "21").qos1(1));
+    let near = item("nearly_subscribed_topic");
+    assert_eq!(near["who"], "/lab/temp");
+    let cause = near["cause"].as_str().unwrap();
+    assert!(
+        cause.contains("writer") && cause.contains("Lab/Temp"),
+        "{cause}"
+    );
+    // A message that somebody did not get.
+    let mut away = broker.connect(&Connect::new(V5, "away").persistent(600));
+    away.subscribe("x", 1);
+    away.bye();
+    writer.send(&Publish::new("x", "").bytes(V5));
+    let lost = item("messages_lost");
+    assert_eq!(lost["who"], "away");
+    assert!(lost["since"].as_str().unwrap().contains('T'));
+    // One that comes back and forgets to subscribe, until it does.
+    reader.bye();
+    let mut reader = broker.v5("reader");
+    assert_eq!(item("not_subscribed_again")["who"], "reader");
+    reader.subscribe("Lab/Temp", 0);
+    let mut api = broker.api();
+    api.sign_in("admin", "public");
+    until(
+        || {
+            let all = api.get("/attention").expect(200).json();
+            let mut all = all.as_array()?.iter();
+            (!all.any(|item| item["kind"] == "not_subscribed_again")).then_some(())
+        },
+        "the cure",
+    );
+    let alarms = api.get("/alarms?activated=false").expect(200).json();
+    assert_eq!(alarms["meta"]["count"], 0);
+    api.get("/alarms?activated=maybe").expect(400);
 }

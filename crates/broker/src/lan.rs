@@ -28,6 +28,15 @@ const PRIVATE: [(IpAddr, u8); 8] = [
 ];
 
 impl Network {
+    /// Whether it is larger than anybody's own network.
+    #[must_use]
+    pub fn is_wide(&self) -> bool {
+        match self.address {
+            IpAddr::V4(_) => self.bits < 8,
+            IpAddr::V6(_) => self.bits < 20,
+        }
+    }
+
     /// Whether an address is in it; an IPv4 address may come in IPv6 form.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {

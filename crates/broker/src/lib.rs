@@ -182,8 +182,9 @@ fn start_on(
         sys.pace(),
         Effective { layers, loaded },
     ));
-    let observer = control::observe::Observer::start(&post, store, &observed, clock)
-        .map_err(refused("thread"))?;
+    let observer =
+        control::observe::Observer::start(&post, store, &observed, &configuration, clock)
+            .map_err(refused("thread"))?;
     let admin = admin::Admin::new(
         post.clone(),
         store.clone(),

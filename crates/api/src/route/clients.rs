@@ -14,6 +14,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::listeners::Bound;
 use crate::{
     App,
+    door::Caller,
     error::{ErrorBody, Refusal},
     page::{Meta, Page},
     query::Query,
@@ -310,8 +311,12 @@ async fn one(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Row>
         (status = 503, description = "The broker is shutting down.", body = ErrorBody),
     )
 )]
-async fn kick(State(app): State<App>, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
-    if app.admin.kick(&id).await? {
+async fn kick(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Refusal> {
+    if app.admin.kick(&id, &caller.name).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(unknown())
@@ -334,10 +339,11 @@ async fn kick(State(app): State<App>, Path(id): Path<String>) -> Result<StatusCo
 )]
 async fn kick_many(
     State(app): State<App>,
+    caller: Caller,
     Json(ids): Json<Vec<String>>,
 ) -> Result<StatusCode, Refusal> {
     for id in ids {
-        app.admin.kick(&id).await?;
+        app.admin.kick(&id, &caller.name).await?;
     }
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,6 +1,8 @@
 //! What can be called: a file for each resource. Under `/api/v5`, as EMQX has it.
 
+mod alarms;
 mod api_key;
+mod attention;
 mod audit;
 mod auto_subscribe;
 mod banned;
@@ -63,7 +65,9 @@ pub(crate) fn all() -> OpenApiRouter<App> {
 /// Below [`BASE`].
 fn versioned() -> OpenApiRouter<App> {
     OpenApiRouter::new()
+        .merge(alarms::routes())
         .merge(api_key::routes())
+        .merge(attention::routes())
         .merge(audit::routes())
         .merge(auto_subscribe::routes())
         .merge(banned::routes())

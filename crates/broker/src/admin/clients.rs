@@ -280,14 +280,18 @@ impl Admin {
             .await
     }
 
-    /// Ends a client's connection and deletes its session. False if there was none.
+    /// Ends a client's connection and deletes its session. False if there was none. The connection log
+    /// says by whom.
     ///
     /// # Errors
     /// As above.
-    pub async fn kick(&self, client_id: &str) -> Result<bool, Gone> {
-        let name = client_id.to_owned();
+    pub async fn kick(&self, client_id: &str, by: &str) -> Result<bool, Gone> {
+        let (name, by) = (client_id.to_owned(), by.to_owned());
         self.ask(self.home(client_id), move |visit| {
-            visit.engine.discard_client(visit.now, &name, visit.conns)
+            visit.conns.acts_for(Some(&by));
+            let found = visit.engine.discard_client(visit.now, &name, visit.conns);
+            visit.conns.acts_for(None);
+            found
         })
         .await
     }

@@ -26,6 +26,8 @@ pub enum Bucket {
     Audit,
     /// Steps of the history of figures.
     Monitor,
+    /// Alarms that ended.
+    Alarm,
 }
 
 impl Bucket {
@@ -39,6 +41,7 @@ impl Bucket {
             Self::ApiKey => "api_key",
             Self::Audit => "audit",
             Self::Monitor => "monitor",
+            Self::Alarm => "alarm",
         }
     }
 }

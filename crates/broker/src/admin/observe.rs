@@ -4,6 +4,8 @@ pub use crate::{
     config::Lang,
     observe::{
         Words,
+        alarm::{Alarm, HIGH_MARK, LOW_MARK},
+        attention::{Item, Told},
         connection::{Found, Kind, Query, Record},
         history::{Sample, Second},
         loss::{Lost, REASONS, Sampled},
@@ -66,6 +68,45 @@ impl Admin {
             retained: metrics.gauges.retained,
             shared_subscriptions: metrics.gauges.shared_subscriptions,
         }
+    }
+
+    /// Alarms under way.
+    #[must_use]
+    pub fn alarms(&self) -> Vec<Alarm> {
+        self.0.observed.alarms().active()
+    }
+
+    /// Alarms that ended, newest first.
+    #[must_use]
+    pub fn ended_alarms(&self) -> Vec<Alarm> {
+        self.0.observed.alarms().history()
+    }
+
+    /// Forgets the alarms that ended.
+    ///
+    /// # Errors
+    /// If the store cannot do it.
+    pub async fn clear_alarms(&self) -> Result<(), KeepError> {
+        let gone = self.0.observed.alarms().clear();
+        let gone = gone.into_iter().map(|key| (key, None));
+        self.keep().put(Bucket::Alarm, gone.collect()).await
+    }
+
+    /// What needs attention, as of the last second.
+    #[must_use]
+    pub fn attention(&self) -> Vec<Item> {
+        self.0.observed.attention().items()
+    }
+
+    /// Trusted networks that are not near by themselves and so large that strangers are in them.
+    #[must_use]
+    pub fn public_networks(&self) -> Vec<String> {
+        self.look(|config| {
+            let open = config.mqtt.allow_anonymous;
+            let trusted = config.lan_guard.trusted.iter();
+            let wide = trusted.filter(|network| open && network.is_wide());
+            wide.map(ToString::to_string).collect()
+        })
     }
 
     /// Forgets the history of figures.

@@ -1,5 +1,6 @@
 //! The control plane: what happens now and then, and may wait. Shards are reached by mailbox only.
 
+mod attend;
 pub(crate) mod configuration;
 pub(crate) mod listeners;
 pub(crate) mod observe;

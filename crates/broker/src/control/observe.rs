@@ -10,11 +10,12 @@ use std::{
 
 use engine::{Loss, SessionRef};
 
-use super::store::Store;
+use super::{attend::Attend, configuration::Configuration, store::Store};
 use crate::{
-    admin::{Bucket, Keep},
+    admin::{Bucket, Change, Keep},
     observe::{
         Observed,
+        alarm::Alarm,
         history::{History, Sample},
         loss::Lost,
     },
@@ -33,12 +34,17 @@ pub(crate) struct Observer {
     thread: JoinHandle<()>,
 }
 
-struct Work {
+/// What the thread works with.
+pub(super) struct Work {
     post: Arc<Post>,
     keep: Keep,
-    observed: Arc<Observed>,
-    clock: Clock,
-    ticks: u32,
+    pub(super) observed: Arc<Observed>,
+    pub(super) configuration: Arc<Configuration>,
+    pub(super) clock: Clock,
+    pub(super) ticks: u32,
+    /// The broker had not ended in order before.
+    pub(super) crashed: bool,
+    pub(super) attend: Attend,
 }
 
 impl Observer {
@@ -46,14 +52,19 @@ impl Observer {
         post: &Arc<Post>,
         store: &Arc<Store>,
         observed: &Arc<Observed>,
+        configuration: &Arc<Configuration>,
         clock: Clock,
     ) -> io::Result<Self> {
+        let found = store.recovery();
         let mut work = Work {
             post: post.clone(),
             keep: Keep::new(store.clone()),
             observed: observed.clone(),
+            configuration: configuration.clone(),
             clock,
             ticks: 0,
+            crashed: found.existed && !found.closed,
+            attend: Attend::default(),
         };
         let (stop, stopped) = mpsc::channel();
         let thread = std::thread::Builder::new().name("observe".into());
@@ -101,6 +112,14 @@ impl Work {
             }
             Err(error) => tracing::error!("the history of figures cannot be read: {error}"),
         }
+        match self.keep.load(Bucket::Alarm) {
+            Ok(records) => {
+                let each = records.iter();
+                let alarms = each.filter_map(|(key, value)| Alarm::of_record(key, value));
+                self.observed.alarms().restore(alarms);
+            }
+            Err(error) => tracing::error!("the history of alarms cannot be read: {error}"),
+        }
     }
 
     fn tick(&mut self) {
@@ -108,12 +127,14 @@ impl Work {
         self.observed.connections.settle();
         let metrics = self.post.metrics();
         let lost = metrics.dropped_all();
-        let sampled = self.ask(|visit| visit.engine.take_samples());
+        let mut sampled = self.ask(|visit| visit.engine.take_samples());
+        self.attend.take(now.0, &mut sampled);
         let mut losses: Vec<_> = sampled.into_iter().flat_map(|s| s.losses).collect();
         self.name_publishers(&mut losses);
         let listed = losses.into_iter().map(listed);
         self.observed.losses.add(listed, lost);
         self.observed.history().tick(now.0, &metrics);
+        self.attend(now.0);
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks.is_multiple_of(KEEP_EVERY) {
             self.keep_history();
@@ -147,7 +168,7 @@ impl Work {
     }
 
     /// Asks all shards; of one that does not answer in time there is nothing.
-    fn ask<T: Send + 'static>(
+    pub(super) fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&mut Visit<'_>) -> T + Clone + Send + 'static,
     ) -> Vec<T> {
@@ -167,6 +188,11 @@ impl Work {
             all.push(one);
         }
         all
+    }
+
+    /// Writes down alarms that ended.
+    pub(super) fn keep_alarms(&self, records: Vec<Change>) {
+        self.keep.put_later(Bucket::Alarm, records);
     }
 
     /// Writes down the steps that are done, and forgets those that are too old.

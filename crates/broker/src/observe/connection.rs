@@ -2,15 +2,15 @@
 //! never sent a valid CONNECT. Bounded in entries and in bytes.
 
 use std::{
-    collections::VecDeque,
+    collections::{VecDeque, vec_deque},
     net::{IpAddr, SocketAddr},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
 };
 
 use engine::{Close, Ending, Presence, Time};
 use protocol::Version;
 
-use super::words;
+use super::{lock, words};
 use crate::{config::Lang, shard::Peer};
 
 /// Entries that are kept.
@@ -42,6 +42,8 @@ pub(crate) struct Entry {
     version: Option<Version>,
     /// A packet of ours says so.
     told: bool,
+    /// How many it had when it went.
+    subscriptions: u32,
     /// Empty if nobody has said one.
     pub(crate) client_id: Box<str>,
     rare: Option<Box<Rare>>,
@@ -66,6 +68,7 @@ impl Entry {
             event: Event::Refused(close),
             version: None,
             told: false,
+            subscriptions: 0,
             client_id: Box::default(),
             rare: None,
             times: 1,
@@ -80,11 +83,17 @@ impl Entry {
         client_id: &str,
         what: &Presence<'_>,
     ) -> Self {
+        let subscriptions = match *what {
+            Presence::Went { subscriptions, .. } => subscriptions,
+            _ => 0,
+        };
         let (event, version, told, user_name) = match *what {
             Presence::Came {
                 user_name, version, ..
             } => (Event::Connected, Some(version), true, user_name),
-            Presence::Went { ending, version } => (Event::Ended(ending), Some(version), true, None),
+            Presence::Went {
+                ending, version, ..
+            } => (Event::Ended(ending), Some(version), true, None),
             Presence::Refused {
                 version,
                 user_name,
@@ -105,6 +114,7 @@ impl Entry {
             event,
             version,
             told,
+            subscriptions: u32::try_from(subscriptions).unwrap_or(u32::MAX),
             client_id: cut(client_id).into(),
             rare,
             times: 1,
@@ -114,6 +124,18 @@ impl Entry {
     /// Names who is behind it.
     pub(crate) fn by(&mut self, who: &str) {
         self.rare.get_or_insert_default().by = Some(cut(who).into());
+    }
+
+    pub(crate) fn by_whom(&self) -> Option<&str> {
+        self.rare.as_ref()?.by.as_deref()
+    }
+
+    pub(crate) fn times(&self) -> u32 {
+        self.times
+    }
+
+    pub(crate) fn subscriptions(&self) -> u32 {
+        self.subscriptions
     }
 
     /// What is said of it in the log of lines.
@@ -240,10 +262,6 @@ pub struct Found {
     pub missed: u64,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Log {
     /// Takes what a shard noted in one pass: one append under the lock.
     pub(crate) fn add(&self, entries: &mut Vec<Entry>) {
@@ -296,6 +314,19 @@ impl Log {
             count,
             missed: ring.missed,
         }
+    }
+}
+
+impl Log {
+    /// Looks at the entries that are younger, oldest first.
+    pub(crate) fn look_back<T>(
+        &self,
+        at: u64,
+        look: impl FnOnce(vec_deque::Iter<'_, Entry>) -> T,
+    ) -> T {
+        let ring = self.settled();
+        let from = ring.entries.partition_point(|entry| entry.at.0 < at);
+        look(ring.entries.range(from..))
     }
 }
 

@@ -87,7 +87,7 @@ impl Log {
 }
 
 /// Why a message was lost, and the setting that cures it.
-const fn words(why: Drop, lang: Lang) -> Words {
+pub(super) const fn words(why: Drop, lang: Lang) -> Words {
     let (en, zh) = match why {
         Drop::QueueFull => (
             [

@@ -149,7 +149,7 @@ const fn answer(cause: Cause) -> Option<u16> {
 
 /// Cause and remedy of what we refuse or end.
 #[must_use]
-const fn of(cause: Cause, lang: Lang) -> Words {
+pub(super) const fn of(cause: Cause, lang: Lang) -> Words {
     let (en, zh) = match cause {
         Cause::HttpOnMqtt => (
             [

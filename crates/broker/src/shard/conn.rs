@@ -212,6 +212,11 @@ impl Conns {
         self.entries.push(noted);
     }
 
+    /// Names who is behind what the engine is asked to do next.
+    pub(crate) fn acts_for(&mut self, who: Option<&str>) {
+        self.behind = who.map(Into::into);
+    }
+
     /// Notes that a peer was turned away before it said who it is.
     pub(super) fn log_stranger(&mut self, slot: u32, cause: Cause) {
         if let Some(conn) = self.table.get(slot) {

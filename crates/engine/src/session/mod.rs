@@ -418,6 +418,11 @@ impl Session {
         Some(record::identity(&self.client_id, born, id))
     }
 
+    /// Subscriptions of all kinds.
+    pub(crate) fn subscriptions(&self) -> usize {
+        self.subs.slice().len() + self.rare.shared.as_ref().map_or(0, Vec::len)
+    }
+
     /// Whether an acknowledgement waits for the store.
     pub(crate) fn is_owed(&self) -> bool {
         self.inflow.as_ref().is_some_and(|i| !i.pending.is_empty())

@@ -115,8 +115,12 @@ impl Shard {
     /// Detaches the connection; the session ends or waits, the will goes, waits or is forgotten.
     fn part(&mut self, slot: u32, ending: Ending, sink: &mut impl Sink) {
         let s = self.session(slot);
-        let version = s.version;
-        sink.note(s.conn, &s.client_id, Presence::Went { ending, version });
+        let went = Presence::Went {
+            ending,
+            version: s.version,
+            subscriptions: s.subscriptions(),
+        };
+        sink.note(s.conn, &s.client_id, went);
         self.metrics.add(Counter::Disconnected, 1);
         self.metrics.gauges.connections -= 1;
         let (now, tail) = (self.now, self.tail_seen);

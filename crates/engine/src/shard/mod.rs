@@ -106,6 +106,8 @@ pub enum Presence<'a> {
     Went {
         ending: Ending,
         version: Version,
+        /// How many it had.
+        subscriptions: usize,
     },
     /// It was not let in.
     Refused {

@@ -99,8 +99,15 @@ impl Shard {
         self.samples.unheard.push((name.into(), publisher));
     }
 
-    /// A filter without wildcards that people may take for this topic (only large and small letters or
-    /// slashes and blanks around it differ), among `max` from a place on; and where to go on.
+    /// Whether a client is connected and has no subscription.
+    #[must_use]
+    pub fn is_unsubscribed(&self, client_id: &str) -> bool {
+        let s = self.find(client_id).map(|slot| self.session(slot));
+        s.is_some_and(|s| s.is_online() && s.subscriptions() == 0)
+    }
+
+    /// A filter without wildcards that people may take for this topic (only large and small letters of
+    /// ASCII or slashes and blanks around it differ), among `max` from a place on; and where to go on.
     #[must_use]
     pub fn similar_filter(
         &self,
@@ -108,10 +115,12 @@ impl Shard {
         from: u32,
         max: u32,
     ) -> (Option<Box<str>>, Option<u32>) {
-        let plain = |name: &str| name.trim_matches(['/', ' ']).to_lowercase();
+        fn plain(name: &str) -> &str {
+            name.trim_matches(['/', ' '])
+        }
         let wanted = plain(topic);
         let (found, next) = self.router.find_exact(from, max, |filter| {
-            filter != topic && filter.len().abs_diff(topic.len()) <= 4 && plain(filter) == wanted
+            filter != topic && plain(filter).eq_ignore_ascii_case(wanted)
         });
         (found.map(Into::into), next)
     }
