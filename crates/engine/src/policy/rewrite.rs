@@ -61,6 +61,11 @@ impl Rewrite {
         })
     }
 
+    /// Whether its filter is for a topic.
+    pub(crate) fn is_for(&self, topic: Topic<'_>) -> bool {
+        Filter::trusted(&self.source).matches(topic)
+    }
+
     /// What becomes of `text`, a topic or a filter. `None` if the rule is not for it.
     fn apply(&self, text: &str, client: Client<'_>) -> Option<String> {
         if !covers(&self.source, text) {

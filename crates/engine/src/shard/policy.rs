@@ -129,10 +129,12 @@ impl Shard {
         self.expelling.is_some() && !self.policy.bans.is_empty()
     }
 
-    /// Whether a topic of PUBLISH may stand for something else.
+    /// Whether a topic of PUBLISH may stand for something else. Other topics go their usual way, also
+    /// where there are rules.
     #[inline]
-    pub(super) fn may_mean_another(&self, topic: &str) -> bool {
-        topic.starts_with('$') || !self.policy.publish_rules.is_empty()
+    pub(super) fn may_mean_another(&self, topic: Topic<'_>) -> bool {
+        let rules = &self.policy.publish_rules;
+        topic.is_system() || !rules.is_empty() && rules.iter().any(|rule| rule.is_for(topic))
     }
 
     /// What a topic of a client's PUBLISH stands for.

@@ -54,8 +54,8 @@ impl Shard {
             Ok(packet) => {
                 let route = lifted.as_deref().filter(|r| r.is_of(packet.topic));
                 let plain = packet.alias.is_none() && packet.properties.is_empty();
-                let plain = plain && !self.may_mean_another(packet.topic);
-                if f.first == run::PLAIN && plain {
+                let plain = f.first == run::PLAIN && plain;
+                if plain && !self.may_mean_another(Topic::trusted(packet.topic)) {
                     self.on_run(slot, &packet, f.len, bytes, route, sink)
                 } else {
                     self.metrics.received(packet.qos, 1);
@@ -112,7 +112,7 @@ impl Shard {
         route: Option<&Route>,
         sink: &mut impl Sink,
     ) -> Verdict<()> {
-        if !self.may_mean_another(topic.as_str()) {
+        if !self.may_mean_another(topic) {
             return self.accept(slot, packet, topic, route, None, sink);
         }
         let Meant { topic, delay } = match self.meant(slot, topic.as_str()) {
