@@ -14,6 +14,8 @@
     reason = "the wire room keeps whole sets of names, used or not yet"
 )]
 
+#[path = "26_accounts.rs"]
+mod accounts;
 #[path = "01_connect.rs"]
 mod connect;
 #[path = "19_crowd.rs"]
