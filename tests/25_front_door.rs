@@ -502,3 +502,122 @@ fn h20_hostile_bodies_and_crowds() {
         "{heard} messages, p99 {p99:?}"
     );
 }
+
+/// Row H02. From a public address nobody gets in while everybody knows the password: neither page
+/// nor call, and both say what to run on the server. Once the address is trusted it is like a local
+/// one, also after a restart; once a password is set, others sign in with that one.
+#[test]
+#[cfg(target_os = "linux")]
+fn h02_public_addresses() {
+    use crate::wire::{Machines, binary, fresh_dir};
+
+    let Some(machines) = Machines::new() else {
+        return;
+    };
+    let dir = fresh_dir();
+    let mut broker = Broker::under(
+        machines.on_server(),
+        &dir,
+        &["dashboard.bind=203.0.113.1:0"],
+    );
+    let note = broker
+        .said()
+        .find(|line| line.contains("is no private address"));
+    let note = note.expect("a line on the machine's own address");
+    assert!(
+        note.contains("203.0.113.1") && note.contains("ternmq ctl trust 203.0.113.0/24"),
+        "{note}"
+    );
+    let default = json!({"username": "admin", "password": "public"});
+    let from = |host: u8| Ipv4Addr::new(203, 0, 113, host);
+
+    let at = broker.http;
+    machines.as_client(|| {
+        let mut api = Api::from(at, from(2));
+        let refused = api.post("/login", &default).expect(403);
+        assert_eq!(refused.code(), "ADDRESS_NOT_ALLOWED");
+        let words = refused.text();
+        for word in [
+            "203.0.113.2",
+            "ternmq ctl trust 203.0.113.2",
+            "ternmq reset-password",
+        ] {
+            assert!(words.contains(word), "{words}");
+        }
+        assert_eq!(api.get("/users").expect(403).code(), "ADDRESS_NOT_ALLOWED");
+        // Probes learn that it runs.
+        assert_eq!(api.raw("GET", "/status", None, b"").status, 200);
+        api.headers
+            .push(("accept".to_owned(), "text/html,*/*".to_owned()));
+        let page = api.raw("GET", "/", None, b"").expect(403).text();
+        for word in ["<code>203.0.113.2</code>", "局域网", "your address"] {
+            assert!(page.to_lowercase().contains(word), "{page}");
+        }
+        // To say that one comes from near does not help.
+        let claimed = ("x-forwarded-for".to_owned(), "127.0.0.1".to_owned());
+        api.headers.push(claimed);
+        api.post("/login", &default).expect(403);
+    });
+
+    let mut command = machines.on_server();
+    command.push(binary().display().to_string());
+    command.extend(["ctl", "trust", "203.0.113.2", "--data-dir"].map(str::to_owned));
+    let done = std::process::Command::new(&command[0])
+        .args(&command[1..])
+        .arg(&dir)
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{done:?}");
+    let change = json!({"old_pwd": "public", "new_pwd": PASSWORD});
+    for restarted in [false, true] {
+        if restarted {
+            broker.kill_and_restart();
+        }
+        let at = broker.http;
+        machines.as_client(|| {
+            let mut api = Api::from(at, from(2));
+            api.sign_in("admin", "public");
+            api.get("/users").expect(200);
+            Api::from(at, from(3)).post("/login", &default).expect(403);
+            if restarted {
+                api.post("/users/admin/change_pwd", &change).expect(204);
+            }
+        });
+    }
+    let at = broker.http;
+    machines.as_client(|| {
+        let mut api = Api::from(at, from(3));
+        assert_eq!(api.raw("GET", "/", None, b"").status, 200);
+        let wrong = api.post("/login", &default).expect(401);
+        assert_eq!(wrong.code(), "BAD_USERNAME_OR_PWD");
+        api.sign_in("admin", PASSWORD);
+        api.get("/users").expect(200);
+        // Metrics are for who is near, or signed in.
+        assert_eq!(Api::from(at, from(3)).get("/prometheus/stats").status, 401);
+    });
+    drop(broker);
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+/// A proxy on this machine makes everybody look near; what it tells of them is heard, but only ever
+/// makes them farther.
+#[test]
+fn behind_a_proxy() {
+    let broker = Broker::start();
+    let default = json!({"username": "admin", "password": "public"});
+    for (name, value, status) in [
+        ("x-forwarded-for", "203.0.113.9", 403),
+        ("x-forwarded-for", "127.0.0.1, 203.0.113.9", 403),
+        ("x-forwarded-for", "203.0.113.9, 192.168.1.7", 200),
+        ("x-forwarded-for", "nobody", 403),
+        ("forwarded", "for=127.0.0.1", 403),
+    ] {
+        let mut api = broker.api();
+        api.headers.push((name.to_owned(), value.to_owned()));
+        assert_eq!(
+            api.post("/login", &default).status,
+            status,
+            "{name}: {value}"
+        );
+    }
+}

@@ -286,6 +286,7 @@ fn h07_keys_do_what_their_role_says() {
 /// to wait. Hashing takes a quarter of a core at most, and the administrator at this machine signs in
 /// all the while.
 #[test]
+#[cfg(target_os = "linux")]
 fn h05_guessing_is_slow() {
     let broker = Broker::with_password(&[]);
     let wrong = credentials("admin", "wrong-password-1");
@@ -330,6 +331,7 @@ fn h05_guessing_is_slow() {
 }
 
 /// What the thread that hashes has worked.
+#[cfg(target_os = "linux")]
 fn hashing(pid: u32) -> Duration {
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
     let stats =

@@ -8,6 +8,8 @@ mod canary;
 mod conn;
 mod http;
 mod narrow;
+#[cfg(target_os = "linux")]
+mod netns;
 mod packet;
 mod process;
 pub(crate) mod prop;
@@ -23,6 +25,8 @@ pub(crate) use bytes::{
 pub(crate) use canary::Canary;
 pub(crate) use conn::{Conn, Outcome};
 pub(crate) use http::{Api, BASE, Http, PASSWORD, Reply};
+#[cfg(target_os = "linux")]
+pub(crate) use netns::Machines;
 pub(crate) use packet::{Kind, Packet};
 pub(crate) use process::raise_files;
 pub(crate) use websocket::{Frame, handshake, http};
