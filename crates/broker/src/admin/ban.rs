@@ -338,3 +338,57 @@ impl Admin {
         Ok(self.tell().await?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Addresses and networks have one form, however they are written; what means nothing is refused.
+    #[test]
+    fn whom_bans_are_for() {
+        for (kind, who, form) in [
+            (BanKind::ClientId, "a/b 中#", Some("a/b 中#")),
+            (BanKind::PeerHost, "192.0.2.7", Some("192.0.2.7")),
+            (BanKind::PeerHost, "::ffff:192.0.2.7", Some("192.0.2.7")),
+            (BanKind::PeerHost, "2001:DB8::0:1", Some("2001:db8::1")),
+            (BanKind::PeerHostNet, "10.1.2.3/8", Some("10.0.0.0/8")),
+            (BanKind::PeerHostNet, "10.1.2.3", Some("10.1.2.3/32")),
+            (
+                BanKind::PeerHostNet,
+                "2001:db8::1/32",
+                Some("2001:db8::/32"),
+            ),
+            (BanKind::ClientIdRe, "^a$", Some("^a$")),
+            (BanKind::ClientId, "", None),
+            (BanKind::UserName, "a\0b", None),
+            (BanKind::PeerHost, "localhost", None),
+            (BanKind::PeerHostNet, "10.0.0.0/33", None),
+            (BanKind::PeerHostNet, "10.0.0.0/x", None),
+            (BanKind::UserNameRe, "[", None),
+        ] {
+            let target = kind.target(who).ok().map(|target| target.to_string());
+            assert_eq!(target.as_deref(), form, "{kind:?} {who}");
+        }
+    }
+
+    /// A record has everything back, whatever people write, and a bad one spoils no other.
+    #[test]
+    fn records_come_back() {
+        let record = Record {
+            by: "me \"and\" \\ you".to_owned(),
+            reason: "line\nline\0 '''中".to_owned(),
+            at: 1_700_000_000_000,
+            until: None,
+        };
+        let good = (key_of(BanKind::ClientId, "c/1"), encode(&record));
+        let bad = (key_of(BanKind::PeerHost, "nowhere"), encode(&record));
+        let worse = (b"odd".to_vec(), b"odd".to_vec());
+        let records = [bad, worse, good].map(|(key, value)| (Blob::from(key), Blob::from(value)));
+        let (mut list, mut policy) = (BanList::default(), Policy::default());
+        list.restore(&records, &mut policy);
+        assert_eq!((list.bans.len(), policy.bans.len()), (1, 1));
+        let ban = list.bans.values().next().expect("one");
+        assert_eq!((&*ban.by, &*ban.reason), (&*record.by, &*record.reason));
+        assert_eq!((ban.at, ban.until), (record.at, None));
+    }
+}
