@@ -55,18 +55,22 @@ enum Shown {
     Unreadable,
 }
 
-/// Who it is; nobody where nobody is needed.
+/// Who it is. Where nobody is needed, whoever can be recognised, and nobody is turned away.
 pub(super) fn identify(
     app: &App,
     request: &Request,
     visitor: Visitor,
     rule: Rule,
 ) -> Result<Option<Caller>, Turned> {
+    let recognised = recognise(app, request, visitor, rule);
     match rule.who {
-        Who::Anybody => return Ok(None),
-        Who::Near if visitor.is_near => return Ok(None),
-        _ => {}
+        Who::Anybody => Ok(recognised.ok()),
+        Who::Near if visitor.is_near => Ok(recognised.ok()),
+        _ => recognised.map(Some),
     }
+}
+
+fn recognise(app: &App, request: &Request, visitor: Visitor, rule: Rule) -> Result<Caller, Turned> {
     let now = app.admin.now_millis();
     let shown = shown(request.headers(), request.method())?;
     let refused = |code, message: &str| Refusal::new(StatusCode::UNAUTHORIZED, code, message);
@@ -108,14 +112,14 @@ pub(super) fn identify(
             return Err(refused("BAD_API_KEY_OR_SECRET", "Check api_key/api_secret").into());
         }
     };
-    Ok(Some(Caller {
+    Ok(Caller {
         name: known.name,
         kind,
         role: known.role,
         must_set_password: known.must_set_password,
         address: visitor.address,
         token,
-    }))
+    })
 }
 
 /// What the headers show; the cookie only if there is no `Authorization`.

@@ -151,6 +151,20 @@ const ROOTS: &[Root] = &[
         ],
     ),
     (
+        "alarm",
+        &[("actions", Fixed("[]")), ("size_limit", Fixed("1000"))],
+    ),
+    (
+        "sysmon",
+        &[
+            ("os.cpu_check_interval", Fixed("\"10s\"")),
+            ("os.cpu_high_watermark", Fixed("\"80%\"")),
+            ("os.cpu_low_watermark", Fixed("\"70%\"")),
+            ("os.mem_check_interval", Fixed("\"10s\"")),
+            ("os.sysmem_high_watermark", Fixed("\"80%\"")),
+        ],
+    ),
+    (
         "broker",
         &[
             ("shared_subscription_strategy", Same("mqtt.shared_strategy")),
@@ -482,8 +496,8 @@ struct Outcome {
     get,
     path = "/configs/{root}",
     tag = "Configuration",
-    params(("root" = String, Path, description = "`global_zone`, `log`, `dashboard`, `sys_topics`, \
-        `broker`, or a section of `ternmq.toml`.")),
+    params(("root" = String, Path, description = "`global_zone`, `log`, `dashboard`, `alarm`, `sysmon`, \
+        `sys_topics`, `broker`, or a section of `ternmq.toml`.")),
     responses(
         (status = 200, description = "What stands in it.", body = Map<String, Value>),
         (status = 404, description = "No such root.", body = ErrorBody),

@@ -33,8 +33,8 @@ mod topics;
 mod users;
 
 use axum::{
-    http::{StatusCode, Uri},
-    response::{IntoResponse as _, Response},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    response::{Html, IntoResponse as _, Response},
 };
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -96,11 +96,14 @@ fn versioned() -> OpenApiRouter<App> {
         .merge(users::routes())
 }
 
-async fn nothing_here(uri: Uri) -> Response {
-    if uri.path().starts_with(BASE) {
-        return Refusal::not_found("NOT_FOUND", "Request Path Not Found").into_response();
+/// A browser is shown a line, a program an error in the usual shape.
+async fn nothing_here(uri: Uri, headers: HeaderMap) -> Response {
+    let accepts = headers.get(header::ACCEPT).map(HeaderValue::as_bytes);
+    let is_browser = accepts.is_some_and(|kinds| kinds.starts_with(b"text/html"));
+    if is_browser && !uri.path().starts_with(BASE) {
+        return (StatusCode::NOT_FOUND, Html("404 - NOT FOUND")).into_response();
     }
-    (StatusCode::NOT_FOUND, "404 - NOT FOUND").into_response()
+    Refusal::not_found("NOT_FOUND", "Request Path Not Found").into_response()
 }
 
 #[cfg(test)]

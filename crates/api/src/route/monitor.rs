@@ -66,6 +66,16 @@ pub(crate) struct Point {
     live_connections: u64,
     subscriptions: u64,
     topics: u64,
+    /// Written to the log for sessions that outlive their connection.
+    persisted: u64,
+    /// Subscriptions of such sessions.
+    subscriptions_durable: u64,
+    disconnected_durable_sessions: u64,
+    /// Messages are neither validated nor transformed here.
+    validation_succeeded: u64,
+    validation_failed: u64,
+    transformation_succeeded: u64,
+    transformation_failed: u64,
     /// The broker was started in this step.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     restarted: bool,
@@ -82,6 +92,15 @@ impl From<Sample> for Point {
             live_connections: sample.live_connections,
             subscriptions: sample.subscriptions,
             topics: sample.topics,
+            persisted: sample.persisted,
+            subscriptions_durable: sample.lasting_subscriptions,
+            disconnected_durable_sessions: sample
+                .connections
+                .saturating_sub(sample.live_connections),
+            validation_succeeded: 0,
+            validation_failed: 0,
+            transformation_succeeded: 0,
+            transformation_failed: 0,
             restarted: sample.restarted,
         }
     }

@@ -48,6 +48,10 @@ pub struct Sample {
     pub live_connections: u64,
     pub subscriptions: u64,
     pub topics: u64,
+    /// Written to the log for sessions that outlive their connection.
+    pub persisted: u64,
+    /// Subscriptions of such sessions.
+    pub lasting_subscriptions: u64,
     /// The broker was started in it.
     pub restarted: bool,
 }
@@ -68,7 +72,7 @@ struct Tier {
 }
 
 impl Sample {
-    const BYTES: usize = 8 * 8 + 1;
+    const BYTES: usize = 10 * 8 + 1;
 
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(Self::BYTES);
@@ -81,6 +85,8 @@ impl Sample {
             self.live_connections,
             self.subscriptions,
             self.topics,
+            self.persisted,
+            self.lasting_subscriptions,
         ] {
             out.extend_from_slice(&figure.to_be_bytes());
         }
@@ -99,6 +105,8 @@ impl Sample {
             live,
             subscriptions,
             topics,
+            persisted,
+            lasting_subscriptions,
         ] = *figures
         else {
             return None;
@@ -114,6 +122,8 @@ impl Sample {
             live_connections: figure(live),
             subscriptions: figure(subscriptions),
             topics: figure(topics),
+            persisted: figure(persisted),
+            lasting_subscriptions: figure(lasting_subscriptions),
             restarted: restarted != 0,
         })
     }
@@ -127,6 +137,8 @@ impl Sample {
         self.live_connections = later.live_connections;
         self.subscriptions = later.subscriptions;
         self.topics = later.topics;
+        self.persisted += later.persisted;
+        self.lasting_subscriptions = later.lasting_subscriptions;
         self.restarted |= later.restarted;
     }
 }
@@ -177,6 +189,8 @@ impl History {
             live_connections: m.gauges.connections,
             subscriptions: m.gauges.subscriptions,
             topics: m.gauges.topics,
+            persisted: since(Counter::Logged),
+            lasting_subscriptions: m.gauges.lasting_subscriptions,
             restarted: first,
         };
         for (number, (tier, (step, count))) in (0..).zip(self.tiers.iter_mut().zip(TIERS)) {
@@ -280,6 +294,7 @@ mod tests {
         let mut metrics = Metrics::default();
         metrics.add(Counter::PublishReceivedQos0, received);
         metrics.add(Counter::NoSubscriber, received / 2);
+        metrics.add(Counter::Logged, received / 5);
         metrics.drop(Drop::Expired, received / 10);
         metrics.gauges.connections = 3;
         metrics.gauges.topics = 4;
@@ -301,6 +316,7 @@ mod tests {
         assert_eq!(samples.len(), 7);
         let second = samples[1];
         assert_eq!((second.received, second.dropped), (100, 60));
+        assert_eq!(second.persisted, 20);
         assert_eq!((second.live_connections, second.topics), (3, 4));
         assert!(samples[0].restarted && !second.restarted);
         assert_eq!(history.rates(), [10, 0, 6]);
