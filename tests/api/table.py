@@ -470,7 +470,7 @@ CONFIGS = [
     row("GET /configs/odd", 404, "NOT_FOUND"),
     row("POST /configs_reset/mqtt", 200),
     row("POST /configs_reset/odd", (400, 404), REFUSED),
-    row("GET /schemas/hotconf", 200, [dict]),
+    row("GET /schemas/hotconf", 200, dict),
 ]
 
 API_KEYS = [
