@@ -100,7 +100,10 @@ const LINES: &[Line] = &[
         issue: 2,
         number: 8,
         promise: "simulator: 10,000 seeds, 0 violations; 12 planted faults found; fuzzers: 0 crashes",
-        how: How::Command("cargo xtask fuzz --seconds 60"),
+        how: How::Command(
+            "SIM_SEEDS=10000 cargo test --package engine --features plant --test sim --release --locked \
+             -- --nocapture && cargo xtask fuzz --seconds 60",
+        ),
     },
     Line {
         issue: 2,

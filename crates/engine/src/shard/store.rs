@@ -101,7 +101,9 @@ impl Shard {
             then,
         };
         self.under_way += u64::from(wait.bytes);
-        // Nearly always the last.
+        if self.waits.back().is_none_or(|last| last.token < token) {
+            return self.waits.push_back(wait); // nearly always
+        }
         let at = self.waits.partition_point(|w| w.token < token);
         self.waits.insert(at, wait);
     }
@@ -120,8 +122,12 @@ impl Shard {
 
     pub(super) fn store_answered(&mut self, token: u64, kept: bool, sink: &mut impl Sink) {
         let kept = kept || plant::on(Fault::FailedAppendAcknowledged);
-        let Ok(at) = self.waits.binary_search_by_key(&token, |w| w.token) else {
-            return;
+        let at = match self.waits.front() {
+            Some(first) if first.token == token => 0, // mostly
+            _ => match self.waits.binary_search_by_key(&token, |w| w.token) {
+                Ok(at) => at,
+                Err(_) => return,
+            },
         };
         let wait = &mut self.waits[at];
         wait.kept &= kept;
