@@ -398,6 +398,21 @@ impl Session {
         self.rare.take(|r| r.queue.take())
     }
 
+    /// Drops retained messages from the queue that have been followed by newer ones. Gives how many.
+    pub(crate) fn drop_outdated(&mut self) -> u64 {
+        let Some(rare) = self.rare.get_mut() else {
+            return 0;
+        };
+        let (Some(queue), Some(scanning)) = (&mut rare.queue, &rare.scanning) else {
+            return 0;
+        };
+        queue.drop_those(|queued| {
+            let topic = queued.message.topic();
+            matches!(&queued.held, Held::Message(kept) if kept.is_retained())
+                && scanning.is_fresh(topic.as_str())
+        })
+    }
+
     pub(crate) fn take_scanning(&mut self) -> Option<Box<Scanning>> {
         self.rare.take(|r| r.scanning.take())
     }

@@ -84,6 +84,22 @@ impl Queue {
         self.waiting.push_back(queued);
     }
 
+    /// Takes out what nobody wants any more. Gives how many that were.
+    pub(crate) fn drop_those(&mut self, mut unwanted: impl FnMut(&Queued) -> bool) -> u64 {
+        let mut dropped = 0;
+        let (bytes, qos_0) = (&mut self.bytes, &mut self.qos_0);
+        self.waiting.retain(|queued| {
+            let goes = unwanted(queued);
+            if goes {
+                dropped += 1;
+                *bytes -= queued.message.bytes();
+                *qos_0 -= usize::from(queued.qos == QoS::AtMostOnce);
+            }
+            !goes
+        });
+        dropped
+    }
+
     /// Only the planted fault does this.
     pub(crate) fn push_first(&mut self, queued: Queued) {
         self.push(queued);

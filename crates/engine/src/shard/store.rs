@@ -264,7 +264,8 @@ impl Shard {
                 _ => None,
             })
             .collect();
-        self.lose_some(Drop::Expired, outdated.len() as u64, slot);
+        let queued = self.session_mut(slot).drop_outdated();
+        self.lose_some(Drop::Expired, outdated.len() as u64 + queued, slot);
         for (id, number) in outdated {
             self.withdraw(slot, id, number);
         }
