@@ -91,6 +91,10 @@ causes! {
     ClientIdTooLong = "client_id_too_long", CLIENT_ID_NOT_VALID,
         "the client id is longer than mqtt.max_clientid_len";
     WrongPassword = "wrong_password", BAD_USER_NAME_OR_PASSWORD, "wrong user name or password";
+    Ticket = "ticket", BAD_USER_NAME_OR_PASSWORD,
+        "a ticket of the dashboard that was used before, is too old or another user's";
+    SessionOfAnother = "session_of_another", NOT_AUTHORIZED,
+        "the session of this client id is another user's";
     AnonymousOff = "anonymous_off", NOT_AUTHORIZED,
         "a user name and password are needed (mqtt.allow_anonymous is off)";
     LanGuard = "lan_guard", NOT_AUTHORIZED,

@@ -79,6 +79,12 @@ pub(crate) fn rule(method: &Method, template: Option<&str>, path: &str) -> Rule 
             rule.people_only = true;
             rule.before_password = true;
         }
+        // Changes nothing, and what it lets its holder do goes by the role.
+        ("mqtt_ticket", _) => {
+            rule.who = Who::Viewer;
+            rule.people_only = true;
+            rule.audited = false;
+        }
         ("users", Some("change_pwd")) => {
             rule.who = Who::Oneself;
             rule.people_only = true;
@@ -217,6 +223,8 @@ mod tests {
                 true,
                 false,
             ),
+            ("POST", "/api/v5/mqtt_ticket", Who::Viewer, true, false),
+            ("GET", "/mqtt", Who::Anybody, false, true),
             ("GET", "/api/v5/audit", Who::Administrator, false, true),
             (
                 "GET",

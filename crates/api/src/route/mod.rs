@@ -19,6 +19,7 @@ mod listeners;
 mod login;
 mod losses;
 mod monitor;
+mod mqtt;
 mod nodes;
 mod prometheus;
 mod publish;
@@ -57,6 +58,7 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .nest(BASE, versioned())
         // Probes of EMQX's charts ask at the root.
         .merge(status::routes())
+        .merge(mqtt::socket().into())
         .merge(docs::routes().into())
         .merge(ctl::routes().into())
         .fallback(nothing_here)
@@ -82,6 +84,7 @@ fn versioned() -> OpenApiRouter<App> {
         .merge(login::routes())
         .merge(losses::routes())
         .merge(monitor::routes())
+        .merge(mqtt::routes())
         .merge(nodes::routes())
         .merge(prometheus::routes())
         .merge(publish::routes())

@@ -23,6 +23,7 @@ mod subscriptions;
 pub mod topic_metrics;
 mod topics;
 mod walk;
+pub mod web_socket;
 
 use std::{path::Path, sync::Arc, time::Duration};
 

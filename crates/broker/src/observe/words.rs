@@ -398,6 +398,26 @@ pub(super) const fn of(cause: Cause, lang: Lang) -> Words {
                 "检查客户端中的用户名和密码；区分大小写。",
             ],
         ),
+        Cause::Ticket => (
+            [
+                "The page's ticket was used before, has expired, or is another user's.",
+                "Connect again; the page gets a new ticket each time.",
+            ],
+            [
+                "页面的连接凭证已被使用、已过期，或属于其他用户。",
+                "重新连接；页面每次都会取得新的凭证。",
+            ],
+        ),
+        Cause::SessionOfAnother => (
+            [
+                "The session of this client id belongs to another user.",
+                "Use another client id, or connect as that user.",
+            ],
+            [
+                "该客户端 ID 的会话属于其他用户。",
+                "换一个客户端 ID，或以该用户的身份连接。",
+            ],
+        ),
         Cause::AnonymousOff => (
             [
                 "The client came without user name and password, and anonymous access is off.",

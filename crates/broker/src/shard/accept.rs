@@ -224,6 +224,34 @@ impl Worker {
         self.take_bytes(slot, &moving.bytes);
     }
 
+    /// A WebSocket that came in by the dashboard's door, and has still to say who it is.
+    pub(super) fn adopt_page(&mut self, moving: Moving) {
+        if self.stopping.is_some() {
+            return;
+        }
+        if self.accepting.pending.len() >= self.limits.pending_max {
+            self.close_oldest_pending(Cause::PendingMax);
+        }
+        let _ = moving.stream.set_nodelay(true);
+        let number = moving.listener;
+        let mut conn = Conn::new(moving.stream, moving.peer, number);
+        conn.web = moving.web;
+        conn.flags.pending = true;
+        let Some(slot) = self.register(conn) else {
+            return;
+        };
+        self.post.opened(number);
+        let deadline = Instant::now() + self.limits.connect_timeout;
+        self.accepting.pending.set(slot, deadline);
+        // What the page sent behind its handshake.
+        let mut bytes = moving.bytes;
+        if !bytes.is_empty()
+            && let Some(payload) = self.unwrap_frames(slot, &mut bytes)
+        {
+            self.take_bytes(slot, &bytes[..payload]);
+        }
+    }
+
     /// Hands a connection to the shard where its session lives.
     pub(super) fn move_to(&mut self, slot: u32, home: u16, bytes: &[u8]) {
         self.no_longer_pending(slot);

@@ -18,8 +18,16 @@ use engine::{
 };
 use mio::net::TcpStream;
 
-use super::{admit, deadline::Deadlines, event::Event};
-use crate::{observe::connection::Entry, settings::Limits, transport::websocket::Deframer};
+use super::{
+    admit,
+    deadline::Deadlines,
+    event::Event,
+    ticket::{PREFIX, Ticket, Tickets},
+};
+use crate::{
+    control::listeners::DASHBOARD_NUMBER, observe::connection::Entry, settings::Limits,
+    transport::websocket::Deframer,
+};
 
 /// Out-buffers kept for reuse, and the largest that is.
 const POOL_MAX: usize = 1024;
@@ -72,6 +80,8 @@ pub(super) struct Web {
     pub(super) framed: Vec<u8>,
     /// A close frame was answered.
     pub(super) closed: bool,
+    /// A page of the dashboard's that came from afar, wherever its connection seems to come from.
+    pub(super) far: bool,
 }
 
 /// A connection on its way to another shard, with the bytes it has sent so far.
@@ -81,6 +91,29 @@ pub(crate) struct Moving {
     pub(super) web: Option<Box<Web>>,
     pub(super) peer: Peer,
     pub(super) listener: u8,
+}
+
+impl Moving {
+    /// A WebSocket that somebody else has shaken hands with; `bytes` are frames.
+    pub(crate) fn of_page(
+        stream: std::net::TcpStream,
+        bytes: Vec<u8>,
+        peer: SocketAddr,
+        far: bool,
+    ) -> Self {
+        let web = Web {
+            upgraded: true,
+            far,
+            ..Web::default()
+        };
+        Self {
+            stream: TcpStream::from_std(stream),
+            bytes,
+            web: Some(Box::new(web)),
+            peer: Peer::new(peer),
+            listener: DASHBOARD_NUMBER,
+        }
+    }
 }
 
 /// Where a connection came from, in 18 bytes instead of 32.
@@ -121,6 +154,7 @@ impl std::fmt::Display for Peer {
 pub(crate) struct Conns {
     table: Slab<Conn>,
     pub(super) limits: Arc<Limits>,
+    tickets: Tickets,
     /// The time of this pass.
     pub(super) now: Time,
     /// What happened to connections in this pass, for the connection log.
@@ -172,6 +206,7 @@ impl Conns {
         Self {
             table: Slab::default(),
             limits,
+            tickets: Tickets::default(),
             now: Time::default(),
             entries: Vec::new(),
             opening: None,
@@ -252,6 +287,11 @@ impl Conns {
 
     pub(super) fn slots(&self) -> Vec<u32> {
         self.table.keys().collect()
+    }
+
+    /// With this ticket somebody may come.
+    pub(crate) fn expect(&mut self, ticket: Arc<Ticket>) {
+        self.tickets.add(ticket, self.now);
     }
 
     /// Connections of a listener that are not being closed, among `max` slots from `from` on; and from
@@ -353,6 +393,17 @@ impl Sink for Conns {
         let Some(entry) = self.table.get(conn.0) else {
             return Ok(None);
         };
+        if entry.listener == DASHBOARD_NUMBER {
+            let shown = guest.password;
+            if let Some(shown) = shown.filter(|shown| shown.starts_with(PREFIX.as_bytes())) {
+                let who = self.tickets.redeem(shown, guest.user_name, self.now);
+                return who.map(Some).ok_or(Cause::Ticket);
+            }
+            // The address here may be a proxy's.
+            if entry.web.as_ref().is_some_and(|web| web.far) && self.limits.allow_anonymous {
+                return Err(Cause::LanGuard);
+            }
+        }
         admit::judge(entry.peer.ip(), guest, &self.limits)
     }
 

@@ -14,6 +14,7 @@ mod pace;
 mod post;
 mod read;
 mod report;
+mod ticket;
 
 use std::{
     collections::HashMap,
@@ -28,8 +29,9 @@ use engine::{Cause, ConnId, Counter, Ending, Settings, Shard, Sink, Time};
 use mio::{Events, Poll};
 use tokio::sync::oneshot;
 
-pub(crate) use conn::{Conns, Peer};
+pub(crate) use conn::{Conns, Moving, Peer};
 pub(crate) use post::{Letter, Post};
+pub(crate) use ticket::{PREFIX, Ticket};
 
 use crate::{control::store::Door, observe::Observed, settings::Limits};
 use accept::Accepting;
@@ -301,6 +303,7 @@ impl Worker {
         match letter {
             Letter::Mail(from, mail) => self.engine.inbox(now, from, mail, conns),
             Letter::Socket(moving) => self.adopt(*moving),
+            Letter::Page(moving) => self.adopt_page(*moving),
             Letter::Stored(tokens, kept) => {
                 for token in tokens {
                     self.engine.stored(now, token, kept, conns);

@@ -21,6 +21,8 @@ pub(crate) enum Letter {
     Mail(u16, Vec<Mail>),
     /// A connection whose session lives on this shard.
     Socket(Box<Moving>),
+    /// A WebSocket of the dashboard's, before its CONNECT.
+    Page(Box<Moving>),
     /// The store has, or has not, what was handed to it under these tokens.
     Stored(Vec<u64>, bool),
     Tail(Arc<[Entry]>),

@@ -211,7 +211,7 @@ impl Worker {
     }
 
     /// Takes WebSocket frames off. Gives the length of the MQTT bytes, now at the front.
-    fn unwrap_frames(&mut self, slot: u32, bytes: &mut [u8]) -> Option<usize> {
+    pub(super) fn unwrap_frames(&mut self, slot: u32, bytes: &mut [u8]) -> Option<usize> {
         let conn = self.conns.get_mut(slot)?;
         let web = conn.web.as_mut()?;
         if !web.upgraded {

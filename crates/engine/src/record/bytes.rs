@@ -41,6 +41,7 @@ impl<'a> Reader<'a> {
             (0, _) => Some(Principal::Anonymous),
             (1, name) => Some(Principal::User(name.into())),
             (2, _) => Some(Principal::Broker),
+            (3, name) => Some(Principal::Viewer(name.into())),
             _ => None,
         }
     }
@@ -52,6 +53,7 @@ pub(crate) fn put_owner(out: &mut Vec<u8>, owner: &Principal) {
         Principal::Anonymous => (0, ""),
         Principal::User(name) => (1, &**name),
         Principal::Broker => (2, ""),
+        Principal::Viewer(name) => (3, &**name),
     };
     out.push(kind);
     put_text(out, name);

@@ -174,10 +174,7 @@ impl Shard {
         }
         let client = Client {
             id: API_CLIENT,
-            user_name: match who {
-                Principal::User(name) => Some(name),
-                Principal::Anonymous | Principal::Broker => None,
-            },
+            user_name: who.user(),
             peer: None,
         };
         let Meant { topic, delay } = self.meant_by(client, what.topic.as_str())?;

@@ -157,7 +157,7 @@ impl Shard {
             return Err(Cause::SessionsMax.close());
         }
         let properties = self.connack_properties(packet, &asked, assigned.as_deref())?;
-        let (slot, present) = self.take_session(slot, client_id, owner, packet, sink);
+        let (slot, present) = self.take_session(slot, client_id, owner, packet, sink)?;
         // Perhaps one of this client.
         let replaced = !present && self.ending > 0;
         self.attach(slot, conn, packet, &asked, replaced, sink);
@@ -296,12 +296,15 @@ impl Shard {
         owner: Arc<Principal>,
         packet: &connect::Connect<'_>,
         sink: &mut impl Sink,
-    ) -> (u32, bool) {
+    ) -> Verdict<(u32, bool)> {
         if let Some(slot) = slot {
             // After a suspend the client may be read before the timers: its session may be over.
             self.come_due(slot, sink);
         }
         if let Some(slot) = self.find(client_id) {
+            if !owner.may_resume(&self.session(slot).owner) {
+                return Err(Cause::SessionOfAnother.close());
+            }
             if self.session(slot).is_online() {
                 // [MQTT-3.1.4-3]
                 self.metrics.add(Counter::SessionTakenOver, 1);
@@ -312,14 +315,15 @@ impl Shard {
                 // [MQTT-3.1.2-5], [MQTT-3.1.4-4]
                 if !packet.clean_start || plant::on(Fault::CleanStartIgnored) {
                     self.cancel_will(slot, sink);
-                    return (slot, true);
+                    self.session_mut(slot).owner = owner;
+                    return Ok((slot, true));
                 }
                 self.metrics.add(Counter::SessionDiscarded, 1);
                 self.end(slot, sink); // [MQTT-3.1.2-4]
             }
         }
         // [MQTT-3.1.2-6]
-        (self.create(client_id, owner, packet.version), false)
+        Ok((self.create(client_id, owner, packet.version), false))
     }
 
     pub(super) fn create(

@@ -84,10 +84,7 @@ impl Shard {
         let view = what.into_inner();
         let author = Author {
             client_id: client_id.into(),
-            user_name: match who {
-                Principal::User(name) => Some(name.clone()),
-                Principal::Anonymous | Principal::Broker => None,
-            },
+            user_name: who.user().map(Into::into),
             owner: who.clone(),
             exchange: None,
         };

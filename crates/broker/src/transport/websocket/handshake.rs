@@ -82,6 +82,32 @@ pub fn upgrade(buf: &[u8], ports: &Ports, origins: &[String]) -> Result<Option<U
     }))
 }
 
+/// What both sides agreed on.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Agreed {
+    /// The proof that we understood.
+    pub accept: String,
+    pub protocol: &'static str,
+}
+
+/// The same for a request that somebody else has read: a GET of HTTP/1.1 to the right path, with these
+/// headers. Pages of other hosts are refused.
+///
+/// # Errors
+/// The cause, if it is no handshake for MQTT.
+pub fn agree<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Agreed, Cause> {
+    let mut request = Request {
+        method: "GET",
+        path: PATHS[0],
+        http_1_1: true,
+        ..Request::default()
+    };
+    for (name, value) in headers {
+        request.header(name, value).map_err(|r| r.cause)?;
+    }
+    request.agree(&Ports::default(), &[]).map_err(|r| r.cause)
+}
+
 /// The parts of a request that decide.
 #[derive(Default)]
 struct Request<'a> {
@@ -171,6 +197,15 @@ impl<'a> Request<'a> {
     }
 
     fn answer(&self, ports: &Ports, origins: &[String]) -> Result<Vec<u8>, Refusal> {
+        let Agreed { accept, protocol } = self.agree(ports, origins)?;
+        Ok(format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Protocol: {protocol}\r\n\r\n"
+        )
+        .into_bytes())
+    }
+
+    fn agree(&self, ports: &Ports, origins: &[String]) -> Result<Agreed, Refusal> {
         if self.method != "GET" {
             let response = bare("405 Method Not Allowed", "Allow: GET\r\n");
             return Err(Refusal {
@@ -226,12 +261,10 @@ impl<'a> Request<'a> {
             response: bare("400 Bad Request", ""),
             cause: Cause::WebSocketProtocol,
         })?;
-        Ok(format!(
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Accept: {}\r\nSec-WebSocket-Protocol: {protocol}\r\n\r\n",
-            accept(key)
-        )
-        .into_bytes())
+        Ok(Agreed {
+            accept: accept(key),
+            protocol,
+        })
     }
 }
 

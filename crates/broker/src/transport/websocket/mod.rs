@@ -7,4 +7,4 @@ mod handshake;
 mod origin;
 
 pub use frame::{Close, Deframer, Progress, put_close, put_header};
-pub use handshake::{Refusal, Upgrade, upgrade};
+pub use handshake::{Agreed, Refusal, Upgrade, agree, upgrade};
