@@ -34,6 +34,8 @@ mod hostile;
 mod limits;
 #[path = "24_observe.rs"]
 mod observe;
+#[path = "26_operate.rs"]
+mod operate;
 #[path = "14_pressure.rs"]
 mod pressure;
 #[path = "09_property.rs"]

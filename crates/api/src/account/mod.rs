@@ -104,7 +104,11 @@ pub(crate) fn is_record(bucket: Bucket, key: &[u8], value: &[u8]) -> bool {
         return false;
     };
     match bucket {
-        Bucket::User => is_user_name(name) && serde_json::from_slice::<User>(value).is_ok(),
+        Bucket::User if key == WAS_SET => value.is_empty(),
+        Bucket::User => {
+            let user = serde_json::from_slice::<User>(value);
+            is_user_name(name) && user.is_ok_and(|user| user.password.is_bearable())
+        }
         Bucket::ApiKey => serde_json::from_slice::<Key>(value).is_ok(),
         _ => true,
     }

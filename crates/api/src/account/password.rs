@@ -239,6 +239,12 @@ impl Hashed {
         }
     }
 
+    /// Whether looking at it costs about what it costs with ours: another's file may ask for anything.
+    pub(crate) fn is_bearable(&self) -> bool {
+        let most = (8 * MEMORY_KIB, 8 * PASSES, 8 * LANES);
+        self.memory_kib <= most.0 && self.passes <= most.1 && self.lanes <= most.2
+    }
+
     /// Whether it was made of this password. As slow as [`Hashed::new`].
     pub(crate) fn is(&self, password: &Secret) -> bool {
         let salt = BASE64_STANDARD_NO_PAD.decode(&self.salt);

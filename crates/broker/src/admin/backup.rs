@@ -343,8 +343,9 @@ impl Incoming {
         let (dir, name, turn) = (self.dir.clone(), self.name.clone(), self.turn.take());
         let thread = thread::Builder::new().name("backup".to_owned());
         thread.spawn(move || {
-            let _turn = turn;
-            let mut write = || {
+            // Given back before the answer: whoever has that may begin the next.
+            let write = || {
+                let _turn = turn;
                 let mut draft = Draft::begin(&dir, &name)?;
                 while let Some(piece) = incoming.blocking_recv() {
                     match piece {
