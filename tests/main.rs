@@ -16,6 +16,8 @@
 
 #[path = "26_accounts.rs"]
 mod accounts;
+#[path = "27_backup.rs"]
+mod backup;
 #[path = "01_connect.rs"]
 mod connect;
 #[path = "19_crowd.rs"]
