@@ -18,6 +18,8 @@
 mod accounts;
 #[path = "27_backup.rs"]
 mod backup;
+#[path = "29_api.rs"]
+mod api;
 #[path = "01_connect.rs"]
 mod connect;
 #[path = "19_crowd.rs"]
