@@ -225,6 +225,26 @@ fn h07_keys_do_what_their_role_says() {
     );
     all_api.put("/mqtt/topic_rewrite", &rules).expect(200);
 
+    // Backups carry passwords and keys only for people, who cannot be asked for them behind their back.
+    let secret = json!({"secrets": true});
+    assert_eq!(
+        all_api.post("/data/export", &secret).expect(403).code(),
+        "API_KEY_NOT_ALLOW"
+    );
+    let backup = |api: &mut Api, body: &Value| {
+        let made = api.post("/data/export", body).expect(200).json();
+        format!("/data/files/{}", made["filename"].as_str().unwrap())
+    };
+    let (plain, whole) = (
+        backup(&mut all_api, &json!({})),
+        backup(&mut admin, &secret),
+    );
+    let has_hashes = |bytes: &[u8]| bytes.windows(10).any(|window| window == b"memory_kib");
+    assert!(!has_hashes(&all_api.get(&plain).expect(200).body));
+    assert!(has_hashes(&admin.get(&whole).expect(200).body));
+    assert_eq!(all_api.get(&whole).expect(403).code(), "API_KEY_NOT_ALLOW");
+    assert_eq!(look_api.get(&plain).expect(403).code(), "UNAUTHORIZED_ROLE");
+
     let off = json!({"enable": false});
     assert_eq!(
         admin.put("/api_key/all", &off).expect(200).json()["enable"],

@@ -17,7 +17,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use broker::admin::{
-    Accounts, Imported, NODE,
+    Accounts, Admin, Imported, NODE,
     backup::{Backup, BackupError, Secrets},
 };
 use hyper::body::Frame;
@@ -137,16 +137,18 @@ async fn export(
     };
     let secrets = match (wanted.secrets, caller.kind) {
         (false, _) => Secrets::LeftOut,
-        (true, Kind::Key) => {
-            return Err(Refusal::new(
-                StatusCode::FORBIDDEN,
-                "API_KEY_NOT_ALLOW",
-                "only a person who is signed in may have passwords and keys in a backup",
-            ));
-        }
+        (true, Kind::Key) => return Err(no_secrets_for_keys()),
         (true, _) => Secrets::Included,
     };
     Ok(Json(app.admin.make_backup(secrets).await?.into()))
+}
+
+fn no_secrets_for_keys() -> Refusal {
+    Refusal::new(
+        StatusCode::FORBIDDEN,
+        "API_KEY_NOT_ALLOW",
+        "only a person who is signed in may have passwords and keys in a backup",
+    )
 }
 
 /// The backups
@@ -253,9 +255,13 @@ struct Node {
 )]
 async fn fetch(
     State(app): State<App>,
+    Extension(caller): Extension<Caller>,
     Path(filename): Path<String>,
     Query(_): Query<Node>,
 ) -> Result<Response, Refusal> {
+    if caller.kind == Kind::Key && Admin::may_have_secrets(&filename) {
+        return Err(no_secrets_for_keys());
+    }
     let (backup, file) = app.admin.open_backup(&filename)?;
     let Ok(permit) = DOWNLOADS.clone().try_acquire_owned() else {
         return Err(Refusal::new(

@@ -392,6 +392,11 @@ impl Incoming {
     }
 }
 
+/// How the names of backups begin that were made here.
+const MADE_HERE: &str = "ternmq-export-";
+/// In the names of those that have passwords and keys.
+const SECRET_MARK: &str = "-secrets";
+
 impl Admin {
     pub(super) fn backup_dir(&self) -> PathBuf {
         self.data_dir().join(DIR)
@@ -419,7 +424,11 @@ impl Admin {
                 .duration_since(UNIX_EPOCH)
                 .unwrap_or(Duration::ZERO);
             let now = u64::try_from(now.as_millis()).unwrap_or(0);
-            let name = format!("ternmq-export-{}.{EXTENSION}", stamp(now));
+            let mark = match secrets {
+                Secrets::LeftOut => "",
+                Secrets::Included => SECRET_MARK,
+            };
+            let name = format!("{MADE_HERE}{}{mark}.{EXTENSION}", stamp(now));
             let mut draft = Draft::begin(&dir, &name)?;
             let wanted =
                 |bucket: &str| secrets == Secrets::Included || !super::keep::is_secret(bucket);
@@ -445,6 +454,12 @@ impl Admin {
         let bytes = self.0.store.status().ok_or(Gone)?.bytes;
         has_room_for(dir, bytes.saturating_mul(2))?;
         Ok(self.0.store.backup(work).map(drop)?)
+    }
+
+    /// Whether a backup may have passwords and keys in it: it was made so, or brought from elsewhere.
+    #[must_use]
+    pub fn may_have_secrets(name: &str) -> bool {
+        !name.starts_with(MADE_HERE) || name.contains(SECRET_MARK)
     }
 
     /// A backup, open to be read.
