@@ -16,6 +16,8 @@
 
 #[path = "26_accounts.rs"]
 mod accounts;
+#[path = "22_api_clients.rs"]
+mod api_clients;
 #[path = "27_backup.rs"]
 mod backup;
 #[path = "29_api.rs"]
