@@ -37,7 +37,7 @@ fn names(page: &Value, field: &str) -> Vec<String> {
 /// Pages hold every client once, whatever their size, and say whether there is more.
 #[test]
 fn pages_of_clients() {
-    let (broker, mut api) = Broker::signed_in(&["node.shards=3"]);
+    let (broker, mut api) = Broker::signed_in(&["shards=3"]);
     let all: Vec<String> = (0..25).map(|n| format!("c-{n:02}")).collect();
     let crowd: Vec<_> = all.iter().map(|name| broker.v5(name)).collect();
     for limit in [1, 7, 25, 100] {

@@ -67,6 +67,8 @@ pub(super) struct Row {
     subscriptions_max: Bound,
     inflight_cnt: u64,
     inflight_max: Bound,
+    /// What waits in memory; where one client is asked for, also what waits in the log, as far as
+    /// `mqueue_max`.
     mqueue_len: u64,
     mqueue_max: Bound,
     mqueue_dropped: u64,
@@ -249,7 +251,7 @@ fn filter(query: &Query) -> Result<ClientFilter, Refusal> {
         (status = 503, description = "The broker is shutting down.", body = ErrorBody),
     )
 )]
-async fn list(State(app): State<App>, query: Query) -> Result<Json<Page<Value>>, Refusal> {
+async fn list(State(app): State<App>, query: Query) -> Result<Json<Page<Shown>>, Refusal> {
     query.check_node()?;
     let window = query.window()?;
     let filter = filter(&query)?;
@@ -260,7 +262,7 @@ async fn list(State(app): State<App>, query: Query) -> Result<Json<Page<Value>>,
         .clients(filter, window.offset(), window.limit)
         .await?;
     let rows = found.rows.into_iter().map(Row::from);
-    let data = rows.map(|row| chosen(&row, fields.as_deref())).collect();
+    let data = rows.map(|row| chosen(row, fields.as_deref())).collect();
     let meta = Meta {
         page: window.page,
         limit: window.limit,
@@ -270,12 +272,24 @@ async fn list(State(app): State<App>, query: Query) -> Result<Json<Page<Value>>,
     Ok(Json(Page { data, meta }))
 }
 
-fn chosen(row: &Row, fields: Option<&[&str]>) -> Value {
-    let mut value = serde_json::to_value(row).expect("a record of numbers and texts is JSON");
-    if let (Some(fields), Value::Object(all)) = (fields, &mut value) {
-        all.retain(|name, _| fields.contains(&&**name));
-    }
-    value
+/// A client, or what is asked for of it.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Shown {
+    Whole(Box<Row>),
+    Part(Map<String, Value>),
+}
+
+fn chosen(row: Row, fields: Option<&[&str]>) -> Shown {
+    let Some(fields) = fields else {
+        return Shown::Whole(Box::new(row));
+    };
+    let value = serde_json::to_value(row).expect("a record of numbers and texts is JSON");
+    let Value::Object(mut all) = value else {
+        unreachable!("a record is an object");
+    };
+    all.retain(|name, _| fields.contains(&&**name));
+    Shown::Part(all)
 }
 
 pub(super) fn unknown() -> Refusal {

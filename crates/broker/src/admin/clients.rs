@@ -7,7 +7,7 @@ use protocol::Version;
 
 use super::{
     Admin, Gone, List,
-    walk::{Gather, Window},
+    walk::{Gather, ROWS_MAX, Window},
 };
 use crate::shard::{VISIT_MAX, Visit};
 
@@ -243,7 +243,7 @@ impl Admin {
         let asked = (0..).zip(by_home).filter(|(_, names)| !names.is_empty());
         let places: Vec<_> = asked.collect();
         let slice = move |visit: &mut Visit<'_>, mut names: Vec<String>, gather: &mut Gather<_>| {
-            let rest = names.split_off(names.len().min(VISIT_MAX));
+            let rest = names.split_off(names.len().min(ROWS_MAX));
             for name in &names {
                 if let Some(client) = visit.engine.client(name)
                     && filter.takes(&client, visit)
@@ -256,6 +256,8 @@ impl Admin {
         self.walk(places, window, slice).await
     }
 
+    /// One client. What waits for it in the log is counted, too, up to the bound of a queue in memory.
+    ///
     /// # Errors
     /// As above.
     pub async fn client(&self, client_id: &str) -> Result<Option<Client>, Gone> {
@@ -263,10 +265,20 @@ impl Admin {
         let found = self
             .ask(self.home(client_id), move |visit| {
                 let client = visit.engine.client(&name)?;
-                Some(record(&client, visit))
+                Some((record(&client, visit), client.place()))
             })
             .await?;
-        Ok(found.map(|found| self.listen(found)))
+        let Some((found, place)) = found else {
+            return Ok(None);
+        };
+        let mut client = self.listen(found);
+        if let Some(place) = place {
+            let room = client.queued_max.saturating_sub(client.queued);
+            let max = usize::try_from(room).unwrap_or(usize::MAX).min(VISIT_MAX);
+            let (logged, _) = self.logged(&place, place.after, max).await?;
+            client.queued += logged.len() as u64;
+        }
+        Ok(Some(client))
     }
 
     /// Whether there is such a session.
@@ -358,6 +370,9 @@ fn go_through(
         next = Some(place);
         if filter.takes(&client, visit) {
             gather.take(|| record(&client, visit));
+        }
+        if gather.is_tired() {
+            return next;
         }
     }
     next.filter(|_| looked == VISIT_MAX)

@@ -50,7 +50,7 @@ impl Admin {
     }
 }
 
-fn gauges(now: &Gauges, max: &Gauges) -> Vec<Gauge> {
+pub(crate) fn gauges(now: &Gauges, max: &Gauges) -> Vec<Gauge> {
     let figure = |name, read: fn(&Gauges) -> u64| Gauge {
         name,
         now: read(now),
@@ -77,7 +77,7 @@ fn gauges(now: &Gauges, max: &Gauges) -> Vec<Gauge> {
 
 /// Constant 0 is what cannot happen here: there is no other node, no cache of access rules and no
 /// schema of messages, and a packet id is in use by one exchange at a time.
-fn counters(m: &Metrics) -> Vec<(&'static str, u64)> {
+pub(crate) fn counters(m: &Metrics) -> Vec<(&'static str, u64)> {
     use Counter as C;
     let n = |counter| m.get(counter);
     let refused = n(C::PublishErrors) + n(C::PublishDenied) + n(C::PublishRepeated);

@@ -159,7 +159,7 @@ impl Admin {
     }
 
     /// What the log has for a session behind a position; and how far it was looked, if not to its end.
-    async fn logged(
+    pub(super) async fn logged(
         &self,
         place: &engine::Place,
         after: u64,

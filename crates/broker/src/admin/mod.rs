@@ -7,7 +7,7 @@ pub mod backup;
 pub mod ban;
 mod clients;
 pub mod delayed;
-mod figures;
+pub(crate) mod figures;
 mod import;
 mod keep;
 pub mod listeners;

@@ -138,7 +138,8 @@ impl Admin {
             let slice = move |visit: &mut Visit<'_>, from, gather: &mut Gather<_>| {
                 let client = visit.engine.client(&client_id)?;
                 let looked = look(&client, &filter, from, VISIT_MAX, gather);
-                (looked == VISIT_MAX).then_some(from + looked)
+                let stopped = looked == VISIT_MAX || gather.is_tired();
+                stopped.then_some(from + looked)
             };
             return self.walk([(home, 0)], window, slice).await;
         }
@@ -272,7 +273,7 @@ fn go_through(
         }
         at = place - 1;
         let looked = look(&client, filter, done, left, gather);
-        if looked == left {
+        if looked == left || gather.is_tired() {
             return Some((at, done + looked));
         }
         // A session without subscriptions is looked at, too.
@@ -309,6 +310,9 @@ fn look(
                 topic: found.filter,
                 is_lasting,
             });
+        }
+        if gather.is_tired() {
+            break;
         }
     }
     looked

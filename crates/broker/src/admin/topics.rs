@@ -32,6 +32,9 @@ impl Admin {
                 if let Some(topic) = topic {
                     gather.take(|| topic);
                 }
+                if gather.is_tired() {
+                    return next;
+                }
             }
             next.filter(|_| looked == VISIT_MAX)
         };

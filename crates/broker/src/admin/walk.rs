@@ -30,7 +30,12 @@ pub(super) struct Gather<T> {
     rows: Vec<T>,
     found: u64,
     has_more: bool,
+    /// Rows that were made in this visit.
+    made: usize,
 }
+
+/// Rows of one visit: making one costs as much as looking at ten others.
+pub(super) const ROWS_MAX: usize = 200;
 
 impl<T> Gather<T> {
     pub(super) fn new(window: Window) -> Self {
@@ -40,7 +45,13 @@ impl<T> Gather<T> {
             rows: Vec::new(),
             found: 0,
             has_more: false,
+            made: 0,
         }
+    }
+
+    /// Whether the visit has taken long enough.
+    pub(super) fn is_tired(&self) -> bool {
+        self.made >= ROWS_MAX
     }
 
     /// One more; it is only made if it is on the page.
@@ -50,6 +61,7 @@ impl<T> Gather<T> {
             self.skip -= 1;
         } else if self.room > 0 {
             self.room -= 1;
+            self.made += 1;
             self.rows.push(make());
         } else {
             self.has_more = true;
@@ -83,6 +95,7 @@ impl Admin {
             let mut from = Some(from);
             while let Some(place) = from.take() {
                 let slice = slice.clone();
+                gather.made = 0;
                 (gather, from) = self
                     .ask(shard, move |visit| {
                         let next = slice(visit, place, &mut gather);

@@ -8,9 +8,10 @@ use std::{
 };
 
 use backbone::disk::{Status, Writes};
-use engine::{Counter, Drop, Metrics};
+use engine::{Counter, Drop, Gauges, Metrics};
 
 use super::store::Store;
+use crate::admin::figures;
 use crate::shard::{Clock, Letter, Post};
 
 /// The name EMQX's tools expect in the middle of `$SYS/brokers/<node>/...`.
@@ -96,13 +97,13 @@ fn run(post: &Post, store: &Store, shared: &(Mutex<State>, Condvar), clock: Cloc
 
 fn publish(post: &Post, store: &Store, uptime: Duration) {
     let all = post.metrics();
-    let peak = post.peaks().connections;
+    let peaks = post.peaks();
     let mut topics = Vec::new();
-    for (name, value) in mosquitto(&all, uptime, peak) {
+    for (name, value) in mosquitto(&all, uptime, peaks.connections) {
         topics.push((format!("$SYS/broker/{name}"), value));
     }
     let kept = store.status().map(|status| kept(&status));
-    for (name, value) in emqx(&all, uptime)
+    for (name, value) in emqx(&all, &peaks, uptime)
         .into_iter()
         .chain(kept.into_iter().flatten())
     {
@@ -148,35 +149,11 @@ fn mosquitto(m: &Metrics, uptime: Duration, peak: u64) -> Vec<(&'static str, Str
 }
 
 /// Names of EMQX's `$SYS/brokers/<node>`, and our drops by reason.
-fn emqx(m: &Metrics, uptime: Duration) -> Vec<(String, String)> {
+fn emqx(m: &Metrics, peaks: &Gauges, uptime: Duration) -> Vec<(String, String)> {
     let mut out: Vec<(String, String)> = [
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ("uptime", uptime.as_millis().to_string()),
         ("sysdescr", "TernMQ".to_owned()),
-        ("stats/connections/count", m.gauges.connections.to_string()),
-        ("stats/sessions/count", m.gauges.sessions.to_string()),
-        (
-            "stats/subscriptions/count",
-            m.gauges.subscriptions.to_string(),
-        ),
-        (
-            "stats/subscriptions/shared/count",
-            m.gauges.shared_subscriptions.to_string(),
-        ),
-        ("stats/retained/count", m.gauges.retained.to_string()),
-        (
-            "metrics/bytes/received",
-            m.get(Counter::BytesReceived).to_string(),
-        ),
-        ("metrics/bytes/sent", m.get(Counter::BytesSent).to_string()),
-        ("metrics/packets/received", m.packets_received().to_string()),
-        ("metrics/packets/sent", m.packets_sent().to_string()),
-        (
-            "metrics/messages/received",
-            m.publish_received().to_string(),
-        ),
-        ("metrics/messages/sent", m.publish_sent().to_string()),
-        ("metrics/messages/dropped", m.dropped_all().to_string()),
         (
             "metrics/messages/no_subscriber",
             m.get(Counter::NoSubscriber).to_string(),
@@ -184,6 +161,24 @@ fn emqx(m: &Metrics, uptime: Duration) -> Vec<(String, String)> {
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();
+    for gauge in figures::gauges(&m.gauges, peaks) {
+        // Here these have always been those that are there.
+        let (now, max) = match gauge.name {
+            "connections" => (m.gauges.connections, peaks.connections),
+            _ => (gauge.now, gauge.max),
+        };
+        let name = gauge.name.replace('.', "/");
+        out.push((format!("stats/{name}/count"), now.to_string()));
+        out.push((format!("stats/{name}/max"), max.to_string()));
+    }
+    for (name, n) in figures::counters(m) {
+        // And these all that were not delivered, for whatever reason.
+        let n = match name {
+            "messages.dropped" => m.dropped_all(),
+            _ => n,
+        };
+        out.push((format!("metrics/{}", name.replace('.', "/")), n.to_string()));
+    }
     for (why, name) in Drop::ALL {
         out.push((
             format!("metrics/messages/dropped/{name}"),
