@@ -272,8 +272,8 @@ impl Admin {
             return Ok(None);
         };
         let mut client = self.listen(found);
-        if let Some(place) = place {
-            let room = client.queued_max.saturating_sub(client.queued);
+        let room = client.queued_max.saturating_sub(client.queued);
+        if let Some(place) = place.filter(|_| room > 0) {
             let max = usize::try_from(room).unwrap_or(usize::MAX).min(VISIT_MAX);
             let (logged, _) = self.logged(&place, place.after, max).await?;
             client.queued += logged.len() as u64;
