@@ -8,7 +8,7 @@ use std::sync::Arc;
 use engine::{
     ConnId, Ending, Entry, Found, Mail, Opened, Received, Request, SessionId, Settings, Shard,
     Sink, Time,
-    policy::{Action, AutoSubscribe, Ban, Bans, Delays, Policy, Rewrite, Target, Template},
+    policy::{Action, AutoSubscribe, Ban, Bans, Policy, Rewrite, Room, Target, Template},
     slow::{Span, Terms},
 };
 use protocol::{Limits, Options, Version, decode_from_server, frame, put_varint};
@@ -89,17 +89,21 @@ struct World {
     mail: VecDeque<(u16, u16, Vec<Mail>)>,
     log: Vec<Entry>,
     next_conn: u32,
-    delays: Delays,
+    delayed: Arc<Room>,
 }
 
-pub fn run(data: &[u8]) {
-    let settings = Arc::new(Settings {
+fn settings() -> Settings {
+    Settings {
         queue_max: 5,
         inflight_max: 3,
         subscriptions_max: 10,
         out_bytes_max: 300,
         ..Settings::default()
-    });
+    }
+}
+
+pub fn run(data: &[u8]) {
+    let settings = Arc::new(settings());
     let mut world = World {
         now: Time(1000),
         shards: (0..SHARDS)
@@ -110,7 +114,7 @@ pub fn run(data: &[u8]) {
         mail: VecDeque::new(),
         log: Vec::new(),
         next_conn: 0,
-        delays: Delays::default(),
+        delayed: Arc::default(),
     };
     world.decide(&mut Choices(&[]));
     let mut choices = Choices(data);
@@ -169,11 +173,14 @@ impl World {
     fn decide(&mut self, choices: &mut Choices<'_>) {
         let bits = choices.byte();
         let mut policy = Policy {
-            delays: self.delays.clone(),
+            delayed: self.delayed.clone(),
             ..Policy::default()
         };
-        policy.delays.enabled = bits & 1 == 0;
-        policy.delays.max = u64::from(bits >> 6);
+        let settings = Arc::new(Settings {
+            delayed_available: bits & 1 == 0,
+            delayed_max: u64::from(bits >> 6),
+            ..settings()
+        });
         if bits & 2 != 0 {
             let mut bans = Bans::default();
             bans.add(&Ban {
@@ -203,6 +210,7 @@ impl World {
         });
         let policy = Arc::new(policy);
         for shard in &mut self.shards {
+            shard.configure(settings.clone());
             shard.set_policy(policy.clone());
         }
     }

@@ -137,6 +137,8 @@ pub(crate) fn engine(config: &Config, shards: u16) -> Settings {
         retained_max: mqtt.max_retained,
         retained_bytes_max: mqtt.max_retained_bytes,
         retained_payload_max: mqtt.max_retained_size.map_or(usize::MAX, |n| n as usize),
+        delayed_available: mqtt.delayed_publish,
+        delayed_max: u64::from(mqtt.max_delayed),
         out_bytes_max: mqtt.max_out_buffer,
         response_information: mqtt.response_information.clone().map(Into::into),
     }

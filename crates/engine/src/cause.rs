@@ -124,7 +124,7 @@ causes! {
         "the client does not keep up and its queue is full (mqtt.queue_full)";
     StoreRefused = "store_refused", QUOTA_EXCEEDED, "the store could not take it";
     DelayedMax = "max_delayed", QUOTA_EXCEEDED,
-        "as many messages as may be wait for their time (delayed.max_messages)";
+        "as many messages as may be wait for their time (mqtt.max_delayed)";
     PacketStalled = "packet_stalled", QUOTA_EXCEEDED,
         "its packet stood still while others waited (mqtt.max_incomplete_bytes)";
     KeepAlive = "keep_alive", KEEP_ALIVE_TIMEOUT,

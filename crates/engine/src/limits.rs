@@ -67,6 +67,10 @@ pub struct Settings {
     pub retained_bytes_max: usize,
     /// Largest payload that may be retained.
     pub retained_payload_max: usize,
+    /// Whether `$delayed/SECONDS/TOPIC` publishes later.
+    pub delayed_available: bool,
+    /// How many messages may wait for their time; 0 for [`DELAYED_MAX`].
+    pub delayed_max: u64,
     /// Bytes that may wait for one slow socket before messages queue.
     pub out_bytes_max: usize,
     /// Sent as Response Information to those who ask [MQTT-3.1.2-28].
@@ -182,6 +186,8 @@ impl Default for Settings {
             retained_max: 1_000_000,
             retained_bytes_max: 512 << 20,
             retained_payload_max: usize::MAX,
+            delayed_available: true,
+            delayed_max: 0,
             out_bytes_max: 1 << 20,
             response_information: None,
         }

@@ -9,7 +9,8 @@ use axum::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use broker::admin::{
     NODE,
-    delayed::{DelayedMessage, DelayedMessageId, DelayedSettings, parse_delayed_id},
+    delayed::{DelayedMessage, DelayedMessageId, parse_delayed_id},
+    settings::Raw,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -50,12 +51,11 @@ struct Change {
     max_delayed_messages: Option<u32>,
 }
 
-impl From<DelayedSettings> for Settings {
-    fn from(settings: DelayedSettings) -> Self {
-        Self {
-            enable: settings.enable,
-            max_delayed_messages: settings.max_delayed_messages,
-        }
+fn shown(app: &App) -> Settings {
+    let mqtt = app.admin.config().mqtt;
+    Settings {
+        enable: mqtt.delayed_publish,
+        max_delayed_messages: mqtt.max_delayed,
     }
 }
 
@@ -109,7 +109,7 @@ fn row(message: &DelayedMessage, now: u64) -> Row {
     responses((status = 200, description = "As it is.", body = Settings))
 )]
 async fn settings(State(app): State<App>) -> Json<Settings> {
-    Json(app.admin.delayed_settings().into())
+    Json(shown(&app))
 }
 
 /// Change whether messages may be delayed, and how many
@@ -123,6 +123,7 @@ async fn settings(State(app): State<App>) -> Json<Settings> {
     responses(
         (status = 200, description = "As it is now.", body = Settings),
         (status = 400, description = "`BAD_REQUEST`", body = ErrorBody),
+        (status = 409, description = "`CONFLICT`: the environment or the command line sets it.", body = ErrorBody),
         (status = 503, description = "`SERVICE_UNAVAILABLE`: it could not be kept.", body = ErrorBody),
     )
 )]
@@ -130,15 +131,18 @@ async fn change(
     State(app): State<App>,
     Json(change): Json<Change>,
 ) -> Result<Json<Settings>, Refusal> {
-    let now = app.admin.delayed_settings();
-    let wanted = DelayedSettings {
-        enable: change.enable.unwrap_or(now.enable),
-        max_delayed_messages: change
-            .max_delayed_messages
-            .unwrap_or(now.max_delayed_messages),
-    };
-    app.admin.set_delayed_settings(wanted).await?;
-    Ok(Json(wanted.into()))
+    let now = shown(&app);
+    let mut wanted = Vec::new();
+    if let Some(enable) = change.enable.filter(|enable| *enable != now.enable) {
+        wanted.push(("mqtt.delayed_publish".to_owned(), Some(Raw::Bool(enable))));
+    }
+    let max = change.max_delayed_messages;
+    if let Some(max) = max.filter(|max| *max != now.max_delayed_messages) {
+        let max = Raw::Int(i64::from(max));
+        wanted.push(("mqtt.max_delayed".to_owned(), Some(max)));
+    }
+    app.admin.change_settings(wanted).await?;
+    Ok(Json(shown(&app)))
 }
 
 /// Messages that wait, in the order in which they are due

@@ -1,45 +1,10 @@
-//! Messages that wait for their time: whether there may be any, and which there are.
+//! Messages that wait for their time.
 
 use std::sync::Arc;
 
-use engine::{DelayedId, Time, limits::DELAYED_SLICE, policy::Policy};
-use serde::{Deserialize, Serialize};
+use engine::{DelayedId, Time, limits::DELAYED_SLICE};
 
-use super::{
-    Admin, Gone,
-    policy::{DecideError, Decided, Decision},
-};
-
-/// Whether messages may be delayed, and how many.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct DelayedSettings {
-    pub enable: bool,
-    /// 0 for as many as there is room for.
-    pub max_delayed_messages: u32,
-}
-
-impl Default for DelayedSettings {
-    fn default() -> Self {
-        Self {
-            enable: true,
-            max_delayed_messages: 0,
-        }
-    }
-}
-
-impl Decision for DelayedSettings {
-    const KEY: &'static str = "delayed";
-
-    fn apply(&self, policy: &mut Policy) -> Result<(), DecideError> {
-        policy.delays.enabled = self.enable;
-        policy.delays.max = u64::from(self.max_delayed_messages);
-        Ok(())
-    }
-
-    fn place(decided: &mut Decided) -> &mut Self {
-        &mut decided.delayed
-    }
-}
+use super::{Admin, Gone};
 
 /// A message that waits.
 #[derive(Clone, Debug)]
@@ -104,23 +69,10 @@ pub fn parse_delayed_id(text: &str) -> Option<DelayedMessageId> {
 pub struct DelayedMessageId(DelayedId);
 
 impl Admin {
-    #[must_use]
-    pub fn delayed_settings(&self) -> DelayedSettings {
-        self.decided().delayed
-    }
-
-    /// From now on; what waits already is published all the same.
-    ///
-    /// # Errors
-    /// If it cannot be kept.
-    pub async fn set_delayed_settings(&self, settings: DelayedSettings) -> Result<(), DecideError> {
-        self.decide(settings).await
-    }
-
     /// How many wait.
     #[must_use]
     pub fn delayed_count(&self) -> u64 {
-        self.decided().policy.delays.room.count()
+        self.decided().policy.delayed.count()
     }
 
     /// Messages that wait, in the order in which they are due.

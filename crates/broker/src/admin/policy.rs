@@ -9,8 +9,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     Admin, Bucket, Gone, KeepError, auto_subscribe::AutoSubscription, ban::BanList,
-    delayed::DelayedSettings, rewrite::RewriteRule, slow::SlowSettings,
-    topic_metrics::CountedTopic,
+    rewrite::RewriteRule, slow::SlowSettings, topic_metrics::CountedTopic,
 };
 use crate::control::store::Store;
 
@@ -47,7 +46,6 @@ pub(super) trait Decision: Serialize + DeserializeOwned + Sized {
 pub(super) struct Decided {
     pub(super) policy: Policy,
     pub(super) bans: BanList,
-    pub(super) delayed: DelayedSettings,
     pub(super) rewrites: Vec<RewriteRule>,
     pub(super) auto_subscribe: Vec<AutoSubscription>,
     pub(super) counted: Vec<CountedTopic>,
@@ -98,7 +96,6 @@ impl Decided {
         for (key, value) in policies {
             let name = String::from_utf8_lossy(key);
             let read = match &*name {
-                DelayedSettings::KEY => decided.restore::<DelayedSettings>(value),
                 <Vec<RewriteRule>>::KEY => decided.restore::<Vec<RewriteRule>>(value),
                 <Vec<AutoSubscription>>::KEY => decided.restore::<Vec<AutoSubscription>>(value),
                 <Vec<CountedTopic>>::KEY => decided.restore::<Vec<CountedTopic>>(value),

@@ -295,6 +295,12 @@ section! {
     max_retained_size: Maybe<Bytes<u32>> = "none" ["1", "256MB"] Reload
         "Largest payload that may be retained."
         "单条保留消息的最大负载。";
+    delayed_publish: Switch = "true" Reload
+        "Whether messages for $delayed/SECONDS/TOPIC are published later; if not, they are refused."
+        "发布到 $delayed/秒数/主题 的消息是否延迟发布；关闭则拒绝。";
+    max_delayed: Count<u32> = "0" ["0", "1000000"] Reload
+        "Messages that may wait for their time; 0 for 1000000, within 512 MB."
+        "等待延迟发布的消息数上限；0 表示 1000000 条，且不超过 512 MB。";
     response_information: Maybe<Text> = "none" Reload
         "Told to 5.0 clients that ask for response information: the start of topics for their answers."
         "MQTT 5.0 客户端请求响应信息时告知的内容：其响应主题的前缀。";

@@ -621,11 +621,11 @@ pub(super) const fn of(cause: Cause, lang: Lang) -> Words {
         Cause::DelayedMax => (
             [
                 "As many delayed messages wait for their time as may.",
-                "Raise delayed.max_messages, or delete delayed messages that are not needed.",
+                "Raise mqtt.max_delayed, or delete delayed messages that are not needed.",
             ],
             [
                 "等待发布的延迟消息已达上限。",
-                "增大 delayed.max_messages，或删除不需要的延迟消息。",
+                "增大 mqtt.max_delayed，或删除不需要的延迟消息。",
             ],
         ),
         Cause::PacketStalled => (

@@ -1,69 +1,13 @@
 //! What `$delayed/SECONDS/TOPIC` asks for, and how much may wait on all shards together.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::{
     Time,
     limits::{DELAY_SECS_MAX, DELAYED_BYTES_MAX, DELAYED_MAX},
 };
 
-/// Whether messages may be delayed, and how many.
-#[derive(Clone, Debug)]
-pub struct Delays {
-    pub enabled: bool,
-    /// 0 for as many as [`DELAYED_MAX`].
-    pub max: u64,
-    /// What waits now. The same for all shards, and in every policy that follows.
-    pub room: Arc<Room>,
-}
-
-impl Default for Delays {
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            max: 0,
-            room: Arc::default(),
-        }
-    }
-}
-
-impl Delays {
-    /// Takes room for one more message; false if there is none.
-    pub(crate) fn take(&self, bytes: usize) -> bool {
-        let max = if self.max == 0 {
-            DELAYED_MAX
-        } else {
-            self.max.min(DELAYED_MAX)
-        };
-        let room = &self.room;
-        if room.count.fetch_add(1, Ordering::Relaxed) >= max {
-            room.count.fetch_sub(1, Ordering::Relaxed);
-            return false;
-        }
-        let bytes = bytes as u64;
-        if room.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > DELAYED_BYTES_MAX {
-            self.give_back(bytes);
-            return false;
-        }
-        true
-    }
-
-    /// As [`Delays::take`], for what was promised in an earlier life.
-    pub(crate) fn take_promised(&self, bytes: usize) {
-        self.room.count.fetch_add(1, Ordering::Relaxed);
-        self.room.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
-    pub(crate) fn give_back(&self, bytes: u64) {
-        self.room.count.fetch_sub(1, Ordering::Relaxed);
-        self.room.bytes.fetch_sub(bytes, Ordering::Relaxed);
-    }
-}
-
-/// How much waits on all shards.
+/// How much waits on all shards: the same value for all of them, and in every policy that follows.
 #[derive(Debug, Default)]
 pub struct Room {
     count: AtomicU64,
@@ -75,6 +19,36 @@ impl Room {
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
+    }
+
+    /// Takes room for one more message, where no more than `max` may wait; false if there is none.
+    pub(crate) fn take(&self, max: u64, bytes: usize) -> bool {
+        let max = if max == 0 {
+            DELAYED_MAX
+        } else {
+            max.min(DELAYED_MAX)
+        };
+        if self.count.fetch_add(1, Ordering::Relaxed) >= max {
+            self.count.fetch_sub(1, Ordering::Relaxed);
+            return false;
+        }
+        let bytes = bytes as u64;
+        if self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > DELAYED_BYTES_MAX {
+            self.give_back(bytes);
+            return false;
+        }
+        true
+    }
+
+    /// As [`Room::take`], for what was promised in an earlier life.
+    pub(crate) fn take_promised(&self, bytes: usize) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn give_back(&self, bytes: u64) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 
@@ -137,16 +111,12 @@ mod tests {
     }
 
     #[test]
-    fn room_is_for_all() {
-        let delays = Delays {
-            max: 2,
-            ..Delays::default()
-        };
-        let other = delays.clone();
-        assert!(delays.take(10) && other.take(10) && !delays.take(10));
-        other.give_back(10);
-        assert!(!delays.take(usize::try_from(DELAYED_BYTES_MAX).unwrap()));
-        assert!(delays.take(10));
-        assert_eq!(other.room.count(), 2);
+    fn room_has_bounds() {
+        let room = Room::default();
+        assert!(room.take(2, 10) && room.take(2, 10) && !room.take(2, 10));
+        room.give_back(10);
+        assert!(!room.take(2, usize::try_from(DELAYED_BYTES_MAX).unwrap()));
+        assert!(room.take(2, 10) && !room.take(2, 10) && room.take(0, 10));
+        assert_eq!(room.count(), 3);
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 pub use auto_subscribe::AutoSubscribe;
 pub use ban::{Ban, Bans, Target};
-pub use delay::{Delays, Room};
+pub use delay::Room;
 pub use pattern::{Pattern, PatternError};
 pub use rewrite::{Action, Rewrite, RewriteError};
 pub use template::Template;
@@ -26,7 +26,8 @@ pub(crate) use template::Client;
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
     pub bans: Arc<Bans>,
-    pub delays: Delays,
+    /// What waits for its time.
+    pub delayed: Arc<Room>,
     /// For the topics of PUBLISH and of wills.
     pub publish_rules: Arc<[Arc<Rewrite>]>,
     /// For the filters of SUBSCRIBE and UNSUBSCRIBE.

@@ -126,7 +126,8 @@ impl Shard {
             expiry_secs: terms.expiry_secs,
             exchange: author.exchange,
         };
-        if !self.policy.delays.take(delayed.bytes()) {
+        let max = self.settings.delayed_max;
+        if !self.policy.delayed.take(max, delayed.bytes()) {
             self.metrics.add(Counter::DelayedRefused, 1);
             return false;
         }
@@ -156,7 +157,7 @@ impl Shard {
             if kept {
                 self.delayed.put(delayed);
             } else {
-                self.policy.delays.give_back(delayed.bytes() as u64);
+                self.policy.delayed.give_back(delayed.bytes() as u64);
                 self.forget_exchange(&delayed);
                 // It may have been written all the same.
                 self.save(Bucket::Delayed, id.key(), None, None);
@@ -180,7 +181,7 @@ impl Shard {
             let Some(delayed) = self.delayed.take_due(self.now) else {
                 return;
             };
-            self.policy.delays.give_back(delayed.bytes() as u64);
+            self.policy.delayed.give_back(delayed.bytes() as u64);
             if delayed.message.qos == QoS::AtMostOnce {
                 // At most once: first it is gone.
                 let token = self.next_token();
@@ -281,7 +282,7 @@ impl Shard {
                 {
                     delayed.exchange = None;
                 }
-                self.policy.delays.take_promised(delayed.bytes());
+                self.policy.delayed.take_promised(delayed.bytes());
                 self.delayed.put(Arc::new(delayed));
             }
             DelayedRecord::Published(client_id, born, packet_id) => {
@@ -318,7 +319,7 @@ impl Shard {
         let Some(delayed) = self.delayed.take(id) else {
             return false;
         };
-        self.policy.delays.give_back(delayed.bytes() as u64);
+        self.policy.delayed.give_back(delayed.bytes() as u64);
         self.end_delayed(&delayed);
         true
     }

@@ -158,7 +158,7 @@ impl Shard {
             topic: Cow::Borrowed(topic),
             delay: None,
         };
-        if self.policy.delays.enabled
+        if self.settings.delayed_available
             && let Some(rest) = topic.strip_prefix(Delay::PREFIX)
         {
             let (delay, topic) = Delay::parse(rest, self.now).ok_or(Reason::TOPIC_NAME_INVALID)?;

@@ -33,7 +33,7 @@ fn published_when_due() {
     world.publish("p", "$delayed/20/kept", "later", kept);
     let at = world.now / 1000 + 30;
     world.publish("p", &format!("$delayed/{at}/a/at"), "later", qos(0));
-    assert_eq!(world.policy.delays.room.count(), 5);
+    assert_eq!(world.policy.delayed.count(), 5);
     assert_eq!(
         world.told("p"),
         ["connack 00", "puback 00", "pubrec 00", "puback 00"]
@@ -64,7 +64,7 @@ fn published_when_due() {
         .keys()
         .filter(|(bucket, _)| *bucket == "delayed");
     assert_eq!(left.count(), 0);
-    assert_eq!(world.policy.delays.room.count(), 0);
+    assert_eq!(world.policy.delayed.count(), 0);
     assert_eq!(world.store.identities.len(), 0);
 }
 
@@ -85,7 +85,7 @@ fn refused() {
     }
     world.pass(1000);
     assert_eq!(world.got("s"), ["a no", "a no"]);
-    world.decide(|policy| policy.delays.enabled = false);
+    world.configure(|settings| settings.delayed_available = false);
     world.connect("p", 5, true);
     world.publish("p", "$delayed/1/a", "no", qos(1));
     assert_eq!(world.told("p"), ["connack 00", "puback 87"]);
@@ -99,7 +99,7 @@ fn refused() {
 fn no_room() {
     for full in [false, true] {
         let mut world = World::new(Policy::default());
-        world.decide(|policy| policy.delays.max = if full { 0 } else { 2 });
+        world.configure(|settings| settings.delayed_max = if full { 0 } else { 2 });
         world.connect("p", 5, true);
         if !full {
             world.publish("p", "$delayed/9/a", "x", How { id: 1, ..qos(1) });
@@ -115,7 +115,7 @@ fn no_room() {
         assert_eq!(world.told("old"), ["connack 00"]);
         assert!(world.clients["old"].ended);
         let wait = if full { 0 } else { 2 };
-        assert_eq!(world.policy.delays.room.count(), wait);
+        assert_eq!(world.policy.delayed.count(), wait);
         world.store.is_full = false;
         world.connect("s", 5, true);
         world.subscribe("s", "a", 1);

@@ -190,7 +190,7 @@ impl World {
         self.outs = (0..SHARDS).map(|_| Outs::default()).collect();
         // A process has its own seed and its own count.
         let mut policy = (*self.policy).clone();
-        policy.delays.room = Arc::default();
+        policy.delayed = Arc::default();
         self.policy = Arc::new(policy);
         let seed = self.now ^ u64::from(self.conns);
         self.shards = (0..SHARDS)
@@ -215,6 +215,15 @@ impl World {
         self.policy = Arc::new(policy);
         for shard in &mut self.shards {
             shard.set_policy(self.policy.clone());
+        }
+    }
+
+    pub(crate) fn configure(&mut self, change: impl FnOnce(&mut Settings)) {
+        let mut settings = (*self.settings).clone();
+        change(&mut settings);
+        self.settings = Arc::new(settings);
+        for shard in &mut self.shards {
+            shard.configure(self.settings.clone());
         }
     }
 
