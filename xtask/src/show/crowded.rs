@@ -20,7 +20,8 @@ const P99_MAX: Duration = Duration::from_millis(100);
 /// For the longest page that may be asked for.
 const WHOLE_MAX: Duration = Duration::from_millis(300);
 const FEEDS: usize = 5;
-const FEED: &str = "/live";
+/// All that a page can watch at once.
+const FEED: &str = "/live?feeds=figures,flow,topics,clients,attention,connections,losses";
 /// Of one core.
 const FEED_SHARE_MAX: f64 = 0.03;
 const PAIRS: usize = 5;
