@@ -1,7 +1,7 @@
 //! Chapter 26: operating a broker that runs: settings and listeners changed and kept, and MQTT over the
 //! dashboard's port.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -118,7 +118,7 @@ fn a_setting_is_changed_and_stays_changed() {
 /// or none.
 #[test]
 fn what_cannot_be_changed_says_why() {
-    let (broker, mut api) = Broker::signed_in(&["mqtt.max_qos_allowed=1"]);
+    let (mut broker, mut api) = Broker::signed_in(&["mqtt.max_qos_allowed=1"]);
     let refused = api
         .put("/settings/mqtt.max_qos_allowed", &json!({"value": 2}))
         .expect(409);
@@ -147,6 +147,23 @@ fn what_cannot_be_changed_says_why() {
     let both = json!({"mqtt.max_packet_size": "300KB", "mqtt.max_inflight": 9});
     api.put("/settings", &both).expect(200);
     assert_eq!(announced(&broker), 300 << 10);
+
+    // What waits for a restart says so.
+    let told = api
+        .put("/settings/shards", &json!({"value": 1}))
+        .expect(200)
+        .json();
+    assert_eq!(
+        (&told["value"], &told["pending"]),
+        (&json!(1), &json!(true))
+    );
+    broker.kill_and_restart();
+    let mut api = again(&broker);
+    let told = api.get("/settings/shards").expect(200).json();
+    assert_eq!(
+        (&told["value"], &told["pending"]),
+        (&json!(1), &json!(false))
+    );
 
     // The same in EMQX's words, which send back all that they got.
     let mut zone = api.get("/configs/global_zone").expect(200).json();
@@ -394,6 +411,43 @@ fn a_viewer_looks_on() {
     assert_eq!(thief.read_kind(Kind::ConnAck).code, 0x87);
 }
 
+/// Through a proxy every page seems to come from the proxy: one that came from a public address is no
+/// anonymous neighbour, but with a ticket it is who it is.
+#[test]
+fn a_page_from_afar() {
+    let (broker, mut api) = Broker::signed_in(&[]);
+    let at = broker.http;
+    let connect = |connect: &Connect| {
+        let request = format!(
+            "GET /mqtt HTTP/1.1\r\nHost: {at}\r\nX-Forwarded-For: 203.0.113.9\r\n\
+             Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n"
+        );
+        let (mut stream, head, mut got) = http(at, &request);
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        stream
+            .write_all(&Frame::client(true, Frame::BINARY, &connect.bytes()))
+            .unwrap();
+        next_frame(&mut stream, &mut got).payload[3]
+    };
+    assert_eq!(connect(&Connect::new(V5, "afar")), 0x87);
+    assert_eq!(connect(&shown("afar", &ticket(&mut api))), 0);
+}
+
+/// The next frame of the server.
+#[track_caller]
+fn next_frame(stream: &mut TcpStream, got: &mut Vec<u8>) -> Frame {
+    loop {
+        if let Some(frame) = Frame::take(got) {
+            return frame;
+        }
+        let mut chunk = [0; 512];
+        let n = stream.read(&mut chunk).unwrap();
+        assert!(n > 0, "no frame came");
+        got.extend_from_slice(&chunk[..n]);
+    }
+}
+
 /// Before a password is set, a page is an anonymous client like others; handshakes that are none, and
 /// pages of other hosts, are refused as on any listener.
 #[test]
@@ -424,15 +478,7 @@ fn the_dashboards_port_speaks_mqtt() {
         Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
     );
     let (mut stream, mut got) = hasty.into_parts();
-    let frame = loop {
-        if let Some(frame) = Frame::take(&mut got) {
-            break frame;
-        }
-        let mut chunk = [0; 512];
-        let n = stream.read(&mut chunk).unwrap();
-        assert!(n > 0, "no CONNACK came");
-        got.extend_from_slice(&chunk[..n]);
-    };
+    let frame = next_frame(&mut stream, &mut got);
     assert_eq!(frame.payload[0], 0x20);
 
     let cases = [

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::operate::{again, announced, value};
-use crate::wire::{Api, Broker, Connect, Kind, Publish, Reply, V5};
+use crate::wire::{Api, Broker, Connect, Kind, Publish, Reply, V5, fresh_dir, run_tool};
 
 const BOUNDARY: &str = "--------boundary-of-a-test";
 
@@ -104,6 +104,39 @@ fn a_backup_moves_to_another_broker() {
         assert_eq!(reader.receive_this("kept/7", "value 7").qos, 1);
         second.kill_and_restart();
     }
+}
+
+/// The same backup given to `ternmq store import` with no broker running brings everything back:
+/// the session that was away gets what waited for it.
+#[test]
+fn a_backup_becomes_a_store() {
+    let (broker, mut api) = Broker::signed_in(&[]);
+    let mut away = broker.connect(&Connect::new(V5, "away").persistent(600));
+    away.subscribe("later", 1);
+    away.bye();
+    broker
+        .v5("writer")
+        .publish(&Publish::new("later", "waits").qos1(1));
+    let (_, stream) = export(&mut api, &json!({}));
+    drop(broker);
+
+    let dir = fresh_dir();
+    let file = dir.with_extension("export");
+    std::fs::write(&file, stream).unwrap();
+    let args = ["store", "import", "--data-dir"].map(std::ffi::OsStr::new);
+    let args = [&args[..], &[dir.as_os_str(), file.as_os_str()]].concat();
+    let (code, _, said) = run_tool(&args, &[], &[]);
+    assert_eq!(code, 0, "{said}");
+    let broker = Broker::on(&dir, &[]);
+    let mut back = broker.open(V5);
+    let again = Connect::new(V5, "away").persistent(600).keep();
+    assert!(back.connect(&again).session_present);
+    assert_eq!(back.receive_this("later", "waits").qos, 1);
+    // No password came along, so the default is there until one is set.
+    broker.api().sign_in("admin", "public");
+    drop(broker);
+    let _ = std::fs::remove_dir_all(dir);
+    let _ = std::fs::remove_file(file);
 }
 
 /// Row H13. What is no backup is refused before anything of it is written, under whatever name; one that
