@@ -590,3 +590,135 @@ fn what_needs_attention() {
     assert_eq!(alarms["meta"]["count"], 0);
     api.get("/alarms?activated=maybe").expect(400);
 }
+
+/// Events of a live feed, as they come.
+struct Feed {
+    http: crate::wire::Http,
+    text: String,
+}
+
+impl Feed {
+    #[track_caller]
+    fn open(broker: &Broker, api: &Api, query: &str) -> Self {
+        let mut http = crate::wire::Http::open(broker.http);
+        let (name, value) = &api.headers[0];
+        let head = format!(
+            "GET /api/v5/live?{query} HTTP/1.1\r\nhost: {}\r\n{name}: {value}\r\n\r\n",
+            broker.http
+        );
+        http.send(head.as_bytes()).unwrap();
+        let reply = http.receive_head();
+        assert_eq!(reply.status, 200);
+        assert_eq!(reply.header("content-type"), Some("text/event-stream"));
+        let text = String::new();
+        Self { http, text }
+    }
+
+    /// The data of the next event with this name that is as wanted.
+    #[track_caller]
+    fn next(&mut self, name: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            while let Some(end) = self.text.find("\n\n") {
+                let event: String = self.text.drain(..end + 2).collect();
+                let line = |key: &str| {
+                    let mut lines = event.lines();
+                    lines.find_map(|l| l.strip_prefix(key)).map(str::trim)
+                };
+                if line("event:") == Some(name) {
+                    let data = line("data:").unwrap();
+                    let data = serde_json::from_str(data).unwrap_or_else(|_| json!(data));
+                    if wanted(&data) {
+                        return data;
+                    }
+                }
+            }
+            assert!(Instant::now() < deadline, "no event {name}");
+            let chunk = self.http.chunk().expect("the feed goes on");
+            self.text.push_str(&String::from_utf8_lossy(&chunk));
+        }
+    }
+}
+
+/// One stream tells all that a page shows: who connects, what flows from whom to whom, the open branches
+/// of the topic tree with last values, the last messages of a topic. The page changes what it has open
+/// and keeps its stream.
+#[test]
+fn live_feed() {
+    let (broker, mut api) = Broker::signed_in(&[]);
+    let feeds = "feeds=figures,flow,topics,clients,attention,connections&topic=lab/a/t&lang=zh";
+    let mut feed = Feed::open(&broker, &api, feeds);
+    let id = feed.next("feed", |_| true).as_str().unwrap().to_owned();
+    let mut reader = broker.v5("reader");
+    reader.subscribe("lab/#", 0);
+    let mut member = broker.v5("member");
+    member.subscribe("$share/g/lab/a/t", 0);
+    let mut writer = broker.v5("writer");
+    feed.next("connections", |rows| {
+        let rows = rows.as_array().unwrap();
+        rows.iter()
+            .any(|row| row["clientid"] == "writer" && row["event"] == "connected")
+    });
+    feed.next("clients", |c| c["connected"] == 3);
+    // A publisher that goes on until everything was seen.
+    let done = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let going = done.clone();
+    let publisher = std::thread::spawn(move || {
+        let mut n = 0;
+        while !going.load(std::sync::atomic::Ordering::Relaxed) {
+            n += 1;
+            writer.send(&Publish::new("lab/a/t", n.to_string()).bytes(V5));
+            writer.send(&Publish::new("lab/none", "x").bytes(V5));
+            writer.ping();
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    let flow = feed.next("flow", |flow| {
+        flow["streams"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|s| s["topic"] == "lab/a/t")
+    });
+    let receivers: Vec<_> = flow["receivers"]["lab/a/t"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .collect();
+    let named = |name: &str| receivers.iter().any(|r| r["name"] == name);
+    assert!(named("reader") && named("$share/g/lab/a/t"), "{flow}");
+    assert_eq!(flow["streams"][0]["publisher"], "writer");
+    let tree = feed.next("topics", |tree| {
+        !tree[0]["levels"].as_array().unwrap().is_empty()
+    });
+    assert_eq!(tree[0]["levels"][0]["name"], "lab");
+    assert_eq!(tree[0]["levels"][0]["topics"], 2);
+    let open = json!({"open": ["lab", "lab/a"], "topic": "lab/a/t"});
+    api.post(&format!("/live/{id}"), &open).expect(204);
+    let tree = feed.next("topics", |tree| {
+        tree.as_array().unwrap().len() == 3 && tree[2]["levels"][0]["value"].is_object()
+    });
+    let topic = &tree[2]["levels"][0];
+    assert_eq!(
+        (&topic["name"], &topic["is_topic"]),
+        (&json!("t"), &json!(true))
+    );
+    assert!(topic["rate"].as_f64().unwrap() > 0.0);
+    let value = topic["value"]["payload"].as_str().unwrap();
+    assert!(value.parse::<u32>().is_ok(), "{topic}");
+    let messages = feed.next("messages", |rows| rows.as_array().unwrap().len() > 3);
+    assert_eq!(messages[0]["publisher"], "writer");
+    feed.next("figures", |ticks| {
+        let ticks = ticks.as_array().unwrap();
+        ticks.iter().any(|tick| tick["received"].as_u64() > Some(0))
+    });
+    done.store(true, std::sync::atomic::Ordering::Relaxed);
+    publisher.join().unwrap();
+    let around = api
+        .get("/topic_tree/clients?topic=lab/a/t")
+        .expect(200)
+        .json();
+    assert_eq!(around["receivers"].as_array().unwrap().len(), 2);
+    api.get("/live?feeds=nonsense").expect(400);
+    api.post("/live/gone", &open).expect(404);
+}

@@ -34,6 +34,7 @@ pub(crate) struct State {
     pub(crate) accounts: account::Accounts,
     pub(crate) audit: audit::Audit,
     pub(crate) door: door::Door,
+    pub(crate) feeds: route::live::Feeds,
 }
 
 impl std::ops::Deref for App {
@@ -83,6 +84,7 @@ pub fn start(
         accounts,
         audit,
         door,
+        feeds: route::live::Feeds::default(),
     }));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -25,6 +25,7 @@ use rule::{Body, Rule};
 
 pub(crate) use caller::{COOKIE, Caller, Kind};
 pub(crate) use place::{Visitor, far};
+pub(crate) use seat::Seat;
 pub(crate) use shape::document;
 
 pub(crate) struct Door {

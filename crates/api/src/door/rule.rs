@@ -99,6 +99,12 @@ pub(crate) fn rule(method: &Method, template: Option<&str>, path: &str) -> Rule 
                 rule.body = Body::Stream;
             }
         }
+        // What one's own page shows.
+        ("live", _) => {
+            rule.who = Who::Viewer;
+            rule.before_password = true;
+            rule.audited = false;
+        }
         // Not changes of the broker: they would push those out of the audit log.
         ("publish", _) => {
             rule.audited = false;

@@ -16,6 +16,7 @@ mod delayed;
 mod docs;
 mod error_codes;
 mod listeners;
+pub(crate) mod live;
 mod login;
 mod losses;
 mod monitor;
@@ -30,6 +31,7 @@ mod slow_subscriptions;
 mod status;
 mod subscriptions;
 mod topic_metrics;
+mod topic_tree;
 mod topics;
 mod users;
 
@@ -81,6 +83,7 @@ fn versioned() -> OpenApiRouter<App> {
         .merge(delayed::routes())
         .merge(error_codes::routes())
         .merge(listeners::routes())
+        .merge(live::routes())
         .merge(login::routes())
         .merge(losses::routes())
         .merge(monitor::routes())
@@ -95,6 +98,7 @@ fn versioned() -> OpenApiRouter<App> {
         .merge(status::routes())
         .merge(subscriptions::routes())
         .merge(topic_metrics::routes())
+        .merge(topic_tree::routes())
         .merge(topics::routes())
         .merge(users::routes())
 }

@@ -162,7 +162,7 @@ fn points(app: &App, span: &Span) -> Result<Json<Vec<Point>>, Refusal> {
     Ok(Json(samples.into_iter().map(Point::from).collect()))
 }
 
-fn now(app: &App) -> Current {
+pub(crate) fn now(app: &App) -> Current {
     let current = app.admin.current();
     let [received, sent, dropped] = current.rates;
     Current {

@@ -22,6 +22,7 @@ pub mod slow;
 mod subscriptions;
 pub mod topic_metrics;
 mod topics;
+pub mod traffic;
 mod walk;
 pub mod web_socket;
 

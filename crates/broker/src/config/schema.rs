@@ -168,6 +168,12 @@ section! {
     enabled: Switch = "true" Restart
         "Whether they listen at all."
         "是否启用。";
+    max_topics: Count<usize> = "50000" ["100", "10000000"] Reload
+        "Topics that the topic tree counts while somebody looks at it; messages of others are counted together."
+        "主题树在有人查看时统计的主题数上限；其余主题的消息合并统计。";
+    max_topic_bytes: Bytes<usize> = "16MB" ["64KB", "64GB"] Reload
+        "Memory for the names and last values of these topics."
+        "这些主题的名称与最新值占用的内存上限。";
     allowed_hosts: Hosts = "[]" Reload
         "Names under which the dashboard may be asked for, as behind a reverse proxy; IP addresses, names without a dot, the machine's own name, *.local and *.lan need no mention."
         "允许访问控制台的主机名（例如经反向代理时）；IP 地址、不含点的名称、本机名称、*.local 与 *.lan 无需列出。";

@@ -135,9 +135,25 @@ impl Work {
         self.observed.losses.add(listed, lost);
         self.observed.history().tick(now.0, &metrics);
         self.attend(now.0);
+        self.look_away(now.0);
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks.is_multiple_of(KEEP_EVERY) {
             self.keep_history();
+        }
+    }
+
+    /// What nobody looks at any more is not counted any more.
+    fn look_away(&self, now: u64) {
+        let (traffic, topics) = self.observed.unwatched(now);
+        if traffic || !topics.is_empty() {
+            self.ask(move |visit| {
+                if traffic {
+                    visit.engine.count_topics(None);
+                }
+                for topic in &topics {
+                    visit.engine.untap(topic);
+                }
+            });
         }
     }
 

@@ -6,6 +6,7 @@ pub(crate) mod attention;
 pub(crate) mod connection;
 pub(crate) mod history;
 pub(crate) mod loss;
+pub(crate) mod traffic;
 mod words;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,6 +21,16 @@ pub(crate) struct Observed {
     history: Mutex<history::History>,
     alarms: Mutex<alarm::Alarms>,
     attention: Mutex<attention::Board>,
+    traffic: Mutex<traffic::Mirror>,
+    looked: Mutex<Looked>,
+}
+
+/// Until when somebody looks at what shards have to count for that.
+#[derive(Default)]
+struct Looked {
+    traffic: Option<u64>,
+    /// Topics whose last messages are kept.
+    taps: Vec<(String, u64)>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -33,6 +44,43 @@ impl Observed {
 
     pub(crate) fn alarms(&self) -> MutexGuard<'_, alarm::Alarms> {
         lock(&self.alarms)
+    }
+
+    pub(crate) fn traffic(&self) -> MutexGuard<'_, traffic::Mirror> {
+        lock(&self.traffic)
+    }
+
+    /// Somebody looks at the traffic until a time: whether counting has to begin, and whether what is
+    /// known is no older than `fresh`.
+    pub(crate) fn look(&self, until: u64, now: u64, fresh: u64) -> (bool, bool) {
+        let begins = lock(&self.looked).traffic.replace(until).is_none();
+        let at = self.traffic().at();
+        (begins, !begins && now.saturating_sub(at) < fresh)
+    }
+
+    /// Somebody looks at a topic's messages until a time.
+    pub(crate) fn tap(&self, topic: &str, until: u64) {
+        let mut looked = lock(&self.looked);
+        looked.taps.retain(|(other, _)| other != topic);
+        looked.taps.push((topic.to_owned(), until));
+    }
+
+    /// What nobody looks at any more: the traffic, and topics.
+    pub(crate) fn unwatched(&self, now: u64) -> (bool, Vec<String>) {
+        let mut looked = lock(&self.looked);
+        let over = looked.traffic.is_some_and(|until| until <= now);
+        if over {
+            looked.traffic = None;
+            *self.traffic() = traffic::Mirror::default();
+        }
+        let mut gone = Vec::new();
+        looked.taps.retain(|(topic, until)| {
+            if *until <= now {
+                gone.push(topic.clone());
+            }
+            *until > now
+        });
+        (over, gone)
     }
 
     pub(crate) fn attention(&self) -> MutexGuard<'_, attention::Board> {

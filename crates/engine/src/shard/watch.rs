@@ -100,7 +100,10 @@ impl Shard {
     }
 
     /// Who on this shard gets a topic, at most `max` of them.
-    pub fn receivers(&mut self, topic: Topic<'_>, max: usize) -> Receivers {
+    pub fn receivers(&mut self, topic: &str, max: usize) -> Receivers {
+        let Ok(topic) = Topic::parse(topic, u16::MAX) else {
+            return Receivers::default();
+        };
         let (at, route) = self.routes.take(&mut self.router, topic);
         let mut found = Receivers {
             more: route.len().saturating_sub(max),

@@ -1,0 +1,382 @@
+//! The live feed: one stream of events for all that a page shows. A page changes what it has open
+//! without losing the stream. What did not change is not sent again.
+
+use std::{
+    collections::HashMap,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response, Sse, sse::Event},
+};
+use broker::admin::{
+    Gone,
+    observe::{self, Lang},
+};
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{attention, connection_log, losses, monitor, topic_tree};
+use crate::{
+    App,
+    account::Secret,
+    door::{Caller, Seat},
+    error::{ErrorBody, Refusal},
+    lang,
+};
+
+/// Between two looks: all figures are of whole seconds.
+const TICK: Duration = Duration::from_secs(1);
+/// Branches that a page may have open.
+const OPEN_MAX: usize = 20;
+/// New entries of the connection log, and of losses, in one event.
+const NEWS_MAX: usize = 20;
+/// Without an event for so long, a comment keeps proxies from closing the stream.
+const ALIVE: Duration = Duration::from_secs(15);
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(feed))
+        .routes(routes!(change))
+}
+
+/// What pages have open, by the number of their stream.
+#[derive(Default)]
+pub(crate) struct Feeds(Mutex<HashMap<String, Arc<Mutex<View>>>>);
+
+/// What a page shows.
+#[derive(Clone, Default, PartialEq)]
+struct View {
+    open: Vec<Option<String>>,
+    topic: Option<String>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Wanted {
+    /// Separated by commas: `figures`, `flow`, `topics`, `clients`, `attention`, `connections`, `losses`.
+    /// All but `flow` and `topics` without it.
+    feeds: Option<String>,
+    /// Branches of the topic tree that are open besides the root, separated by commas.
+    open: Option<String>,
+    /// A topic whose last messages are wanted.
+    topic: Option<String>,
+    /// `en` or `zh`; without it the browser's language.
+    lang: Option<String>,
+}
+
+/// What is sent to one page.
+#[derive(Clone, Copy, Default)]
+struct Kinds {
+    figures: bool,
+    flow: bool,
+    topics: bool,
+    clients: bool,
+    attention: bool,
+    connections: bool,
+    losses: bool,
+}
+
+impl Kinds {
+    fn parse(text: Option<&str>) -> Result<Self, Refusal> {
+        let mut kinds = Self::default();
+        let text = text.unwrap_or("figures,clients,attention,connections,losses");
+        for word in text.split(',') {
+            let kind = match word.trim() {
+                "figures" => &mut kinds.figures,
+                "flow" => &mut kinds.flow,
+                "topics" => &mut kinds.topics,
+                "clients" => &mut kinds.clients,
+                "attention" => &mut kinds.attention,
+                "connections" => &mut kinds.connections,
+                "losses" => &mut kinds.losses,
+                _ => return Err(Refusal::bad_request(format!("there is no feed {word:?}"))),
+            };
+            *kind = true;
+        }
+        Ok(kinds)
+    }
+}
+
+/// The stream's side of the page.
+struct Stream {
+    events: mpsc::Receiver<Event>,
+    _seat: Seat,
+    app: App,
+    id: String,
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        lock(&self.app.feeds.0).remove(&self.id);
+    }
+}
+
+impl futures_core::Stream for Stream {
+    type Item = Result<Event, std::convert::Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.events.poll_recv(cx).map(|event| event.map(Ok))
+    }
+}
+
+/// What makes the events.
+struct Writer {
+    app: App,
+    kinds: Kinds,
+    lang: Lang,
+    view: Arc<Mutex<View>>,
+    events: mpsc::Sender<Event>,
+    /// The last event of each name: what is equal is not sent again.
+    sent: HashMap<&'static str, String>,
+    second: u64,
+    entry: u64,
+    loss: u64,
+}
+
+#[derive(Serialize)]
+struct Clients {
+    connected: u64,
+    sessions: u64,
+}
+
+impl Writer {
+    async fn run(mut self, id: String) {
+        let hello = Event::default().event("feed").data(id);
+        let mut going = self.events.send(hello).await.is_ok();
+        let mut tick = tokio::time::interval(TICK);
+        // A page that was slow gets no burst of what it missed.
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while going {
+            tokio::select! {
+                _ = tick.tick() => {}
+                () = self.events.closed() => return,
+            }
+            going = self.write().await.unwrap_or(false);
+        }
+    }
+
+    /// False once the page has gone.
+    async fn write(&mut self) -> Result<bool, Gone> {
+        let admin = self.app.admin.clone();
+        let mut going = true;
+        if self.kinds.figures {
+            let seconds = admin.seconds(self.second);
+            if self.second == 0 || !seconds.is_empty() {
+                self.second = seconds.last().map_or(self.second, |s| s.at);
+                let ticks: Vec<monitor::Tick> = seconds.into_iter().map(Into::into).collect();
+                going &= self.send("figures", &ticks).await;
+                let now = monitor::now(&self.app);
+                going &= self.send_changed("current", &now).await;
+            }
+        }
+        if self.kinds.clients {
+            let current = admin.current().sample;
+            let clients = Clients {
+                connected: current.live_connections,
+                sessions: current.connections,
+            };
+            going &= self.send_changed("clients", &clients).await;
+        }
+        if self.kinds.attention {
+            let items = attention::items(&self.app, self.lang);
+            going &= self.send_changed("attention", &items).await;
+        }
+        if self.kinds.connections {
+            going &= self.write_connections().await;
+        }
+        if self.kinds.losses {
+            let after = self.loss;
+            let found = admin.losses(|lost| lost.number > after, 0, NEWS_MAX);
+            if let Some(newest) = found.losses.first() {
+                self.loss = newest.number;
+                let rows = found.losses.into_iter();
+                let rows: Vec<_> = rows.map(|l| losses::Row::new(l, self.lang)).collect();
+                going &= self.send("losses", &rows).await;
+            }
+        }
+        if self.kinds.flow {
+            let flow = topic_tree::Flow::from(admin.flow().await?);
+            going &= self.send_changed("flow", &flow).await;
+        }
+        if self.kinds.topics {
+            going &= self.write_topics().await?;
+        }
+        Ok(going)
+    }
+
+    async fn write_connections(&mut self) -> bool {
+        let query = observe::Query {
+            after: Some(self.entry).filter(|entry| *entry > 0),
+            ..observe::Query::default()
+        };
+        let admin = &self.app.admin;
+        let found = admin.connection_log(&query, 0, NEWS_MAX, self.lang);
+        let Some(newest) = found.records.first() else {
+            return true;
+        };
+        self.entry = newest.number;
+        let rows = found.records.into_iter();
+        let rows: Vec<_> = rows
+            .map(|r| connection_log::Row::new(r, &self.app))
+            .collect();
+        self.send("connections", &rows).await
+    }
+
+    async fn write_topics(&mut self) -> Result<bool, Gone> {
+        let view = lock(&self.view).clone();
+        let mut branches = Vec::new();
+        for branch in view.open {
+            let opened = self.app.admin.branch(branch.as_deref()).await?;
+            branches.push(topic_tree::Branch::new(branch, opened));
+        }
+        let mut going = self.send_changed("topics", &branches).await;
+        if let Some(topic) = view.topic {
+            let messages = self.app.admin.last_messages(&topic).await?;
+            let rows = messages.into_iter().map(topic_tree::Row::from);
+            let rows: Vec<_> = rows.collect();
+            going &= self.send_changed("messages", &rows).await;
+        }
+        Ok(going)
+    }
+
+    async fn send_changed(&mut self, name: &'static str, what: &impl Serialize) -> bool {
+        let text = json(what);
+        if self.sent.get(name) == Some(&text) {
+            return true;
+        }
+        let event = Event::default().event(name).data(&text);
+        self.sent.insert(name, text);
+        self.events.send(event).await.is_ok()
+    }
+
+    async fn send(&self, name: &'static str, what: &impl Serialize) -> bool {
+        let event = Event::default().event(name).data(json(what));
+        self.events.send(event).await.is_ok()
+    }
+}
+
+fn json(what: &impl Serialize) -> String {
+    serde_json::to_string(what).expect("records of texts and numbers become JSON")
+}
+
+/// A stream of what changes, once a second
+///
+/// The first event, `feed`, gives the number with which a page changes what it has open.
+#[utoipa::path(
+    get,
+    path = "/live",
+    tag = "Live feed",
+    params(Wanted),
+    responses(
+        (status = 200, description = "Events named `feed`, `figures`, `current`, `clients`, `attention`, `connections`, `losses`, `flow`, `topics` and `messages`, each with JSON.", content_type = "text/event-stream", body = String),
+        (status = 400, description = "`BAD_REQUEST`", body = ErrorBody),
+        (status = 429, description = "`TOO_MANY_STREAMS`", body = ErrorBody),
+    )
+)]
+async fn feed(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    Query(wanted): Query<Wanted>,
+) -> Result<Response, Refusal> {
+    let kinds = Kinds::parse(wanted.feeds.as_deref())?;
+    let seat = app.door.seat(&caller)?;
+    let open = wanted.open.as_deref().unwrap_or_default();
+    let open = open.split(',').filter(|b| !b.is_empty());
+    let view = View {
+        open: opened(open.map(str::to_owned).collect())?,
+        topic: wanted.topic.filter(|topic| !topic.is_empty()),
+    };
+    let view = Arc::new(Mutex::new(view));
+    let id = Secret::random().reveal().to_owned();
+    lock(&app.feeds.0).insert(id.clone(), view.clone());
+    let (events, receiver) = mpsc::channel(16);
+    let writer = Writer {
+        app: app.clone(),
+        kinds,
+        lang: lang::of(wanted.lang.as_deref(), &headers),
+        view,
+        events,
+        sent: HashMap::new(),
+        second: 0,
+        entry: 0,
+        loss: 0,
+    };
+    tokio::spawn(writer.run(id.clone()));
+    let stream = Stream {
+        events: receiver,
+        _seat: seat,
+        app,
+        id,
+    };
+    let alive = axum::response::sse::KeepAlive::new().interval(ALIVE);
+    Ok(Sse::new(stream).keep_alive(alive).into_response())
+}
+
+/// The root and these branches.
+fn opened(branches: Vec<String>) -> Result<Vec<Option<String>>, Refusal> {
+    if branches.len() > OPEN_MAX {
+        let told = format!("at most {OPEN_MAX} branches can be open");
+        return Err(Refusal::bad_request(told));
+    }
+    let branches = branches.into_iter().map(Some);
+    Ok(std::iter::once(None).chain(branches).collect())
+}
+
+/// What a page has open from now on.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = LiveView)]
+struct Change {
+    /// Branches of the topic tree besides the root.
+    open: Vec<String>,
+    /// A topic whose last messages are wanted.
+    topic: Option<String>,
+}
+
+/// Change what a live feed's page has open
+#[utoipa::path(
+    post,
+    path = "/live/{id}",
+    tag = "Live feed",
+    params(("id" = String, Path, description = "As the stream's first event gave it.")),
+    request_body = Change,
+    responses(
+        (status = 204, description = "From the next event on."),
+        (status = 400, description = "`BAD_REQUEST`", body = ErrorBody),
+        (status = 404, description = "`NOT_FOUND`", body = ErrorBody),
+        (status = 413, description = "The body is too large.", body = ErrorBody),
+        (status = 415, description = "The body is not JSON.", body = ErrorBody),
+    )
+)]
+async fn change(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Json(change): Json<Change>,
+) -> Result<StatusCode, Refusal> {
+    let view = View {
+        open: opened(change.open)?,
+        topic: change.topic,
+    };
+    let found = lock(&app.feeds.0).get(&id).cloned();
+    let Some(found) = found else {
+        return Err(Refusal::not_found(
+            "NOT_FOUND",
+            "this feed has ended; open a new one",
+        ));
+    };
+    *lock(&found) = view;
+    Ok(StatusCode::NO_CONTENT)
+}
