@@ -16,12 +16,12 @@
 
 #[path = "26_accounts.rs"]
 mod accounts;
+#[path = "29_api.rs"]
+mod api;
 #[path = "22_api_clients.rs"]
 mod api_clients;
 #[path = "27_backup.rs"]
 mod backup;
-#[path = "29_api.rs"]
-mod api;
 #[path = "01_connect.rs"]
 mod connect;
 #[path = "19_crowd.rs"]
