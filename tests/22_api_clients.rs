@@ -169,6 +169,7 @@ fn retained_through_the_api() {
     assert_eq!(one["from_clientid"], json!("speaker"));
     api.delete("/mqtt/retainer/message/a%2Fb").expect(204);
     api.delete("/mqtt/retainer/message/a%2Fb").expect(404);
+    api.get("/mqtt/retainer/message/a%2F%23").expect(404);
     broker.kill_and_restart();
     let mut api = signed_in_again(&broker);
     assert_eq!(listed(&mut api, ""), ["a", "a%2Fb", "a/b/c"]);

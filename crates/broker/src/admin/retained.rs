@@ -76,6 +76,9 @@ impl Admin {
     /// # Errors
     /// As above.
     pub async fn retained_message(&self, topic: &str) -> Result<Option<Waiting>, Gone> {
+        if Topic::parse(topic, u16::MAX).is_err() {
+            return Ok(None);
+        }
         let name = topic.to_owned();
         let found = self
             .ask(self.home(topic), move |visit| {
