@@ -22,7 +22,7 @@ fn h01_default_password_may_look_and_nothing_else() {
     let users = api.get("/users").expect(200).json();
     assert_eq!(users[0]["username"], json!("admin"));
     for (method, path) in calls(&document(&broker)) {
-        let may = ["/login", "/logout", "/change_pwd"];
+        let may = ["/login", "/logout", "/change_pwd", "/live/{id}"];
         if method == "GET" || may.iter().any(|end| path.ends_with(end)) {
             continue;
         }
@@ -153,8 +153,9 @@ fn h04_every_route_asks_who_it_is() {
                 "{method} {path}"
             );
         }
-        // A ticket lets a viewer subscribe, which is looking.
-        let own = path.ends_with("/logout") || path.ends_with("/mqtt_ticket");
+        // One's own session, what one's own page shows, and a ticket with which a viewer looks.
+        let own = ["/logout", "/live/{id}", "/mqtt_ticket"];
+        let own = own.iter().any(|end| path.ends_with(end));
         let (looks, for_administrators) = (method == "GET", ["/audit", "/data/"]);
         let hidden = for_administrators.iter().any(|part| path.contains(part));
         if !own && (!looks || hidden) {
@@ -502,6 +503,40 @@ fn h20_hostile_bodies_and_crowds() {
         heard > 50 && p99 < Duration::from_secs(1),
         "{heard} messages, p99 {p99:?}"
     );
+}
+
+/// The rest of row H20. A user has twenty open streams and no more; one that ends makes room.
+#[test]
+fn h20_streams_of_one_user() {
+    let (broker, api) = Broker::signed_in(&[]);
+    let (name, value) = &api.headers[0];
+    let request = format!(
+        "GET /api/v5/live HTTP/1.1\r\nhost: {}\r\n{name}: {value}\r\n\r\n",
+        broker.http
+    );
+    let open = || {
+        let mut http = Http::open(broker.http);
+        http.send(request.as_bytes()).unwrap();
+        let reply = http.receive_head();
+        (http, reply.status)
+    };
+    let mut streams = Vec::new();
+    for _ in 0..20 {
+        let (stream, status) = open();
+        assert_eq!(status, 200);
+        streams.push(stream);
+    }
+    assert_eq!(open().1, 429);
+    streams.pop();
+    // That it is gone is noticed with the next event; nobody tells.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while open().1 != 200 {
+        assert!(
+            Instant::now() < deadline,
+            "no room after a stream has ended"
+        );
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 /// Row H02. From a public address nobody gets in while everybody knows the password: neither page
