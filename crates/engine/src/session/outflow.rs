@@ -245,7 +245,9 @@ impl Outflow {
 
     /// A delivery of an earlier life of the broker.
     pub(crate) fn restore(&mut self, id: PacketId, state: State, held: Held) {
-        self.last = id.get();
+        // A record may outlive its delivery by a second: an id that was in use is the last to be given
+        // again, or two records would have it.
+        self.last = self.last.max(id.get());
         self.in_flight += 1;
         self.aside.push(Entry {
             id,

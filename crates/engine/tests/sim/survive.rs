@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     keys::Lost,
-    ledger::{Ledger, Session, WillState},
+    ledger::{Ledger, Session, Sub, WillState},
 };
 
 /// What the store has of a client.
@@ -38,9 +38,12 @@ impl Ledger {
         let s = &mut self.sessions[c];
         s.newest.clear();
         s.flight.retain(|id, _| survey.bound.contains(id));
+        let name = |sub: &Sub| (sub.filter.clone(), sub.group.clone());
+        let held = s.subs.iter().filter(|sub| sub.until.is_none());
+        let held: BTreeSet<_> = held.map(name).collect();
         for sub in &mut s.subs {
-            // Unsubscribed, and not told so.
-            if s.alive && sub.until.is_some() && !sub.gone {
+            // Unsubscribed, and not told so; unless it subscribed again.
+            if s.alive && sub.until.is_some() && !sub.gone && !held.contains(&name(sub)) {
                 sub.until = None;
                 sub.visible = None;
             }
