@@ -40,10 +40,10 @@ impl Ledger {
         s.flight.retain(|id, _| survey.bound.contains(id));
         let name = |sub: &Sub| (sub.filter.clone(), sub.group.clone());
         let held = s.subs.iter().filter(|sub| sub.until.is_none());
-        let held: BTreeSet<_> = held.map(name).collect();
-        for sub in &mut s.subs {
-            // Unsubscribed, and not told so; unless it subscribed again.
-            if s.alive && sub.until.is_some() && !sub.gone && !held.contains(&name(sub)) {
+        let mut held: BTreeSet<_> = held.map(name).collect();
+        for sub in s.subs.iter_mut().rev() {
+            // Unsubscribed, and not told so; unless it subscribed again since.
+            if s.alive && sub.until.is_some() && !sub.gone && held.insert(name(sub)) {
                 sub.until = None;
                 sub.visible = None;
             }
