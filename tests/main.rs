@@ -68,6 +68,8 @@ mod subscribe;
 mod sys;
 #[path = "20_told.rs"]
 mod told;
+#[path = "29_trace.rs"]
+mod trace;
 #[path = "11_websocket.rs"]
 mod websocket;
 #[path = "05_will.rs"]

@@ -43,6 +43,7 @@ pub struct Handle {
     workers: Vec<JoinHandle<()>>,
     sys: sys::Publisher,
     observer: control::observe::Observer,
+    tracing: control::trace::Writer,
     store: Arc<control::store::Store>,
     restored: store::Restored,
     admin: admin::Admin,
@@ -141,7 +142,7 @@ fn start_on(
     listeners.begin(configuration::wait(listeners.prepare(config))?);
     let limits = Arc::new(settings::Limits::new(config, count, listeners.ports()));
     let clock = Clock::new();
-    let observed = Arc::new(observe::Observed::default());
+    let observed = Arc::new(observe::Observed::new(&config.node.data_dir));
     let seed = seed();
     let mut workers = Vec::new();
     for (id, poll) in (0..count).zip(polls) {
@@ -185,6 +186,8 @@ fn start_on(
     let observer =
         control::observe::Observer::start(&post, store, &observed, &configuration, clock)
             .map_err(refused("thread"))?;
+    let tracing =
+        control::trace::Writer::start(&post, &observed, clock).map_err(refused("thread"))?;
     let admin = admin::Admin::new(
         post.clone(),
         store.clone(),
@@ -203,6 +206,7 @@ fn start_on(
         workers: threads,
         sys,
         observer,
+        tracing,
         store: store.clone(),
         restored,
     })
@@ -259,6 +263,7 @@ impl Handle {
     pub fn shutdown(self) {
         self.sys.stop();
         self.observer.stop();
+        self.tracing.stop();
         let until = Instant::now() + SHUTDOWN_MAX;
         for shard in 0..self.post.count() {
             self.post.send(shard, Letter::ShutDown(until));

@@ -18,6 +18,7 @@ mod error_codes;
 mod listeners;
 pub(crate) mod live;
 mod login;
+mod logs;
 mod losses;
 mod monitor;
 mod mqtt;
@@ -33,6 +34,7 @@ mod subscriptions;
 mod topic_metrics;
 mod topic_tree;
 mod topics;
+mod trace;
 mod users;
 
 use axum::{
@@ -85,6 +87,7 @@ fn versioned() -> OpenApiRouter<App> {
         .merge(listeners::routes())
         .merge(live::routes())
         .merge(login::routes())
+        .merge(logs::routes())
         .merge(losses::routes())
         .merge(monitor::routes())
         .merge(mqtt::routes())
@@ -100,6 +103,7 @@ fn versioned() -> OpenApiRouter<App> {
         .merge(topic_metrics::routes())
         .merge(topic_tree::routes())
         .merge(topics::routes())
+        .merge(trace::routes())
         .merge(users::routes())
 }
 

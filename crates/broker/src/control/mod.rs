@@ -1,5 +1,6 @@
 //! The control plane: what happens now and then, and may wait. Shards are reached by mailbox only.
 
+mod ask;
 mod attend;
 pub(crate) mod configuration;
 pub(crate) mod listeners;
@@ -7,3 +8,4 @@ pub(crate) mod observe;
 pub(crate) mod restore;
 pub(crate) mod store;
 pub(crate) mod sys;
+pub(crate) mod trace;

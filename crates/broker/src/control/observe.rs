@@ -10,7 +10,7 @@ use std::{
 
 use engine::{Loss, SessionRef};
 
-use super::{attend::Attend, configuration::Configuration, store::Store};
+use super::{ask::ask_all, attend::Attend, configuration::Configuration, store::Store};
 use crate::{
     admin::{Bucket, Change, Keep},
     observe::{
@@ -19,12 +19,10 @@ use crate::{
         history::{History, Sample},
         loss::Lost,
     },
-    shard::{Clock, Letter, Post, Visit},
+    shard::{Clock, Post, Visit},
 };
 
 const TICK: Duration = Duration::from_secs(1);
-/// How long an answer of a shard is waited for; one that comes later is thrown away.
-const ANSWER_MAX: Duration = Duration::from_millis(500);
 /// Steps of the history are written down together, once in so many ticks: a disk can sleep between.
 const KEEP_EVERY: u32 = 60;
 
@@ -188,22 +186,7 @@ impl Work {
         &self,
         question: impl FnOnce(&mut Visit<'_>) -> T + Clone + Send + 'static,
     ) -> Vec<T> {
-        let (answer, answers) = mpsc::channel();
-        for shard in 0..self.post.count() {
-            let (answer, question) = (answer.clone(), question.clone());
-            let question = move |visit: &mut Visit<'_>| {
-                // Nobody may wait for it any more.
-                let _ = answer.send(question(visit));
-            };
-            self.post.send(shard, Letter::Visit(Box::new(question)));
-        }
-        drop(answer);
-        let until = Instant::now() + ANSWER_MAX;
-        let mut all = Vec::new();
-        while let Ok(one) = answers.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            all.push(one);
-        }
-        all
+        ask_all(&self.post, question)
     }
 
     /// Writes down alarms that ended.

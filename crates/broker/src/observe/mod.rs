@@ -5,19 +5,24 @@ pub(crate) mod alarm;
 pub(crate) mod attention;
 pub(crate) mod connection;
 pub(crate) mod history;
+pub(crate) mod lines;
 pub(crate) mod loss;
+pub(crate) mod trace;
 pub(crate) mod traffic;
 mod words;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 pub use words::Words;
 
 /// Everything that is watched, shared by the shards and those who ask.
-#[derive(Default)]
 pub(crate) struct Observed {
     pub(crate) connections: connection::Log,
     pub(crate) losses: loss::Log,
+    pub(crate) traces: trace::Traces,
     history: Mutex<history::History>,
     alarms: Mutex<alarm::Alarms>,
     attention: Mutex<attention::Board>,
@@ -38,6 +43,20 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Observed {
+    /// What is written in files is in this directory.
+    pub(crate) fn new(data_dir: &Path) -> Self {
+        Self {
+            connections: connection::Log::default(),
+            losses: loss::Log::default(),
+            traces: trace::Traces::open(data_dir.join("trace")),
+            history: Mutex::default(),
+            alarms: Mutex::default(),
+            attention: Mutex::default(),
+            traffic: Mutex::default(),
+            looked: Mutex::default(),
+        }
+    }
+
     pub(crate) fn history(&self) -> MutexGuard<'_, history::History> {
         lock(&self.history)
     }

@@ -23,6 +23,7 @@ use super::{
     deadline::Deadlines,
     event::Event,
     ticket::{PREFIX, Ticket, Tickets},
+    trace::Tracing,
 };
 use crate::{
     control::listeners::DASHBOARD_NUMBER, observe::connection::Entry, settings::Limits,
@@ -69,6 +70,8 @@ pub(super) struct Flags {
     pub(super) ended: bool,
     /// Nothing is written yet: the store is to have what the client is told.
     pub(super) withheld: bool,
+    /// What it sends and gets is told to traces.
+    pub(super) traced: bool,
 }
 
 /// State of a WebSocket.
@@ -161,6 +164,7 @@ pub(crate) struct Conns {
     pub(super) entries: Vec<Entry>,
     /// Whose CONNECT is being looked at: the one that takes over.
     pub(super) opening: Option<Peer>,
+    pub(super) tracing: Option<Tracing>,
     /// Who is behind what the engine is asked to do, and why it is done if the engine does not know.
     pub(super) behind: Option<Box<str>>,
     pub(super) instead: Option<Close>,
@@ -210,6 +214,7 @@ impl Conns {
             now: Time::default(),
             entries: Vec::new(),
             opening: None,
+            tracing: None,
             behind: None,
             instead: None,
             dirty: Vec::new(),

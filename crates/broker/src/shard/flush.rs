@@ -45,6 +45,8 @@ impl Worker {
         }
         let out = conn.take_out();
         let waiting = out.as_ref().map_or(0, |o| o.len());
+        // Few are looked at, and these are not counted by the nanosecond.
+        let traced = out.as_deref().filter(|_| conn.flags.traced).cloned();
         let (written, back) = match (&mut conn.web, out) {
             (None, None) => return,
             (None, Some(mut out)) => {
@@ -56,6 +58,9 @@ impl Worker {
         let left = back.as_ref().map_or(0, |b| b.len());
         let sent = waiting.saturating_sub(left) as u64;
         self.engine.metrics.add(Counter::BytesSent, sent);
+        if let Some(traced) = traced {
+            self.tell_out(slot, &traced, waiting.saturating_sub(left));
+        }
         match written {
             Written::Broken => {
                 self.lose_session(slot);

@@ -15,6 +15,7 @@ mod post;
 mod read;
 mod report;
 mod ticket;
+mod trace;
 
 use std::{
     collections::HashMap,

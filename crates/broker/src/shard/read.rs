@@ -140,15 +140,23 @@ impl Worker {
             engine.receive(now, session, bytes, conns)
         }));
         match result {
-            Ok(Received::Consumed(n)) => Some(n),
+            Ok(Received::Consumed(n)) => {
+                self.trace_in(slot, &bytes[..n]);
+                Some(n)
+            }
             Ok(Received::Hold(n, until)) => {
+                self.trace_in(slot, &bytes[..n]);
                 if let Some(conn) = self.conns.get_mut(slot) {
                     conn.flags.held = true;
                     self.held.push((until, slot));
                 }
                 Some(n)
             }
-            Ok(Received::Closed(_)) => None,
+            Ok(Received::Closed(n)) => {
+                // The last packet may not be among them: it is why the connection ends.
+                self.trace_in(slot, &bytes[..n]);
+                None
+            }
             Err(_) => {
                 // The hook has printed it. Only this connection ends.
                 self.engine.metrics.add(Counter::Panics, 1);
@@ -173,6 +181,7 @@ impl Worker {
             Opened::Session(session, used) => {
                 self.no_longer_pending(slot);
                 self.conns.get_mut(slot)?.session = Some(session);
+                self.trace_first(slot, &bytes[..used]);
                 // What was pipelined behind CONNECT is handled now.
                 self.feed(slot, session, &bytes[used..]).map(|n| used + n)
             }

@@ -510,6 +510,12 @@ impl Shard {
         self.sessions.get(session.0).map(|s| &*s.client_id)
     }
 
+    /// The version that a session's client speaks.
+    #[must_use]
+    pub fn version(&self, session: SessionId) -> Option<Version> {
+        self.sessions.get(session.0).map(|s| s.version)
+    }
+
     /// Whether anybody would receive a message on this topic.
     #[must_use]
     pub fn is_wanted(&mut self, topic: &str) -> bool {
