@@ -94,6 +94,13 @@ def base64_text(value):
         return False
 
 
+def json_text(value):
+    try:
+        return isinstance(json.loads(value), dict)
+    except (TypeError, ValueError):
+        return False
+
+
 def page(of, count=True):
     """A page of a list, with the number of all rows or without it."""
     meta = {"page": int, "limit": int, "hasnext": bool, "count": int if count else ABSENT}

@@ -469,7 +469,7 @@ async fn change_all(
 }
 
 /// A value that is refused has EMQX's code; an unknown key in a body is no missing resource.
-fn not_updated(error: SettingError) -> Refusal {
+pub(super) fn not_updated(error: SettingError) -> Refusal {
     match error {
         SettingError::Unknown(_) => update_failed(error.to_string()),
         error => match Refusal::from(error) {

@@ -16,6 +16,7 @@ use crate::{
     error::{ErrorBody, Refusal},
     page::{Meta, Page},
     query::Query,
+    route::configs::not_updated,
     time::rfc3339,
 };
 
@@ -143,7 +144,10 @@ async fn change(
     }
     let wanted = wanted.into_iter();
     let wanted = wanted.map(|(name, value)| (name.to_owned(), Some(value)));
-    app.admin.change_settings(wanted.collect()).await?;
+    app.admin
+        .change_settings(wanted.collect())
+        .await
+        .map_err(not_updated)?;
     Ok(Json(shown(&app)))
 }
 
