@@ -14,12 +14,12 @@ use std::net::SocketAddr;
 
 use axum::{
     extract::{ConnectInfo, MatchedPath, Request, State},
-    http::{HeaderValue, header},
+    http::{HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
 
-use crate::{App, account::Secret, audit};
+use crate::{App, account::Secret, audit, error::Refusal};
 use notice::Turned;
 use rule::{Body, Rule};
 
@@ -75,12 +75,24 @@ pub(crate) async fn enter(
         parts.extensions.insert(caller.clone());
     }
     request = Request::from_parts(parts, body);
-    let response = shape::as_json(next.run(request).await, is_api).await;
-    if let Some(caller) = caller.filter(|_| rule.audited) {
-        let at = app.admin.now_millis();
-        let record = entry.end(&caller, at, bytes.as_deref(), response.status());
-        app.audit.add(record).await;
+    let handled = async move {
+        let response = shape::as_json(next.run(request).await, is_api).await;
+        if let Some(caller) = caller.filter(|_| rule.audited) {
+            let at = app.admin.now_millis();
+            let record = entry.end(&caller, at, bytes.as_deref(), response.status());
+            app.audit.add(record).await;
+        }
+        response
+    };
+    if !rule.audited {
+        return with_headers(handled.await, is_api);
     }
+    // A caller that goes away takes the future of its request along: what changes something is not left
+    // half done by that, and is told in the audit log all the same.
+    let response = tokio::spawn(handled).await.unwrap_or_else(|_| {
+        let words = "a fault of the server; its log has more";
+        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", words).into_response()
+    });
     with_headers(response, is_api)
 }
 

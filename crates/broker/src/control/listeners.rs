@@ -31,6 +31,9 @@ const ASK_EVERY: Duration = Duration::from_secs(10);
 #[cfg(not(target_os = "openbsd"))]
 const ASK_TIMES: u32 = 6;
 
+/// Connections that a shard ends at once when their listener stops: each may publish a will.
+const EXPELLED_MAX: usize = 50;
+
 /// A listening socket on its way to the shard that accepts from it.
 pub(crate) struct Bound {
     /// Names this socket among all that there ever were.
@@ -436,7 +439,9 @@ impl Listeners {
 /// A slice of [`Listeners::expel`]: from which slot to go on, if there are more.
 fn expel(visit: &mut Visit<'_>, number: u8, from: u32) -> Option<u32> {
     let close = Cause::ListenerStopped.close();
-    let (found, next) = visit.conns.of_listener(number, from, VISIT_MAX);
+    let (found, next) = visit
+        .conns
+        .of_listener(number, from, (VISIT_MAX, EXPELLED_MAX));
     for (conn, session) in found {
         match session {
             Some(session) => visit.engine.kick(visit.now, session, close, visit.conns),

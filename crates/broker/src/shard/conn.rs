@@ -299,21 +299,26 @@ impl Conns {
         self.tickets.add(ticket, self.now);
     }
 
-    /// Connections of a listener that are not being closed, among `max` slots from `from` on; and from
-    /// which slot to go on, if there are more.
+    /// Connections of a listener that are not being closed: `most` of them at most, among `slots` slots
+    /// from `from` on; and from which slot to go on, if there are more.
     pub(crate) fn of_listener(
         &self,
         number: u8,
         from: u32,
-        max: usize,
+        (slots, most): (usize, usize),
     ) -> (Vec<(ConnId, Option<SessionId>)>, Option<u32>) {
+        let mut found = Vec::new();
         let mut keys = self.table.keys_from(from);
-        let found = keys.by_ref().take(max).filter_map(|slot| {
-            let conn = self.get(slot)?;
-            let meant = conn.listener == number && !conn.flags.closing;
-            meant.then_some((ConnId(slot), conn.session))
-        });
-        (found.collect(), keys.next())
+        for slot in keys.by_ref().take(slots) {
+            let conn = self.get(slot);
+            if let Some(conn) = conn.filter(|c| c.listener == number && !c.flags.closing) {
+                found.push((ConnId(slot), conn.session));
+                if found.len() >= most {
+                    break;
+                }
+            }
+        }
+        (found, keys.next())
     }
 
     pub(super) fn mark_dirty(&mut self, slot: u32) {
