@@ -231,7 +231,7 @@ class Story:
             self.call("GET", f"/topics/{quote(one)}", 414)
 
     def traces(self, ids):
-        """A trace of a client has what this one did, under a name that needs no care."""
+        """Each can be traced; the trace itself has a name that needs no care."""
         for n, name in enumerate(ids):
             made = self.call("POST", "/trace", 200, {"name": f"odd-{n}", "type": "clientid", "clientid": name})
             self.expect(f"trace of {name}", (made or {}).get("clientid"), name)

@@ -11,7 +11,7 @@ const BINARY: &str = "target/debug/ternmq";
 
 type Step = (&'static str, fn(&Tree) -> Result<()>);
 
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     ("fmt", |tree| {
         tree.run("cargo", &["fmt", "--all", "--check"])
     }),
@@ -58,6 +58,7 @@ const STEPS: [Step; 8] = [
         )
     }),
     ("clients", clients),
+    ("api", api),
 ];
 
 pub(crate) fn run(tree: &Tree) -> Result<()> {
@@ -72,11 +73,20 @@ pub(crate) fn run(tree: &Tree) -> Result<()> {
     Ok(())
 }
 
-/// Other people's clients against our binary; the script fetches the clients it lacks.
+/// Other people's clients against our binary.
 fn clients(tree: &Tree) -> Result<()> {
-    let script = "tests/clients/matrix.py";
+    python(tree, "tests/clients/matrix.py", &[])
+}
+
+/// The REST API as other people's tools know it; schemathesis gets a minute.
+fn api(tree: &Tree) -> Result<()> {
+    python(tree, "tests/api/suite.py", &["--seconds", "60"])
+}
+
+/// A script that fetches the packages it lacks.
+fn python(tree: &Tree, script: &str, args: &[&str]) -> Result<()> {
     ensure!(tree.exists(script), "{script} is missing");
     let binary = tree.join(BINARY);
     let binary = binary.to_string_lossy();
-    tree.run("python3", &[script, "--bin", &*binary])
+    tree.run("python3", &[&[script, "--bin", &*binary], args].concat())
 }
