@@ -151,11 +151,15 @@ fn take_subscribe(ledger: &mut Ledger, side: &mut Side<'_>, p: &subscribe::Subsc
         let (group, filter) = names(request.filter);
         texts.push(request.filter.to_owned());
         let qos = request.options.qos.bits();
-        let held = ledger.sessions[side.client]
-            .subs
-            .iter_mut()
-            .find(|sub| sub.until.is_none() && sub.filter == filter && sub.group == group);
-        if let Some(sub) = held {
+        let same =
+            |sub: &&mut Sub| sub.until.is_none() && sub.filter == filter && sub.group == group;
+        let mut held = ledger.sessions[side.client].subs.iter_mut().filter(same);
+        let first = held.next();
+        // After a crash that of an earlier session may be known, too: it is replaced with the other.
+        for sub in held {
+            (sub.until, sub.gone) = (Some(event), true);
+        }
+        if let Some(sub) = first {
             if qos == 0 && sub.qos_min > 0 {
                 sub.lowered = Some(event);
             }
