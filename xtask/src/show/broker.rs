@@ -114,12 +114,19 @@ impl Broker {
 
     /// Processor time that it has used, in seconds.
     pub(super) fn processor_secs(&self) -> Result<f64> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid()))?;
-        let (_, rest) = stat.rsplit_once(") ").context("a name in brackets")?;
-        // utime and stime, the 14th and 15th of all, in hundredths of a second.
-        let ticks = rest.split(' ').skip(11).take(2);
-        let ticks: Result<Vec<f64>, _> = ticks.map(str::parse).collect();
-        Ok(ticks?.iter().sum::<f64>() / 100.0)
+        processor_secs(&format!("/proc/{}/stat", self.pid()))
+    }
+
+    /// The same of its threads of this name.
+    pub(super) fn thread_secs(&self, name: &str) -> Result<f64> {
+        let mut secs = 0.0;
+        for task in fs::read_dir(format!("/proc/{}/task", self.pid()))? {
+            let task = task?.path();
+            if fs::read_to_string(task.join("comm"))?.trim() == name {
+                secs += processor_secs(&task.join("stat").to_string_lossy())?;
+            }
+        }
+        Ok(secs)
     }
 
     pub(super) fn memory(&self) -> Result<Memory> {
@@ -138,6 +145,15 @@ impl Broker {
             anonymous: bytes("Anonymous:")?,
         })
     }
+}
+
+fn processor_secs(path: &str) -> Result<f64> {
+    let stat = fs::read_to_string(path)?;
+    let (_, rest) = stat.rsplit_once(") ").context("a name in brackets")?;
+    // utime and stime, the 14th and 15th of all, in hundredths of a second.
+    let ticks = rest.split(' ').skip(11).take(2);
+    let ticks: Result<Vec<f64>, _> = ticks.map(str::parse).collect();
+    Ok(ticks?.iter().sum::<f64>() / 100.0)
 }
 
 /// What a process has in memory, in bytes.
