@@ -595,6 +595,8 @@ fn what_needs_attention() {
 struct Feed {
     http: crate::wire::Http,
     text: String,
+    /// What came before it was asked for: the order of events of one second is the feed's.
+    early: Vec<(String, Value)>,
 }
 
 impl Feed {
@@ -610,32 +612,41 @@ impl Feed {
         let reply = http.receive_head();
         assert_eq!(reply.status, 200);
         assert_eq!(reply.header("content-type"), Some("text/event-stream"));
-        let text = String::new();
-        Self { http, text }
+        Self {
+            http,
+            text: String::new(),
+            early: Vec::new(),
+        }
     }
 
-    /// The data of the next event with this name that is as wanted.
+    /// The data of the first event with this name that is as wanted and was not given before.
     #[track_caller]
     fn next(&mut self, name: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            while let Some(end) = self.text.find("\n\n") {
-                let event: String = self.text.drain(..end + 2).collect();
-                let line = |key: &str| {
-                    let mut lines = event.lines();
-                    lines.find_map(|l| l.strip_prefix(key)).map(str::trim)
-                };
-                if line("event:") == Some(name) {
-                    let data = line("data:").unwrap();
-                    let data = serde_json::from_str(data).unwrap_or_else(|_| json!(data));
-                    if wanted(&data) {
-                        return data;
-                    }
-                }
+            self.take_whole();
+            let found = |(its, data): &(String, Value)| its == name && wanted(data);
+            if let Some(at) = self.early.iter().position(found) {
+                return self.early.remove(at).1;
             }
             assert!(Instant::now() < deadline, "no event {name}");
             let chunk = self.http.chunk().expect("the feed goes on");
             self.text.push_str(&String::from_utf8_lossy(&chunk));
+        }
+    }
+
+    /// Takes the events that have come whole.
+    fn take_whole(&mut self) {
+        while let Some(end) = self.text.find("\n\n") {
+            let event: String = self.text.drain(..end + 2).collect();
+            let line = |key: &str| {
+                let mut lines = event.lines();
+                lines.find_map(|l| l.strip_prefix(key)).map(str::trim)
+            };
+            if let Some((name, data)) = line("event:").zip(line("data:")) {
+                let value = serde_json::from_str(data).unwrap_or_else(|_| json!(data));
+                self.early.push((name.to_owned(), value));
+            }
         }
     }
 }
