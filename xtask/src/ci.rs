@@ -11,7 +11,7 @@ const BINARY: &str = "target/debug/ternmq";
 
 type Step = (&'static str, fn(&Tree) -> Result<()>);
 
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 11] = [
     ("fmt", |tree| {
         tree.run("cargo", &["fmt", "--all", "--check"])
     }),
@@ -33,6 +33,11 @@ const STEPS: [Step; 9] = [
     }),
     ("test", |tree| {
         tree.run("cargo", &["test", "--workspace", "--locked", "--quiet"])
+    }),
+    ("dashboard", |tree| {
+        // The tests before it have fetched its packages.
+        tree.run("npm", &["--prefix", "web", "run", "--silent", "lint"])?;
+        tree.run("npm", &["--prefix", "web", "run", "--silent", "test"])
     }),
     ("simulator", |tree| {
         tree.run(
@@ -59,6 +64,7 @@ const STEPS: [Step; 9] = [
     }),
     ("clients", clients),
     ("api", api),
+    ("walk", walk),
 ];
 
 pub(crate) fn run(tree: &Tree) -> Result<()> {
@@ -89,4 +95,14 @@ fn python(tree: &Tree, script: &str, args: &[&str]) -> Result<()> {
     let binary = tree.join(BINARY);
     let binary = binary.to_string_lossy();
     tree.run("python3", &[&[script, "--bin", &*binary], args].concat())
+}
+
+/// The dashboard of our binary in a browser, as the tutorial's reader meets it.
+fn walk(tree: &Tree) -> Result<()> {
+    let binary = tree.join(BINARY);
+    let binary = binary.to_string_lossy();
+    tree.run(
+        "npm",
+        &["--prefix", "web", "run", "--silent", "walk", "--", &*binary],
+    )
 }

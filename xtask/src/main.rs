@@ -14,6 +14,7 @@ mod evidence;
 mod fuzz;
 mod mutate;
 mod mutation;
+mod openapi;
 mod picture;
 mod rust;
 mod show;
@@ -33,6 +34,7 @@ cargo xtask <command>
   ci                        everything that must pass before a change lands
   tidy                      the shape of the tree: imports, sizes, names, map, spec ids
   spec [--check]            write docs/conformance.md, or fail if it is stale
+  openapi                   write web/openapi.json, from which the dashboard's client is made
   mutate [--seed N] [--rows N] [--id ID]... [--package P]
                             disable lines that obey the standard, see the named tests fail
   show ISSUE [LINE] [--loadgen PATH] [--repeat N] [--seconds N]
@@ -69,6 +71,7 @@ fn run(args: &[String]) -> Result<()> {
             _ => bail!("spec takes --check or nothing"),
         },
         "mutate" => mutate::run(&tree, rest),
+        "openapi" => openapi::write(&tree),
         "show" => show::run(&tree, rest),
         "fuzz" => fuzz::run(&tree, rest),
         "torture" => torture::run(&tree, rest),

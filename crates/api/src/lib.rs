@@ -17,6 +17,7 @@ mod query;
 mod route;
 mod serve;
 mod time;
+mod web;
 mod zip;
 
 use std::{io, net::TcpListener, sync::Arc, thread::JoinHandle};

@@ -69,6 +69,7 @@ struct Place {
 #[expect(dead_code, reason = "for the document only")]
 struct Asked {
     /// How payloads are written.
+    #[param(inline)]
     payload: Option<Form>,
     /// Bytes of all payloads on a page, such as `1MB`; one message is given whatever its size.
     max_payload_bytes: Option<String>,

@@ -188,6 +188,7 @@ struct Asked {
     clientid: Option<Vec<String>>,
     username: Option<Vec<String>>,
     ip_address: Option<String>,
+    #[param(inline)]
     conn_state: Option<ConnState>,
     clean_start: Option<bool>,
     proto_ver: Option<u8>,

@@ -1,5 +1,4 @@
-//! The API's documentation: the OpenAPI document, a page that shows it, and a page at the root that says
-//! where things are. All of it is in the binary.
+//! The API's documentation: the OpenAPI document and a page that shows it, all of it in the binary.
 
 use std::sync::OnceLock;
 
@@ -16,7 +15,6 @@ use crate::App;
 const INDEX: &str = include_str!("../docs/index.html");
 const SCRIPT: &str = include_str!("../docs/docs.js");
 const STYLE: &str = include_str!("../docs/docs.css");
-const ROOT: &str = include_str!("../docs/root.html");
 
 const HTML: &str = "text/html; charset=utf-8";
 
@@ -25,7 +23,6 @@ pub(super) fn routes() -> Router<App> {
     let page = || get(|| async { file(HTML, INDEX) });
     let document = || get(|| async { document() });
     Router::new()
-        .route("/", get(|| async { file(HTML, ROOT) }))
         .route(
             "/api-docs",
             get(|| async { Redirect::permanent("/api-docs/index.html") }),

@@ -1,5 +1,6 @@
 //! What can be called: a file for each resource. Under `/api/v5`, as EMQX has it.
 
+mod addresses;
 mod alarms;
 mod api_key;
 mod attention;
@@ -38,13 +39,13 @@ mod trace;
 mod users;
 
 use axum::{
-    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     response::{Html, IntoResponse as _, Response},
 };
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{App, error::Refusal};
+use crate::{App, error::Refusal, web};
 
 /// The beginning of every path but those of static files.
 pub(crate) const BASE: &str = "/api/v5";
@@ -71,6 +72,7 @@ pub(crate) fn all() -> OpenApiRouter<App> {
 /// Below [`BASE`].
 fn versioned() -> OpenApiRouter<App> {
     OpenApiRouter::new()
+        .merge(addresses::routes())
         .merge(alarms::routes())
         .merge(api_key::routes())
         .merge(attention::routes())
@@ -107,14 +109,21 @@ fn versioned() -> OpenApiRouter<App> {
         .merge(users::routes())
 }
 
-/// A browser is shown a line, a program an error in the usual shape.
-async fn nothing_here(uri: Uri, headers: HeaderMap) -> Response {
+/// Files and pages of the dashboard. For the rest a browser is shown a line, a program an error in the
+/// usual shape.
+async fn nothing_here(method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let accepts = headers.get(header::ACCEPT).map(HeaderValue::as_bytes);
     let is_browser = accepts.is_some_and(|kinds| kinds.starts_with(b"text/html"));
-    if is_browser && !uri.path().starts_with(BASE) {
-        return (StatusCode::NOT_FOUND, Html("404 - NOT FOUND")).into_response();
+    if uri.path().starts_with(BASE) {
+        return Refusal::not_found("NOT_FOUND", "Request Path Not Found").into_response();
     }
-    Refusal::not_found("NOT_FOUND", "Request Path Not Found").into_response()
+    let looks = matches!(method, Method::GET | Method::HEAD);
+    let found = web::find(uri.path(), is_browser).filter(|_| looks);
+    match found {
+        Some(file) => file.response(&headers),
+        None if is_browser => (StatusCode::NOT_FOUND, Html("404 - NOT FOUND")).into_response(),
+        None => Refusal::not_found("NOT_FOUND", "Request Path Not Found").into_response(),
+    }
 }
 
 #[cfg(test)]

@@ -70,6 +70,7 @@ enum Mode {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "for the document only")]
 struct Asked {
+    #[param(inline)]
     mode: Option<Mode>,
 }
 

@@ -1,0 +1,120 @@
+// What every call passes on its way: the mark that a script of ours sent it, the password that may have
+// to be set first, the end of a session, and whether the broker answers at all.
+import { Failure } from './failure'
+
+/** What the rest of the page does when a call meets one of these. */
+export interface Porter {
+  /** As far as the page knows, the default password is in use and changes would be refused. */
+  mustSetPassword(): boolean
+  /** Asks for one: true once it was set and the change may go on. */
+  setPassword(): Promise<boolean>
+  /** The session is over. */
+  signedOut(): void
+  /** The broker answered, or did not. */
+  heard(answered: boolean): void
+}
+
+let porter: Porter = {
+  mustSetPassword: () => false,
+  setPassword: async () => false,
+  signedOut: () => undefined,
+  heard: () => undefined,
+}
+
+export function employ(one: Porter): void {
+  porter = one
+}
+
+const PATIENCE_MS = 15_000
+/** Changes that go through without a password set. */
+const BEFORE_PASSWORD = /\/(login|logout|change_pwd)$/
+const OVER = new Set(['BAD_TOKEN', 'TOKEN_TIME_OUT', 'AUTHORIZATION_HEADER_ERROR'])
+
+/** The place of `fetch` in the typed client. An answer that is no success is thrown as a `Failure`. */
+export async function send(request: Request): Promise<Response> {
+  const again = request.clone()
+  const isChange = request.method !== 'GET' && !BEFORE_PASSWORD.test(new URL(request.url).pathname)
+  // Asked before, because a refusal stands in the browser's console as an error.
+  if (isChange && porter.mustSetPassword() && !(await porter.setPassword())) throw passwordFirst()
+  try {
+    return await attempt(request)
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error
+    if (error.status === 401 && OVER.has(error.code)) porter.signedOut()
+    if (error.code === 'SET_PASSWORD_FIRST' && (await porter.setPassword())) return attempt(again)
+    throw error
+  }
+}
+
+function passwordFirst(): Failure {
+  return new Failure(403, 'SET_PASSWORD_FIRST', 'no password was set')
+}
+
+/** Opens when nobody changes who is signed in. */
+let gate: Promise<void> = Promise.resolve()
+const underWay = new Set<Promise<Response>>()
+
+/**
+ * Changes who is signed in while nothing else is under way: all sessions of a person end with the old
+ * password, and what was asked with one of them would be refused.
+ */
+export async function alone<T>(change: () => Promise<T>): Promise<T> {
+  let open: () => void = () => undefined
+  gate = new Promise((done) => (open = done))
+  try {
+    await Promise.allSettled(underWay)
+    return await change()
+  } finally {
+    open()
+  }
+}
+
+async function attempt(request: Request): Promise<Response> {
+  if (BEFORE_PASSWORD.test(new URL(request.url).pathname)) return ask(request)
+  await gate
+  const asked = ask(request)
+  underWay.add(asked)
+  try {
+    return await asked
+  } finally {
+    underWay.delete(asked)
+  }
+}
+
+async function ask(request: Request): Promise<Response> {
+  const headers = new Headers(request.headers)
+  // Pages of others cannot send it; with it the cookie is enough.
+  headers.set('x-requested-with', 'dashboard')
+  let response: Response
+  try {
+    response = await fetch(new Request(request, { headers, signal: patience(request.signal) }))
+  } catch (error) {
+    if (request.signal.aborted) throw error
+    porter.heard(false)
+    throw new Failure(0, 'UNREACHABLE', String(error))
+  }
+  porter.heard(true)
+  if (response.ok) return response
+  throw await refusal(response)
+}
+
+function patience(signal: AbortSignal): AbortSignal {
+  return AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)])
+}
+
+async function refusal(response: Response): Promise<Failure> {
+  const wait = Number(response.headers.get('retry-after') ?? 0)
+  const text = await response.text()
+  let code = `HTTP_${response.status}`
+  let message = text
+  try {
+    const body: unknown = JSON.parse(text)
+    if (typeof body === 'object' && body !== null) {
+      if ('code' in body && typeof body.code === 'string') code = body.code
+      if ('message' in body && typeof body.message === 'string') message = body.message
+    }
+  } catch {
+    // No JSON: a proxy's page, perhaps. Its text is all there is.
+  }
+  return new Failure(response.status, code, message.slice(0, 500), Number.isFinite(wait) ? wait : 0)
+}

@@ -1,0 +1,33 @@
+// Outlines of 24 by 24, drawn with a stroke of the text's colour.
+export const ICONS = {
+  overview: 'M4 13h6V4H4zm10 7h6v-9h-6zM4 20h6v-4H4zM14 4v4h6V4z',
+  clients: 'M8 8a3 3 0 1 0 6 0 3 3 0 0 0-6 0M4 20c0-4 3-6 7-6s7 2 7 6M17 5a3 3 0 0 1 0 6M19 14.500c1.500.900 2 2.500 2 5.500',
+  log: 'M5 4h14v16H5zM8 8h8M8 12h8M8 16h5',
+  subscriptions: 'M4 6h10M4 12h7M4 18h10M17 9l3 3-3 3M11 12h9',
+  debug: 'M4 5h16v12H9l-5 4zM8 10h8M8 13h5',
+  more: 'M5 12h.01M12 12h.01M19 12h.01',
+  sun: 'M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8M12 2v2M12 20v2M2 12h2M20 12h2M5 5l1.500 1.500M17.500 17.500 19 19M5 19l1.500-1.500M17.500 6.500 19 5',
+  moon: 'M20 14A8 8 0 1 1 10 4a6.500 6.500 0 0 0 10 10z',
+  person: 'M8 8a4 4 0 1 0 8 0 4 4 0 0 0-8 0M4 21c0-4 3-6 8-6s8 2 8 6',
+  leave: 'M14 4H5v16h9M10 12h11M17 8l4 4-4 4',
+  close: 'M6 6l12 12M18 6 6 18',
+  copy: 'M9 9h11v11H9zM5 15H4V4h11v1',
+  check: 'M5 12.500 10 17 19 7',
+  warn: 'M12 3 2 20h20zM12 10v4M12 17h.01',
+  bad: 'M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18M12 8v5M12 16h.01',
+  search: 'M10.500 4a6.500 6.500 0 1 0 0 13 6.500 6.500 0 0 0 0-13M15.500 15.500 21 21',
+  pause: 'M8 5v14M16 5v14',
+  play: 'M7 4v16l13-8z',
+  columns: 'M4 5h16v14H4zM10 5v14M15 5v14',
+  save: 'M12 4v11M7 10l5 5 5-5M4 20h16',
+  refresh: 'M20 11a8 8 0 1 0-2 6M20 5v6h-6',
+  plus: 'M12 5v14M5 12h14',
+  trash: 'M4 7h16M9 7V4h6v3M6 7l1 13h10l1-13M10 11v5M14 11v5',
+  send: 'M3 11 21 3l-6 18-4-7zM11 14 21 3',
+  back: 'M20 12H5M11 5l-7 7 7 7',
+  next: 'M9 5l7 7-7 7',
+  up: 'M6 15l6-6 6 6',
+  down: 'M6 9l6 6 6-6',
+} as const
+
+export type IconName = keyof typeof ICONS

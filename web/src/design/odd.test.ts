@@ -1,0 +1,21 @@
+import { expect, it } from 'vitest'
+
+import { pieces, shown } from './odd'
+
+it('leaves what is seen as it is', () => {
+  for (const text of ['test', '中文/主题', 'a b', '温度🌡', '<b>x</b>', 'é']) {
+    expect(pieces(text)).toEqual([{ text, odd: false }])
+  }
+  expect(pieces('')).toEqual([])
+})
+
+it('shows by number what is not seen or turns the direction', () => {
+  expect(pieces('a\u202eb')).toEqual([
+    { text: 'a', odd: false },
+    { text: 'U+202E', odd: true },
+    { text: 'b', odd: false },
+  ])
+  expect(shown('\u200b')).toBe('U+200B')
+  expect(shown('x\u0000\n')).toBe('xU+0000U+000A')
+  expect(shown('\u{e0041}')).toBe('U+E0041')
+})

@@ -1,0 +1,58 @@
+// Entries of the connection log as the API gives them, and how a list shows them.
+import { api, body, type Answer } from '@/api'
+import type { Page } from '@/design/list'
+import type { Column } from '@/design/table'
+import { lang, t } from '@/words'
+import { exact, moment } from '@/words/format'
+
+export type Entry = Answer<'/api/v5/connection_log'>['data'][number]
+
+export interface Search {
+  readonly text: string
+  readonly by: 'like_clientid' | 'ip_address'
+  readonly event: 'all' | 'connected' | 'refused' | 'disconnected'
+}
+
+export function listEntries(search: Search, page: number, limit: number, signal?: AbortSignal): Promise<Page<Entry>> {
+  const query = {
+    page,
+    limit,
+    lang: lang(),
+    ...(search.text === '' ? {} : { [search.by]: search.text }),
+    ...(search.event === 'all' ? {} : { event: search.event }),
+  }
+  return body(api.GET('/api/v5/connection_log', { params: { query }, signal: signal ?? null }))
+}
+
+export function from(entry: Entry): string {
+  return entry.ip_address.includes(':') ? `[${entry.ip_address}]:${entry.port}` : `${entry.ip_address}:${entry.port}`
+}
+
+export function columns(): Column<Entry>[] {
+  return [
+    { key: 'at', title: t('log.at'), by: (e) => e.time_stamp, text: (e) => (isToday(e.time_stamp) ? exact(e.time_stamp) : moment(e.time_stamp)) },
+    { key: 'event', title: t('log.event'), by: (e) => e.event, text: (e) => eventWord(e) },
+    { key: 'clientid', title: t('client.id'), by: (e) => e.clientid ?? '', text: (e) => e.clientid ?? '' },
+    { key: 'address', title: t('client.address'), by: from, text: from },
+    { key: 'listener', title: t('client.listener'), by: (e) => e.listener, text: (e) => e.listener },
+    { key: 'description', long: true, title: t('log.cause'), by: (e) => e.cause, text: (e) => told(e) },
+    { key: 'remedy', long: true, title: t('log.remedy'), text: (e) => e.remedy },
+    { key: 'shows', title: t('log.shows'), by: (e) => e.client_shows, text: (e) => e.client_shows },
+  ]
+}
+
+export function eventWord(entry: Entry): string {
+  if (entry.event === 'connected') return t('log.connected')
+  return t(entry.event === 'refused' ? 'log.refused' : 'log.disconnected')
+}
+
+/** The cause, with where, by whom and how often, as far as that is known. */
+function told(entry: Entry): string {
+  const more = [entry.detail, entry.by ? t('log.by', { who: entry.by }) : null, entry.times > 1 ? t('log.times', { n: entry.times }) : null]
+  const known = more.filter((one) => one !== null && one !== undefined && one !== '')
+  return known.length === 0 ? entry.description : `${entry.description} (${known.join('; ')})`
+}
+
+function isToday(millis: number): boolean {
+  return new Date(millis).toDateString() === new Date().toDateString()
+}

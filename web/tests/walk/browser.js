@@ -1,0 +1,50 @@
+// Debian's Chromium, and what it must not say: errors in the console, refusals of the content policy,
+// requests to other hosts, a page wider than its window.
+import { chromium } from 'playwright-core'
+
+const PROGRAM = process.env.CHROMIUM ?? '/usr/bin/chromium'
+const ARGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
+
+export function startBrowser() {
+  return chromium.launch({ executablePath: PROGRAM, headless: true, args: ARGS })
+}
+
+/**
+ * A page as one person has it.
+ * @param {import('playwright-core').Browser} browser
+ * @param {string} home
+ * @param {{ lang: 'zh' | 'en', theme: 'light' | 'dark', width: number, height: number }} look
+ */
+export async function openPage(browser, home, look) {
+  const context = await browser.newContext({
+    viewport: { width: look.width, height: look.height },
+    locale: look.lang === 'zh' ? 'zh-CN' : 'en-GB',
+    colorScheme: look.theme,
+  })
+  const page = await context.newPage()
+  /** @type {string[]} */
+  const faults = []
+  page.on('console', (message) => {
+    // The policy's refusals come this way, too.
+    if (message.type() === 'error' || message.type() === 'warning') faults.push(`console: ${message.text()}`)
+  })
+  page.on('pageerror', (error) => faults.push(`exception: ${error.message}`))
+  page.on('request', (request) => {
+    const url = request.url()
+    if (!url.startsWith(home) && !/^(data|blob):/.test(url)) faults.push(`request to another host: ${url}`)
+  })
+  return { page, faults, close: () => context.close() }
+}
+
+/** @param {import('playwright-core').Page} page */
+export function overflow(page) {
+  return page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth)
+}

@@ -1,0 +1,126 @@
+// The smoke walk: sign in as the tutorial says, see the first client come, connect the page's own client,
+// publish and see it arrive, kick it behind the password field. `npm run walk -- path/to/ternmq`.
+import assert from 'node:assert/strict'
+import { resolve } from 'node:path'
+
+import mqtt from 'mqtt'
+
+import { startBroker } from './broker.js'
+import { openPage, overflow, startBrowser } from './browser.js'
+
+const WAIT_MS = 10_000
+/** Within which an outage, or its end, is seen. */
+const OUTAGE_MS = 3_000
+const PAGES = ['/', '/clients', '/connection-log', '/subscriptions', '/losses', '/mqtt-client']
+/** @typedef {{ lang: 'zh' | 'en', theme: 'light' | 'dark', width: number, height: number }} Look */
+/** @type {Look[]} */
+const LOOKS = [
+  { lang: 'zh', theme: 'light', width: 1366, height: 768 },
+  { lang: 'en', theme: 'dark', width: 360, height: 720 },
+]
+
+const binary = resolve(process.argv[2] ?? '../target/debug/ternmq')
+const browser = await startBrowser()
+try {
+  for (const look of LOOKS) await walk(look)
+} finally {
+  await browser.close()
+}
+console.log('walk: passed')
+
+/** @param {Look} look */
+async function walk(look) {
+  const broker = await startBroker(binary)
+  const { page, faults, close } = await openPage(browser, broker.page, look)
+  page.setDefaultTimeout(WAIT_MS)
+  try {
+    await signIn(page, broker.page)
+    await firstClient(page, broker)
+    await ownClient(page, broker.page)
+    await kick(page, broker.page)
+    for (const path of PAGES) {
+      await page.goto(broker.page + path)
+      await page.waitForSelector('main h2, main table, main dl, main form')
+      assert.ok((await overflow(page)) <= 0, `${path} is wider than ${look.width} pixels`)
+    }
+    await restart(page, broker)
+    // That nobody listens while it is down is the browser's own line, which no page can prevent.
+    const own = faults.filter((fault) => !fault.includes('net::ERR_CONNECTION_REFUSED'))
+    assert.deepEqual(own, [], `${look.lang} ${look.theme}`)
+    console.log(`walk: ${look.lang} ${look.theme} ${look.width} px`)
+  } finally {
+    await close()
+    await broker.end()
+  }
+}
+
+/** @param {import('playwright-core').Page} page @param {string} home */
+async function signIn(page, home) {
+  await page.goto(home)
+  await page.fill('input[name=username]', 'admin')
+  await page.fill('input[name=password]', 'public')
+  await page.keyboard.press('Enter')
+  await page.waitForSelector('[data-figure=in]')
+}
+
+/**
+ * The empty broker's page turns green with the id of the first client, and reads what it publishes.
+ * @param {import('playwright-core').Page} page
+ * @param {{ host: string, mqtt: number }} broker
+ */
+async function firstClient(page, broker) {
+  await page.waitForSelector('[data-first=host]')
+  const client = mqtt.connect(`mqtt://${broker.host}:${broker.mqtt}`, { clientId: 'bci_walk', reconnectPeriod: 0 })
+  try {
+    await page.waitForSelector('text=bci_walk')
+    const talk = setInterval(() => client.publish('test', 'x'), 100)
+    await page.waitForFunction(() => Number.parseFloat(document.querySelector('[data-figure=in]')?.textContent ?? '') > 0)
+    clearInterval(talk)
+  } finally {
+    await client.endAsync()
+  }
+}
+
+/** @param {import('playwright-core').Page} page @param {string} home */
+async function ownClient(page, home) {
+  await page.goto(`${home}/mqtt-client`)
+  await page.click('[data-mqtt=connect]')
+  await page.click('[data-mqtt=subscribe]:enabled')
+  await page.waitForSelector('.list .filter')
+  await page.fill('[data-mqtt=payload]', 'from the walk')
+  await page.click('[data-mqtt=publish]:enabled')
+  // Once as published, once as received.
+  await page.waitForFunction(() => document.querySelectorAll('.message').length >= 2)
+}
+
+/**
+ * A change before a password was set opens the field in place, and goes through behind it.
+ * @param {import('playwright-core').Page} page
+ * @param {string} home
+ */
+async function kick(page, home) {
+  // Within the page, so that its client stays connected.
+  await page.evaluate(() => document.querySelector(/** @type {'a'} */ ('a[href="/clients"]'))?.click())
+  await page.click('td a')
+  await page.waitForURL(/\/clients\/detail\?id=/)
+  await page.click('[data-act=kick]')
+  await page.click('dialog .danger')
+  await page.click('#set-password ~ * button[type=submit], button[form=set-password]')
+  await page.waitForSelector('dialog', { state: 'detached' })
+  assert.ok(await page.evaluate(() => localStorage.getItem('ternmq-person')?.includes('"mustSetPassword":false')), home)
+}
+
+/**
+ * The page says that the broker is gone, and goes on by itself when it is back, still signed in.
+ * @param {import('playwright-core').Page} page
+ * @param {{ page: string, stop: () => Promise<void>, start: () => Promise<void> }} broker
+ */
+async function restart(page, broker) {
+  await page.goto(broker.page)
+  await page.waitForSelector('[data-figure=in]')
+  await broker.stop()
+  await page.waitForSelector('[data-link=down]', { timeout: OUTAGE_MS })
+  await broker.start()
+  await page.waitForSelector('[data-link=down]', { state: 'detached', timeout: OUTAGE_MS })
+  await page.waitForSelector('[data-figure=in]')
+}
