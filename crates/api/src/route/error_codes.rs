@@ -179,7 +179,7 @@ mod tests {
             &mut found,
         );
         // Of the compiler, not of the API.
-        found.retain(|code| !code.starts_with("CARGO_"));
+        found.retain(|code| !code.starts_with("CARGO_") && code != "OUT_DIR");
         assert!(found.len() > 20);
         for code in found {
             assert!(CODES.iter().any(|(known, _)| *known == code), "{code}");
