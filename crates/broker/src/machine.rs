@@ -44,6 +44,7 @@ pub struct Work {
 /// Room on a file system, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Disk {
+    /// What is used, and what is free.
     pub total: u64,
     /// What a process without privileges may still write.
     pub free: u64,
@@ -109,8 +110,12 @@ impl Machine {
 #[must_use]
 pub fn disk(path: &Path) -> Option<Disk> {
     let told = rustix::fs::statvfs(path).ok()?;
+    // What the system keeps back for itself is neither used nor to be had.
+    let used = told.f_blocks.saturating_sub(told.f_bfree);
     Some(Disk {
-        total: told.f_blocks.saturating_mul(told.f_frsize),
+        total: used
+            .saturating_add(told.f_bavail)
+            .saturating_mul(told.f_frsize),
         free: told.f_bavail.saturating_mul(told.f_frsize),
     })
 }

@@ -34,8 +34,9 @@ const EXTENSION: &str = "export";
 pub(super) const NAME_BYTES_MAX: usize = 128;
 /// Backups that are kept; whoever wants another one deletes one.
 const BACKUPS_MAX: usize = 100;
-/// What is left free on the disk, in parts of it.
+/// What is left free on the disk: a part of it, and on a large one no more than this.
 const RESERVE_PARTS: u64 = 20;
+const RESERVE_MAX: u64 = 1 << 30;
 /// Between two looks at the disk.
 const LOOK_EVERY_BYTES: u64 = 8 << 20;
 /// Pieces of a backup that come in faster than the disk takes them.
@@ -69,7 +70,9 @@ pub enum BackupError {
     Taken(String),
     #[error("there are {BACKUPS_MAX} backups; delete one")]
     TooMany,
-    #[error("the disk would be left with less than a twentieth of it free; make room")]
+    #[error(
+        "the disk would be left with less than 1 GB free, or a twentieth of it if that is less; make room"
+    )]
     Full,
     /// It is no export, not whole, or cannot be read.
     #[error("{0}")]
@@ -186,12 +189,14 @@ fn has_room(dir: &Path) -> Result<(), BackupError> {
 }
 
 fn has_room_for(dir: &Path, bytes: u64) -> Result<(), BackupError> {
-    match machine::disk(dir) {
-        Some(disk) if disk.free.saturating_sub(bytes) < disk.total / RESERVE_PARTS => {
-            Err(BackupError::Full)
-        }
-        _ => Ok(()),
+    let Some(disk) = machine::disk(dir) else {
+        return Ok(());
+    };
+    let reserve = (disk.total / RESERVE_PARTS).min(RESERVE_MAX);
+    if disk.free.saturating_sub(bytes) < reserve {
+        return Err(BackupError::Full);
     }
+    Ok(())
 }
 
 /// A file that takes its name when it is complete; dropped before, it is removed.
