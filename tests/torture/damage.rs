@@ -115,8 +115,9 @@ impl Specimen {
         let mut files = Vec::new();
         walk(&self.dir, &mut |path| {
             let name = path.strip_prefix(&self.dir).unwrap().to_owned();
-            // Nothing is kept in these: who has the lock, and room to fall back on.
-            let kept = !["LOCK", "OWNER", "RESERVE"]
+            // Nothing is kept in these: who has the lock, room to fall back on, and how `ternmq ctl` gets in,
+            // which is made anew at each start.
+            let kept = !["LOCK", "OWNER", "RESERVE", "control.json"]
                 .iter()
                 .any(|n| name.ends_with(n));
             if kept && name != self.log {
