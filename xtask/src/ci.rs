@@ -3,6 +3,7 @@
 use crate::tree::Tree;
 use crate::{spec, tidy};
 use anyhow::{Context as _, Result, ensure};
+use std::path::Path;
 use std::time::Instant;
 
 /// The binary that the client matrix talks to. The development profile: what is built for the tests
@@ -99,10 +100,31 @@ fn python(tree: &Tree, script: &str, args: &[&str]) -> Result<()> {
 
 /// The dashboard of our binary in a browser, as the tutorial's reader meets it.
 fn walk(tree: &Tree) -> Result<()> {
+    browser(tree)?;
     let binary = tree.join(BINARY);
     let binary = binary.to_string_lossy();
     tree.run(
         "npm",
         &["--prefix", "web", "run", "--silent", "walk", "--", &*binary],
     )
+}
+
+/// Where Debian puts its Chromium; the environment variable of this name in capitals names another.
+const CHROMIUM: &str = "/usr/bin/chromium";
+
+/// Installs the walk's browser if there is none.
+fn browser(tree: &Tree) -> Result<()> {
+    if std::env::var_os("CHROMIUM").is_some() || Path::new(CHROMIUM).exists() {
+        return Ok(());
+    }
+    let hint = "Chromium is missing: sudo apt-get install -y chromium, or CHROMIUM=PATH";
+    tree.run("apt-get", &["-qq", "update"]).context(hint)?;
+    let packages = [
+        "-qq",
+        "install",
+        "-y",
+        "--no-install-recommends",
+        "chromium",
+    ];
+    tree.run("apt-get", &packages).context(hint)
 }
