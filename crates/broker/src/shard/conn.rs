@@ -280,6 +280,9 @@ impl Conns {
     pub(super) fn remove(&mut self, slot: u32) -> Option<Conn> {
         let mut conn = self.table.remove(slot)?;
         self.lingering.cancel(slot);
+        if let Some(tracing) = &mut self.tracing {
+            tracing.forget(slot);
+        }
         if let Some(out) = conn.out.take() {
             self.give_back(out);
         }

@@ -20,6 +20,13 @@ pub(crate) struct Tracing {
     parts: HashMap<u32, Vec<u8>>,
 }
 
+impl Tracing {
+    /// A connection is over, and another may get its number.
+    pub(super) fn forget(&mut self, slot: u32) {
+        self.parts.remove(&slot);
+    }
+}
+
 impl Conns {
     /// Looks at these from now on, or with `None` at nobody.
     pub(crate) fn trace(&mut self, tracing: Option<(Arc<Targets>, Tracer)>, engine: &Shard) {
