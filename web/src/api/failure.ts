@@ -24,7 +24,20 @@ export interface Told {
 }
 
 /** Codes whose sentence from the API names what exactly was wrong. */
-const DETAILED = new Set(['BAD_REQUEST', 'INVALID_PARAMETER', 'BAD_TOPIC', 'NOT_ALLOWED', 'UPDATE_FAILED', 'SERVICE_UNAVAILABLE'])
+const DETAILED = new Set([
+  'BAD_REQUEST',
+  'INVALID_PARAMETER',
+  'INVALID_PARAMS',
+  'BAD_TOPIC',
+  'NOT_ALLOWED',
+  'CONFLICT',
+  'EXCEED_LIMIT',
+  'ALREADY_EXISTS',
+  'DUPLICATE_CONDITION',
+  'UPDATE_FAILED',
+  'INTERNAL_ERROR',
+  'SERVICE_UNAVAILABLE',
+])
 
 export function tell(error: unknown): Told {
   const failure = error instanceof Failure ? error : new Failure(0, 'PAGE_FAULT', String(error))

@@ -31,17 +31,21 @@ function finish(set: boolean): void {
   for (const done of all) done(set)
 }
 
-/** Sets it and signs in with it, because all sessions end with the old one. */
 export async function setFirstPassword(chosen: string): Promise<void> {
+  await changeOwnPassword(DEFAULT_PASSWORD, chosen)
+  finish(true)
+}
+
+/** Changes it and signs in with it, because all sessions end with the old one. */
+export async function changeOwnPassword(old: string, chosen: string): Promise<void> {
   const name = session.person?.name ?? 'admin'
   await alone(async () => {
     await api.POST('/api/v5/users/{username}/change_pwd', {
       params: { path: { username: name } },
-      body: { old_pwd: DEFAULT_PASSWORD, new_pwd: chosen },
+      body: { old_pwd: old, new_pwd: chosen },
     })
     await signIn(name, chosen)
   })
-  finish(true)
 }
 
 export async function signIn(name: string, secret: string): Promise<void> {

@@ -34,6 +34,15 @@ export const MENU: readonly Section[] = [
   },
   { title: 'menu.topics', entries: [{ path: '/subscriptions', title: 'page.subscriptions', icon: 'subscriptions' }] },
   { title: 'menu.debug', entries: [{ path: '/mqtt-client', title: 'page.mqtt', icon: 'debug' }] },
+  {
+    title: 'menu.access',
+    entries: [
+      { path: '/bans', title: 'bans.title', icon: 'ban' },
+      { path: '/users', title: 'users.title', icon: 'person' },
+      { path: '/api-keys', title: 'keys.title', icon: 'key' },
+      { path: '/audit', title: 'audit.title', icon: 'audit' },
+    ],
+  },
 ]
 
 const routes: RouteRecordRaw[] = [
@@ -52,6 +61,10 @@ const routes: RouteRecordRaw[] = [
   },
   { path: '/losses', component: () => import('@/pages/losses/LossesPage.vue'), meta: { title: 'page.losses' } },
   { path: '/mqtt-client', component: () => import('@/pages/debug/MqttPage.vue'), meta: { title: 'page.mqtt' } },
+  { path: '/bans', component: () => import('@/pages/bans/BansPage.vue'), meta: { title: 'bans.title' } },
+  { path: '/users', component: () => import('@/pages/users/UsersPage.vue'), meta: { title: 'users.title' } },
+  { path: '/api-keys', component: () => import('@/pages/api-keys/ApiKeysPage.vue'), meta: { title: 'keys.title' } },
+  { path: '/audit', component: () => import('@/pages/audit/AuditPage.vue'), meta: { title: 'audit.title' } },
   { path: '/:rest(.*)*', component: () => import('@/pages/NothingPage.vue'), meta: { title: 'page.nothing' } },
 ]
 

@@ -21,6 +21,8 @@ export interface List<T, P extends Page<T>> {
   readonly rows: ComputedRef<readonly T[]>
   readonly order: ComputedRef<string>
   readonly page: ComputedRef<number>
+  /** Rows of all pages, where that is known. */
+  readonly total: ComputedRef<number | undefined>
   readonly paused: Ref<boolean>
   orderBy(order: string): void
   turn(page: number): void
@@ -61,8 +63,39 @@ export function useList<S, T, P extends Page<T>>(
     page,
     paused,
     rows: computed(() => poll.data?.data ?? []),
+    total: computed(() => poll.data?.meta.count ?? undefined),
     orderBy: (to) => (order.value = to),
     turn: (to) => (page.value = to),
     everything: async () => (await ask(search.value, 1, SAVED_MAX)).data,
+  }
+}
+
+/** A list that the API gives whole: what `fits` is shown, all on one page. */
+export function useWhole<T>(
+  ask: (signal: AbortSignal) => Promise<readonly T[]>,
+  fits: (row: T) => boolean,
+  everyMs: number,
+): List<T, Page<T>> {
+  const order = useQuery('sort', '')
+  const paused = ref(false)
+  let last: Page<T> | null = null
+
+  const poll = usePoll(async (signal): Promise<Page<T>> => {
+    if (paused.value && last) return last
+    last = { data: await ask(signal), meta: { hasnext: false } }
+    return last
+  }, everyMs)
+  const rows = computed(() => (poll.data?.data ?? []).filter(fits))
+
+  return {
+    poll,
+    order,
+    page: computed(() => 1),
+    total: computed(() => rows.value.length),
+    paused,
+    rows,
+    orderBy: (to) => (order.value = to),
+    turn: () => undefined,
+    everything: async () => rows.value,
   }
 }

@@ -1,7 +1,11 @@
 // All words in Chinese, a file for each part of the page.
+import access from './access'
 import clients from './clients'
 import debug from './debug'
+import did from './did'
 import overview from './overview'
+import settings from './settings'
 import shell from './shell'
+import system from './system'
 
-export default { ...shell, ...overview, ...clients, ...debug }
+export default { ...shell, ...overview, ...clients, ...debug, ...access, ...did, ...settings, ...system }

@@ -1,0 +1,25 @@
+import { beforeAll, expect, it } from 'vitest'
+
+import { speak } from '@/words'
+
+import { target, what } from './entry'
+
+beforeAll(() => speak('en'))
+
+it('says what was done', () => {
+  expect(what({ http_method: 'delete', operation_id: '/clients/{clientid}' })).toBe('Kicked')
+  expect(what({ http_method: 'post', operation_id: '/clients/kickout/bulk' })).toBe('Kicked several clients')
+  expect(what({ http_method: 'put', operation_id: '/users/{username}/change_pwd' })).toBe('Changed a password')
+  expect(what({ http_method: 'put', operation_id: '/of/tomorrow' })).toBe('PUT /of/tomorrow')
+})
+
+it('says whom it was done to', () => {
+  const of = (operation_id: string, path: string, body?: unknown) => target({ operation_id, http_request: { path, body } })
+  expect(of('/clients/{clientid}', '/api/v5/clients/a%2Fb')).toBe('a/b')
+  expect(of('/clients/{clientid}', '/api/v5/clients/100%')).toBe('100%')
+  expect(of('/banned/{as}/{who}', '/api/v5/banned/clientid/x')).toBe('clientid x')
+  expect(of('/clients/kickout/bulk', '/api/v5/clients/kickout/bulk', ['a', 'b'])).toBe('a, b')
+  expect(of('/users', '/api/v5/users', { username: 'eve', role: 'viewer' })).toBe('eve')
+  expect(of('/settings', '/api/v5/settings', { 'mqtt.max_inflight': 3 })).toBe('mqtt.max_inflight')
+  expect(of('/alarms', '/api/v5/alarms')).toBe('')
+})
