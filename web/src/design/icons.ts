@@ -12,6 +12,7 @@ export const ICONS = {
   leave: 'M14 4H5v16h9M10 12h11M17 8l4 4-4 4',
   close: 'M6 6l12 12M18 6 6 18',
   copy: 'M9 9h11v11H9zM5 15H4V4h11v1',
+  chart: 'M4 4v16h16M8 15l3-4 3 2 5-7',
   check: 'M5 12.500 10 17 19 7',
   warn: 'M12 3 2 20h20zM12 10v4M12 17h.01',
   bad: 'M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18M12 8v5M12 16h.01',

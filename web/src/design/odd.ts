@@ -21,6 +21,24 @@ export function pieces(text: string): Piece[] {
   return all
 }
 
+/**
+ * Of a text that has lines: its ends of lines and tabs are seen as what they are. What is odd and stands
+ * together is one piece, because bytes that are no text have many.
+ */
+export function linePieces(text: string): Piece[] {
+  const all: Piece[] = []
+  for (const piece of pieces(text)) {
+    const last = all.at(-1)
+    const space = piece.odd ? SPACES[piece.text] : undefined
+    const kept = space === undefined ? piece : { text: space, odd: false }
+    if (last && last.odd === kept.odd) all[all.length - 1] = { text: last.text + (kept.odd ? ' ' : '') + kept.text, odd: kept.odd }
+    else all.push(kept)
+  }
+  return all
+}
+
+const SPACES: Readonly<Record<string, string>> = { 'U+000A': '\n', 'U+0009': '\t', 'U+000D': '' }
+
 /** The same in one text, for titles and labels. */
 export function shown(text: string): string {
   return pieces(text)

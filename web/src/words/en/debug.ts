@@ -1,4 +1,4 @@
-// Words of the MQTT client and the payload viewer.
+// Words of the MQTT client.
 import type zh from '../zh/debug'
 import type { Same } from '..'
 
@@ -65,14 +65,6 @@ export default {
     willTopic: 'Topic of the will',
     payload: 'Payload',
     retain: 'Retain',
-  },
-  payload: {
-    text: 'Text',
-    json: 'JSON',
-    hex: 'Hex',
-    base64: 'Base64',
-    cut: 'The first {shown} of {size}.',
-    whole: 'Show all',
   },
   composer: {
     topic: 'Topic',

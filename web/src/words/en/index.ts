@@ -4,8 +4,9 @@ import clients from './clients'
 import debug from './debug'
 import did from './did'
 import overview from './overview'
+import payload from './payload'
 import settings from './settings'
 import shell from './shell'
 import system from './system'
 
-export default { ...shell, ...overview, ...clients, ...debug, ...access, ...did, ...settings, ...system }
+export default { ...shell, ...overview, ...clients, ...debug, ...access, ...did, ...settings, ...system, ...payload }

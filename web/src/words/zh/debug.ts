@@ -1,4 +1,4 @@
-// Words of the MQTT client and the payload viewer.
+// Words of the MQTT client.
 export default {
   mqtt: {
     firstProfile: '默认',
@@ -62,14 +62,6 @@ export default {
     willTopic: '遗嘱消息的主题',
     payload: '消息内容',
     retain: '保留',
-  },
-  payload: {
-    text: '文本',
-    json: 'JSON',
-    hex: '十六进制',
-    base64: 'Base64',
-    cut: '显示了前 {shown}，共 {size}。',
-    whole: '显示全部',
   },
   composer: {
     topic: '主题',
