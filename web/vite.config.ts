@@ -56,7 +56,7 @@ export default defineConfig({
     // The page by Vite, everything else by a broker that runs here.
     proxy: {
       // The broker compares the page's Origin with the Host it was asked by, so that stays.
-      '/api': { target: BROKER, changeOrigin: false },
+      '/api/': { target: BROKER, changeOrigin: false },
       '/status': { target: BROKER, changeOrigin: false },
       '^/mqtt$': { target: BROKER, changeOrigin: false, ws: true },
     },

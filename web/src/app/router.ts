@@ -14,33 +14,44 @@ declare module 'vue-router' {
 export interface Entry {
   readonly path: string
   readonly title: Key
-  readonly icon: IconName
 }
 
 export interface Section {
   readonly title: Key
+  readonly icon: IconName
   readonly entries: readonly Entry[]
 }
 
 /** The menu. An entry comes with its page. */
 export const MENU: readonly Section[] = [
-  { title: 'menu.overview', entries: [{ path: '/', title: 'page.overview', icon: 'overview' }] },
+  { title: 'menu.overview', icon: 'overview', entries: [{ path: '/', title: 'page.overview' }] },
   {
     title: 'menu.clients',
+    icon: 'clients',
     entries: [
-      { path: '/clients', title: 'page.clients', icon: 'clients' },
-      { path: '/connection-log', title: 'page.connectionLog', icon: 'log' },
+      { path: '/clients', title: 'page.clients' },
+      { path: '/connection-log', title: 'page.connectionLog' },
+      { path: '/losses', title: 'page.losses' },
     ],
   },
-  { title: 'menu.topics', entries: [{ path: '/subscriptions', title: 'page.subscriptions', icon: 'subscriptions' }] },
-  { title: 'menu.debug', entries: [{ path: '/mqtt-client', title: 'page.mqtt', icon: 'debug' }] },
+  {
+    title: 'menu.topics',
+    icon: 'subscriptions',
+    entries: [{ path: '/subscriptions', title: 'page.subscriptions' }],
+  },
+  {
+    title: 'menu.debug',
+    icon: 'debug',
+    entries: [{ path: '/mqtt-client', title: 'page.mqtt' }],
+  },
   {
     title: 'menu.access',
+    icon: 'access',
     entries: [
-      { path: '/bans', title: 'bans.title', icon: 'ban' },
-      { path: '/users', title: 'users.title', icon: 'person' },
-      { path: '/api-keys', title: 'keys.title', icon: 'key' },
-      { path: '/audit', title: 'audit.title', icon: 'audit' },
+      { path: '/bans', title: 'bans.title' },
+      { path: '/users', title: 'users.title' },
+      { path: '/api-keys', title: 'keys.title' },
+      { path: '/audit', title: 'audit.title' },
     ],
   },
 ]

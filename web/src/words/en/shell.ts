@@ -14,7 +14,7 @@ export default {
     nothing: 'No such page',
     signIn: 'Sign in',
   },
-  menu: { name: 'Main menu', overview: 'Overview', clients: 'Clients', topics: 'Topics and messages', debug: 'Debug', access: 'Access' },
+  menu: { more: 'More', section: 'Pages of this section', name: 'Main menu', overview: 'Overview', clients: 'Clients', topics: 'Topics and messages', debug: 'Debug', access: 'Access' },
   word: { yes: 'yes', no: 'no' },
   state: { loading: 'Loading…' },
   table: {
@@ -44,6 +44,7 @@ export default {
     pause: 'Pause',
     resume: 'Resume',
     save: 'Save',
+    export: 'Export',
     show: 'Show',
     hide: 'Hide',
     signOut: 'Sign out',
