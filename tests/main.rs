@@ -14,7 +14,7 @@
     reason = "the wire room keeps whole sets of names, used or not yet"
 )]
 
-#[path = "26_accounts.rs"]
+#[path = "28_accounts.rs"]
 mod accounts;
 #[path = "29_api.rs"]
 mod api;
@@ -68,7 +68,7 @@ mod subscribe;
 mod sys;
 #[path = "20_told.rs"]
 mod told;
-#[path = "29_trace.rs"]
+#[path = "30_trace.rs"]
 mod trace;
 #[path = "11_websocket.rs"]
 mod websocket;

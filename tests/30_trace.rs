@@ -1,4 +1,4 @@
-//! Chapter 29: traces over the API, and the log's last lines. What a traced client sends and gets is
+//! Chapter 30: traces over the API, and the log's last lines. What a traced client sends and gets is
 //! found in its file, what others do is not.
 
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Chapter 26: users, keys and tokens of the REST API, how guessing is slowed, what the audit log
+//! Chapter 28: users, keys and tokens of the REST API, how guessing is slowed, what the audit log
 //! tells, and what the owner of the data directory may do.
 
 use std::ffi::OsStr;
