@@ -42,7 +42,7 @@ fn x01_silent_crowd() {
     raise_files();
     let broker = Broker::with(&["mqtt.connect_timeout=3s"]);
     broker.v5("canary").ping();
-    let before = broker.pss();
+    let before = broker.settled_memory();
     let began = Instant::now();
     let mut crowd: Vec<TcpStream> = (0..2000).map(|_| silent(&broker)).collect();
     for n in 0..20 {
@@ -51,7 +51,7 @@ fn x01_silent_crowd() {
         assert!(asked.elapsed() < Duration::from_secs(1));
     }
     let opened = began.elapsed();
-    let grown = broker.pss().saturating_sub(before);
+    let grown = broker.memory().saturating_sub(before);
     assert!(
         grown < 2000 * 4096,
         "{grown} bytes for 2,000 silent sockets"
@@ -97,7 +97,7 @@ fn x02_dripping_connect() {
 fn x03_half_a_large_connect() {
     let broker = Broker::with(&["mqtt.connect_timeout=60s", "mqtt.max_pending_bytes=4MB"]);
     broker.v5("canary").ping();
-    let before = broker.pss();
+    let before = broker.settled_memory();
     let part = [&[0x10][..], &varint(250_000), &vec![0; 200 << 10]].concat();
     let mut crowd: Vec<TcpStream> = Vec::new();
     for _ in 0..100 {
@@ -119,7 +119,7 @@ fn x03_half_a_large_connect() {
         open.windows(2).all(|w| w[0] + 1 == w[1]) && open.contains(&99),
         "not the oldest: {open:?}"
     );
-    let grown = broker.pss().saturating_sub(before);
+    let grown = broker.memory().saturating_sub(before);
     assert!(grown < 16 * MB, "{grown} bytes");
     broker.v5("canary").ping();
 }
@@ -179,7 +179,7 @@ fn x05_stopped_readers_qos_0() {
             conn
         })
         .collect();
-    let before = broker.pss();
+    let before = broker.settled_memory();
     let mut speaker = broker.v5("speaker");
     let filling = vec![b'.'; 4096];
     for n in 0..300u32 {
@@ -193,7 +193,7 @@ fn x05_stopped_readers_qos_0() {
     speaker.publish(&Publish::new("flood", "end"));
     speaker.ping();
     // 30 times 192 KB, and what a growing buffer leaves behind.
-    let grown = broker.pss().saturating_sub(before);
+    let grown = broker.memory().saturating_sub(before);
     assert!(
         grown < 30 * 2 * 192 * 1024,
         "{grown} bytes for 30 stopped readers"
@@ -222,7 +222,7 @@ fn x05_stopped_readers_qos_0() {
 #[test]
 fn x06_stopped_reader_qos_1_and_2() {
     let broker = Broker::with(&["mqtt.sys_interval=1s", "mqtt.max_queue=50"]);
-    let before = broker.pss();
+    let before = broker.settled_memory();
     let mut due = 0;
     for qos in [1, 2] {
         let topic = format!("x06/{qos}");
@@ -248,7 +248,7 @@ fn x06_stopped_reader_qos_1_and_2() {
         stopped.bye();
     }
     broker.figures_add_up(&["messages/dropped"], due);
-    let grown = broker.pss().saturating_sub(before);
+    let grown = broker.memory().saturating_sub(before);
     assert!(grown < 8 * MB, "{grown} bytes");
 }
 
@@ -258,7 +258,7 @@ fn x06_stopped_reader_qos_1_and_2() {
 fn x09_endless_subscriptions() {
     let broker = Broker::with(&["mqtt.max_subscriptions=10000"]);
     broker.v5("calm").ping();
-    let mut after = vec![broker.pss()];
+    let mut after = vec![broker.settled_memory()];
     for _ in 0..4 {
         let mut conn = broker.v5("greedy");
         let mut granted = 0;
@@ -291,7 +291,7 @@ fn x09_endless_subscriptions() {
         conn.expect_closed_for(0x97);
         let mut next = broker.v5("next");
         next.publish(&Publish::new("x09/0/1", "nobody").qos1(1));
-        after.push(broker.pss());
+        after.push(broker.memory());
     }
     println!("{after:?}");
     broker.settles_at(after[2] + after[2] / 20);
@@ -341,7 +341,7 @@ fn x13_unreleased_qos_2() {
     let broker = Broker::start();
     let mut listener = broker.v5("listener");
     listener.subscribe("x13", 2);
-    let before = broker.pss();
+    let before = broker.settled_memory();
     for version in BOTH {
         let mut conn = broker.client(version, "same");
         let publish = Publish::new("x13", "once").qos2(7);
@@ -364,7 +364,7 @@ fn x13_unreleased_qos_2() {
         conn.send(&Publish::new("x13/open", "x").qos2(1025).bytes(version));
         conn.expect_closed_for(0x93);
     }
-    let grown = broker.pss().saturating_sub(before);
+    let grown = broker.memory().saturating_sub(before);
     assert!(grown < 4 * MB, "{grown} bytes");
 }
 
@@ -374,7 +374,7 @@ fn x13_unreleased_qos_2() {
 #[test]
 fn x14_aliases_of_long_topics() {
     let broker = Broker::start();
-    let before = broker.pss();
+    let before = broker.settled_memory();
     let long = "t".repeat(65_000);
     let mut crowd: Vec<Conn> = (0..10).map(|n| broker.v5(&format!("alias-{n}"))).collect();
     for conn in &mut crowd {
@@ -384,7 +384,7 @@ fn x14_aliases_of_long_topics() {
         }
         conn.ping();
     }
-    let grown = broker.pss().saturating_sub(before);
+    let grown = broker.memory().saturating_sub(before);
     assert!(
         grown < 10 * 5 / 2 * MB + 8 * MB,
         "{grown} bytes for ten clients"
@@ -452,7 +452,7 @@ fn x18_many_large_messages() {
     raise_files();
     let broker = Broker::start();
     broker.v5("calm").ping();
-    let before = broker.pss();
+    let before = broker.settled_memory();
     let whole = Publish::new("x18", vec![b'x'; 900_000]).qos1(1).bytes(V5);
     let hold_back = whole.len() - 1000;
     let writers: Vec<_> = (0..300)
@@ -472,7 +472,7 @@ fn x18_many_large_messages() {
         .collect();
     let mut most = 0;
     while !writers.iter().all(std::thread::JoinHandle::is_finished) {
-        most = most.max(broker.pss());
+        most = most.max(broker.memory());
         let asked = Instant::now();
         broker.v5("calm").ping();
         assert!(

@@ -51,17 +51,17 @@ fn stopped_readers(qos: u8) {
         })
         .collect();
     let canary = Canary::start(broker.tcp);
-    let before = broker.pss();
+    let before = broker.settled_memory();
     let mut most = 0;
     let mut speaker = broker.v5("speaker");
     for n in 0..MESSAGES {
         speaker.publish(&Publish::new("crowd", payload(n)).qos(qos, 1));
         if n % 100 == 0 {
-            most = most.max(broker.pss());
+            most = most.max(broker.memory());
         }
     }
     speaker.ping();
-    most = most.max(broker.pss());
+    most = most.max(broker.memory());
     // Each may have its buffer and its queue; growing, a buffer is there twice for a moment.
     let bound = count as u64 * (2 * OUT_BUFFER + QUEUE_BYTES);
     let grown = most.saturating_sub(before);

@@ -5,24 +5,58 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
 
-use super::{Broker, Connect, V5};
+use super::{BOTH, Broker, Connect, Publish, V5};
 
 /// How long the broker may take to publish its figures anew, and to give memory back.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Memory stands still when it has changed by no more than this for so many looks: longer than two of
+/// the ticks in which the broker looks at itself.
+const STIR: u64 = 64 << 10;
+const STILL_LOOKS: u32 = 25;
+
+/// Clients that come and go before memory is looked at: enough that each shard has one.
+const WARMERS: usize = 32;
+
 impl Broker {
-    /// Proportional set size in bytes: what the process occupies, shared pages by their share.
+    /// Memory of its own in bytes: what it has written to. Pages of the program's file do not count: it
+    /// shares them with the brokers of other tests, and its share grows whenever one of those ends.
     #[track_caller]
-    pub(crate) fn pss(&self) -> u64 {
+    pub(crate) fn memory(&self) -> u64 {
         let path = format!("/proc/{}/smaps_rollup", self.pid());
         let text = std::fs::read_to_string(path).unwrap();
-        let line = text.lines().find(|l| l.starts_with("Pss:")).unwrap();
-        line.split_whitespace()
-            .nth(1)
-            .unwrap()
-            .parse::<u64>()
-            .unwrap()
-            * 1024
+        let line = text.lines().find(|l| l.starts_with("Pss_Anon:")).unwrap();
+        let kilobytes = line.split_whitespace().nth(1).unwrap();
+        kilobytes.parse::<u64>().unwrap() * 1024
+    }
+
+    /// The same once it stands still, after somebody was served on every shard: what starting took is
+    /// given back and what serving takes is there, so that growth from here on is the test's.
+    #[track_caller]
+    pub(crate) fn settled_memory(&self) -> u64 {
+        for n in 0..WARMERS {
+            let mut conn = self.client(BOTH[n % 2], &format!("warmer-{n}"));
+            let topic = format!("warm/{n}");
+            conn.subscribe(&topic, 2);
+            for qos in 0..3 {
+                conn.publish(&Publish::new(&topic, "x").qos(qos, 1));
+                conn.receive_this(&topic, "x");
+            }
+            conn.bye();
+        }
+        let deadline = Instant::now() + PATIENCE;
+        let (mut level, mut looks) = (self.memory(), 0);
+        while looks < STILL_LOOKS {
+            assert!(Instant::now() < deadline, "{level} bytes, and it moves");
+            // Nobody tells when memory was given back.
+            std::thread::sleep(Duration::from_millis(100));
+            let now = self.memory();
+            looks += 1;
+            if now.abs_diff(level) > STIR {
+                (level, looks) = (now, 0);
+            }
+        }
+        level
     }
 
     /// Waits until the process occupies at most this much.
@@ -30,7 +64,7 @@ impl Broker {
     pub(crate) fn settles_at(&self, bytes: u64) {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let now = self.pss();
+            let now = self.memory();
             if now <= bytes {
                 return;
             }
@@ -52,6 +86,13 @@ impl Broker {
             .map(|t| t.parse::<u64>().unwrap())
             .sum();
         Duration::from_millis(ticks * 10)
+    }
+
+    /// Files, sockets and the like that it has open.
+    #[track_caller]
+    pub(crate) fn open_files(&self) -> u64 {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.pid()));
+        open.unwrap().count() as u64
     }
 
     /// Lowers the number of files the running broker may open.
