@@ -319,13 +319,13 @@ fn page(broker: &Broker, version: Version) -> Conn {
     Conn::open_web(broker.http, version)
 }
 
-fn ticket(api: &mut Api) -> (String, Vec<u8>) {
+pub(crate) fn ticket(api: &mut Api) -> (String, Vec<u8>) {
     let told = api.call("POST", "/mqtt_ticket", None).expect(200).json();
     let text = |field: &str| told[field].as_str().unwrap().to_owned();
     (text("username"), text("ticket").into_bytes())
 }
 
-fn shown(client_id: &str, (user, secret): &(String, Vec<u8>)) -> Connect {
+pub(crate) fn shown(client_id: &str, (user, secret): &(String, Vec<u8>)) -> Connect {
     Connect::new(V5, client_id).user(user).password(secret)
 }
 

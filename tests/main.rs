@@ -24,6 +24,8 @@ mod api_clients;
 mod backup;
 #[path = "01_connect.rs"]
 mod connect;
+#[path = "31_connection_log.rs"]
+mod connection_log;
 #[path = "19_crowd.rs"]
 mod crowd;
 #[path = "17_exhaustion.rs"]

@@ -6,6 +6,8 @@ mod broker;
 mod bytes;
 mod canary;
 mod conn;
+#[cfg(target_os = "linux")]
+mod disk;
 mod http;
 mod narrow;
 #[cfg(target_os = "linux")]

@@ -109,7 +109,6 @@ causes! {
     Malformed(place) = "malformed", MALFORMED_PACKET, "a malformed packet";
     ProtocolError(place) = "protocol_error", PROTOCOL_ERROR, "the protocol was not kept";
     TopicInvalid(place) = "topic_invalid", TOPIC_NAME_INVALID, "the topic name is invalid";
-    FilterInvalid(place) = "filter_invalid", TOPIC_FILTER_INVALID, "the topic filter is invalid";
     PacketTooLarge = "packet_too_large", PACKET_TOO_LARGE, "packet too large";
     PayloadTooLarge = "payload_too_large", PACKET_TOO_LARGE, "a payload larger than mqtt.max_payload_size";
     TooMany(place) = "too_many", QUOTA_EXCEEDED, "more than is allowed in one packet";
@@ -134,6 +133,7 @@ causes! {
     Kicked = "kicked", ADMINISTRATIVE_ACTION, "kicked by an administrator";
     ListenerStopped = "listener_stopped", ADMINISTRATIVE_ACTION, "its listener was stopped";
     ShuttingDown = "server_shutting_down", SERVER_SHUTTING_DOWN, "the broker is shutting down";
+    // Nothing that a peer sends is known to provoke it; if something were, it would be mended.
     Fault = "broker_fault", UNSPECIFIED_ERROR, "a fault of the broker while handling this client";
 }
 
@@ -162,11 +162,11 @@ impl From<DecodeError> for Cause {
             DecodeError::UnsupportedVersion(_) => Self::ProtocolVersion,
             DecodeError::Protocol(_) => Self::ProtocolError(place),
             DecodeError::TopicInvalid(_) => Self::TopicInvalid(place),
-            DecodeError::FilterInvalid(_) => Self::FilterInvalid(place),
             DecodeError::TopicAliasInvalid(_) => Self::TopicAlias(place),
             DecodeError::TooLarge { .. } => Self::PacketTooLarge,
             DecodeError::Quota(_) => Self::TooMany(place),
-            // What a later version of the decoder finds is malformed until it has a cause of its own.
+            // A filter is refused in SUBACK and ends no connection; what a later version of the decoder
+            // finds is malformed until it has a cause of its own.
             _ => Self::Malformed(place),
         }
     }

@@ -204,7 +204,7 @@ const LINES: &[Line] = &[
         number: 6,
         promise: "each cause of the connection log provoked and found there, with cause and remedy in both \
                   languages",
-        how: How::Command("cargo test --package app --test blackbox --locked observe::"),
+        how: How::Command("cargo test --package app --test blackbox --locked connection_log::"),
     },
 ];
 

@@ -9,7 +9,10 @@ use axum::{
 };
 use broker::admin::observe::{self, Kind, Record};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::{
+    IntoParams, ToSchema,
+    openapi::{Object, ObjectBuilder, Type},
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
@@ -64,6 +67,7 @@ pub(crate) struct Row {
     /// 3, 4 or 5; null if no CONNECT could be read.
     proto_ver: Option<u8>,
     /// Why: a word that stays.
+    #[schema(schema_with = cause)]
     cause: &'static str,
     /// MQTT 5's number for it.
     reason_code: Option<u8>,
@@ -79,6 +83,13 @@ pub(crate) struct Row {
     by: Option<String>,
     /// How often the same peer without a name did the same.
     times: u32,
+}
+
+fn cause() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(observe::causes()))
+        .build()
 }
 
 impl Row {

@@ -6,6 +6,7 @@ pub use crate::{
         Words,
         alarm::{Alarm, HIGH_MARK, LOW_MARK},
         attention::{Item, Told},
+        causes,
         connection::{Found, Kind, Query, Record},
         history::{Sample, Second},
         loss::{Lost, REASONS, Sampled},

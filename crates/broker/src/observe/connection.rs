@@ -126,6 +126,11 @@ impl Entry {
         self.rare.get_or_insert_default().by = Some(cut(who).into());
     }
 
+    /// It ended without a packet of ours that says so.
+    pub(crate) fn untold(&mut self) {
+        self.told = false;
+    }
+
     pub(crate) fn by_whom(&self) -> Option<&str> {
         self.rare.as_ref()?.by.as_deref()
     }

@@ -16,7 +16,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-pub use words::Words;
+pub use words::{Words, causes};
 
 /// Everything that is watched, shared by the shards and those who ask.
 pub(crate) struct Observed {

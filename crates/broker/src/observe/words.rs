@@ -35,6 +35,22 @@ pub(super) const fn code(event: &Event) -> &'static str {
     }
 }
 
+/// Names of all causes that somebody may find in the log. That the broker shuts down is not among them:
+/// the API ends first, and the log with the broker.
+#[must_use]
+pub fn causes() -> Vec<&'static str> {
+    let theirs = [
+        Event::Connected,
+        Event::Ended(Ending::Lost),
+        Event::Ended(Ending::Left(Reason::NORMAL_DISCONNECTION)),
+        Event::Ended(Ending::Left(Reason::DISCONNECT_WITH_WILL)),
+        Event::Ended(Ending::Left(Reason::UNSPECIFIED_ERROR)),
+    ];
+    let ours = Cause::ALL.iter().filter(|c| **c != Cause::ShuttingDown);
+    let ours = ours.map(|cause| cause.code());
+    theirs.iter().map(code).chain(ours).collect()
+}
+
 /// Cause and remedy of an event.
 #[must_use]
 pub(super) const fn told(event: &Event, lang: Lang) -> Words {
@@ -107,7 +123,7 @@ pub(super) fn shows(event: &Event, version: Option<Version>, told: bool, lang: L
                 "连接被关闭，没有应答（paho：rc=7 或超时）",
             ),
         },
-        (Event::Ended(Ending::Expelled(close)), Some(Version::V5)) => {
+        (Event::Ended(Ending::Expelled(close)), Some(Version::V5)) if told => {
             format!("DISCONNECT 0x{:02x} {}", close.reason.0, close.reason)
         }
         (Event::Ended(Ending::Expelled(_) | Ending::Lost), _) => {
@@ -508,16 +524,6 @@ pub(super) const fn of(cause: Cause, lang: Lang) -> Words {
                 "发布的主题不能含 + 或 #，不能为空，层数不超过 mqtt.max_topic_levels。",
             ],
         ),
-        Cause::FilterInvalid(_) => (
-            [
-                "The topic filter is not valid.",
-                "In a filter + stands for a whole level and # only at the end.",
-            ],
-            [
-                "主题过滤器无效。",
-                "过滤器中 + 必须独占一层，# 只能在最后。",
-            ],
-        ),
         Cause::PacketTooLarge => (
             [
                 "The packet is larger than allowed.",
@@ -774,8 +780,14 @@ mod tests {
             (
                 Event::Ended(Ending::Expelled(Cause::TakenOver.close())),
                 Some(Version::V5),
-                false,
+                true,
                 "DISCONNECT 0x8e Session taken over",
+            ),
+            (
+                Event::Ended(Ending::Expelled(Cause::WebSocketClosed.close())),
+                Some(Version::V5),
+                false,
+                "connection lost (paho: rc=7)",
             ),
         ];
         for (event, version, told, due) in table {

@@ -232,10 +232,11 @@ impl Conns {
         let Some(entry) = self.table.get(conn.0) else {
             return;
         };
-        let mut by = None;
+        let (mut by, mut told) = (None, true);
         if let Presence::Went { ending, .. } = &mut what {
             if let Some(close) = self.instead.take() {
                 *ending = Ending::Expelled(close);
+                told = false;
             }
             by = match ending {
                 Ending::Expelled(close) if close.cause == Cause::TakenOver => {
@@ -248,6 +249,9 @@ impl Conns {
         let mut noted = Entry::client(self.now, entry.peer, entry.listener, client_id, &what);
         if let Some(by) = by {
             noted.by(&by);
+        }
+        if !told {
+            noted.untold();
         }
         self.entries.push(noted);
     }

@@ -5,9 +5,9 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use engine::{Cause, ConnId, Counter, Ending, Opened, Received, SessionId, Sink};
+use engine::{Cause, ConnId, Counter, Ending, Opened, Received, SessionId, Shard, Sink};
 
-use super::{TAIL_BYTES, Worker};
+use super::{Conns, TAIL_BYTES, Worker};
 use crate::transport::{
     http::{http_page, looks_like_http, looks_like_tls},
     websocket,
@@ -135,16 +135,16 @@ impl Worker {
 
     /// Bytes of a connected client. `None` if the connection is over or gone elsewhere.
     fn feed(&mut self, slot: u32, session: SessionId, bytes: &[u8]) -> Option<usize> {
-        let (now, engine, conns) = (self.now, &mut self.engine, &mut self.conns);
-        let result = catch_unwind(AssertUnwindSafe(|| {
+        let now = self.now;
+        let received = self.guarded(slot, |engine, conns| {
             engine.receive(now, session, bytes, conns)
-        }));
-        match result {
-            Ok(Received::Consumed(n)) => {
+        });
+        match received? {
+            Received::Consumed(n) => {
                 self.trace_in(slot, &bytes[..n]);
                 Some(n)
             }
-            Ok(Received::Hold(n, until)) => {
+            Received::Hold(n, until) => {
                 self.trace_in(slot, &bytes[..n]);
                 if let Some(conn) = self.conns.get_mut(slot) {
                     conn.flags.held = true;
@@ -152,18 +152,29 @@ impl Worker {
                 }
                 Some(n)
             }
-            Ok(Received::Closed(n)) => {
+            Received::Closed(n) => {
                 // The last packet may not be among them: it is why the connection ends.
                 self.trace_in(slot, &bytes[..n]);
                 None
             }
-            Err(_) => {
-                // The hook has printed it. Only this connection ends.
-                self.engine.metrics.add(Counter::Panics, 1);
-                self.abandon(slot, Cause::Fault);
-                None
-            }
         }
+    }
+
+    /// Work for one connection. A panic ends only this connection.
+    #[inline]
+    fn guarded<T>(
+        &mut self,
+        slot: u32,
+        work: impl FnOnce(&mut Shard, &mut Conns) -> T,
+    ) -> Option<T> {
+        let (engine, conns) = (&mut self.engine, &mut self.conns);
+        let done = catch_unwind(AssertUnwindSafe(|| work(engine, conns)));
+        if done.is_err() {
+            // The hook has printed it.
+            self.engine.metrics.add(Counter::Panics, 1);
+            self.abandon(slot, Cause::Fault);
+        }
+        done.ok()
     }
 
     fn feed_first(&mut self, slot: u32, bytes: &[u8]) -> Option<usize> {
@@ -391,5 +402,110 @@ impl Worker {
             let _ = self.poll.registry().deregister(&mut conn.stream);
             self.post.closed(conn.listener);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Read as _, net, path::Path, sync::Arc, time::Duration};
+
+    use super::*;
+    use crate::{
+        config::{Config, Lang},
+        control::store,
+        observe::{Observed, connection},
+        settings,
+        shard::{Clock, Moving, Parts, Peer, Post},
+        transport::http::Ports,
+    };
+
+    fn worker(dir: &Path) -> Worker {
+        let mut config = Config::default();
+        config.node.data_dir = dir.to_owned();
+        let store = store::open(&config, Arc::new(|_| {})).unwrap();
+        let (post, mut polls) = Post::new(1).unwrap();
+        let post = Arc::new(post);
+        Worker::new(Parts {
+            id: 0,
+            count: 1,
+            seed: 1,
+            clock: Clock::new(),
+            engine: Arc::new(settings::engine(&config, 1)),
+            limits: Arc::new(settings::Limits::new(&config, 1, Ports::default())),
+            post: post.clone(),
+            store: store::Door::new(Arc::new(store), post),
+            observed: Arc::new(Observed::new(dir)),
+            poll: polls.remove(0),
+        })
+    }
+
+    /// Nothing that a peer sends provokes a fault of ours, so here is one. It ends one connection, is
+    /// counted, and is told in words.
+    #[test]
+    fn a_fault_ends_one_connection() {
+        let dir = std::env::temp_dir().join(format!("ternmq-fault-{}", std::process::id()));
+        let mut worker = worker(&dir);
+        let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut clients = ["one", "two"].map(|id| {
+            let client = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            client
+                .set_read_timeout(Some(Duration::from_secs(10)))
+                .unwrap();
+            let (stream, peer) = listener.accept().unwrap();
+            stream.set_nonblocking(true).unwrap();
+            worker.post.opened(0);
+            worker.adopt(Moving {
+                stream: mio::net::TcpStream::from_std(stream),
+                bytes: connect(id),
+                web: None,
+                peer: Peer::new(peer),
+                listener: 0,
+            });
+            client
+        });
+        let slots = worker.conns.slots();
+        worker.conns.entries.clear();
+        let faulty = worker.guarded(slots[0], |_, _| -> () {
+            panic!("a fault, as the test wants")
+        });
+        assert_eq!(faulty, None);
+        assert_eq!(worker.conns.slots(), slots[1..]);
+        assert_eq!(clients[0].read(&mut [0; 8]).unwrap(), 0);
+        assert_eq!(worker.engine.metrics.get(Counter::Panics), 1);
+        let log = connection::Log::default();
+        log.add(&mut worker.conns.entries);
+        for lang in [Lang::En, Lang::Zh] {
+            let found = log.find(&connection::Query::default(), 0, 9, lang);
+            assert_eq!(found.count, 1);
+            let row = &found.records[0];
+            assert_eq!((row.code, &*row.client_id), ("broker_fault", "one"));
+            assert!(!row.cause.is_empty() && !row.remedy.is_empty());
+        }
+        let session = worker.conns.get(slots[1]).unwrap().session.unwrap();
+        assert_eq!(worker.feed(slots[1], session, &[0xC0, 0]), Some(2));
+        drop(worker);
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    /// A CONNECT of version 3.1.1 with a clean session.
+    fn connect(id: &str) -> Vec<u8> {
+        let length = u8::try_from(id.len()).unwrap();
+        let head = [
+            0x10,
+            12 + length,
+            0,
+            4,
+            b'M',
+            b'Q',
+            b'T',
+            b'T',
+            4,
+            2,
+            0,
+            60,
+            0,
+            length,
+        ];
+        [&head[..], id.as_bytes()].concat()
     }
 }
