@@ -16,6 +16,8 @@
 
 #[path = "28_accounts.rs"]
 mod accounts;
+#[path = "32_alarms.rs"]
+mod alarms;
 #[path = "29_api.rs"]
 mod api;
 #[path = "22_api_clients.rs"]
