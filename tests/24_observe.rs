@@ -250,7 +250,8 @@ impl Feed {
 #[test]
 fn live_feed() {
     let (broker, mut api) = Broker::signed_in(&[]);
-    let feeds = "feeds=figures,flow,topics,clients,attention,connections&topic=lab/a/t&lang=zh";
+    let feeds =
+        "feeds=figures,flow,picture,topics,clients,attention,connections&topic=lab/a/t&lang=zh";
     let mut feed = Feed::open(&broker, &api, feeds);
     let id = feed.next("feed", |_| true).as_str().unwrap().to_owned();
     let mut reader = broker.v5("reader");
@@ -292,6 +293,16 @@ fn live_feed() {
     let named = |name: &str| receivers.iter().any(|r| r["name"] == name);
     assert!(named("reader") && named("$share/g/lab/a/t"), "{flow}");
     assert_eq!(flow["streams"][0]["publisher"], "writer");
+    // The same as a picture: nodes with numbers, lines between them.
+    let picture = feed.next("picture", |picture| picture["out"].is_array());
+    let columns: Vec<_> = picture["nodes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|node| (node["column"].as_str().unwrap(), &node["name"]))
+        .collect();
+    assert!(columns.contains(&("client", &json!("reader"))), "{picture}");
+    assert!(columns.contains(&("group", &json!("$share/g/lab/a/t"))));
     let tree = feed.next("topics", |tree| {
         !tree[0]["levels"].as_array().unwrap().is_empty()
     });
@@ -323,6 +334,13 @@ fn live_feed() {
         .expect(200)
         .json();
     assert_eq!(around["receivers"].as_array().unwrap().len(), 2);
+    // The stream goes on with other feeds, and tells whole what it begins with.
+    let other = json!({"feeds": "attention", "open": []});
+    api.post(&format!("/live/{id}"), &other).expect(204);
+    feed.next("attention", |_| true);
+    let nonsense = json!({"feeds": "nonsense", "open": []});
+    api.post(&format!("/live/{id}"), &nonsense).expect(400);
     api.get("/live?feeds=nonsense").expect(400);
+    api.get("/live?last=nonsense").expect(400);
     api.post("/live/gone", &open).expect(404);
 }

@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{attention, connection_log, losses, monitor, topic_tree};
+use super::{attention, connection_log, losses, monitor, picture, topic_tree};
 use crate::{
     App,
     account::Secret,
@@ -55,6 +55,7 @@ pub(crate) struct Feeds(Mutex<HashMap<String, Arc<Mutex<View>>>>);
 /// What a page shows.
 #[derive(Clone, Default, PartialEq)]
 struct View {
+    kinds: Kinds,
     open: Vec<Option<String>>,
     topic: Option<String>,
 }
@@ -66,9 +67,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Wanted {
-    /// Separated by commas: `figures`, `flow`, `topics`, `clients`, `attention`, `connections`, `losses`.
-    /// All but `flow` and `topics` without it.
+    /// Separated by commas: `figures`, `picture`, `flow`, `topics`, `clients`, `attention`, `connections`,
+    /// `losses`. All but `picture`, `flow` and `topics` without it.
     feeds: Option<String>,
+    /// Seconds of the past that come with the first `figures`; 600 without it.
+    #[param(value_type = Option<u64>, maximum = 600)]
+    last: Option<String>,
     /// Branches of the topic tree that are open besides the root, separated by commas.
     open: Option<String>,
     /// A topic whose last messages are wanted.
@@ -78,9 +82,10 @@ struct Wanted {
 }
 
 /// What is sent to one page.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, PartialEq)]
 struct Kinds {
     figures: bool,
+    picture: bool,
     flow: bool,
     topics: bool,
     clients: bool,
@@ -96,6 +101,7 @@ impl Kinds {
         for word in text.split(',') {
             let kind = match word.trim() {
                 "figures" => &mut kinds.figures,
+                "picture" => &mut kinds.picture,
                 "flow" => &mut kinds.flow,
                 "topics" => &mut kinds.topics,
                 "clients" => &mut kinds.clients,
@@ -135,12 +141,16 @@ impl futures_core::Stream for Stream {
 /// What makes the events.
 struct Writer {
     app: App,
+    /// As of the last second.
     kinds: Kinds,
     lang: Lang,
+    /// Seconds of the past that come first.
+    last: usize,
     view: Arc<Mutex<View>>,
     events: mpsc::Sender<Event>,
     /// The last event of each name: what is equal is not sent again.
     sent: HashMap<&'static str, String>,
+    picture: picture::Told,
     second: u64,
     entry: u64,
     loss: u64,
@@ -172,8 +182,13 @@ impl Writer {
     async fn write(&mut self) -> Result<bool, Gone> {
         let admin = self.app.admin.clone();
         let mut going = true;
+        self.turn();
         if self.kinds.figures {
-            let seconds = admin.seconds(self.second);
+            let mut seconds = admin.seconds(self.second);
+            if self.second == 0 {
+                let old = seconds.len().saturating_sub(self.last);
+                seconds.drain(..old);
+            }
             if self.second == 0 || !seconds.is_empty() {
                 self.second = seconds.last().map_or(self.second, |s| s.at);
                 let ticks: Vec<monitor::Tick> = seconds.into_iter().map(Into::into).collect();
@@ -207,6 +222,12 @@ impl Writer {
                 going &= self.send("losses", &rows).await;
             }
         }
+        if self.kinds.picture {
+            let picture = admin.picture().await?;
+            if let Some(change) = self.picture.change(picture) {
+                going &= self.send("picture", &change).await;
+            }
+        }
         if self.kinds.flow {
             let flow = topic_tree::Flow::from(admin.flow().await?);
             going &= self.send_changed("flow", &flow).await;
@@ -215,6 +236,29 @@ impl Writer {
             going &= self.write_topics().await?;
         }
         Ok(going)
+    }
+
+    /// Takes over which feeds the page wants now. What it begins to want it gets whole.
+    fn turn(&mut self) {
+        let before = self.kinds;
+        self.kinds = lock(&self.view).kinds;
+        if self.kinds == before {
+            return;
+        }
+        self.sent.clear();
+        let now = self.kinds;
+        if now.figures && !before.figures {
+            self.second = 0;
+        }
+        if now.picture && !before.picture {
+            self.picture = picture::Told::default();
+        }
+        if now.connections && !before.connections {
+            self.entry = 0;
+        }
+        if now.losses && !before.losses {
+            self.loss = 0;
+        }
     }
 
     async fn write_connections(&mut self) -> bool {
@@ -281,7 +325,7 @@ fn json(what: &impl Serialize) -> String {
     tag = "Live feed",
     params(Wanted),
     responses(
-        (status = 200, description = "Events named `feed`, `figures`, `current`, `clients`, `attention`, `connections`, `losses`, `flow`, `topics` and `messages`, each with JSON.", content_type = "text/event-stream", body = String),
+        (status = 200, description = "Events named `feed`, `figures`, `current`, `clients`, `attention`, `connections`, `losses`, `picture`, `flow`, `topics` and `messages`, each with JSON. `picture` is the flow with few nodes, and tells only what changed: each node has a number, a line is the numbers of its ends and the messages of the last second, or null when it is gone.", content_type = "text/event-stream", body = String),
         (status = 400, description = "`BAD_REQUEST`", body = ErrorBody),
         (status = 429, description = "`TOO_MANY_STREAMS`", body = ErrorBody),
     )
@@ -293,10 +337,13 @@ async fn feed(
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, Refusal> {
     let kinds = Kinds::parse(wanted.feeds.as_deref())?;
+    let last = wanted.last.as_deref().unwrap_or("600").parse::<usize>();
+    let last = last.map_err(|_| Refusal::bad_request("last is a number of seconds"))?;
     let seat = app.door.seat(&caller)?;
     let open = wanted.open.as_deref().unwrap_or_default();
     let open = open.split(',').filter(|b| !b.is_empty());
     let view = View {
+        kinds,
         open: opened(open.map(str::to_owned).collect())?,
         topic: wanted.topic.filter(|topic| !topic.is_empty()),
     };
@@ -308,9 +355,11 @@ async fn feed(
         app: app.clone(),
         kinds,
         lang: lang::of(wanted.lang.as_deref(), &headers),
+        last,
         view,
         events,
         sent: HashMap::new(),
+        picture: picture::Told::default(),
         second: 0,
         entry: 0,
         loss: 0,
@@ -340,6 +389,8 @@ fn opened(branches: Vec<String>) -> Result<Vec<Option<String>>, Refusal> {
 #[derive(Deserialize, ToSchema)]
 #[schema(as = LiveView)]
 struct Change {
+    /// Feeds, separated by commas; as before without it.
+    feeds: Option<String>,
     /// Branches of the topic tree besides the root.
     open: Vec<String>,
     /// A topic whose last messages are wanted.
@@ -366,10 +417,12 @@ async fn change(
     Path(id): Path<String>,
     Json(change): Json<Change>,
 ) -> Result<StatusCode, Refusal> {
-    let view = View {
-        open: opened(change.open)?,
-        topic: change.topic,
-    };
+    let kinds = change
+        .feeds
+        .as_deref()
+        .map(|feeds| Kinds::parse(Some(feeds)));
+    let kinds = kinds.transpose()?;
+    let open = opened(change.open)?;
     let found = lock(&app.feeds.0).get(&id).cloned();
     let Some(found) = found else {
         return Err(Refusal::not_found(
@@ -377,6 +430,9 @@ async fn change(
             "this feed has ended; open a new one",
         ));
     };
-    *lock(&found) = view;
+    let mut view = lock(&found);
+    view.kinds = kinds.unwrap_or(view.kinds);
+    view.open = open;
+    view.topic = change.topic;
     Ok(StatusCode::NO_CONTENT)
 }

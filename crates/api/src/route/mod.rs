@@ -24,6 +24,7 @@ mod losses;
 mod monitor;
 mod mqtt;
 mod nodes;
+mod picture;
 mod prometheus;
 mod publish;
 mod retainer;

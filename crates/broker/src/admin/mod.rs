@@ -14,6 +14,7 @@ pub mod listeners;
 pub mod logs;
 mod messages;
 pub mod observe;
+pub mod picture;
 pub(crate) mod policy;
 mod publish;
 mod retained;

@@ -91,7 +91,7 @@ pub struct Message {
 
 impl Admin {
     /// Brings the figures up to date, and has them counted for some seconds more.
-    async fn refresh(&self) -> Result<(), Gone> {
+    pub(super) async fn refresh(&self) -> Result<(), Gone> {
         let now = self.now_millis();
         let (begins, fresh) = self.0.observed.look(now + LEASE_MILLIS, now, FRESH_MILLIS);
         if begins {
@@ -135,20 +135,30 @@ impl Admin {
 
     /// Who gets each of these topics.
     async fn receivers(&self, topics: Vec<String>) -> Result<Vec<(String, Vec<Receiver>)>, Gone> {
-        let asked = topics.clone();
+        let found = self.receivers_and_more(topics.clone()).await?;
+        Ok(topics
+            .into_iter()
+            .zip(found.into_iter().map(|(r, _)| r))
+            .collect())
+    }
+
+    /// The same, topic by topic, and how many more there are.
+    pub(super) async fn receivers_and_more(
+        &self,
+        topics: Vec<String>,
+    ) -> Result<Vec<(Vec<Receiver>, usize)>, Gone> {
+        let mut all: Vec<_> = topics.iter().map(|_| (Vec::new(), 0)).collect();
         let found = self
             .ask_all(move |visit| {
-                let each = asked.iter().map(|topic| {
-                    let found = visit.engine.receivers(topic, RECEIVERS_MAX);
-                    found.sessions
-                });
-                each.collect::<Vec<_>>()
+                let each = topics.iter();
+                each.map(|topic| visit.engine.receivers(topic, RECEIVERS_MAX))
+                    .collect::<Vec<_>>()
             })
             .await?;
-        let mut all: Vec<_> = topics.into_iter().map(|t| (t, Vec::new())).collect();
         for shard in found {
-            for ((_, receivers), more) in all.iter_mut().zip(shard) {
-                receivers.extend(more.into_iter().map(|r| Receiver {
+            for ((receivers, more), on_shard) in all.iter_mut().zip(shard) {
+                *more += on_shard.more;
+                receivers.extend(on_shard.sessions.into_iter().map(|r| Receiver {
                     name: r.name.into(),
                     group: r.group,
                     online: r.online,

@@ -4,6 +4,7 @@
 pub(crate) mod alarm;
 pub(crate) mod attention;
 pub(crate) mod connection;
+pub(crate) mod fold;
 pub(crate) mod history;
 pub(crate) mod lines;
 pub(crate) mod loss;

@@ -14,6 +14,10 @@ const CHILDREN_MAX: usize = 200;
 /// Pairs of publisher and topic that are told one by one; the others are summed.
 pub(crate) const FLOWS_MAX: usize = 100;
 
+/// A pair belongs to the picture for so long after its last message, and there are at most so many.
+const LATELY_MILLIS: u64 = 10_000;
+const LATELY_MAX: usize = 200_000;
+
 /// One level below a branch.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Child {
@@ -46,6 +50,14 @@ pub struct Stream {
     pub rate: f64,
 }
 
+/// The same by numbers, for the picture.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Pair {
+    pub(crate) publisher: usize,
+    pub(crate) topic: usize,
+    pub(crate) count: u64,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Mirror {
     shards: Vec<Names>,
@@ -54,6 +66,8 @@ pub(crate) struct Mirror {
     publishers: HashMap<Arc<str>, usize>,
     publisher_names: Vec<Arc<str>>,
     flows: HashMap<(usize, usize), u64>,
+    /// When a pair of publisher and topic last had a message.
+    lately: HashMap<(usize, usize), u64>,
     other_topics: u64,
     other_flows: u64,
     /// Milliseconds since 1970 of the last two looks.
@@ -90,6 +104,7 @@ impl Mirror {
             topic.recent = 0;
         }
         self.flows.clear();
+        self.lately.retain(|_, at| now < *at + LATELY_MILLIS);
         (self.other_topics, self.other_flows) = (0, 0);
         self.shards.resize_with(counted.len(), Names::default);
         for (shard, counted) in counted.into_iter().enumerate() {
@@ -104,7 +119,11 @@ impl Mirror {
             for (publisher, topic, messages) in counted.flows {
                 let publisher = names.publishers.get(publisher as usize);
                 if let Some(key) = publisher.zip(names.topics.get(topic as usize)) {
-                    *self.flows.entry((*key.0, *key.1)).or_default() += messages;
+                    let key = (*key.0, *key.1);
+                    *self.flows.entry(key).or_default() += messages;
+                    if self.lately.len() < LATELY_MAX || self.lately.contains_key(&key) {
+                        self.lately.insert(key, now);
+                    }
                 }
             }
             self.other_topics += counted.other_topics;
@@ -139,6 +158,34 @@ impl Mirror {
 
     pub(crate) fn at(&self) -> u64 {
         self.at
+    }
+
+    /// Of how many milliseconds the counts are.
+    pub(crate) fn millis(&self) -> u64 {
+        (self.secs * 1000.0).round() as u64
+    }
+
+    /// Who published what in the last seconds, with the messages of the last one; sorted.
+    pub(crate) fn pairs(&self) -> Vec<Pair> {
+        let mut pairs: Vec<_> = self
+            .lately
+            .keys()
+            .map(|key| Pair {
+                publisher: key.0,
+                topic: key.1,
+                count: self.flows.get(key).copied().unwrap_or_default(),
+            })
+            .collect();
+        pairs.sort_unstable_by_key(|pair| (pair.publisher, pair.topic));
+        pairs
+    }
+
+    pub(crate) fn publisher(&self, number: usize) -> &Arc<str> {
+        &self.publisher_names[number]
+    }
+
+    pub(crate) fn topic(&self, number: usize) -> &Arc<str> {
+        &self.topics[number].name
     }
 
     /// Topics that are known, and messages a second for which there was no room.
