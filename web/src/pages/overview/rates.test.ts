@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 
-import { joined, perSecond, stepOf, type Tick } from './rates'
+import { joined, perSecond, rateOf, stepOf, type Tick } from './rates'
 
 function tick(second: number, received: number): Tick {
   return { time_stamp: second * 1000, received, sent: 0, no_subscriber: 0, lost: {}, bytes_received: 0, bytes_sent: 0, clients: 0 }
@@ -8,9 +8,38 @@ function tick(second: number, received: number): Tick {
 
 const received = (one: Tick) => one.received
 
-it('reads two a second four seconds after they began', () => {
-  const ticks = [0, 0, 0, 0, 2, 2, 2, 2].map((n, at) => tick(at, n))
-  expect(perSecond(ticks, received)).toBe(2)
+/** What a steady sender's seconds hold, from a moment on: the first of them is not whole. */
+function seconds(every: number, phase: number, quiet: number, length: number): number[] {
+  return Array.from({ length }, (_, at) => {
+    const until = (end: number) => Math.max(0, Math.ceil((end - quiet - phase) / every))
+    return until(at + 1) - until(at)
+  })
+}
+
+it('reads what began within three seconds, whatever it was before', () => {
+  for (const perSecondTrue of [1, 2, 5, 40, 1000, 20_000]) {
+    for (const phase of [0.01, 0.3, 0.7, 0.99]) {
+      const counts = seconds(1 / perSecondTrue, phase, 8, 11)
+      expect(Math.abs(rateOf(counts) / perSecondTrue - 1), `${perSecondTrue} from ${phase}: ${counts.join()}`).toBeLessThanOrEqual(0.1)
+    }
+  }
+  for (const [before, now] of [
+    [100, 1000],
+    [1000, 100],
+    [20_000, 2],
+  ] as const) {
+    expect(rateOf([before, before, before, before, before, (before + now) / 2, now, now])).toBeCloseTo(now, 0)
+  }
+})
+
+it('reads nothing two seconds after the end', () => {
+  expect(rateOf([1, 1, 1, 1, 1, 1, 0, 0])).toBe(0)
+  expect(rateOf([900, 900, 900, 900, 900, 400, 0, 0])).toBe(0)
+})
+
+it('does not take a second of silence for the end', () => {
+  expect(rateOf([1000, 1000, 1000, 1000, 1000, 0])).toBe(1000)
+  expect(rateOf([1000, 1000, 1000, 1000, 0, 2000])).toBe(1000)
 })
 
 it('is steady where a second now and then has none or two', () => {

@@ -19,21 +19,54 @@ export function lost(tick: Tick): number {
   return Object.values(tick.lost).reduce((sum, n) => sum + n, 0)
 }
 
-/** The seconds that a rate is taken from: the first of these windows in which enough happened. */
+/** The seconds that a rate is taken from: few where much happens, more where little does. */
 const QUICK = 5
 const STEADY = 10
 const ENOUGH = 3
 
-/** Per second, as of the last tick: quick where much happens, steady where little does. */
+/** Per second, as of the last tick. */
 export function perSecond(ticks: readonly Tick[], of: (tick: Tick) => number): number {
-  const quick = ticks.slice(-QUICK).map(of)
-  if (quick.length === QUICK) {
-    // The greatest and the least second do not count: a message that comes a little late makes both.
-    const middle = quick.sort((a, b) => a - b).slice(1, -1)
-    if (sum(middle) >= ENOUGH) return sum(middle) / middle.length
-  }
-  const steady = ticks.slice(-STEADY).map(of)
-  return steady.length === 0 ? 0 : sum(steady) / steady.length
+  return rateOf(ticks.slice(-STEADY).map(of))
+}
+
+/** A rate from what was counted in each of the last seconds, the newest last: of the time since it last changed. */
+export function rateOf(counts: readonly number[]): number {
+  const newest = counts.slice(-STEADY).reverse()
+  if (ended(newest)) return 0
+  const since = begun(newest) ?? agreeing(newest)
+  const quick = trimmed(since.slice(0, QUICK))
+  return sum(quick) >= ENOUGH || since.length < newest.length ? mean(quick) : mean(newest)
+}
+
+/** Nothing for two seconds, and something in every one before. */
+function ended(newest: readonly number[]): boolean {
+  const before = newest.slice(2)
+  return before.length >= 4 && newest[0] === 0 && newest[1] === 0 && before.every((n) => n > 0)
+}
+
+/** What came in every second after at least three without anything; the first was not a whole one. */
+function begun(newest: readonly number[]): readonly number[] | null {
+  const first = newest.indexOf(0)
+  const isQuiet = first >= 2 && newest.length >= first + 3 && newest.slice(first, first + 3).every((n) => n === 0)
+  return isQuiet ? newest.slice(0, first - 1) : null
+}
+
+/** The last seconds as far back as they are about the same as now. */
+function agreeing(newest: readonly number[]): readonly number[] {
+  const [a = 0, b = a, c = b] = newest
+  const now = Math.max(Math.min(a, b), Math.min(Math.max(a, b), c))
+  const slack = Math.max(ENOUGH, 0.3 * now, 3 * Math.sqrt(now))
+  const other = newest.findIndex((n, at) => at >= 3 && Math.abs(n - now) > slack)
+  return other < 0 ? newest : newest.slice(0, other)
+}
+
+/** Without the greatest and the least: a message that comes a little late makes both. */
+function trimmed(values: readonly number[]): readonly number[] {
+  return values.length < 3 ? values : [...values].sort((a, b) => a - b).slice(1, -1)
+}
+
+function mean(values: readonly number[]): number {
+  return values.length === 0 ? 0 : sum(values) / values.length
 }
 
 function sum(values: readonly number[]): number {
