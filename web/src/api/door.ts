@@ -28,12 +28,15 @@ export function employ(one: Porter): void {
 const PATIENCE_MS = 15_000
 /** Changes that go through without a password set. */
 const BEFORE_PASSWORD = /\/(login|logout|change_pwd)$/
+/** What changes nothing but what this page is told. */
+const OWN = /\/live\/[^/]+$/
 const OVER = new Set(['BAD_TOKEN', 'TOKEN_TIME_OUT', 'AUTHORIZATION_HEADER_ERROR'])
 
 /** The place of `fetch` in the typed client. An answer that is no success is thrown as a `Failure`. */
 export async function send(request: Request): Promise<Response> {
   const again = request.clone()
-  const isChange = request.method !== 'GET' && !BEFORE_PASSWORD.test(new URL(request.url).pathname)
+  const path = new URL(request.url).pathname
+  const isChange = request.method !== 'GET' && !BEFORE_PASSWORD.test(path) && !OWN.test(path)
   // Asked before, because a refusal stands in the browser's console as an error.
   if (isChange && porter.mustSetPassword() && !(await porter.setPassword())) throw passwordFirst()
   try {
@@ -81,13 +84,28 @@ async function attempt(request: Request): Promise<Response> {
   }
 }
 
-async function ask(request: Request): Promise<Response> {
+/** An answer that goes on and on: there is patience for its head alone, and nobody waits for its end. */
+export async function listen(request: Request): Promise<Response> {
+  await gate
+  const late = new AbortController()
+  const timer = setTimeout(() => late.abort(), PATIENCE_MS)
+  try {
+    return await ask(request, late.signal)
+  } catch (error) {
+    if (error instanceof Failure && error.status === 401 && OVER.has(error.code)) porter.signedOut()
+    throw error
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+async function ask(request: Request, patience = AbortSignal.timeout(PATIENCE_MS)): Promise<Response> {
   const headers = new Headers(request.headers)
   // Pages of others cannot send it; with it the cookie is enough.
   headers.set('x-requested-with', 'dashboard')
   let response: Response
   try {
-    response = await fetch(new Request(request, { headers, signal: patience(request.signal) }))
+    response = await fetch(new Request(request, { headers, signal: AbortSignal.any([request.signal, patience]) }))
   } catch (error) {
     if (request.signal.aborted) throw error
     porter.heard(false)
@@ -96,10 +114,6 @@ async function ask(request: Request): Promise<Response> {
   porter.heard(true)
   if (response.ok) return response
   throw await refusal(response)
-}
-
-function patience(signal: AbortSignal): AbortSignal {
-  return AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)])
 }
 
 async function refusal(response: Response): Promise<Failure> {

@@ -2,6 +2,7 @@
 // list itself, asked for again and again unless it is paused.
 import { computed, ref, watch, type ComputedRef, type Ref } from 'vue'
 
+import type { EventName } from '@/app/feeds'
 import { lang } from '@/words'
 
 import { usePoll, type Poll } from './poll'
@@ -34,7 +35,7 @@ export interface List<T, P extends Page<T>> {
 export function useList<S, T, P extends Page<T>>(
   search: ComputedRef<S>,
   ask: (search: S, page: number, limit: number, signal?: AbortSignal) => Promise<P & Page<T>>,
-  everyMs: number,
+  when: number | EventName,
 ): List<T, P> {
   const order = useQuery('sort', '')
   const pageText = useQuery('page', '1')
@@ -49,7 +50,7 @@ export function useList<S, T, P extends Page<T>>(
     if (paused.value && last) return last
     last = await ask(search.value, page.value, LIMIT, signal)
     return last
-  }, everyMs)
+  }, when)
 
   watch([search, page, lang], () => {
     last = null

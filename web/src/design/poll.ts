@@ -1,8 +1,11 @@
-// Asks again and again while somebody looks: not in a hidden tab, and at once when the broker is back.
-// What came last stays, with its time, when a later question fails.
+// Asks again while somebody looks: after a time, or when the live feed has something new of it; not in a
+// hidden tab, and at once when the broker is back. What came last stays, with its time, when a later
+// question fails.
 import { onScopeDispose, shallowReactive, watch } from 'vue'
 
+import type { EventName } from '@/app/feeds'
 import { link } from '@/app/link'
+import { useLive } from '@/app/live'
 
 export interface Poll<T> {
   data: T | null
@@ -16,7 +19,8 @@ export interface Poll<T> {
   again(): void
 }
 
-export function usePoll<T>(ask: (signal: AbortSignal) => Promise<T>, everyMs: number): Poll<T> {
+/** `when` is a time in milliseconds, or the event of the live feed after which there is something new. */
+export function usePoll<T>(ask: (signal: AbortSignal) => Promise<T>, when: number | EventName): Poll<T> {
   let timer: ReturnType<typeof setTimeout> | undefined
   let abort = new AbortController()
 
@@ -39,7 +43,7 @@ export function usePoll<T>(ask: (signal: AbortSignal) => Promise<T>, everyMs: nu
     }
     poll.loading = false
     // While the broker is gone, only whether it is back is asked; then this goes on.
-    if (!document.hidden && link.isUp) timer = setTimeout(again, everyMs)
+    if (typeof when === 'number' && !document.hidden && link.isUp) timer = setTimeout(again, when)
   }
 
   function again(): void {
@@ -50,6 +54,7 @@ export function usePoll<T>(ask: (signal: AbortSignal) => Promise<T>, everyMs: nu
     if (!document.hidden) again()
   }
 
+  if (typeof when === 'string') useLive(when, again)
   document.addEventListener('visibilitychange', seen)
   watch(() => link.returns, again)
   onScopeDispose(() => {

@@ -1,24 +1,31 @@
-// The last ten minutes, kept up to date: each second only what is new is asked for.
-import { computed, shallowRef, type ComputedRef, type ShallowRef } from 'vue'
+// The last ten minutes, kept up to date. They stay while other pages are shown, and what is missing of them
+// is asked for when the page is seen again.
+import { shallowRef, type ShallowRef } from 'vue'
 
 import { api, body } from '@/api'
-import { usePoll, type Poll } from '@/design/poll'
+import { useLive } from '@/app/live'
 
 import { joined, type Tick } from './rates'
 
+const ticks = shallowRef<readonly Tick[]>([])
+
 export interface Seconds {
   readonly ticks: ShallowRef<readonly Tick[]>
-  readonly poll: Poll<readonly Tick[]>
-  readonly known: ComputedRef<boolean>
 }
 
 export function useSeconds(): Seconds {
-  const ticks = shallowRef<readonly Tick[]>([])
-  const poll = usePoll(async (signal) => {
-    const after = ticks.value.at(-1)?.time_stamp ?? 0
-    const fresh = await body(api.GET('/api/v5/monitor_seconds', { params: { query: { after } }, signal }))
+  let isWhole = false
+  useLive('figures', (fresh) => {
     ticks.value = joined(ticks.value, fresh)
-    return ticks.value
-  }, 1_000)
-  return { ticks, poll, known: computed(() => poll.data !== null) }
+    // The feed begins with the last seconds, so that there are figures at once; the chart can wait.
+    if (!isWhole) void whole()
+    isWhole = true
+  })
+
+  async function whole(): Promise<void> {
+    const all = await body(api.GET('/api/v5/monitor_seconds', {})).catch(() => null)
+    if (all === null) isWhole = false
+    else ticks.value = joined(all, ticks.value)
+  }
+  return { ticks }
 }
