@@ -72,6 +72,8 @@ pub(crate) struct Mirror {
     other_flows: u64,
     /// Milliseconds since 1970 of the last two looks.
     at: u64,
+    /// Between them.
+    millis: u64,
     secs: f64,
 }
 
@@ -92,13 +94,13 @@ struct Topic {
 impl Mirror {
     /// Takes what all shards counted since the last time.
     pub(crate) fn take(&mut self, now: u64, counted: Vec<Counted>) {
-        let millis = now.saturating_sub(self.at).max(1);
         // The first look is at what came since it was begun, a moment ago.
-        self.secs = if self.at == 0 {
-            1.0
+        self.millis = if self.at == 0 {
+            1000
         } else {
-            millis as f64 / 1000.0
+            now.saturating_sub(self.at).max(1)
         };
+        self.secs = self.millis as f64 / 1000.0;
         self.at = now;
         for topic in &mut self.topics {
             topic.recent = 0;
@@ -162,7 +164,7 @@ impl Mirror {
 
     /// Of how many milliseconds the counts are.
     pub(crate) fn millis(&self) -> u64 {
-        (self.secs * 1000.0).round() as u64
+        self.millis
     }
 
     /// Who published what in the last seconds, with the messages of the last one; sorted.
