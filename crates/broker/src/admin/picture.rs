@@ -270,20 +270,18 @@ mod tests {
     /// A mirror that counted these pairs of publisher and topic.
     fn mirror(pairs: &[(&str, &str, u64)]) -> Mirror {
         let mut counted = Counted::default();
+        let number = |names: &mut Vec<(u32, Box<str>)>, name: &str| {
+            let next = names.last().map_or(0, |(n, _)| n + 1);
+            let known = names.iter().find(|(_, its)| **its == *name);
+            known.map(|(n, _)| *n).unwrap_or_else(|| {
+                names.push((next, name.into()));
+                next
+            })
+        };
         for (publisher, topic, count) in pairs {
-            let names = &mut counted.new_publishers;
-            let p = names.iter().position(|(_, n)| **n == **publisher);
-            let p = p.unwrap_or_else(|| {
-                names.push((names.len() as u32, (*publisher).into()));
-                names.len() - 1
-            });
-            let names = &mut counted.new_topics;
-            let t = names.iter().position(|(_, n)| **n == **topic);
-            let t = t.unwrap_or_else(|| {
-                names.push((names.len() as u32, (*topic).into()));
-                names.len() - 1
-            });
-            counted.flows.push((p as u32, t as u32, *count));
+            let p = number(&mut counted.new_publishers, publisher);
+            let t = number(&mut counted.new_topics, topic);
+            counted.flows.push((p, t, *count));
         }
         let mut mirror = Mirror::default();
         mirror.take(1_000, vec![counted]);
