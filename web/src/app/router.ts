@@ -54,6 +54,14 @@ export const MENU: readonly Section[] = [
       { path: '/audit', title: 'audit.title' },
     ],
   },
+  {
+    title: 'settings.title',
+    icon: 'settings',
+    entries: [
+      { path: '/settings', title: 'settings.title' },
+      { path: '/listeners', title: 'listeners.title' },
+    ],
+  },
 ]
 
 const routes: RouteRecordRaw[] = [
@@ -76,6 +84,8 @@ const routes: RouteRecordRaw[] = [
   { path: '/users', component: () => import('@/pages/users/UsersPage.vue'), meta: { title: 'users.title' } },
   { path: '/api-keys', component: () => import('@/pages/api-keys/ApiKeysPage.vue'), meta: { title: 'keys.title' } },
   { path: '/audit', component: () => import('@/pages/audit/AuditPage.vue'), meta: { title: 'audit.title' } },
+  { path: '/settings', component: () => import('@/pages/settings/SettingsPage.vue'), meta: { title: 'settings.title' } },
+  { path: '/listeners', component: () => import('@/pages/listeners/ListenersPage.vue'), meta: { title: 'listeners.title' } },
   { path: '/:rest(.*)*', component: () => import('@/pages/NothingPage.vue'), meta: { title: 'page.nothing' } },
 ]
 

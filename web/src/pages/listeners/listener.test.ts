@@ -1,0 +1,40 @@
+import { beforeAll, expect, it } from 'vitest'
+
+import { speak } from '@/words'
+
+import { faultsOf, isLast, stateOf, type Draft, type Listener } from './listener'
+
+beforeAll(() => speak('en'))
+
+const DRAFT: Draft = { type: 'tcp', name: 'lab', bind: '1884', max: '', origins: '', enable: true }
+
+function listener(id: string, running: boolean, enable = running): Listener {
+  const [type = '', name = ''] = id.split(':')
+  const status = { running, max_connections: 'infinity' as const, current_connections: 0 }
+  return { id, type, name, enable, bind: '', addresses: [], acceptors: 16, number: 1, status, node_status: [] }
+}
+
+it('checks a listener before it is sent', () => {
+  expect(Object.values(faultsOf(DRAFT)).every((fault) => fault === undefined)).toBe(true)
+  expect(faultsOf({ ...DRAFT, name: 'a b' }).name).toBeDefined()
+  expect(faultsOf({ ...DRAFT, bind: '' }).bind).toBeDefined()
+  expect(faultsOf({ ...DRAFT, bind: '1884, x:1' }).bind).toContain('x:1')
+  expect(faultsOf({ ...DRAFT, max: '0' }).max).toBeDefined()
+  expect(faultsOf({ ...DRAFT, max: '10' }).max).toBeUndefined()
+  expect(faultsOf({ ...DRAFT, origins: 'x y' }).origins).toBeUndefined()
+  expect(faultsOf({ ...DRAFT, type: 'ws', origins: 'x y' }).origins).toBeDefined()
+})
+
+it('tells one that cannot listen from one that is stopped', () => {
+  expect(stateOf(listener('tcp:a', true))).toBe('running')
+  expect(stateOf(listener('tcp:a', false))).toBe('stopped')
+  expect(stateOf(listener('tcp:a', false, true))).toBe('failed')
+})
+
+it('knows the last way in', () => {
+  const [a, b, ws] = [listener('tcp:a', true), listener('tcp:b', true), listener('ws:c', true)]
+  expect(isLast(a, [a, ws])).toBe(true)
+  expect(isLast(a, [a, b])).toBe(false)
+  expect(isLast(a, [a, listener('tcp:b', false)])).toBe(true)
+  expect(isLast(ws, [ws])).toBe(false)
+})
