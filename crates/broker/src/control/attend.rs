@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use engine::{Behind, Samples};
 
-use super::{configuration::Configuration, observe::Work};
+use super::{ask::ask_all, configuration::Configuration, observe::Work};
 use crate::{
     machine::{self, Machine, Work as Busy},
     observe::{
@@ -151,7 +151,7 @@ impl Work {
         if returned.is_empty() {
             return Vec::new();
         }
-        let found = self.ask(move |visit| {
+        let found = ask_all(&self.post, move |visit| {
             let without = returned.iter();
             let without = without.filter(|(id, _)| visit.engine.is_unsubscribed(id));
             without.cloned().collect::<Vec<_>>()
@@ -181,7 +181,9 @@ impl Work {
         for _ in 0..VISITS {
             let at = from?;
             let wanted = topic.to_owned();
-            let found = self.ask(move |visit| visit.engine.similar_filter(&wanted, at, FILTERS));
+            let found = ask_all(&self.post, move |visit| {
+                visit.engine.similar_filter(&wanted, at, FILTERS)
+            });
             if let Some(filter) = found.iter().find_map(|(filter, _)| filter.clone()) {
                 return Some(filter.into());
             }

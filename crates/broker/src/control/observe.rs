@@ -19,7 +19,7 @@ use crate::{
         history::{History, Sample},
         loss::Lost,
     },
-    shard::{Clock, Post, Visit},
+    shard::{Clock, Post},
 };
 
 const TICK: Duration = Duration::from_secs(1);
@@ -34,7 +34,7 @@ pub(crate) struct Observer {
 
 /// What the thread works with.
 pub(super) struct Work {
-    post: Arc<Post>,
+    pub(super) post: Arc<Post>,
     keep: Keep,
     pub(super) observed: Arc<Observed>,
     pub(super) configuration: Arc<Configuration>,
@@ -125,7 +125,7 @@ impl Work {
         self.observed.connections.settle();
         let metrics = self.post.metrics();
         let lost = metrics.dropped_all();
-        let mut sampled = self.ask(|visit| visit.engine.take_samples());
+        let mut sampled = ask_all(&self.post, |visit| visit.engine.take_samples());
         self.attend.take(now.0, &mut sampled);
         let mut losses: Vec<_> = sampled.into_iter().flat_map(|s| s.losses).collect();
         self.name_publishers(&mut losses);
@@ -144,7 +144,7 @@ impl Work {
     fn look_away(&self, now: u64) {
         let (traffic, topics) = self.observed.unwatched(now);
         if traffic || !topics.is_empty() {
-            self.ask(move |visit| {
+            ask_all(&self.post, move |visit| {
                 if traffic {
                     visit.engine.count_topics(None);
                 }
@@ -167,7 +167,7 @@ impl Work {
         if unnamed.is_empty() {
             return;
         }
-        let named = self.ask(move |visit| {
+        let named = ask_all(&self.post, move |visit| {
             let names = unnamed.iter().filter_map(|publisher| {
                 let name = visit.engine.name_of(*publisher)?;
                 Some((*publisher, name.into()))
@@ -179,14 +179,6 @@ impl Work {
                 loss.publisher_id.get_or_insert_with(|| name.clone());
             }
         }
-    }
-
-    /// Asks all shards; of one that does not answer in time there is nothing.
-    pub(super) fn ask<T: Send + 'static>(
-        &self,
-        question: impl FnOnce(&mut Visit<'_>) -> T + Clone + Send + 'static,
-    ) -> Vec<T> {
-        ask_all(&self.post, question)
     }
 
     /// Writes down alarms that ended.
