@@ -116,7 +116,6 @@ async fn list(
     tag = "Alarms",
     responses(
         (status = 204, description = "Forgotten."),
-        (status = 503, description = "`SERVICE_UNAVAILABLE`", body = ErrorBody),
     )
 )]
 async fn forget(State(app): State<App>) -> Result<StatusCode, Refusal> {

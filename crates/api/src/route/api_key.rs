@@ -14,7 +14,7 @@ use crate::{
     App,
     account::{Key, NewKey, Role, is_key_name},
     error::{ErrorBody, Refusal},
-    time::{parse_secs, rfc3339},
+    time::{self, rfc3339},
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -149,17 +149,11 @@ fn check_description(text: &str) -> Result<(), Refusal> {
 
 /// Milliseconds since 1970; `None` is for ever.
 fn expiry(given: Option<&Value>) -> Result<Option<u64>, Refusal> {
-    let bad = || {
-        Refusal::bad_request(
-            "expired_at is a time such as 2030-01-01T00:00:00Z, seconds since 1970, or infinity",
-        )
-    };
+    let bad = || Refusal::bad_request(format!("expired_at is {}, or infinity", time::FORM));
     match given {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) if text == FOR_EVER || text == "undefined" => Ok(None),
-        Some(Value::String(text)) => parse_secs(text).map(Some).ok_or_else(bad),
-        Some(Value::Number(number)) => parse_secs(&number.to_string()).map(Some).ok_or_else(bad),
-        Some(_) => Err(bad()),
+        Some(value) => time::of_json(value).map(Some).ok_or_else(bad),
     }
 }
 

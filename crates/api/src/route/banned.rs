@@ -15,7 +15,7 @@ use crate::{
     App,
     error::{ErrorBody, Refusal},
     page::{Meta, Page, Paging},
-    time::{parse_millis, rfc3339},
+    time::{self, rfc3339},
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -109,25 +109,10 @@ struct Wanted {
     until: Option<Value>,
 }
 
-/// Milliseconds since 1970 of what stands for a time in a request.
+/// Milliseconds since 1970.
 fn millis(field: &str, value: &Value) -> Result<u64, Refusal> {
-    let seconds = |seconds: u64| {
-        seconds
-            .checked_mul(1000)
-            .filter(|ms| i64::try_from(*ms).is_ok())
-    };
-    let found = match value {
-        Value::Number(number) => number.as_u64().and_then(seconds),
-        Value::String(text) => match text.parse() {
-            Ok(number) => seconds(number),
-            Err(_) => parse_millis(text),
-        },
-        _ => None,
-    };
-    found.ok_or_else(|| {
-        let form = "a time such as 2026-01-01T12:34:56+08:00, or seconds since 1970";
-        Refusal::bad_request(format!("{field} is not {form}"))
-    })
+    let bad = || Refusal::bad_request(format!("{field} is not {}", time::FORM));
+    time::of_json(value).ok_or_else(bad)
 }
 
 impl Wanted {

@@ -167,7 +167,6 @@ fn told(pile: Pile, form: Form, priority: Option<u8>) -> Messages {
         (status = 200, description = "A part of them, oldest first.", body = Messages),
         (status = 400, description = "A parameter is of the wrong kind.", body = ErrorBody),
         (status = 404, description = "There is no such session.", body = ErrorBody),
-        (status = 503, description = "The broker is shutting down.", body = ErrorBody),
     )
 )]
 async fn queued(
@@ -193,7 +192,6 @@ async fn queued(
         (status = 200, description = "A part of them, oldest first.", body = Messages),
         (status = 400, description = "A parameter is of the wrong kind.", body = ErrorBody),
         (status = 404, description = "There is no such session.", body = ErrorBody),
-        (status = 503, description = "The broker is shutting down.", body = ErrorBody),
     )
 )]
 async fn in_flight(

@@ -249,7 +249,6 @@ fn filter(query: &Query) -> Result<ClientFilter, Refusal> {
     responses(
         (status = 200, description = "A page of clients; counted unless a part of a name is asked for.", body = Page<Row>),
         (status = 400, description = "A parameter is of the wrong kind.", body = ErrorBody),
-        (status = 503, description = "The broker is shutting down.", body = ErrorBody),
     )
 )]
 async fn list(State(app): State<App>, query: Query) -> Result<Json<Page<Shown>>, Refusal> {
@@ -306,7 +305,6 @@ pub(super) fn unknown() -> Refusal {
     responses(
         (status = 200, description = "The client.", body = Row),
         (status = 404, description = "There is no such session.", body = ErrorBody),
-        (status = 503, description = "The broker is shutting down.", body = ErrorBody),
     )
 )]
 async fn one(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Row>, Refusal> {
@@ -323,7 +321,6 @@ async fn one(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Row>
     responses(
         (status = 204, description = "It is gone."),
         (status = 404, description = "There is no such session.", body = ErrorBody),
-        (status = 503, description = "The broker is shutting down.", body = ErrorBody),
     )
 )]
 async fn kick(
@@ -347,9 +344,6 @@ async fn kick(
     responses(
         (status = 204, description = "They are gone; ids that nobody has do not matter."),
         (status = 400, description = "The body is no list of texts.", body = ErrorBody),
-        (status = 413, description = "The body is too large.", body = ErrorBody),
-        (status = 415, description = "The body is not JSON.", body = ErrorBody),
-        (status = 503, description = "The broker is shutting down.", body = ErrorBody),
     )
 )]
 async fn kick_many(
@@ -382,9 +376,6 @@ struct KeepAlive {
         (status = 200, description = "The client.", body = Row),
         (status = 400, description = "The interval is none.", body = ErrorBody),
         (status = 404, description = "It is not connected.", body = ErrorBody),
-        (status = 413, description = "The body is too large.", body = ErrorBody),
-        (status = 415, description = "The body is not JSON.", body = ErrorBody),
-        (status = 503, description = "The broker is shutting down.", body = ErrorBody),
     )
 )]
 async fn keep_alive(
@@ -420,7 +411,6 @@ struct Cached {
     responses(
         (status = 200, description = "Nothing is remembered.", body = Vec<Cached>),
         (status = 404, description = "There is no such session.", body = ErrorBody),
-        (status = 503, description = "The broker is shutting down.", body = ErrorBody),
     )
 )]
 async fn cache(
@@ -443,7 +433,6 @@ async fn cache(
     responses(
         (status = 204, description = "Nothing is remembered."),
         (status = 404, description = "There is no such session.", body = ErrorBody),
-        (status = 503, description = "The broker is shutting down.", body = ErrorBody),
     )
 )]
 async fn clear_cache(
@@ -476,7 +465,6 @@ struct Since {
     responses(
         (status = 200, description = "Their number, as a text.", body = String, content_type = "application/json"),
         (status = 400, description = "The time is none.", body = ErrorBody),
-        (status = 503, description = "The broker is shutting down.", body = ErrorBody),
     )
 )]
 async fn sessions_count(State(app): State<App>, query: Query) -> Result<Json<String>, Refusal> {

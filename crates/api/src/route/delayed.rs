@@ -154,7 +154,6 @@ async fn change(
     responses(
         (status = 200, description = "A page of them.", body = Page<Row>),
         (status = 400, description = "`INVALID_PARAMETER`", body = ErrorBody),
-        (status = 503, description = "`SERVICE_UNAVAILABLE`: the broker ends.", body = ErrorBody),
     )
 )]
 async fn list(
@@ -217,7 +216,6 @@ fn unknown() -> Refusal {
         (status = 200, description = "It waits.", body = Detail),
         (status = 400, description = "`INVALID_NODE`, `MESSAGE_ID_SCHEMA_ERROR`", body = ErrorBody),
         (status = 404, description = "`MESSAGE_ID_NOT_FOUND`", body = ErrorBody),
-        (status = 503, description = "`SERVICE_UNAVAILABLE`: the broker ends.", body = ErrorBody),
     )
 )]
 async fn one(
@@ -248,7 +246,6 @@ async fn one(
         (status = 204, description = "It will not be published."),
         (status = 400, description = "`INVALID_NODE`, `MESSAGE_ID_SCHEMA_ERROR`", body = ErrorBody),
         (status = 404, description = "`MESSAGE_ID_NOT_FOUND`", body = ErrorBody),
-        (status = 503, description = "`SERVICE_UNAVAILABLE`: the broker ends.", body = ErrorBody),
     )
 )]
 async fn delete(
@@ -271,7 +268,6 @@ async fn delete(
         (status = 204, description = "None of these will be published."),
         (status = 400, description = "`BAD_REQUEST`", body = ErrorBody),
         (status = 404, description = "`MESSAGE_ID_NOT_FOUND`: none waits for it.", body = ErrorBody),
-        (status = 503, description = "`SERVICE_UNAVAILABLE`: the broker ends.", body = ErrorBody),
     )
 )]
 async fn delete_of_topic(

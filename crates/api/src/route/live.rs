@@ -408,8 +408,6 @@ struct Change {
         (status = 204, description = "From the next event on."),
         (status = 400, description = "`BAD_REQUEST`", body = ErrorBody),
         (status = 404, description = "`NOT_FOUND`", body = ErrorBody),
-        (status = 413, description = "The body is too large.", body = ErrorBody),
-        (status = 415, description = "The body is not JSON.", body = ErrorBody),
     )
 )]
 async fn change(

@@ -233,7 +233,6 @@ async fn history_of_node(
     tag = "Monitor",
     responses(
         (status = 204, description = "Forgotten."),
-        (status = 503, description = "`SERVICE_UNAVAILABLE`", body = ErrorBody),
     )
 )]
 async fn forget(State(app): State<App>) -> Result<StatusCode, Refusal> {

@@ -55,7 +55,6 @@ struct MqttTicket {
     responses(
         (status = 200, description = "The ticket.", body = MqttTicket),
         (status = 403, description = "API keys are nobody who connects.", body = ErrorBody),
-        (status = 503, description = "The broker is shutting down.", body = ErrorBody),
     )
 )]
 async fn ticket(

@@ -111,6 +111,48 @@ fn without_samples(group: &'static str, kind: Kind, names: &[&str]) -> Vec<Metri
     names.iter().map(bare).collect()
 }
 
+/// Figures of access control that have no samples yet.
+const ACCESS: [(&str, Kind, &[&str]); 4] = [
+    (
+        "emqx_authn",
+        Kind::Gauge,
+        &[
+            "emqx_authn_enable",
+            "emqx_authn_status",
+            "emqx_authn_users_count",
+        ],
+    ),
+    (
+        "emqx_authn",
+        Kind::Counter,
+        &[
+            "emqx_authn_total",
+            "emqx_authn_success",
+            "emqx_authn_failed",
+            "emqx_authn_nomatch",
+        ],
+    ),
+    (
+        "emqx_authz",
+        Kind::Gauge,
+        &[
+            "emqx_authz_enable",
+            "emqx_authz_status",
+            "emqx_authz_rules_count",
+        ],
+    ),
+    (
+        "emqx_authz",
+        Kind::Counter,
+        &[
+            "emqx_authz_total",
+            "emqx_authz_allow",
+            "emqx_authz_deny",
+            "emqx_authz_nomatch",
+        ],
+    ),
+];
+
 /// The group in which EMQX's JSON has a counter.
 fn group(name: &str) -> &'static str {
     match name.split('.').next().unwrap_or_default() {
@@ -275,44 +317,10 @@ async fn auth(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let mode = mode(&query)?;
-    let mut all = without_samples(
-        "emqx_authn",
-        Kind::Gauge,
-        &[
-            "emqx_authn_enable",
-            "emqx_authn_status",
-            "emqx_authn_users_count",
-        ],
-    );
-    all.extend(without_samples(
-        "emqx_authn",
-        Kind::Counter,
-        &[
-            "emqx_authn_total",
-            "emqx_authn_success",
-            "emqx_authn_failed",
-            "emqx_authn_nomatch",
-        ],
-    ));
-    all.extend(without_samples(
-        "emqx_authz",
-        Kind::Gauge,
-        &[
-            "emqx_authz_enable",
-            "emqx_authz_status",
-            "emqx_authz_rules_count",
-        ],
-    ));
-    all.extend(without_samples(
-        "emqx_authz",
-        Kind::Counter,
-        &[
-            "emqx_authz_total",
-            "emqx_authz_allow",
-            "emqx_authz_deny",
-            "emqx_authz_nomatch",
-        ],
-    ));
+    let without = ACCESS.iter();
+    let mut all: Vec<_> = without
+        .flat_map(|(group, kind, names)| without_samples(group, *kind, names))
+        .collect();
     let banned = app.admin.ban_count() as u64;
     all.push(gauge("emqx_banned", "emqx_banned_count", banned));
     Ok(written(all, mode, &headers))
@@ -452,8 +460,6 @@ struct GatewayChange {
     responses(
         (status = 200, description = "The settings.", body = Settings),
         (status = 400, description = "It cannot be done like that.", body = ErrorBody),
-        (status = 413, description = "The body is too large.", body = ErrorBody),
-        (status = 415, description = "The body is not JSON.", body = ErrorBody),
     )
 )]
 async fn change(Json(change): Json<Change>) -> Result<Json<Settings>, Refusal> {

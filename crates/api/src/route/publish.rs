@@ -190,8 +190,6 @@ fn answer(done: Result<Published, PublishError>) -> (StatusCode, Answer) {
         (status = 200, description = "A subscriber's shard has it.", body = Answer),
         (status = 202, description = "Nobody is subscribed.", body = Answer),
         (status = 400, description = "It may not be published like this.", body = NotPublished),
-        (status = 413, description = "The body is too large.", body = ErrorBody),
-        (status = 415, description = "The body is not JSON.", body = ErrorBody),
         (status = 503, description = "The store has no room, or the broker is shutting down.", body = Answer),
     )
 )]
@@ -215,8 +213,6 @@ async fn publish(
         (status = 200, description = "Each reached a subscriber.", body = Vec<Answer>),
         (status = 202, description = "Nobody is subscribed to some of them.", body = Vec<Answer>),
         (status = 400, description = "The first that may not be published like this; none of those behind it was.", body = NotPublished),
-        (status = 413, description = "The body is too large.", body = ErrorBody),
-        (status = 415, description = "The body is not JSON.", body = ErrorBody),
         (status = 503, description = "The store had no room for some of them.", body = Vec<Answer>),
     )
 )]

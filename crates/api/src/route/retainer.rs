@@ -120,8 +120,6 @@ struct BackendChange {
         (status = 200, description = "The settings from now on.", body = Settings),
         (status = 400, description = "A value is not allowed.", body = ErrorBody),
         (status = 403, description = "The environment or the command line sets it.", body = ErrorBody),
-        (status = 413, description = "The body is too large.", body = ErrorBody),
-        (status = 415, description = "The body is not JSON.", body = ErrorBody),
         (status = 503, description = "The store has no room.", body = ErrorBody),
     )
 )]
@@ -201,7 +199,6 @@ struct Asked {
     responses(
         (status = 200, description = "A page of them, without payloads; counted if no topic is given.", body = Page<Row>),
         (status = 400, description = "A parameter is of the wrong kind.", body = ErrorBody),
-        (status = 503, description = "The broker is shutting down.", body = ErrorBody),
     )
 )]
 async fn list(State(app): State<App>, query: Query) -> Result<Json<Page<Row>>, Refusal> {
@@ -262,7 +259,6 @@ fn nothing() -> Refusal {
     responses(
         (status = 200, description = "The message.", body = Row),
         (status = 404, description = "There is none.", body = ErrorBody),
-        (status = 503, description = "The broker is shutting down.", body = ErrorBody),
     )
 )]
 async fn one(State(app): State<App>, Path(topic): Path<String>) -> Result<Json<Row>, Refusal> {

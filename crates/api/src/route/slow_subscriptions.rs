@@ -167,7 +167,6 @@ impl Change {
     responses(
         (status = 200, description = "The slowest first.", body = Page<Row>),
         (status = 400, description = "`INVALID_PARAMETER`", body = ErrorBody),
-        (status = 503, description = "`SERVICE_UNAVAILABLE`: the broker ends.", body = ErrorBody),
     )
 )]
 async fn list(
@@ -203,7 +202,6 @@ async fn list(
     tag = "Slow subscriptions",
     responses(
         (status = 204, description = "They are looked for anew."),
-        (status = 503, description = "`SERVICE_UNAVAILABLE`: the broker ends.", body = ErrorBody),
     )
 )]
 async fn clear(State(app): State<App>) -> Result<StatusCode, Refusal> {

@@ -92,7 +92,6 @@ struct Asked {
     responses(
         (status = 200, description = "A page of subscriptions.", body = Page<Row>),
         (status = 400, description = "A parameter is of the wrong kind.", body = ErrorBody),
-        (status = 503, description = "The broker is shutting down.", body = ErrorBody),
     )
 )]
 async fn list(State(app): State<App>, query: Query) -> Result<Json<Page<Row>>, Refusal> {
@@ -137,7 +136,6 @@ async fn list(State(app): State<App>, query: Query) -> Result<Json<Page<Row>>, R
     responses(
         (status = 200, description = "All of them.", body = Vec<Row>),
         (status = 404, description = "There is no such session.", body = ErrorBody),
-        (status = 503, description = "The broker is shutting down.", body = ErrorBody),
     )
 )]
 async fn of_client(
@@ -215,8 +213,6 @@ impl From<SubscribeError> for Refusal {
         (status = 200, description = "It is in force, and kept if the session is.", body = Row),
         (status = 400, description = "The filter or an option is none.", body = ErrorBody),
         (status = 404, description = "There is no such session.", body = ErrorBody),
-        (status = 413, description = "The body is too large.", body = ErrorBody),
-        (status = 415, description = "The body is not JSON.", body = ErrorBody),
         (status = 503, description = "The store has no room, or the broker is shutting down.", body = ErrorBody),
     )
 )]
@@ -241,8 +237,6 @@ async fn subscribe(
         (status = 200, description = "All are in force.", body = Vec<Row>),
         (status = 400, description = "A filter or an option is none; those before it are in force.", body = ErrorBody),
         (status = 404, description = "There is no such session.", body = ErrorBody),
-        (status = 413, description = "The body is too large.", body = ErrorBody),
-        (status = 415, description = "The body is not JSON.", body = ErrorBody),
         (status = 503, description = "The store has no room, or the broker is shutting down.", body = ErrorBody),
     )
 )]
@@ -297,8 +291,6 @@ async fn end(app: &App, id: &str, topic: &str) -> Result<(), Refusal> {
         (status = 204, description = "There is none, now or ever."),
         (status = 400, description = "The body is no filter.", body = ErrorBody),
         (status = 404, description = "There is no such session.", body = ErrorBody),
-        (status = 413, description = "The body is too large.", body = ErrorBody),
-        (status = 415, description = "The body is not JSON.", body = ErrorBody),
         (status = 503, description = "The store has no room, or the broker is shutting down.", body = ErrorBody),
     )
 )]
@@ -322,8 +314,6 @@ async fn unsubscribe(
         (status = 204, description = "There are none of them, now or ever."),
         (status = 400, description = "The body is no list of filters.", body = ErrorBody),
         (status = 404, description = "There is no such session.", body = ErrorBody),
-        (status = 413, description = "The body is too large.", body = ErrorBody),
-        (status = 415, description = "The body is not JSON.", body = ErrorBody),
         (status = 503, description = "The store has no room, or the broker is shutting down.", body = ErrorBody),
     )
 )]

@@ -166,7 +166,6 @@ fn unknown() -> Refusal {
     tag = "MQTT",
     responses(
         (status = 200, description = "In the order in which they were named.", body = Vec<Topic>),
-        (status = 503, description = "`SERVICE_UNAVAILABLE`: the broker ends.", body = ErrorBody),
     )
 )]
 async fn list(State(app): State<App>) -> Result<Json<Vec<Topic>>, Refusal> {
@@ -232,7 +231,6 @@ async fn reset(
         (status = 200, description = "Its figures.", body = Topic),
         (status = 400, description = "`BAD_REQUEST`", body = ErrorBody),
         (status = 404, description = "`TOPIC_NOT_FOUND`", body = ErrorBody),
-        (status = 503, description = "`SERVICE_UNAVAILABLE`: the broker ends.", body = ErrorBody),
     )
 )]
 async fn one(State(app): State<App>, Path(topic): Path<String>) -> Result<Json<Topic>, Refusal> {

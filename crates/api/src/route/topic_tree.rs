@@ -99,7 +99,6 @@ impl From<traffic::Flow> for Flow {
     tag = "Topic tree",
     responses(
         (status = 200, description = "Messages of the last second. It is counted only while somebody asks: the first answer is empty.", body = Flow),
-        (status = 503, description = "`SERVICE_UNAVAILABLE`", body = ErrorBody),
     )
 )]
 async fn flow(State(app): State<App>) -> Result<Json<Flow>, Refusal> {
@@ -213,7 +212,6 @@ struct Which {
     responses(
         (status = 200, description = "It is counted only while somebody asks: the first answer is empty.", body = Branch),
         (status = 400, description = "`BAD_REQUEST`", body = ErrorBody),
-        (status = 503, description = "`SERVICE_UNAVAILABLE`", body = ErrorBody),
     )
 )]
 async fn tree(State(app): State<App>, Query(which): Query<Which>) -> Result<Json<Branch>, Refusal> {
@@ -251,7 +249,6 @@ struct Around {
     responses(
         (status = 200, description = "Publishers of the last second.", body = Around),
         (status = 400, description = "`BAD_REQUEST`", body = ErrorBody),
-        (status = 503, description = "`SERVICE_UNAVAILABLE`", body = ErrorBody),
     )
 )]
 async fn around(
@@ -299,7 +296,6 @@ impl From<Message> for Row {
     responses(
         (status = 200, description = "At most 100, oldest first. They are kept only while somebody asks: the first answer is empty.", body = Vec<Row>),
         (status = 400, description = "`BAD_REQUEST`", body = ErrorBody),
-        (status = 503, description = "`SERVICE_UNAVAILABLE`", body = ErrorBody),
     )
 )]
 async fn messages(

@@ -56,7 +56,6 @@ struct Asked {
     responses(
         (status = 200, description = "A page of the filters that anybody is subscribed to.", body = Page<Row>),
         (status = 400, description = "A parameter is of the wrong kind.", body = ErrorBody),
-        (status = 503, description = "The broker is shutting down.", body = ErrorBody),
     )
 )]
 async fn list(State(app): State<App>, query: Query) -> Result<Json<Page<Row>>, Refusal> {
@@ -96,7 +95,6 @@ async fn list(State(app): State<App>, query: Query) -> Result<Json<Page<Row>>, R
     responses(
         (status = 200, description = "The nodes with a subscriber.", body = Vec<Row>),
         (status = 404, description = "Nobody is subscribed to exactly this filter.", body = ErrorBody),
-        (status = 503, description = "The broker is shutting down.", body = ErrorBody),
     )
 )]
 async fn one(State(app): State<App>, Path(topic): Path<String>) -> Result<Json<Vec<Row>>, Refusal> {

@@ -19,7 +19,7 @@ use crate::{
     App,
     error::{ErrorBody, Refusal},
     query::Query,
-    time::{parse_secs, rfc3339},
+    time::{self, rfc3339},
     zip,
 };
 
@@ -184,14 +184,10 @@ impl NewTrace {
 }
 
 fn moment(field: &str, value: Option<Value>) -> Result<Option<u64>, Refusal> {
-    let text = match value {
-        None | Some(Value::Null) => return Ok(None),
-        Some(Value::String(text)) => text,
-        Some(other) => other.to_string(),
-    };
-    let at = parse_secs(&text);
-    at.map(Some)
-        .ok_or_else(|| wrong(&format!("{field}: RFC 3339 or seconds since 1970")))
+    let value = value.filter(|value| !value.is_null());
+    let bad = || wrong(&format!("{field}: {}", time::FORM));
+    let at = value.map(|value| time::of_json(&value).ok_or_else(bad));
+    at.transpose()
 }
 
 fn wrong(message: &str) -> Refusal {
