@@ -131,8 +131,15 @@ fn accounts_survive_a_kill() {
     by_key(&broker, &key).get("/status").expect(200);
     by_key(&broker, &key).get("/error_codes").expect(200);
     broker.api().sign_in("anna", "correct-horse");
-    let changes = admin.get("/audit").expect(200).json();
-    assert_eq!(changes["meta"]["count"], json!(3), "{changes}");
+    let told = admin.get("/audit").expect(200).json();
+    let told = told["data"].as_array().unwrap().iter();
+    let told: Vec<_> = told.rev().map(|entry| &entry["operation_id"]).collect();
+    assert_eq!(
+        told,
+        [
+            "/login", "/users", "/api_key", "/login", "/logout", "/login"
+        ]
+    );
 }
 
 fn by_key(broker: &Broker, key: &Value) -> Api {
@@ -400,7 +407,7 @@ fn h06_nobody_tells_who_exists() {
     assert!((0.8..1.25).contains(&ratio), "{known} s and {unknown} s");
 }
 
-/// The audit log tells every change with time, actor, address, what and result, and no secret; it is
+/// The audit log tells every change, and who signed in or could not, with time, actor, address, what and result, and no secret; it is
 /// filtered and paged.
 #[test]
 fn audit_log_of_changes() {
@@ -422,6 +429,13 @@ fn audit_log_of_changes() {
         .api()
         .post("/users", &credentials("eve", "canary-audit-3"))
         .expect(401);
+    let wrong = json!({"username": "anna", "password": "canary-audit-4"});
+    broker.api().post("/login", &wrong).expect(401);
+    // No attempt at all.
+    broker
+        .api()
+        .post("/login", &json!({"username": "anna"}))
+        .expect(400);
 
     let all = admin.get("/audit").expect(200);
     assert!(!all.text().contains("canary-audit"), "{}", all.text());
@@ -441,14 +455,16 @@ fn audit_log_of_changes() {
         })
         .collect();
     let wanted = [
+        ("anna", "post", "/login", 401),
         ("ci", "put", "/mqtt/topic_rewrite", 200),
         ("admin", "post", "/api_key", 200),
         ("admin", "post", "/users", 400),
         ("admin", "post", "/users", 200),
+        ("admin", "post", "/login", 200),
     ];
     let wanted = wanted.map(|(a, b, c, d)| (a.to_owned(), b.to_owned(), c.to_owned(), d));
     assert_eq!(told, wanted);
-    let last = &all["data"][3];
+    let last = &all["data"][4];
     assert_eq!(last["source_ip"], json!("127.0.0.1"));
     assert_eq!(last["operation_result"], json!("success"));
     assert_eq!(last["http_request"]["body"]["username"], json!("anna"));
@@ -460,21 +476,22 @@ fn audit_log_of_changes() {
             .unwrap()
     };
     for (filter, due) in [
-        ("source=admin", 3),
+        ("source=admin", 4),
         ("source=ci", 1),
-        ("operation_result=failure", 1),
+        ("operation_result=failure", 2),
+        ("operation_type=login", 2),
         ("http_status_code=400", 1),
         ("operation_id=/users", 2),
         ("operation_type=mqtt", 1),
-        ("http_method=post", 3),
+        ("http_method=post", 5),
         ("from=dashboard", 0),
-        ("source_ip=127.0.0.1", 4),
+        ("source_ip=127.0.0.1", 6),
         ("gte_created_at=4102444800000", 0),
-        ("lte_created_at=2100-01-01T00:00:00Z", 4),
+        ("lte_created_at=2100-01-01T00:00:00Z", 6),
     ] {
         assert_eq!(count(&mut admin, filter), due, "{filter}");
     }
-    let page = admin.get("/audit?page=2&limit=3").expect(200).json();
+    let page = admin.get("/audit?page=2&limit=5").expect(200).json();
     assert_eq!(page["data"].as_array().unwrap().len(), 1);
     assert_eq!(page["meta"]["hasnext"], json!(false));
     for bad in [

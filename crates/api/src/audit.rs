@@ -1,9 +1,11 @@
-//! The audit log: who changed what, from where, with which result. The last ones are kept; secrets never
-//! get into it.
+//! The audit log: who changed what, and who signed in or tried to, from where, with which result. The
+//! last ones are kept, changes and sign-ins apart, so that guessing passwords pushes no change out of it.
+//! Secrets never get into it.
 
 use std::{
     collections::VecDeque,
     net::IpAddr,
+    ops::Range,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
@@ -16,10 +18,14 @@ use broker::admin::{Bucket, Keep};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::door::{Caller, Kind};
+use crate::door::Kind;
 
-/// Entries that are kept.
-const ENTRIES_MAX: usize = 10_000;
+/// Changes that are kept.
+const CHANGES_MAX: usize = 10_000;
+/// Sign-ins that are kept, good ones and others.
+const SIGN_INS_MAX: usize = 2_000;
+/// Of a user's name as somebody gave it who is not signed in.
+const NAME_MAX: usize = 64;
 /// Of a request's body, as text.
 const BODY_MAX: usize = 1_024;
 /// Of a path.
@@ -63,9 +69,49 @@ pub(crate) struct Audit {
 
 #[derive(Default)]
 struct Log {
+    changes: Ring,
+    sign_ins: Ring,
+}
+
+/// Entries of one kind, oldest first.
+#[derive(Default)]
+struct Ring {
     entries: VecDeque<Record>,
     /// Number of the first of them.
     first: u64,
+}
+
+impl Ring {
+    fn new(mut entries: Vec<(u64, Record)>) -> Self {
+        entries.sort_unstable_by_key(|(number, _)| *number);
+        let mut ring = Self::default();
+        if let Some((last, _)) = entries.last() {
+            // Numbers may be missing in between, for damage; the next one must be new all the same.
+            ring.first =
+                (last + 1).saturating_sub(u64::try_from(entries.len()).unwrap_or(u64::MAX));
+        }
+        ring.entries = entries.into_iter().map(|(_, record)| record).collect();
+        ring
+    }
+
+    /// Adds one. Gives its number, and those of the ones that went for it.
+    fn push(&mut self, record: Record, max: usize) -> (u64, Range<u64>) {
+        let number = self.first + u64::try_from(self.entries.len()).unwrap_or(u64::MAX);
+        self.entries.push_back(record);
+        let before = self.first;
+        while self.entries.len() > max {
+            self.entries.pop_front();
+            self.first += 1;
+        }
+        (number, before..self.first)
+    }
+}
+
+/// The key of a record: its number, and behind it a byte for a sign-in.
+fn key(number: u64, is_sign_in: bool) -> Vec<u8> {
+    let mut key = number.to_be_bytes().to_vec();
+    key.extend(is_sign_in.then_some(0));
+    key
 }
 
 impl Audit {
@@ -75,21 +121,24 @@ impl Audit {
     /// If the store cannot be read.
     pub(crate) fn load(keep: Keep) -> std::io::Result<Self> {
         let kept = keep.load(Bucket::Audit).map_err(std::io::Error::other)?;
-        let mut entries: Vec<(u64, Record)> = kept
-            .iter()
-            .filter_map(|(number, value)| {
-                let number: [u8; 8] = (**number).try_into().ok()?;
-                let record = serde_json::from_slice(value).ok()?;
-                Some((u64::from_be_bytes(number), record))
-            })
-            .collect();
-        entries.sort_unstable_by_key(|(number, _)| *number);
-        let mut log = Log::default();
-        if let Some((last, _)) = entries.last() {
-            // Numbers may be missing in between, for damage; the next one must be new all the same.
-            log.first = (last + 1).saturating_sub(u64::try_from(entries.len()).unwrap_or(u64::MAX));
+        let (mut changes, mut sign_ins) = (Vec::new(), Vec::new());
+        for (key, value) in &kept {
+            let Some((number, kind)) = key.split_first_chunk() else {
+                continue;
+            };
+            if let Ok(record) = serde_json::from_slice(value) {
+                let all = if kind.is_empty() {
+                    &mut changes
+                } else {
+                    &mut sign_ins
+                };
+                all.push((u64::from_be_bytes(*number), record));
+            }
         }
-        log.entries = entries.into_iter().map(|(_, record)| record).collect();
+        let log = Log {
+            changes: Ring::new(changes),
+            sign_ins: Ring::new(sign_ins),
+        };
         Ok(Self {
             keep,
             log: Mutex::new(log),
@@ -103,18 +152,17 @@ impl Audit {
     /// Adds one, which is in the store when this returns.
     pub(crate) async fn add(&self, record: Record) {
         let value = serde_json::to_vec(&record).expect("texts and numbers become JSON");
-        let put = {
+        let is_sign_in = record.operation_id == SIGN_IN;
+        let (number, gone) = {
             let mut log = self.log();
-            let number = log.first + u64::try_from(log.entries.len()).unwrap_or(u64::MAX);
-            log.entries.push_back(record);
-            let mut put = vec![(number.to_be_bytes().to_vec(), Some(value))];
-            while log.entries.len() > ENTRIES_MAX {
-                log.entries.pop_front();
-                put.push((log.first.to_be_bytes().to_vec(), None));
-                log.first += 1;
+            if is_sign_in {
+                log.sign_ins.push(record, SIGN_INS_MAX)
+            } else {
+                log.changes.push(record, CHANGES_MAX)
             }
-            put
         };
+        let mut put = vec![(key(number, is_sign_in), Some(value))];
+        put.extend(gone.map(|number| (key(number, is_sign_in), None)));
         if let Err(error) = self.keep.put(Bucket::Audit, put).await {
             tracing::warn!("an entry of the audit log is not kept: {error}");
         }
@@ -123,13 +171,27 @@ impl Audit {
     /// Those that fit, newest first.
     pub(crate) fn find(&self, fits: impl Fn(&Record) -> bool) -> Vec<Record> {
         let log = self.log();
-        log.entries
-            .iter()
-            .rev()
-            .filter(|record| fits(record))
-            .cloned()
-            .collect()
+        let all = log.changes.entries.iter().chain(&log.sign_ins.entries);
+        let mut found: Vec<_> = all.filter(|record| fits(record)).cloned().collect();
+        // Those of one millisecond stay in their order.
+        found.sort_by_key(|record| record.at);
+        found.reverse();
+        found
     }
+}
+
+/// Signing in, by its path below the API's.
+const SIGN_IN: &str = "/login";
+
+/// Who wanted to sign in, if a password was looked at: neither what could not be read nor what had to wait
+/// is told, or the log would be anybody's to fill.
+pub(crate) fn attempted(body: &[u8], status: StatusCode) -> Option<String> {
+    if !matches!(status, StatusCode::OK | StatusCode::UNAUTHORIZED) {
+        return None;
+    }
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let name = body.get("username")?.as_str()?;
+    Some(name[..name.floor_char_boundary(NAME_MAX)].to_owned())
 }
 
 /// A call whose end is not known yet.
@@ -160,12 +222,12 @@ impl Entry {
 
     pub(crate) fn end(
         self,
-        caller: &Caller,
+        who: &Actor,
         at: u64,
         body: Option<&[u8]>,
         status: StatusCode,
     ) -> Record {
-        let from = match caller.kind {
+        let from = match who.kind {
             Kind::Owner => From::Cli,
             Kind::User if self.is_browser => From::Dashboard,
             Kind::User | Kind::Key => From::RestApi,
@@ -173,8 +235,8 @@ impl Entry {
         Record {
             at,
             from,
-            source: caller.name.clone(),
-            source_ip: caller.address,
+            source: who.name.clone(),
+            source_ip: who.address,
             operation_id: self.operation_id,
             http_method: self.method.as_str().to_ascii_lowercase(),
             http_status_code: status.as_u16(),
@@ -183,6 +245,13 @@ impl Entry {
             body: body.and_then(shown),
         }
     }
+}
+
+/// Who did it.
+pub(crate) struct Actor {
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    pub(crate) address: IpAddr,
 }
 
 /// A body without its secrets. What is no JSON may be anything, and is not told.
@@ -230,6 +299,44 @@ fn mask_fields(fields: &mut Map<String, Value>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_oldest_go() {
+        let record = |at| Record {
+            at,
+            from: From::RestApi,
+            source: "a".to_owned(),
+            source_ip: [127, 0, 0, 1].into(),
+            operation_id: SIGN_IN.to_owned(),
+            http_method: "post".to_owned(),
+            http_status_code: 401,
+            duration_ms: 1,
+            path: "/api/v5/login".to_owned(),
+            body: None,
+        };
+        let mut ring = Ring::new(vec![(8, record(8)), (7, record(7))]);
+        assert_eq!(ring.push(record(9), 2), (9, 7..8));
+        assert_eq!(ring.push(record(10), 2), (10, 8..9));
+        assert_eq!(
+            ring.entries.iter().map(|r| r.at).collect::<Vec<_>>(),
+            [9, 10]
+        );
+        assert_ne!(key(9, true), key(9, false));
+    }
+
+    #[test]
+    fn only_attempts_are_told() {
+        let body = br#"{"username":"anna","password":"x"}"#;
+        let told = |status| attempted(body, status);
+        assert_eq!(told(StatusCode::UNAUTHORIZED).as_deref(), Some("anna"));
+        assert_eq!(told(StatusCode::OK).as_deref(), Some("anna"));
+        for status in [StatusCode::TOO_MANY_REQUESTS, StatusCode::FORBIDDEN] {
+            assert_eq!(told(status), None);
+        }
+        let long = format!(r#"{{"username":"{}"}}"#, "好".repeat(100));
+        let name = attempted(long.as_bytes(), StatusCode::OK).unwrap();
+        assert_eq!(name, "好".repeat(21));
+    }
 
     #[test]
     fn secrets_are_hidden_at_any_depth() {

@@ -19,7 +19,12 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 
-use crate::{App, account::Secret, audit, error::Refusal};
+use crate::{
+    App,
+    account::Secret,
+    audit::{self, Actor},
+    error::Refusal,
+};
 use notice::Turned;
 use rule::{Body, Rule};
 
@@ -77,9 +82,25 @@ pub(crate) async fn enter(
     request = Request::from_parts(parts, body);
     let handled = async move {
         let response = shape::as_json(next.run(request).await, is_api).await;
-        if let Some(caller) = caller.filter(|_| rule.audited) {
+        let status = response.status();
+        let actor = match (caller, &bytes) {
+            _ if !rule.audited => None,
+            (_, Some(bytes)) if rule.signs_in => {
+                audit::attempted(bytes, status).map(|name| Actor {
+                    name,
+                    kind: Kind::User,
+                    address: visitor.address,
+                })
+            }
+            (caller, _) => caller.map(|caller| Actor {
+                name: caller.name,
+                kind: caller.kind,
+                address: caller.address,
+            }),
+        };
+        if let Some(actor) = actor {
             let at = app.admin.now_millis();
-            let record = entry.end(&caller, at, bytes.as_deref(), response.status());
+            let record = entry.end(&actor, at, bytes.as_deref(), status);
             app.audit.add(record).await;
         }
         response

@@ -31,6 +31,8 @@ pub(crate) struct Rule {
     pub(crate) body: Body,
     /// Told in the audit log.
     pub(crate) audited: bool,
+    /// Whoever calls wants to become somebody.
+    pub(crate) signs_in: bool,
 }
 
 /// How a body is taken.
@@ -72,6 +74,11 @@ pub(crate) fn rule(method: &Method, template: Option<&str>, path: &str) -> Rule 
     let first = segments.next().unwrap_or_default();
     let last = segments.last();
     match (first, last) {
+        ("login", None) if !looks => {
+            rule = Rule::public();
+            rule.audited = true;
+            rule.signs_in = true;
+        }
         ("login" | "status" | "error_codes", _) => rule = Rule::public(),
         ("prometheus", Some(_)) if looks => rule.who = Who::Near,
         ("logout", _) => {
@@ -140,6 +147,7 @@ impl Rule {
             before_password: false,
             body: Body::Whole(BODY_MAX),
             audited: false,
+            signs_in: false,
         }
     }
 

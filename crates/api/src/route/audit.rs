@@ -126,8 +126,8 @@ fn result(record: &Record) -> &'static str {
 
 /// The audit log
 ///
-/// Every change by a user, an API key or the command line; the last 10,000. Messages published through
-/// the API are not in it.
+/// Every change by a user, an API key or the command line, the last 10,000; and sign-ins, those refused for
+/// a wrong user or password too, the last 2,000. Messages published through the API are not in it.
 #[utoipa::path(
     get,
     path = "/audit",

@@ -36,6 +36,7 @@ export const KINDS = [
   { id: 'mqtt', title: 'audit.mqtt' },
   { id: 'trace', title: 'traces.title' },
   { id: 'data', title: 'backups.title' },
+  { id: 'login', title: 'did.post_login' },
 ] as const
 
 export async function listEntries(search: Search, page: number, limit: number, signal?: AbortSignal): Promise<Page<Entry>> {
