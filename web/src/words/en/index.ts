@@ -5,8 +5,9 @@ import debug from './debug'
 import did from './did'
 import overview from './overview'
 import payload from './payload'
+import palette from './palette'
 import settings from './settings'
 import shell from './shell'
 import system from './system'
 
-export default { ...shell, ...overview, ...clients, ...debug, ...access, ...did, ...settings, ...system, ...payload }
+export default { ...shell, ...overview, ...clients, ...debug, ...access, ...did, ...palette, ...settings, ...system, ...payload }
