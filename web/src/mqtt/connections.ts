@@ -1,29 +1,35 @@
 // The connections of this page. They live as long as the page, whatever part of it is shown.
-import { shallowReactive, shallowRef } from 'vue'
+import { computed, shallowReactive, shallowRef } from 'vue'
 
-import { Connection, type Credentials } from './connection'
-import { freshProfile, keepProfiles, keptProfiles, type Profile } from './profile'
+import { Connection, type Credentials, type State } from './connection'
+import { freshProfile, type Profile, type Wish } from './profile'
+import { exported, parsed } from './profile-file'
 
-export const profiles = shallowRef<readonly Profile[]>(keptProfiles())
+const KEPT = 'ternmq-profiles'
+
+export const profiles = shallowRef<readonly Profile[]>(parsed(localStorage.getItem(KEPT) ?? '') ?? [])
 const open = shallowReactive(new Map<string, Connection>())
 
-/** The first profile is called as the tutorial's client, so that its reader finds it. */
-export const FIRST_ID = 'MQTT_FX_Client1'
+/** Those that are connected or try to be, in the order of the profiles. */
+export const busy = computed(() => profiles.value.filter((one) => stateOf(one.id) !== 'idle'))
 
+export function stateOf(id: string): State {
+  return open.get(id)?.view.state ?? 'idle'
+}
+
+/** The first profile is called as the tutorial's client, so that its reader finds it. */
 export function firstProfile(name: string): Profile {
-  return freshProfile(name, FIRST_ID)
+  return freshProfile(name, 'MQTT_FX_Client1')
 }
 
 export function save(profile: Profile): void {
-  const others = profiles.value.filter((one) => one.id !== profile.id)
-  const at = profiles.value.findIndex((one) => one.id === profile.id)
-  others.splice(at < 0 ? others.length : at, 0, profile)
-  keep(others)
-  const connection = open.get(profile.id)
+  const isKnown = profiles.value.some((one) => one.id === profile.id)
+  keep(isKnown ? profiles.value.map((one) => (one.id === profile.id ? profile : one)) : [...profiles.value, profile])
   // What was changed counts from the next connection on.
-  if (connection && connection.view.state === 'idle') open.delete(profile.id)
+  if (stateOf(profile.id) === 'idle') open.delete(profile.id)
 }
 
+/** As new ones, whatever ids they had. */
 export function add(many: readonly Profile[]): void {
   keep([...profiles.value, ...many.map((one) => ({ ...one, id: freshProfile('').id }))])
 }
@@ -34,20 +40,20 @@ export function remove(id: string): void {
   keep(profiles.value.filter((one) => one.id !== id))
 }
 
+function remember(id: string, subscriptions: readonly Wish[]): void {
+  keep(profiles.value.map((one) => (one.id === id ? { ...one, subscriptions } : one)))
+}
+
 function keep(all: readonly Profile[]): void {
   profiles.value = all
-  keepProfiles(all)
+  localStorage.setItem(KEPT, exported(all, true))
 }
 
 /** The connection of a profile, made when it is first looked at. */
 export function connectionOf(profile: Profile, credentials: (profile: Profile) => Promise<Credentials>): Connection {
   const known = open.get(profile.id)
   if (known) return known
-  const made = new Connection(profile, () => credentials(profile))
+  const made = new Connection(profile, () => credentials(profile), (wishes) => remember(profile.id, wishes))
   open.set(profile.id, made)
   return made
-}
-
-export function stateOf(id: string): Connection['view']['state'] {
-  return open.get(id)?.view.state ?? 'idle'
 }

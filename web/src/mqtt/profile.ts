@@ -1,31 +1,57 @@
-// How a client of this page connects. Profiles are kept in this browser; passwords in them only where
-// that is wanted.
+// How a client of this page connects, and what it subscribes then.
+import { type ConnectProperties, type MessageProperties, NO_CONNECT_PROPERTIES } from './properties'
+
+/** 3.1.1 and 5.0, as CONNECT numbers them. */
 export type Version = 4 | 5
+export type Qos = 0 | 1 | 2
 
 export interface Will {
   readonly topic: string
   readonly payload: string
-  readonly qos: 0 | 1 | 2
+  readonly encoding: 'text' | 'hex' | 'base64'
+  readonly qos: Qos
   readonly retain: boolean
+  /** Seconds between the end of the connection and the will; version 5. */
+  readonly delaySecs: number
+  readonly properties: MessageProperties
+}
+
+/** What is asked of the broker for one filter, and how its messages are shown. */
+export interface Wish {
+  readonly filter: string
+  readonly qos: Qos
+  readonly noLocal: boolean
+  readonly asPublished: boolean
+  readonly retainHandling: 0 | 1 | 2
+  readonly identifier: number | null
+  /** One of the colours of the list, by its place. */
+  readonly colour: number
+  readonly alias: string
+  /** How its payloads are read in the list; empty: as they look. */
+  readonly decoder: string
+  readonly muted: boolean
 }
 
 export interface Profile {
   readonly id: string
   name: string
+  /** Empty: in none. */
+  folder: string
   clientId: string
   version: Version
   keepAlive: number
   clean: boolean
+  connectSecs: number
+  reconnects: boolean
   /** Seconds a session outlives its connection; version 5 only. */
   sessionExpiry: number
   /** As a test of such a user; empty: as whoever is signed in here. */
   username: string
   password: string
+  properties: ConnectProperties
   will: Will | null
+  subscriptions: readonly Wish[]
 }
-
-const KEPT = 'ternmq-profiles'
-const FORM = 'ternmq-profiles-1'
 
 export function generatedId(): string {
   const random = crypto.getRandomValues(new Uint8Array(4))
@@ -36,65 +62,41 @@ export function freshProfile(name: string, clientId = generatedId()): Profile {
   return {
     id: generatedId(),
     name,
+    folder: '',
     clientId,
     version: 5,
     keepAlive: 60,
     clean: true,
+    connectSecs: 10,
+    reconnects: true,
     sessionExpiry: 0,
     username: '',
     password: '',
+    properties: NO_CONNECT_PROPERTIES,
     will: null,
+    subscriptions: [],
   }
 }
 
-/** What is kept; what no longer reads as a profile is left out. */
-export function recalled(text: string | null): Profile[] {
-  return text === null ? [] : (parsed(text) ?? [])
+export const FRESH_WISH: Wish = {
+  filter: '',
+  qos: 0,
+  noLocal: false,
+  asPublished: false,
+  retainHandling: 0,
+  identifier: null,
+  colour: 0,
+  alias: '',
+  decoder: '',
+  muted: false,
 }
 
-export function keptProfiles(): Profile[] {
-  return recalled(localStorage.getItem(KEPT))
-}
-
-export function keepProfiles(profiles: readonly Profile[]): void {
-  localStorage.setItem(KEPT, exported(profiles, true))
-}
-
-/** As a file; passwords go along only where the file stays in this browser. */
-export function exported(profiles: readonly Profile[], withPasswords = false): string {
-  const told = profiles.map((profile) => (withPasswords ? profile : { ...profile, password: '' }))
-  return JSON.stringify({ form: FORM, profiles: told }, null, 2)
-}
-
-/** Profiles of a file; `null` if it is none of ours. */
-export function parsed(text: string): Profile[] | null {
-  let file: unknown
-  try {
-    file = JSON.parse(text)
-  } catch {
-    return null
-  }
-  if (typeof file !== 'object' || file === null || !('form' in file) || file.form !== FORM) return null
-  if (!('profiles' in file) || !Array.isArray(file.profiles)) return null
-  return file.profiles.flatMap((one: unknown) => profileOf(one) ?? [])
-}
-
-function profileOf(one: unknown): Profile | null {
-  if (typeof one !== 'object' || one === null) return null
-  const fresh = freshProfile('')
-  const given = one as Record<string, unknown>
-  const taken: Record<string, unknown> = { ...fresh }
-  for (const key of Object.keys(fresh)) {
-    if (key === 'will') taken.will = willOf(given.will)
-    else if (typeof given[key] === typeof taken[key]) taken[key] = given[key]
-  }
-  const profile = taken as unknown as Profile
-  return profile.name === '' ? null : { ...profile, version: profile.version === 4 ? 4 : 5 }
-}
-
-function willOf(one: unknown): Will | null {
-  if (typeof one !== 'object' || one === null) return null
-  const { topic, payload, qos, retain } = one as Record<string, unknown>
-  if (typeof topic !== 'string' || typeof payload !== 'string') return null
-  return { topic, payload, qos: qos === 1 || qos === 2 ? qos : 0, retain: retain === true }
+/** Profiles by folder, those in none first; within each in their own order. */
+export function byFolder(profiles: readonly Profile[]): { readonly folder: string; readonly profiles: readonly Profile[] }[] {
+  const folders = new Map<string, Profile[]>([['', []]])
+  for (const one of profiles) folders.set(one.folder, [...(folders.get(one.folder) ?? []), one])
+  return [...folders]
+    .filter(([, inside]) => inside.length > 0)
+    .sort(([a], [b]) => (a === '' ? -1 : b === '' ? 1 : a.localeCompare(b)))
+    .map(([folder, inside]) => ({ folder, profiles: inside }))
 }

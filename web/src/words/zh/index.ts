@@ -4,10 +4,23 @@ import clients from './clients'
 import debug from './debug'
 import did from './did'
 import overview from './overview'
-import payload from './payload'
 import palette from './palette'
+import payload from './payload'
+import reason from './reason'
 import settings from './settings'
 import shell from './shell'
 import system from './system'
 
-export default { ...shell, ...overview, ...clients, ...debug, ...access, ...did, ...palette, ...settings, ...system, ...payload }
+export default {
+  ...access,
+  ...clients,
+  ...debug,
+  ...did,
+  ...overview,
+  ...palette,
+  ...payload,
+  ...reason,
+  ...settings,
+  ...shell,
+  ...system,
+}
