@@ -14,7 +14,7 @@ use mio::{
 
 use super::{
     LISTENERS, Worker,
-    conn::{Conn, Moving, Peer, Web},
+    conn::{Conn, Flag, Moving, Peer, Web},
     deadline::Deadlines,
 };
 use crate::{
@@ -179,7 +179,7 @@ impl Worker {
         if transport == Transport::WebSocket {
             conn.web = Some(Box::new(Web::default()));
         }
-        conn.flags.pending = true;
+        conn.flags.set(Flag::Pending);
         let Some(slot) = self.register(conn) else {
             return;
         };
@@ -236,7 +236,7 @@ impl Worker {
         let number = moving.listener;
         let mut conn = Conn::new(moving.stream, moving.peer, number);
         conn.web = moving.web;
-        conn.flags.pending = true;
+        conn.flags.set(Flag::Pending);
         let Some(slot) = self.register(conn) else {
             return;
         };
@@ -278,8 +278,8 @@ impl Worker {
         let Some(conn) = self.conns.get_mut(slot) else {
             return;
         };
-        if conn.flags.pending {
-            conn.flags.pending = false;
+        if conn.flags.has(Flag::Pending) {
+            conn.flags.clear(Flag::Pending);
             self.accepting.pending.cancel(slot);
             let held = conn.input.as_ref().map_or(0, |i| i.len());
             self.accepting.pending_bytes = self.accepting.pending_bytes.saturating_sub(held);

@@ -48,30 +48,64 @@ pub(crate) struct Conn {
     pub(super) flags: Flags,
 }
 
+/// Yes-or-no facts of a connection, a bit each: sixteen of them cost no more than two.
 #[derive(Clone, Copy, Default, Debug)]
-pub(super) struct Flags {
+pub(super) struct Flags(u16);
+
+#[derive(Clone, Copy, Debug)]
+#[repr(u16)]
+pub(super) enum Flag {
     /// In the list of those to flush.
-    dirty: bool,
+    Dirty = 1 << 0,
     /// In the list of those with something to read.
-    pub(super) ready: bool,
+    Ready = 1 << 1,
     /// The socket took less than there was: wait until it is writable.
-    pub(super) clogged: bool,
+    Clogged = 1 << 2,
     /// Being closed: nothing is read any more but to throw it away.
-    pub(super) closing: bool,
+    Closing = 1 << 3,
     /// The last bytes were sent and our side is shut.
-    pub(super) lingering: bool,
+    Lingering = 1 << 4,
     /// Publishes to somebody slow: not read before its time.
-    pub(super) held: bool,
+    Held = 1 << 5,
     /// Waits until there is room for its large packet.
-    pub(super) parked: bool,
+    Parked = 1 << 6,
     /// Counts against the bounds on sockets that have not sent CONNECT.
-    pub(super) pending: bool,
+    Pending = 1 << 7,
     /// Reading went on until the socket had no more.
-    pub(super) ended: bool,
+    Ended = 1 << 8,
     /// Nothing is written yet: the store is to have what the client is told.
-    pub(super) withheld: bool,
+    Withheld = 1 << 9,
     /// What it sends and gets is told to traces.
-    pub(super) traced: bool,
+    Traced = 1 << 10,
+}
+
+impl Flags {
+    pub(super) fn has(self, flag: Flag) -> bool {
+        self.0 & flag as u16 != 0
+    }
+
+    pub(super) fn set(&mut self, flag: Flag) {
+        self.0 |= flag as u16;
+    }
+
+    pub(super) fn clear(&mut self, flag: Flag) {
+        self.0 &= !(flag as u16);
+    }
+
+    pub(super) fn set_to(&mut self, flag: Flag, so: bool) {
+        if so {
+            self.set(flag);
+        } else {
+            self.clear(flag);
+        }
+    }
+
+    /// Clears it. Whether it was set.
+    pub(super) fn take(&mut self, flag: Flag) -> bool {
+        let had = self.has(flag);
+        self.clear(flag);
+        had
+    }
 }
 
 /// State of a WebSocket.
@@ -318,7 +352,8 @@ impl Conns {
         let mut keys = self.table.keys_from(from);
         for slot in keys.by_ref().take(slots) {
             let conn = self.get(slot);
-            if let Some(conn) = conn.filter(|c| c.listener == number && !c.flags.closing) {
+            if let Some(conn) = conn.filter(|c| c.listener == number && !c.flags.has(Flag::Closing))
+            {
                 found.push((ConnId(slot), conn.session));
                 if found.len() >= most {
                     break;
@@ -330,16 +365,16 @@ impl Conns {
 
     pub(super) fn mark_dirty(&mut self, slot: u32) {
         if let Some(conn) = self.get_mut(slot)
-            && !conn.flags.dirty
+            && !conn.flags.has(Flag::Dirty)
         {
-            conn.flags.dirty = true;
+            conn.flags.set(Flag::Dirty);
             self.dirty.push(slot);
         }
     }
 
     pub(super) fn clean(&mut self, slot: u32) -> Option<&mut Conn> {
         let conn = self.get_mut(slot)?;
-        conn.flags.dirty = false;
+        conn.flags.clear(Flag::Dirty);
         Some(conn)
     }
 
@@ -365,8 +400,8 @@ impl Sink for Conns {
             self.nowhere.clear();
             return &mut self.nowhere;
         };
-        if !entry.flags.dirty {
-            entry.flags.dirty = true;
+        if !entry.flags.has(Flag::Dirty) {
+            entry.flags.set(Flag::Dirty);
             self.dirty.push(conn.0);
         }
         entry.out.get_or_insert_with(|| {
@@ -378,11 +413,11 @@ impl Sink for Conns {
 
     fn close(&mut self, conn: ConnId, why: Ending) {
         if let Some(entry) = self.get_mut(conn.0)
-            && !entry.flags.closing
+            && !entry.flags.has(Flag::Closing)
         {
-            entry.flags.closing = true;
+            entry.flags.set(Flag::Closing);
             entry.session = None;
-            if std::mem::take(&mut entry.flags.withheld) {
+            if entry.flags.take(Flag::Withheld) {
                 entry.out = None;
             }
             self.closing.push((conn.0, why));
@@ -395,13 +430,13 @@ impl Sink for Conns {
 
     fn withhold(&mut self, conn: ConnId) {
         if let Some(entry) = self.get_mut(conn.0) {
-            entry.flags.withheld = true;
+            entry.flags.set(Flag::Withheld);
         }
     }
 
     fn let_go(&mut self, conn: ConnId) {
         if let Some(entry) = self.get_mut(conn.0) {
-            entry.flags.withheld = false;
+            entry.flags.clear(Flag::Withheld);
             self.mark_dirty(conn.0);
         }
     }

@@ -10,7 +10,10 @@ use std::{
 use engine::{Counter, Ending};
 use mio::net::TcpStream;
 
-use super::{Worker, conn::Web};
+use super::{
+    Worker,
+    conn::{Flag, Web},
+};
 use crate::transport::websocket;
 
 /// How long a closed connection may take its last bytes and close its own side. Closing a socket with
@@ -40,13 +43,19 @@ impl Worker {
         let Some(conn) = self.conns.clean(slot) else {
             return;
         };
-        if conn.flags.clogged || conn.flags.lingering || conn.flags.withheld {
+        if conn.flags.has(Flag::Clogged)
+            || conn.flags.has(Flag::Lingering)
+            || conn.flags.has(Flag::Withheld)
+        {
             return;
         }
         let out = conn.take_out();
         let waiting = out.as_ref().map_or(0, |o| o.len());
         // Few are looked at, and these are not counted by the nanosecond.
-        let traced = out.as_deref().filter(|_| conn.flags.traced).cloned();
+        let traced = out
+            .as_deref()
+            .filter(|_| conn.flags.has(Flag::Traced))
+            .cloned();
         let (written, back) = match (&mut conn.web, out) {
             (None, None) => return,
             (None, Some(mut out)) => {
@@ -68,7 +77,7 @@ impl Worker {
             }
             Written::Part => {
                 if let Some(conn) = self.conns.get_mut(slot) {
-                    conn.flags.clogged = true;
+                    conn.flags.set(Flag::Clogged);
                     conn.put_back(back);
                 }
             }
@@ -97,7 +106,11 @@ impl Worker {
         let linger = self.stopping.map_or(LINGER, |_| Duration::from_millis(300));
         for (slot, why) in std::mem::take(&mut self.conns.closing) {
             // One that was given up meanwhile has left its number to another.
-            if !self.conns.get(slot).is_some_and(|c| c.flags.closing) {
+            if !self
+                .conns
+                .get(slot)
+                .is_some_and(|c| c.flags.has(Flag::Closing))
+            {
                 continue;
             }
             self.drop_input(slot);
@@ -106,7 +119,7 @@ impl Worker {
             let Some(conn) = self.conns.get_mut(slot) else {
                 continue;
             };
-            conn.flags.lingering = true;
+            conn.flags.set(Flag::Lingering);
             if matches!(why, Ending::Left(_)) && conn.web.is_none() {
                 // The client closes after its DISCONNECT; some call it a loss if we are faster.
                 self.conns.lingering.set(slot, Instant::now() + PARTING);

@@ -11,7 +11,7 @@ use std::{
 
 use engine::Cause;
 
-use super::{READ_BYTES, TAIL_BYTES, Worker, deadline::Deadlines};
+use super::{READ_BYTES, TAIL_BYTES, Worker, conn::Flag, deadline::Deadlines};
 
 /// How long a large packet may stand still while others wait.
 const STALL: Duration = Duration::from_secs(10);
@@ -66,8 +66,8 @@ impl Worker {
         if *self.inbound.favoured.get_or_insert(slot) == slot {
             return READ_BYTES;
         }
-        if !conn.flags.parked {
-            conn.flags.parked = true;
+        if !conn.flags.has(Flag::Parked) {
+            conn.flags.set(Flag::Parked);
             self.inbound.parked.push_back(slot);
             // It waits for us, not we for it.
             self.inbound.growing.cancel(slot);
@@ -90,7 +90,7 @@ impl Worker {
                 return;
             };
             if let Some(conn) = self.conns.get_mut(slot) {
-                conn.flags.parked = false;
+                conn.flags.clear(Flag::Parked);
                 self.note_readable(slot, false);
             }
         }
@@ -117,7 +117,11 @@ impl Worker {
 
     /// What was kept of a connection's incomplete packet is no longer.
     pub(super) fn forget_input(&mut self, slot: u32, bytes: usize) {
-        if self.conns.get(slot).is_some_and(|c| c.flags.pending) {
+        if self
+            .conns
+            .get(slot)
+            .is_some_and(|c| c.flags.has(Flag::Pending))
+        {
             self.count_pending_bytes(bytes, 0);
         } else {
             self.inbound.forget(slot, bytes);
@@ -134,7 +138,7 @@ impl Worker {
             return;
         };
         conn.input = Some(Box::new(input));
-        if conn.flags.pending {
+        if conn.flags.has(Flag::Pending) {
             self.count_pending_bytes(0, bytes);
         } else {
             self.inbound.keep(slot, bytes);
@@ -146,7 +150,7 @@ impl Worker {
         let Some(conn) = self.conns.get_mut(slot) else {
             return;
         };
-        let parked = std::mem::take(&mut conn.flags.parked);
+        let parked = conn.flags.take(Flag::Parked);
         if let Some(input) = conn.input.take() {
             self.forget_input(slot, input.len());
         }

@@ -30,6 +30,7 @@ use engine::{Cause, ConnId, Counter, Ending, Settings, Shard, Sink, Time};
 use mio::{Events, Poll};
 use tokio::sync::oneshot;
 
+use conn::Flag;
 pub(crate) use conn::{Conns, Moving, Peer};
 pub(crate) use post::{Letter, Post};
 pub(crate) use ticket::{PREFIX, Ticket};
@@ -263,8 +264,8 @@ impl Worker {
             let Some(conn) = self.conns.get_mut(slot) else {
                 continue;
             };
-            if event.is_writable() && conn.flags.clogged {
-                conn.flags.clogged = false;
+            if event.is_writable() && conn.flags.has(Flag::Clogged) {
+                conn.flags.clear(Flag::Clogged);
                 self.conns.mark_dirty(slot);
             }
             if event.is_readable() || event.is_read_closed() || event.is_error() {
@@ -277,10 +278,12 @@ impl Worker {
         let Some(conn) = self.conns.get_mut(slot) else {
             return;
         };
-        conn.flags.ended |= to_the_end;
-        if !conn.flags.ready {
-            conn.flags.ready = true;
-            if !conn.flags.held {
+        if to_the_end {
+            conn.flags.set(Flag::Ended);
+        }
+        if !conn.flags.has(Flag::Ready) {
+            conn.flags.set(Flag::Ready);
+            if !conn.flags.has(Flag::Held) {
                 self.ready.push(slot);
             }
         }

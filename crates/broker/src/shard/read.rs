@@ -7,7 +7,7 @@ use std::{
 
 use engine::{Cause, ConnId, Counter, Ending, Opened, Received, SessionId, Shard, Sink};
 
-use super::{Conns, TAIL_BYTES, Worker};
+use super::{Conns, TAIL_BYTES, Worker, conn::Flag};
 use crate::transport::{
     http::{http_page, looks_like_http, looks_like_tls},
     websocket,
@@ -29,22 +29,26 @@ impl Worker {
             let Some(conn) = self.conns.get_mut(slot) else {
                 continue;
             };
-            if conn.flags.lingering || conn.flags.closing {
+            if conn.flags.has(Flag::Lingering) || conn.flags.has(Flag::Closing) {
                 // Also what follows a refused CONNECT [MQTT-3.1.4-6].
                 self.discard(slot);
                 continue;
             }
-            if conn.flags.held {
+            if conn.flags.has(Flag::Held) {
                 continue; // still marked as ready: `release_held` puts it back
             }
             match self.read_one(slot) {
                 // A held connection stays marked ready and is read on when it is released.
-                Left::More if self.conns.get(slot).is_some_and(|c| c.flags.held) => {}
+                Left::More
+                    if self
+                        .conns
+                        .get(slot)
+                        .is_some_and(|c| c.flags.has(Flag::Held)) => {}
                 Left::More => again.push(slot),
                 Left::Held => {}
                 Left::Drained => {
                     if let Some(conn) = self.conns.get_mut(slot) {
-                        conn.flags.ready = false;
+                        conn.flags.clear(Flag::Ready);
                     }
                 }
                 Left::End => self.lost(slot),
@@ -66,7 +70,7 @@ impl Worker {
         let Some(conn) = self.conns.get_mut(slot) else {
             return Left::Drained;
         };
-        if conn.flags.held {
+        if conn.flags.has(Flag::Held) {
             return Left::Held;
         }
         let max = self.read_max(slot);
@@ -83,7 +87,7 @@ impl Worker {
         self.reads += 1;
         // A short read means the socket is empty (epoll, kqueue); Windows re-arms on WouldBlock, and a
         // peer that has closed is read to its end.
-        let more = got == max || conn.flags.ended || cfg!(windows);
+        let more = got == max || conn.flags.has(Flag::Ended) || cfg!(windows);
         let payload = match conn.web {
             Some(_) => self.unwrap_frames(slot, &mut buffer[TAIL_BYTES..end]),
             None => Some(got),
@@ -147,7 +151,7 @@ impl Worker {
             Received::Hold(n, until) => {
                 self.trace_in(slot, &bytes[..n]);
                 if let Some(conn) = self.conns.get_mut(slot) {
-                    conn.flags.held = true;
+                    conn.flags.set(Flag::Held);
                     self.held.push((until, slot));
                 }
                 Some(n)
@@ -223,7 +227,11 @@ impl Worker {
 
     /// Turns away a peer that has not said who it is.
     fn refuse(&mut self, slot: u32, cause: Cause) {
-        if self.conns.get(slot).is_some_and(|c| !c.flags.closing) {
+        if self
+            .conns
+            .get(slot)
+            .is_some_and(|c| !c.flags.has(Flag::Closing))
+        {
             self.conns.log_stranger(slot, cause);
             let ending = Ending::Expelled(cause.close());
             self.conns.close(ConnId(slot), ending);
@@ -317,23 +325,23 @@ impl Worker {
         });
         for slot in due {
             // It may have ended, and another may have its number.
-            let Some(conn) = self.conns.get_mut(slot).filter(|c| c.flags.held) else {
+            let Some(conn) = self.conns.get_mut(slot).filter(|c| c.flags.has(Flag::Held)) else {
                 continue;
             };
-            conn.flags.held = false;
-            if conn.flags.closing {
-                if conn.flags.ready {
+            conn.flags.clear(Flag::Held);
+            if conn.flags.has(Flag::Closing) {
+                if conn.flags.has(Flag::Ready) {
                     self.ready.push(slot);
                 }
                 continue;
             }
             let waiting = conn.input.take();
-            let unread = conn.flags.ready;
+            let unread = conn.flags.has(Flag::Ready);
             if let Some(input) = waiting {
                 self.forget_input(slot, input.len());
                 self.take_bytes(slot, &input);
             }
-            let held = self.conns.get(slot).is_none_or(|c| c.flags.held);
+            let held = self.conns.get(slot).is_none_or(|c| c.flags.has(Flag::Held));
             if unread && !held {
                 self.ready.push(slot);
             }
@@ -345,25 +353,29 @@ impl Worker {
         let Some(conn) = self.conns.get_mut(slot) else {
             return;
         };
-        conn.flags.ready = false;
+        conn.flags.clear(Flag::Ready);
         loop {
             match conn.stream.read(&mut self.buffer) {
                 Ok(0) => break,
-                Ok(n) if n < self.buffer.len() && !conn.flags.ended => return,
+                Ok(n) if n < self.buffer.len() && !conn.flags.has(Flag::Ended) => return,
                 Ok(_) => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => break,
             }
         }
-        if conn.flags.lingering {
+        if conn.flags.has(Flag::Lingering) {
             self.remove(slot);
         }
     }
 
     /// The peer is gone.
     fn lost(&mut self, slot: u32) {
-        if self.conns.get(slot).is_some_and(|c| c.flags.pending) {
+        if self
+            .conns
+            .get(slot)
+            .is_some_and(|c| c.flags.has(Flag::Pending))
+        {
             self.conns.log_stranger(slot, Cause::ClosedEarly);
         }
         self.lose_session(slot);

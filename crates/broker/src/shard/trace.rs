@@ -6,7 +6,7 @@ use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 use engine::{SessionId, Shard, Time};
 use protocol::Version;
 
-use super::{Conns, Worker};
+use super::{Conns, Worker, conn::Flag};
 use crate::observe::trace::{Event, Targets, Tracer, described, split};
 
 /// Bytes kept of a packet of which a part was written; of longer ones the rest is not told.
@@ -50,7 +50,7 @@ impl Conns {
             name.is_some_and(|name| tracing.targets.mean(name, conn.peer.ip()))
         });
         if let Some(conn) = self.get_mut(slot) {
-            conn.flags.traced = meant;
+            conn.flags.set_to(Flag::Traced, meant);
         }
     }
 
@@ -92,7 +92,12 @@ impl Worker {
     /// Whole packets that a client sent.
     #[inline]
     pub(super) fn trace_in(&mut self, slot: u32, packets: &[u8]) {
-        if self.conns.tracing.is_some() && self.conns.get(slot).is_some_and(|c| c.flags.traced) {
+        if self.conns.tracing.is_some()
+            && self
+                .conns
+                .get(slot)
+                .is_some_and(|c| c.flags.has(Flag::Traced))
+        {
             self.tell_in(slot, packets);
         }
     }
