@@ -9,6 +9,7 @@ use std::{
 
 use engine::{Cause, Close, Ending, Presence, Time};
 use protocol::Version;
+use smol_str::SmolStr;
 
 use super::{lock, words};
 use crate::{config::Lang, shard::Peer};
@@ -44,8 +45,8 @@ pub(crate) struct Entry {
     told: bool,
     /// How many it had when it went.
     subscriptions: u32,
-    /// Empty if nobody has said one.
-    pub(crate) client_id: Box<str>,
+    /// Empty if nobody has said one. Most are short enough to stand here, with no memory of their own.
+    pub(crate) client_id: SmolStr,
     rare: Option<Box<Rare>>,
     /// How often, if it was the same again and again.
     times: u32,
@@ -53,9 +54,9 @@ pub(crate) struct Entry {
 
 #[derive(Clone, Debug, Default)]
 struct Rare {
-    user_name: Option<Box<str>>,
+    user_name: Option<SmolStr>,
     /// Who is behind it: the address that took over, the user who kicked.
-    by: Option<Box<str>>,
+    by: Option<SmolStr>,
 }
 
 impl Entry {
@@ -69,7 +70,7 @@ impl Entry {
             version: None,
             told: false,
             subscriptions: 0,
-            client_id: Box::default(),
+            client_id: SmolStr::default(),
             rare: None,
             times: 1,
         }
@@ -149,7 +150,7 @@ impl Entry {
     }
 
     fn bytes(&self) -> usize {
-        let text = |t: &Option<Box<str>>| t.as_ref().map_or(0, |t| t.len());
+        let text = |t: &Option<SmolStr>| t.as_ref().map_or(0, |t| t.len());
         let rare = self.rare.as_ref();
         self.client_id.len() + rare.map_or(0, |r| text(&r.user_name) + text(&r.by))
     }
@@ -185,7 +186,7 @@ struct Waiting {
 }
 
 struct Ring {
-    /// Oldest first. All its memory is taken at the start, 1 MB, so that a crowd that connects costs no
+    /// Oldest first. All its memory is taken at the start, a megabyte, so that a crowd that connects costs no
     /// more than its connections.
     entries: VecDeque<Entry>,
     /// The number of the oldest.
@@ -411,7 +412,7 @@ impl Entry {
             _ => "",
         };
         let rare = self.rare.as_ref();
-        let text = |t: &Option<Box<str>>| t.as_ref().map(|t| t.to_string());
+        let text = |t: &Option<SmolStr>| t.as_ref().map(|t| t.to_string());
         Record {
             number,
             at: self.at.0,
