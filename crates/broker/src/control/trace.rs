@@ -74,7 +74,7 @@ impl Work {
             // Also when events come without a break, shards are told in time what to look at.
             while let Some(left) = until.checked_duration_since(Instant::now()) {
                 match events.recv_timeout(left) {
-                    Ok(event) => self.observed.traces.write(&event, self.clock.now().0),
+                    Ok(event) => self.observed.traces.take(&event, self.clock.now().0),
                     Err(RecvTimeoutError::Timeout) => break,
                     Err(RecvTimeoutError::Disconnected) => return,
                 }

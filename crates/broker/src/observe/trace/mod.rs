@@ -12,8 +12,8 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, SyncSender, sync_channel},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+        mpsc::{Receiver, Sender, channel},
     },
     time::UNIX_EPOCH,
 };
@@ -138,14 +138,18 @@ impl Targets {
 /// One shard's way to the traces.
 #[derive(Clone)]
 pub(crate) struct Tracer {
-    to: SyncSender<Event>,
+    /// Takes memory for what waits in it only.
+    to: Sender<Event>,
+    waiting: Arc<AtomicUsize>,
     missed: Arc<AtomicU64>,
 }
 
 impl Tracer {
     /// Never waits.
     pub(crate) fn tell(&self, event: Event) {
-        if self.to.try_send(event).is_err() {
+        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+        if before >= EVENTS_MAX || self.to.send(event).is_err() {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
             self.miss(1);
         }
     }
@@ -196,7 +200,7 @@ impl Kept {
 impl Traces {
     /// Those whose files are in the directory have ended; it is made when it is needed.
     pub(crate) fn open(dir: PathBuf) -> Self {
-        let (to, events) = sync_channel(EVENTS_MAX);
+        let (to, events) = channel();
         let mut list: Vec<Kept> = Vec::new();
         for (order, book) in Book::found(&dir) {
             let number = u32::try_from(list.len()).unwrap_or(u32::MAX);
@@ -213,6 +217,7 @@ impl Traces {
             list: Mutex::new(list),
             tracer: Tracer {
                 to,
+                waiting: Arc::default(),
                 missed: Arc::default(),
             },
             events: Mutex::new(Some(events)),
@@ -311,6 +316,12 @@ impl Traces {
             kept.book.path().to_owned()
         };
         Some(file::read(&path, from, max))
+    }
+
+    /// Writes down an event that a shard handed over.
+    pub(crate) fn take(&self, event: &Event, now: u64) {
+        self.tracer.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.write(event, now);
     }
 
     /// Writes an event down wherever it is wanted.
