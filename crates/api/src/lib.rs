@@ -141,7 +141,7 @@ impl Handle {
 /// The API as OpenAPI describes it, in JSON.
 #[must_use]
 pub fn document() -> String {
-    let (_, mut api) = route::all().split_for_parts();
+    let mut api = route::document();
     door::document(&mut api);
     api.to_pretty_json()
         .expect("a document of strings and numbers becomes JSON")

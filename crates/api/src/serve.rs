@@ -24,9 +24,8 @@ const REST: Duration = Duration::from_millis(100);
 
 pub(crate) async fn serve(listeners: Vec<TcpListener>, app: App, stopped: watch::Receiver<bool>) {
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let (router, _) = route::all().split_for_parts();
     let door = axum::middleware::from_fn_with_state(app.clone(), door::enter);
-    let router = router.layer(door).with_state(app);
+    let router = route::all().layer(door).with_state(app);
     let mut accepting = tokio::task::JoinSet::new();
     for listener in listeners {
         match tokio::net::TcpListener::from_std(listener) {

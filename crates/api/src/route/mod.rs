@@ -40,10 +40,11 @@ mod trace;
 mod users;
 
 use axum::{
+    Router,
     http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     response::{Html, IntoResponse as _, Response},
 };
-use utoipa::OpenApi;
+use utoipa::{OpenApi, openapi};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{App, error::Refusal, web};
@@ -58,56 +59,69 @@ pub(crate) const BASE: &str = "/api/v5";
 ))]
 struct Document;
 
-/// All routes, and the document that describes them.
-pub(crate) fn all() -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(Document::openapi())
-        .nest(BASE, versioned())
+/// What is below [`BASE`].
+const RESOURCES: &[fn() -> OpenApiRouter<App>] = &[
+    addresses::routes,
+    alarms::routes,
+    api_key::routes,
+    attention::routes,
+    audit::routes,
+    auto_subscribe::routes,
+    banned::routes,
+    client_messages::routes,
+    clients::routes,
+    configs::routes,
+    connection_log::routes,
+    data::routes,
+    delayed::routes,
+    error_codes::routes,
+    listeners::routes,
+    live::routes,
+    login::routes,
+    logs::routes,
+    losses::routes,
+    monitor::routes,
+    mqtt::routes,
+    nodes::routes,
+    prometheus::routes,
+    publish::routes,
+    retainer::routes,
+    rewrite::routes,
+    settings::routes,
+    slow_subscriptions::routes,
+    status::routes,
+    subscriptions::routes,
+    topic_metrics::routes,
+    topic_tree::routes,
+    topics::routes,
+    trace::routes,
+    users::routes,
+];
+
+/// All that is served. The description of each resource is dropped as soon as it was made: all of them
+/// together would be half of what an idle broker takes.
+pub(crate) fn all() -> Router<App> {
+    let versioned = RESOURCES.iter().map(|routes| Router::from(routes()));
+    Router::new()
+        .nest(BASE, versioned.fold(Router::new(), Router::merge))
         // Probes of EMQX's charts ask at the root.
-        .merge(status::routes())
-        .merge(mqtt::socket().into())
-        .merge(docs::routes().into())
-        .merge(ctl::routes().into())
+        .merge(Router::from(status::routes()))
+        .merge(mqtt::socket())
+        .merge(docs::routes())
+        .merge(ctl::routes())
         .fallback(nothing_here)
 }
 
-/// Below [`BASE`].
-fn versioned() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .merge(addresses::routes())
-        .merge(alarms::routes())
-        .merge(api_key::routes())
-        .merge(attention::routes())
-        .merge(audit::routes())
-        .merge(auto_subscribe::routes())
-        .merge(banned::routes())
-        .merge(client_messages::routes())
-        .merge(clients::routes())
-        .merge(configs::routes())
-        .merge(connection_log::routes())
-        .merge(data::routes())
-        .merge(delayed::routes())
-        .merge(error_codes::routes())
-        .merge(listeners::routes())
-        .merge(live::routes())
-        .merge(login::routes())
-        .merge(logs::routes())
-        .merge(losses::routes())
-        .merge(monitor::routes())
-        .merge(mqtt::routes())
-        .merge(nodes::routes())
-        .merge(prometheus::routes())
-        .merge(publish::routes())
-        .merge(retainer::routes())
-        .merge(rewrite::routes())
-        .merge(settings::routes())
-        .merge(slow_subscriptions::routes())
+/// The document that describes them.
+pub(crate) fn document() -> openapi::OpenApi {
+    let versioned = RESOURCES.iter().map(|routes| routes());
+    OpenApiRouter::with_openapi(Document::openapi())
+        .nest(
+            BASE,
+            versioned.fold(OpenApiRouter::new(), OpenApiRouter::merge),
+        )
         .merge(status::routes())
-        .merge(subscriptions::routes())
-        .merge(topic_metrics::routes())
-        .merge(topic_tree::routes())
-        .merge(topics::routes())
-        .merge(trace::routes())
-        .merge(users::routes())
+        .into_openapi()
 }
 
 /// Files and pages of the dashboard. For the rest a browser is shown a line, a program an error in the
