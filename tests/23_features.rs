@@ -121,7 +121,7 @@ fn delayed_dropped_and_refused() {
     assert_eq!(speaker.publish(&publish), 0x87);
 }
 
-/// The API can publish later, too.
+/// The API can publish later, too, within the same bounds.
 #[test]
 fn delayed_by_the_api() {
     let (broker, mut api) = Broker::signed_in(&[]);
@@ -131,6 +131,16 @@ fn delayed_by_the_api() {
     api.post("/publish", &body).expect(200);
     assert_eq!(waiting(&mut api)[0]["from_clientid"], "http_api");
     listener.receive_this("later", "x");
+    for (topic, reason) in [("$delayed/x/later", 0x90), ("$delayed/5", 0x90)] {
+        let refused = api.post("/publish", &json!({"topic": topic, "payload": "x"}));
+        assert_eq!(refused.expect(400).json()["reason_code"], reason, "{topic}");
+    }
+    api.put("/mqtt/delayed", &json!({"max_delayed_messages": 1}))
+        .expect(200);
+    let body = json!({"topic": "$delayed/600/later", "payload": "x"});
+    let many = api.post("/publish/bulk", &json!([body, body])).expect(400);
+    assert_eq!(many.json()["reason_code"], 0x97);
+    assert_eq!(waiting(&mut api).len(), 1);
 }
 
 /// A client is shut out while connected, and told; it is told again when it comes back, in words of its

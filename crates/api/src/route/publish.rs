@@ -181,13 +181,16 @@ fn answer(done: Result<Published, PublishError>) -> (StatusCode, Answer) {
 }
 
 /// Publish a message
+///
+/// `$delayed/SECONDS/TOPIC` has it published later, as for clients; whether anybody will be subscribed then
+/// is not known, so that is 200.
 #[utoipa::path(
     post,
     path = "/publish",
     tag = "Publish",
     request_body = Message,
     responses(
-        (status = 200, description = "A subscriber's shard has it.", body = Answer),
+        (status = 200, description = "A subscriber's shard has it, or it is kept for later.", body = Answer),
         (status = 202, description = "Nobody is subscribed.", body = Answer),
         (status = 400, description = "It may not be published like this.", body = NotPublished),
         (status = 503, description = "The store has no room, or the broker is shutting down.", body = Answer),
