@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::connection_log::until;
 use crate::operate::{again, announced, value};
 use crate::wire::{Api, Broker, Connect, Kind, Publish, Reply, V5, fresh_dir, run_tool};
 
@@ -104,6 +105,49 @@ fn a_backup_moves_to_another_broker() {
         assert_eq!(reader.receive_this("kept/7", "value 7").qos, 1);
         second.kill_and_restart();
     }
+}
+
+/// The disk is full: a backup of retained messages is taken in whole or not at all, and what its messages
+/// would have replaced stays. With room it is taken.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_backup_without_room_changes_nothing() {
+    let (broker, mut api) = Broker::signed_in(&[]);
+    let mut writer = broker.v5("writer");
+    for n in 0..300 {
+        let payload = format!("new {n} {}", "x".repeat(3000));
+        writer.publish(
+            &Publish::new(&format!("kept/{n}"), payload)
+                .qos1(1)
+                .retained(),
+        );
+    }
+    let (_, backup) = export(&mut api, &json!({}));
+    let Some((full, mut there)) = Broker::on_small_disk(64, &[]) else {
+        return;
+    };
+    let mut writer = full.v5("writer");
+    writer.publish(&Publish::new("kept/7", "old").qos1(1).retained());
+    bring(&mut there, "large.export", &backup).expect(204);
+    let ballast = full.fill_disk();
+    let body = json!({"filename": "large.export", "report": true});
+    there.post("/data/import", &body).expect(503);
+    let listed = |api: &mut Api| {
+        let page = api.get("/mqtt/retainer/messages").expect(200).json();
+        let rows = page["data"].as_array().unwrap().iter();
+        let topics = rows.map(|row| row["topic"].as_str().unwrap().to_owned());
+        topics.collect::<Vec<_>>()
+    };
+    assert_eq!(listed(&mut there), ["kept/7"]);
+    let mut reader = full.v5("reader");
+    reader.subscribe("kept/#", 1);
+    reader.receive_this("kept/7", "old");
+    drop(ballast);
+    until(
+        || (there.post("/data/import", &body).status == 200).then_some(()),
+        "room again",
+    );
+    assert_eq!(listed(&mut there).len(), 100, "a page of them");
 }
 
 /// The same backup given to `ternmq store import` with no broker running brings everything back:

@@ -90,7 +90,9 @@ impl From<BackupError> for Refusal {
             BackupError::Taken(_) => (StatusCode::BAD_REQUEST, "ALREADY_EXISTS"),
             BackupError::Keep(error) => return error.into(),
             BackupError::Gone(gone) => return gone.into(),
-            BackupError::Full => (StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE"),
+            BackupError::Full | BackupError::NotKept => {
+                (StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE")
+            }
             BackupError::Store(_) | BackupError::Io(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE")
             }

@@ -79,6 +79,8 @@ pub enum BackupError {
     Unusable(#[from] ImportError),
     #[error("it was cut off before its end")]
     CutOff,
+    #[error("the store could not take all of it: nothing was changed; make room and try again")]
+    NotKept,
     /// What it has cannot be used by this release, or here.
     #[error("{0}")]
     Unfit(String),

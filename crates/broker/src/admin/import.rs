@@ -3,7 +3,12 @@
 //! `ternmq store import` on an empty data directory. What is wrong with a backup is found before
 //! anything of it is used; what fails half way is taken back.
 
-use std::{collections::BTreeMap, fs::File, io::BufReader, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{BufReader, Seek as _},
+    sync::Arc,
+};
 
 use backbone::{Blob, disk::tools};
 use engine::{Message, SessionRef};
@@ -54,6 +59,21 @@ struct Found {
     imported: Imported,
 }
 
+/// What puts things back as they were.
+#[derive(Default)]
+struct Undo {
+    settings: Changes,
+    records: Vec<(Bucket, Vec<Change>)>,
+}
+
+/// A retained message that was taken, its shard, and what its topic had before. All of them are in
+/// memory anyway, within `mqtt.max_retained` and its like; what they replace stays there a while longer.
+struct Replaced {
+    shard: u16,
+    message: Arc<Message>,
+    before: Option<Arc<Message>>,
+}
+
 /// Buckets whose records are taken as they are.
 const TAKEN: [Bucket; 4] = [Bucket::Ban, Bucket::Policy, Bucket::User, Bucket::ApiKey];
 const RETAINED: &str = "retained";
@@ -63,34 +83,51 @@ impl Admin {
     /// backup stays.
     ///
     /// # Errors
-    /// If the backup is not whole or has what cannot be used; then nothing is changed.
+    /// If the backup is not whole or has what cannot be used, or the store does not take it; then nothing
+    /// is changed.
     pub async fn import_backup(
         &self,
         name: &str,
         accounts: Accounts,
     ) -> Result<Imported, BackupError> {
         let turn = self.0.desk.take()?;
-        let (backup, _) = self.open_backup(name)?;
-        let path = self.backup_dir().join(backup.name);
+        // Looked at and taken from one and the same file, whatever becomes of its name.
+        let (_, mut file) = self.open_backup(name)?;
         let admin = self.clone();
         aside(move || {
             let _turn = turn;
-            let mut found = look(&path, accounts)?;
-            configuration::wait(admin.apply(&mut found))?;
-            admin.import_retained(&path, &mut found.imported)?;
+            let mut found = look(&mut file, accounts)?;
+            let _order = configuration::wait(admin.turn());
+            let undo = configuration::wait(admin.apply(&mut found))?;
+            let mut replaced = Vec::new();
+            let taken = admin.import_retained(&mut file, &mut found.imported, &mut replaced);
+            if let Err(error) = taken {
+                admin.restore_retained(replaced);
+                configuration::wait(admin.take_back(undo));
+                return Err(error);
+            }
             Ok(found.imported)
         })
         .await
     }
 
     /// Settings, decisions and accounts: all of them or none.
-    async fn apply(&self, found: &mut Found) -> Result<(), BackupError> {
-        let _turn = self.turn().await;
-        let kept = |bucket: Bucket| -> Result<Records, BackupError> {
-            Ok(self.keep().load(bucket)?.into_iter().collect())
-        };
+    async fn apply(&self, found: &mut Found) -> Result<Undo, BackupError> {
+        let mut undo = Undo::default();
+        let applied = self.apply_each(found, &mut undo).await;
+        match applied {
+            Ok(()) => Ok(undo),
+            Err(error) => {
+                self.take_back(undo).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// What was changed until something failed stands in `undo`.
+    async fn apply_each(&self, found: &mut Found, undo: &mut Undo) -> Result<(), BackupError> {
         let merged = |bucket: Bucket| -> Result<Vec<(Blob, Blob)>, BackupError> {
-            let mut records = kept(bucket)?;
+            let mut records = self.records(bucket)?;
             let new = found.records.get(bucket.name()).cloned();
             records.extend(new.unwrap_or_default());
             Ok(records.into_iter().collect())
@@ -100,119 +137,208 @@ impl Admin {
         if let Some(fault) = faults.into_iter().next() {
             return Err(BackupError::Unfit(fault));
         }
-        let mut undo: Vec<(Bucket, Vec<Change>)> = Vec::new();
         for bucket in TAKEN {
             let Some(records) = found.records.remove(bucket.name()) else {
                 continue;
             };
-            let before = kept(bucket)?;
+            let before = self.records(bucket)?;
             let back = records.keys().map(|key| {
                 let old = before.get(key).map(|value| value.to_vec());
                 (key.to_vec(), old)
             });
-            undo.push((bucket, back.collect()));
+            undo.records.push((bucket, back.collect()));
             let changes = records
                 .iter()
                 .map(|(key, value)| (key.to_vec(), Some(value.to_vec())));
-            if let Err(error) = self.keep().put(bucket, changes.collect()).await {
-                self.take_back(undo).await;
-                return Err(error.into());
-            }
+            self.keep().put(bucket, changes.collect()).await?;
         }
         let settings = std::mem::take(&mut found.settings);
-        if !settings.is_empty()
-            && let Err(error) = self.0.configuration.change(settings).await
-        {
-            self.take_back(undo).await;
-            return Err(BackupError::Unfit(error.to_string()));
+        if !settings.is_empty() {
+            let now = self.0.configuration.now();
+            let saved = now.layers.saved();
+            let before = settings.keys();
+            let before = before.map(|name| (name.clone(), saved.get(name).cloned()));
+            let before = before.collect();
+            let changed = self.0.configuration.change(settings).await;
+            changed.map_err(|error| BackupError::Unfit(error.to_string()))?;
+            undo.settings = before;
         }
         *self.decided() = decided;
         Ok(self.tell().await?)
     }
 
-    async fn take_back(&self, undo: Vec<(Bucket, Vec<Change>)>) {
-        for (bucket, changes) in undo {
-            if let Err(error) = self.keep().put(bucket, changes).await {
-                tracing::error!("an import that failed could not be taken back wholly: {error}");
-            }
+    fn records(&self, bucket: Bucket) -> Result<Records, BackupError> {
+        Ok(self.keep().load(bucket)?.into_iter().collect())
+    }
+
+    async fn take_back(&self, undo: Undo) {
+        let wholly = self.take_back_each(undo).await;
+        if let Err(error) = wholly {
+            tracing::error!("an import that failed could not be taken back wholly: {error}");
         }
     }
 
-    /// Retained messages, one batch after the other. Nobody is sent them: they are no news.
-    fn import_retained(&self, path: &Path, imported: &mut Imported) -> Result<(), BackupError> {
+    async fn take_back_each(&self, undo: Undo) -> Result<(), BackupError> {
+        for (bucket, changes) in undo.records {
+            self.keep().put(bucket, changes).await?;
+        }
+        if !undo.settings.is_empty() {
+            let changed = self.0.configuration.change(undo.settings).await;
+            changed.map_err(|error| BackupError::Unfit(error.to_string()))?;
+        }
+        let kept = |bucket| Ok::<_, BackupError>(self.keep().load(bucket)?);
+        let (decided, _) = Decided::of(&kept(Bucket::Policy)?, &kept(Bucket::Ban)?);
+        *self.decided() = decided;
+        Ok(self.tell().await?)
+    }
+
+    /// Retained messages, one batch after the other, each safe before the next. Nobody is sent them: they
+    /// are no news. What was taken until something failed stands in `replaced`.
+    fn import_retained(
+        &self,
+        file: &mut File,
+        imported: &mut Imported,
+        replaced: &mut Vec<Replaced>,
+    ) -> Result<(), BackupError> {
         let mut batches: BTreeMap<u16, (Vec<Arc<Message>>, usize)> = BTreeMap::new();
-        let mut kept = 0;
         let mut refused = 0;
-        let mut gone = false;
+        let mut failed = None;
         let mut hand = |shard: u16, batch: Vec<Arc<Message>>| {
-            let count = batch.len() as u64;
-            let asked = self.ask(shard, move |visit| {
-                let messages = batch.iter();
-                let taken = messages.filter(|m| visit.engine.import_retained(visit.now, m));
-                taken.count() as u64
-            });
-            match configuration::wait(asked) {
-                Ok(taken) => {
-                    kept += taken;
-                    refused += count - taken;
-                }
-                Err(Gone) => gone = true,
+            let count = batch.len();
+            let taken = self.hand(shard, batch, replaced);
+            match configuration::wait(taken) {
+                Ok(taken) => refused += (count - taken) as u64,
+                Err(error) => failed = Some(error),
             }
+            failed.is_none()
         };
-        let mut input = BufReader::new(File::open(path)?);
-        tools::look_through(&mut input, KEY_BYTES_MAX, |bucket, _, value| {
-            if bucket != RETAINED {
-                return;
-            }
-            let Some(message) = Message::decode(value, SessionRef::BROKER) else {
-                return; // It was looked at before.
-            };
-            let home = self.home(message.topic().as_str());
-            let (batch, bytes) = batches.entry(home).or_default();
-            *bytes += message.bytes();
-            batch.push(Arc::new(message));
-            if batch.len() >= BATCH || *bytes >= BATCH_BYTES {
-                *bytes = 0;
-                hand(home, std::mem::take(batch));
-            }
-        })?;
+        let mut goes_on = true;
+        file.rewind()?;
+        tools::look_through(
+            &mut BufReader::new(file),
+            KEY_BYTES_MAX,
+            |bucket, _, value| {
+                if bucket != RETAINED || !goes_on {
+                    return;
+                }
+                let Some(message) = Message::decode(value, SessionRef::BROKER) else {
+                    return; // It was looked at before.
+                };
+                let home = self.home(message.topic().as_str());
+                let (batch, bytes) = batches.entry(home).or_default();
+                *bytes += message.bytes();
+                batch.push(Arc::new(message));
+                if batch.len() >= BATCH || *bytes >= BATCH_BYTES {
+                    *bytes = 0;
+                    goes_on = hand(home, std::mem::take(batch));
+                }
+            },
+        )?;
         for (shard, (batch, _)) in batches {
-            if !batch.is_empty() {
-                hand(shard, batch);
+            if goes_on && !batch.is_empty() {
+                goes_on = hand(shard, batch);
             }
         }
-        if gone {
-            return Err(Gone.into());
+        if let Some(error) = failed {
+            return Err(error);
         }
+        let kept = replaced.len() as u64;
         if kept > 0 {
             imported.taken.insert(RETAINED, kept);
         }
         imported.refused = refused;
         Ok(())
     }
+
+    /// Hands a batch to its shard, and waits until the store has it. Gives how many were taken.
+    async fn hand(
+        &self,
+        shard: u16,
+        batch: Vec<Arc<Message>>,
+        replaced: &mut Vec<Replaced>,
+    ) -> Result<usize, BackupError> {
+        let taken = self
+            .ask(shard, move |visit| {
+                let mut taken = Vec::new();
+                for message in batch {
+                    if let Some(new) = visit.engine.import_retained(visit.now, &message) {
+                        let kept = visit.later(new.ticket);
+                        let before = new.before;
+                        let new = Replaced {
+                            shard,
+                            message,
+                            before,
+                        };
+                        taken.push((new, kept));
+                    }
+                }
+                taken
+            })
+            .await?;
+        let count = taken.len();
+        let mut all_kept = true;
+        for (new, kept) in taken {
+            replaced.push(new);
+            all_kept &= kept.await.map_err(|_| Gone)?;
+        }
+        if all_kept {
+            Ok(count)
+        } else {
+            Err(BackupError::NotKept)
+        }
+    }
+
+    /// Puts back what retained messages of a backup replaced.
+    fn restore_retained(&self, replaced: Vec<Replaced>) {
+        let mut wholly = true;
+        let mut tickets = Vec::new();
+        for each in replaced.into_iter().rev() {
+            let asked = self.ask(each.shard, move |visit| {
+                let before = each.before.as_ref();
+                let engine = &mut visit.engine;
+                let ticket = engine.undo_import(visit.now, &each.message, before)?;
+                Some(visit.later(ticket))
+            });
+            match configuration::wait(asked) {
+                Ok(ticket) => tickets.extend(ticket),
+                Err(Gone) => wholly = false,
+            }
+        }
+        for kept in tickets {
+            wholly &= configuration::wait(kept).unwrap_or(false);
+        }
+        if !wholly {
+            tracing::error!("an import that failed could not be taken back wholly");
+        }
+    }
 }
 
 /// Reads a backup to its end and checks all that would be taken of it.
-fn look(path: &Path, accounts: Accounts) -> Result<Found, BackupError> {
+fn look(file: &mut File, accounts: Accounts) -> Result<Found, BackupError> {
     let mut found = Found::default();
     let mut bytes = 0;
     let mut unfit: Option<String> = None;
-    let mut input = BufReader::new(File::open(path)?);
-    let carried = tools::look_through(&mut input, KEY_BYTES_MAX, |bucket, key, value| {
-        let record = found.add(bucket, key, value, accounts);
-        bytes += record.as_ref().map_or(0, |bytes| *bytes);
-        if bytes > CONTROL_BYTES_MAX {
-            unfit.get_or_insert_with(|| "it has more than 64 MB of settings and the like".into());
-        }
-        if let Err(why) = record {
-            unfit.get_or_insert(why);
-        }
-        if unfit.is_some() {
-            // Read on, to say first if it is damaged; but hold nothing.
-            found.records.clear();
-            found.settings.clear();
-        }
-    })?;
+    let carried = tools::look_through(
+        &mut BufReader::new(file),
+        KEY_BYTES_MAX,
+        |bucket, key, value| {
+            let record = found.add(bucket, key, value, accounts);
+            bytes += record.as_ref().map_or(0, |bytes| *bytes);
+            if bytes > CONTROL_BYTES_MAX {
+                unfit.get_or_insert_with(|| {
+                    "it has more than 64 MB of settings and the like".into()
+                });
+            }
+            if let Err(why) = record {
+                unfit.get_or_insert(why);
+            }
+            if unfit.is_some() {
+                // Read on, to say first if it is damaged; but hold nothing.
+                found.records.clear();
+                found.settings.clear();
+            }
+        },
+    )?;
     if carried.messages > 0 {
         found
             .imported

@@ -1,6 +1,8 @@
 //! What an administrator does in a client's place or to it. What takes time is answered later, under a
 //! ticket: [`Shard::answers`].
 
+use std::sync::Arc;
+
 use protocol::{Options, QoS, Reason, Request, Topic};
 
 use super::{
@@ -37,6 +39,15 @@ pub struct Published {
     pub is_matched: bool,
     /// It is safe when this is answered; at once if there is none.
     pub ticket: Option<u64>,
+}
+
+/// A retained message that came from a backup.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// What its topic had before.
+    pub before: Option<Arc<Message>>,
+    /// It is safe when this is answered.
+    pub ticket: u64,
 }
 
 impl Shard {
@@ -214,6 +225,46 @@ impl Shard {
     pub fn delete_retained(&mut self, now: Time, topic: Topic<'_>) -> Option<u64> {
         self.now = now;
         self.retained.get(topic.as_str(), now)?;
+        let nothing = self.nothing(topic);
+        Some(self.set_retained(&nothing))
+    }
+
+    /// Takes a retained message in that comes from a backup, if this shard owns its topic. Nobody is sent
+    /// it. Gives what it replaces, and a ticket that is answered once the store has it, or has not; `None`
+    /// if there is no room for it, or it has expired.
+    pub fn import_retained(&mut self, now: Time, message: &Arc<Message>) -> Option<Imported> {
+        self.now = now;
+        let topic = message.topic();
+        if topic.is_system() || message.view().is_expired(now) {
+            return None;
+        }
+        let before = self.retained.get(topic.as_str(), now).cloned();
+        let ticket = self.set_retained(message);
+        let current = self.retained.get(topic.as_str(), now);
+        current.filter(|current| Arc::ptr_eq(current, message))?;
+        Some(Imported { before, ticket })
+    }
+
+    /// Puts back what an imported message replaced, unless another one has taken its place meanwhile.
+    /// The ticket is as above.
+    pub fn undo_import(
+        &mut self,
+        now: Time,
+        message: &Arc<Message>,
+        before: Option<&Arc<Message>>,
+    ) -> Option<u64> {
+        self.now = now;
+        let topic = message.topic();
+        let current = self.retained.get(topic.as_str(), now);
+        current.filter(|current| Arc::ptr_eq(current, message))?;
+        Some(match before {
+            Some(before) => self.set_retained(before),
+            None => self.set_retained(&self.nothing(topic)),
+        })
+    }
+
+    /// What clears a topic.
+    fn nothing(&self, topic: Topic<'_>) -> Arc<Message> {
         let nothing = View {
             publisher: SessionRef::BROKER,
             topic,
@@ -223,14 +274,18 @@ impl Shard {
             forwarded: &[],
             payload: &[],
         };
-        let message = std::sync::Arc::new(Message::new(&nothing, now));
+        Arc::new(Message::new(&nothing, self.now))
+    }
+
+    /// The ticket is answered once the store has it, or has not.
+    fn set_retained(&mut self, message: &Arc<Message>) -> u64 {
         let ticket = self.next_token();
-        if self.store_retained(&message, Some(ticket)) {
+        if self.store_retained(message, Some(ticket)) {
             self.wait_for_store(ticket, 1, 0, Then::Answer);
         } else {
             self.answers.push((ticket, true));
         }
-        Some(ticket)
+        ticket
     }
 
     fn answer_later(&mut self, mut owed: Owed, sink: &mut impl Sink) {

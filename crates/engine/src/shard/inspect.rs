@@ -303,19 +303,6 @@ impl Shard {
         self.retained.len() - system.count()
     }
 
-    /// Takes a retained message in that comes from a backup, if this shard owns its topic. Nobody is sent
-    /// it. False if there is no room for it, or it has expired.
-    pub fn import_retained(&mut self, now: Time, message: &Arc<Message>) -> bool {
-        self.now = now;
-        let topic = message.topic();
-        if topic.is_system() || message.view().is_expired(now) {
-            return false;
-        }
-        self.store_retained(message, None);
-        let current = self.retained.get(topic.as_str(), now);
-        current.is_some_and(|current| Arc::ptr_eq(current, message))
-    }
-
     /// All retained messages of this shard behind a topic, in topic order, the system's among them; some
     /// may have expired.
     pub fn retained_from(&self, after: Option<&str>) -> impl Iterator<Item = &Arc<Message>> {

@@ -39,7 +39,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use protocol::{DecodeError, Frame, QoS, Reason, Topic, Version, frame, kind};
 
-pub use administer::{Answer, Publication, Published};
+pub use administer::{Answer, Imported, Publication, Published};
 pub use batch::Batch;
 pub use inspect::{Client, Place, Subscribed, Underway};
 pub use log::{Entry, Found, Origin, Reader, Request};

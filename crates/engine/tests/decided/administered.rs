@@ -214,6 +214,53 @@ fn retained_deleted_for_good() {
     }
 }
 
+/// Messages of a backup take the place of others, and give it back if the backup is not taken after all:
+/// not where a newer one has come meanwhile.
+#[test]
+fn imported_and_taken_back() {
+    let retained = |world: &mut World, topic: &str| {
+        world.at_home(topic, |shard, _, _| shard.retained(Topic::trusted(topic)))
+    };
+    let mut other = World::new(Policy::default());
+    let mut world = World::new(Policy::default());
+    publish(&mut world, "a", "old", QoS::AtLeastOnce, true);
+    world.answers();
+    let mut brought = Vec::new();
+    for topic in ["a", "b", "c"] {
+        publish(&mut other, topic, "brought", QoS::AtLeastOnce, true);
+        let message = retained(&mut other, topic).expect("it is retained");
+        let new = world.at_home(topic, |shard, now, _| shard.import_retained(now, &message));
+        let new = new.expect("there is room");
+        assert_eq!(world.answers(), [(new.ticket, true)]);
+        assert_eq!(new.before.is_some(), topic == "a");
+        brought.push((topic, message, new.before));
+    }
+    publish(&mut world, "c", "newer", QoS::AtLeastOnce, true);
+    world.answers();
+    for (topic, message, before) in &brought {
+        let undone = world.at_home(topic, |shard, now, _| {
+            shard.undo_import(now, message, before.as_ref())
+        });
+        assert_eq!(undone.is_some(), *topic != "c");
+    }
+    world.answers();
+    for _ in 0..2 {
+        for (topic, due) in [("a", Some("old")), ("b", None), ("c", Some("newer"))] {
+            let found = retained(&mut world, topic);
+            let payload = found.as_ref().map(|message| message.payload());
+            assert_eq!(payload, due.map(str::as_bytes), "{topic}");
+        }
+        world.start();
+    }
+    world.store.is_full = true;
+    let (topic, message, _) = &brought[1];
+    let new = world.at_home(topic, |shard, now, _| shard.import_retained(now, message));
+    assert_eq!(
+        world.answers(),
+        [(new.expect("it has a place").ticket, false)]
+    );
+}
+
 /// A client that promised nothing is held to what it is told to promise.
 #[test]
 fn keep_alive_from_now_on() {
