@@ -23,7 +23,7 @@ const INPUTS: [&str; 6] = [
 /// The oldest Node.js with which the build tools run.
 const NODE_MIN: (u32, u32) = (20, 19);
 const GET_NODE: &str = "the dashboard is built with npm and Node.js 20.19 or newer; get them \
-                        (sudo apt-get install -y nodejs npm, or nodejs.org), then build again";
+                        (sudo apt-get install -y nodejs npm && sudo npm install -g node@22), then build again";
 
 /// Why there is no dashboard.
 struct Fault {
