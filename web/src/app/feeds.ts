@@ -36,6 +36,8 @@ export type PictureLine = readonly [number, number, number | null]
 
 /** What changed in the flow picture since the last second. */
 export interface PictureChange {
+  /** Nothing of before belongs to it. */
+  readonly whole?: boolean
   readonly millis: number
   readonly nodes?: readonly PictureNode[]
   readonly gone?: readonly number[]

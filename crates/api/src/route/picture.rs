@@ -51,6 +51,9 @@ fn is_none(n: &usize) -> bool {
 /// What is new since the last one.
 #[derive(Serialize)]
 pub(super) struct Change {
+    /// Nothing of before belongs to it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    whole: bool,
     /// Of so many milliseconds the messages are.
     millis: u64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -71,6 +74,7 @@ impl Told {
         if picture.at == self.at {
             return None;
         }
+        let whole = self.at == 0;
         self.at = picture.at;
         let before = std::mem::take(&mut self.nodes);
         let mut nodes = Vec::new();
@@ -95,6 +99,7 @@ impl Told {
         let mut gone: Vec<_> = before.into_iter().filter_map(still).collect();
         gone.sort_unstable();
         Some(Change {
+            whole,
             millis: picture.millis,
             nodes,
             gone,
@@ -218,7 +223,7 @@ mod tests {
             (
                 picture(1, 2, &["a"]),
                 Some(concat!(
-                    r#"{"millis":1000,"nodes":[{"n":0,"column":"publisher","name":"p","count":1},"#,
+                    r#"{"whole":true,"millis":1000,"nodes":[{"n":0,"column":"publisher","name":"p","count":1},"#,
                     r#"{"n":1,"column":"topic","name":"t","count":1},"#,
                     r#"{"n":2,"column":"client","name":"a","count":1,"queued":1200}],"#,
                     r#""in":[[0,1,2]],"out":[[1,2,2]]}"#

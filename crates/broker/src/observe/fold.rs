@@ -23,13 +23,12 @@ pub(crate) struct Member<'a> {
 
 /// The nodes of a column, and for each member the node that it is in.
 pub(crate) fn fold(members: &[Member<'_>], max: usize) -> (Vec<Node>, Vec<usize>) {
-    let itself: fn(&str) -> &str = |name| name;
-    let mut groups = Vec::new();
-    for way in [itself, up_to_last, up_to_first] {
-        groups = grouped(members, way);
+    let mut groups = grouped(members, |name| name);
+    for parts in PARTS {
         if groups.len() <= max {
             break;
         }
+        groups = grouped(members, |name| beginning(name, parts));
     }
     // One place is theirs if there are others.
     let own = if groups.len() > max {
@@ -73,7 +72,7 @@ struct Group<'a> {
 }
 
 /// The busiest first; among those that are about as busy, by name.
-fn grouped<'a>(members: &[Member<'a>], way: fn(&str) -> &str) -> Vec<Group<'a>> {
+fn grouped<'a>(members: &[Member<'a>], way: impl Fn(&str) -> &str) -> Vec<Group<'a>> {
     let mut groups: HashMap<&str, Group<'a>> = HashMap::new();
     for (at, member) in members.iter().enumerate() {
         let name = way(member.name);
@@ -93,23 +92,20 @@ fn grouped<'a>(members: &[Member<'a>], way: fn(&str) -> &str) -> Vec<Group<'a>> 
     groups
 }
 
+/// How many parts of a name are looked at, the most first.
+const PARTS: [usize; 6] = [usize::MAX, 5, 4, 3, 2, 1];
 const ENDS: [char; 6] = ['/', '-', '_', '.', ':', '@'];
 
-/// `dev-7-a` is one of `dev-7-`, and `pump12` of `pump`.
-fn up_to_last(name: &str) -> &str {
+/// What a name begins with: so many parts, but never all; `dev-7-a` is one of `dev-7-`, then of `dev-`,
+/// and `pump12` of `pump`.
+fn beginning(name: &str, parts: usize) -> &str {
     let body = name.trim_end_matches(ENDS);
-    match body.rfind(ENDS) {
-        Some(at) if at > 0 => &name[..=at],
-        _ => without_number(name),
-    }
-}
-
-/// `dev-7-a` is one of `dev-`.
-fn up_to_first(name: &str) -> &str {
     // A name may begin with such a sign, as `/lab/x` does.
-    let begin = name.len() - name.trim_start_matches(ENDS).len();
-    match name[begin..].find(ENDS) {
-        Some(at) => &name[..=begin + at],
+    let first = body.len() - body.trim_start_matches(ENDS).len();
+    let ends = body.char_indices().skip_while(|(at, _)| *at < first);
+    let ends = ends.filter(|(_, c)| ENDS.contains(c)).map(|(at, _)| at);
+    match ends.take(parts).last() {
+        Some(at) => &name[..=at],
         None => without_number(name),
     }
 }
@@ -165,6 +161,11 @@ mod tests {
     fn coarser_where_the_finer_leaves_too_many() {
         let names: Vec<_> = (0..90).map(|n| format!("lab/room{n}/t")).collect();
         assert_eq!(folded(&names, 40), [("lab/".to_owned(), 90)]);
+        let rooms: Vec<_> = (0..90)
+            .map(|n| format!("lab/room{}/{n}/t", n % 3))
+            .collect();
+        let wanted = ["lab/room0/", "lab/room1/", "lab/room2/"].map(|n| (n.to_owned(), 30));
+        assert_eq!(folded(&rooms, 40), wanted);
         let names: Vec<_> = (0..90).map(|n| format!("/lab/room{n}/t")).collect();
         assert_eq!(folded(&names, 40), [("/lab/".to_owned(), 90)]);
     }
@@ -183,9 +184,11 @@ mod tests {
     fn a_name_of_digits_or_signs_is_left_alone() {
         for name in ["123", "", "/", "---", "a"] {
             assert_eq!(without_number(name), name);
-            assert!(name.starts_with(up_to_first(name)) && name.starts_with(up_to_last(name)));
+            assert_eq!(beginning(name, 1), name);
         }
-        assert_eq!(up_to_last("esp32-a1b2"), "esp32-");
-        assert_eq!(up_to_last("lab/room/"), "lab/");
+        assert_eq!(beginning("esp32-a1b2", usize::MAX), "esp32-");
+        assert_eq!(beginning("lab/room/", usize::MAX), "lab/");
+        assert_eq!(beginning("/lab", usize::MAX), "/lab");
+        assert_eq!(beginning("a/b/c/d", 2), "a/b/");
     }
 }

@@ -3,6 +3,7 @@ import access from './access'
 import clients from './clients'
 import debug from './debug'
 import did from './did'
+import flow from './flow'
 import overview from './overview'
 import palette from './palette'
 import payload from './payload'
@@ -16,6 +17,7 @@ export default {
   ...clients,
   ...debug,
   ...did,
+  ...flow,
   ...overview,
   ...palette,
   ...payload,

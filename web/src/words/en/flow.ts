@@ -1,0 +1,25 @@
+// Words of the flow picture.
+import type zh from '../zh/flow'
+import type { Same } from '..'
+
+export default {
+  flow: {
+    title: 'Message flow',
+    publisher: 'Publishers',
+    topic: 'Topics',
+    reader: 'Subscribers',
+    others: '{n} others',
+    rate: '{rate} msg/s',
+    unit: '/s',
+    away: 'not connected',
+    queued: 'queue of {n}',
+    lost: '{n} lost: {why}',
+    publishes: 'publishes to',
+    gets: 'gets',
+    what: 'Direction',
+    remarks: 'Remarks',
+    none: 'No messages now. When there are, this shows who publishes, to which topic, and who gets it.',
+    asTable: 'Table',
+    asPicture: 'Picture',
+  },
+} satisfies Same<typeof zh>
