@@ -42,7 +42,11 @@ export const MENU: readonly Section[] = [
   {
     title: 'menu.debug',
     icon: 'debug',
-    entries: [{ path: '/mqtt-client', title: 'page.mqtt' }],
+    entries: [
+      { path: '/mqtt-client', title: 'page.mqtt' },
+      { path: '/traces', title: 'traces.title' },
+      { path: '/logs', title: 'logs.title' },
+    ],
   },
   {
     title: 'menu.access',
@@ -61,6 +65,11 @@ export const MENU: readonly Section[] = [
       { path: '/settings', title: 'settings.title' },
       { path: '/listeners', title: 'listeners.title' },
     ],
+  },
+  {
+    title: 'menu.system',
+    icon: 'system',
+    entries: [{ path: '/alarms', title: 'alarms.title' }],
   },
 ]
 
@@ -86,6 +95,10 @@ const routes: RouteRecordRaw[] = [
   { path: '/audit', component: () => import('@/pages/audit/AuditPage.vue'), meta: { title: 'audit.title' } },
   { path: '/settings', component: () => import('@/pages/settings/SettingsPage.vue'), meta: { title: 'settings.title' } },
   { path: '/listeners', component: () => import('@/pages/listeners/ListenersPage.vue'), meta: { title: 'listeners.title' } },
+  { path: '/logs', component: () => import('@/pages/logs/LogsPage.vue'), meta: { title: 'logs.title' } },
+  { path: '/traces', component: () => import('@/pages/traces/TracesPage.vue'), meta: { title: 'traces.title' } },
+  { path: '/traces/view', component: () => import('@/pages/traces/TracePage.vue'), meta: { title: 'traces.title' } },
+  { path: '/alarms', component: () => import('@/pages/alarms/AlarmsPage.vue'), meta: { title: 'alarms.title' } },
   { path: '/:rest(.*)*', component: () => import('@/pages/NothingPage.vue'), meta: { title: 'page.nothing' } },
 ]
 

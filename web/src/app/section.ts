@@ -1,10 +1,13 @@
 // Which part of the menu a page belongs to.
 import { MENU, type Section } from './router'
 
-/** The section of a path: a page below another, such as a client's, belongs where that one does. */
+/** Whether a page is an entry's, or below it, as a client's is below the list of clients. */
+export function isBelow(path: string, entry: string): boolean {
+  return path === entry || (entry !== '/' && path.startsWith(`${entry}/`))
+}
+
 export function sectionOf(path: string): Section | undefined {
-  const owns = (entry: string) => path === entry || (entry !== '/' && path.startsWith(`${entry}/`))
-  return MENU.find((section) => section.entries.some((entry) => owns(entry.path)))
+  return MENU.find((section) => section.entries.some((entry) => isBelow(path, entry.path)))
 }
 
 /** Where a section's own name leads: its first page. */

@@ -44,6 +44,7 @@ const FORMS: readonly (readonly [Key, string])[] = [
   ['users.add', '/users'],
   ['keys.add', '/api-keys'],
   ['listeners.add', '/listeners'],
+  ['traces.add', '/traces'],
 ]
 
 export function actions(): Target[] {
