@@ -37,7 +37,11 @@ export const MENU: readonly Section[] = [
   {
     title: 'menu.topics',
     icon: 'subscriptions',
-    entries: [{ path: '/subscriptions', title: 'page.subscriptions' }],
+    entries: [
+      { path: '/topics', title: 'topics.title' },
+      { path: '/subscriptions', title: 'page.subscriptions' },
+      { path: '/retained', title: 'retained.title' },
+    ],
   },
   {
     title: 'menu.debug',
@@ -77,6 +81,8 @@ const routes: RouteRecordRaw[] = [
   { path: '/', component: () => import('@/pages/overview/OverviewPage.vue'), meta: { title: 'page.overview' } },
   { path: '/clients', component: () => import('@/pages/clients/ClientsPage.vue'), meta: { title: 'page.clients' } },
   { path: '/clients/detail', component: () => import('@/pages/clients/ClientPage.vue'), meta: { title: 'page.client' } },
+  { path: '/topics', component: () => import('@/pages/topics/TopicsPage.vue'), meta: { title: 'topics.title' } },
+  { path: '/retained', component: () => import('@/pages/retained/RetainedPage.vue'), meta: { title: 'retained.title' } },
   {
     path: '/subscriptions',
     component: () => import('@/pages/subscriptions/SubscriptionsPage.vue'),

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 
-import { base64, bytesOf, excerpt, hex, ofBase64, plainHex } from './bytes'
-import { decoded, isText, likelyCharset, untorn } from './text'
+import { base64, bytesOf, hex, ofBase64, plainHex } from './bytes'
+import { decoded, excerpt, isText, likelyCharset, untorn } from './text'
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 
@@ -27,6 +27,10 @@ it('tells text from other bytes, and excerpts', () => {
   expect(isText(new Uint8Array([0xff, 0xfe]))).toBe(false)
   expect(excerpt(bytes('a\nb'), 10)).toBe('a b')
   expect(excerpt(bytes('x'.repeat(500)), 10)).toBe('xxxxxxxxxx…')
+  expect(excerpt(bytes('温'.repeat(50)), 10)).toBe(`${'温'.repeat(10)}…`)
+  expect(excerpt(new Uint8Array([0xce, 0xc2, 0xb6, 0xc8]), 10)).toBe('温度')
+  expect(excerpt(new Uint8Array([0xa2, 1, 0xff]), 30)).toBe('a2 01 ff')
+  expect(excerpt(new Uint8Array(99).fill(255), 30)).toBe('ff ff ff ff ff ff ff ff ff ff…')
 })
 
 it('knows the two charsets', () => {

@@ -4,13 +4,6 @@ export const HEAD = 64 * 1024
 
 export type Encoding = 'text' | 'hex' | 'base64'
 
-/** The first characters for one line of a list. */
-export function excerpt(bytes: Uint8Array, characters: number): string {
-  const head = bytes.subarray(0, characters * 4)
-  const text = new TextDecoder().decode(head).replace(/\s+/g, ' ')
-  return text.length > characters || head.length < bytes.length ? `${text.slice(0, characters)}…` : text
-}
-
 const PAIRS = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
 
 /** Offsets, sixteen bytes, their characters. */

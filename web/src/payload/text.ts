@@ -1,4 +1,6 @@
 // Bytes as text. UTF-8 first, and GB18030, which older devices and programs in China send.
+import { plainHex } from './bytes'
+
 export const CHARSETS = ['utf-8', 'gb18030'] as const
 export type Charset = (typeof CHARSETS)[number]
 
@@ -39,6 +41,23 @@ function unlikely(text: string): number {
 /** With a mark for each byte that is no text. */
 export function decoded(bytes: Uint8Array, charset: Charset): string {
   return new TextDecoder(charset, { ignoreBOM: true }).decode(bytes)
+}
+
+/** The first characters for one line of a list; the bytes of what is no text. */
+export function excerpt(bytes: Uint8Array, characters: number): string {
+  const head = bytes.subarray(0, characters * 4)
+  const whole = (charset: Charset): Uint8Array => (head.length < bytes.length ? untorn(head, charset) : head)
+  const charset = CHARSETS.find((one) => likelyCharset(whole(one)) === one)
+  if (charset === undefined) {
+    const pairs = spaced(head.subarray(0, characters / 3))
+    return bytes.length > characters / 3 ? `${pairs}…` : pairs
+  }
+  const text = decoded(whole(charset), charset).replace(/\s+/g, ' ')
+  return text.length > characters || head.length < bytes.length ? `${text.slice(0, characters)}…` : text
+}
+
+function spaced(bytes: Uint8Array): string {
+  return plainHex(bytes).replace(/..(?!$)/g, '$& ')
 }
 
 /** The bytes before the last character that was cut in two. */

@@ -10,7 +10,7 @@ export default {
     hex: 'Hex',
     base64: 'Base64',
     cbor: 'CBOR',
-    msgpack: 'MessagePack',
+    msgpack: 'MsgPack',
     numbers: 'Numbers',
     charset: 'Character set',
     tree: 'The value, to be unfolded',

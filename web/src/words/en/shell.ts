@@ -16,7 +16,7 @@ export default {
   },
   menu: { system: 'System', more: 'More', section: 'Pages of this section', name: 'Main menu', overview: 'Overview', clients: 'Clients', topics: 'Topics and messages', debug: 'Debug', access: 'Access' },
   word: { yes: 'yes', no: 'no' },
-  state: { loading: 'Loading…' },
+  state: { progress: 'Progress', loading: 'Loading…' },
   table: {
     all: 'Choose all of this page',
     one: 'Choose this row',

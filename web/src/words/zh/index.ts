@@ -11,6 +11,7 @@ import reason from './reason'
 import settings from './settings'
 import shell from './shell'
 import system from './system'
+import topics from './topics'
 
 export default {
   ...access,
@@ -25,4 +26,5 @@ export default {
   ...settings,
   ...shell,
   ...system,
+  ...topics,
 }

@@ -7,7 +7,7 @@ export default {
     hex: '十六进制',
     base64: 'Base64',
     cbor: 'CBOR',
-    msgpack: 'MessagePack',
+    msgpack: 'MsgPack',
     numbers: '数值',
     charset: '字符编码',
     tree: '可展开的值',
