@@ -473,7 +473,7 @@ impl Shard {
     pub fn metrics(&mut self) -> &Metrics {
         self.metrics.gauges.topics = self.router.topics_len() as u64;
         self.metrics.gauges.sessions = self.sessions.len() as u64;
-        self.metrics.gauges.retained = self.retained.len() as u64;
+        self.metrics.gauges.retained = self.retained_len() as u64;
         self.metrics.gauges.retained_bytes = self.retained.bytes() as u64;
         self.metrics.gauges.delayed = self.delayed.len() as u64;
         &self.metrics
