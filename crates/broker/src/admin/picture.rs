@@ -17,6 +17,9 @@ const LINES_MAX: usize = 200;
 /// Shared groups that are told one by one.
 const GROUPS_MAX: usize = 20;
 
+/// Readers that are away and whose share of the log is counted.
+const AWAY_MAX: usize = 8;
+
 /// What goes from whom through which topic to whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Picture {
@@ -70,7 +73,19 @@ impl Admin {
         let topics = asked.iter().map(|a| a.topic.clone()).collect();
         let found = self.receivers_and_more(topics).await?;
         add_readers(&mut picture, &asked, found);
+        self.add_backlogs(&mut picture).await?;
         Ok(picture)
+    }
+
+    /// What waits in the log for those that are away.
+    async fn add_backlogs(&self, picture: &mut Picture) -> Result<(), Gone> {
+        let away = |reader: &&mut Reader| !reader.online && !reader.group && reader.node.count == 1;
+        for reader in picture.readers.iter_mut().filter(away).take(AWAY_MAX) {
+            if let Some(client) = self.client(&reader.node.name).await? {
+                reader.queued = usize::try_from(client.queued).unwrap_or(usize::MAX);
+            }
+        }
+        Ok(())
     }
 }
 

@@ -14,11 +14,11 @@ export default {
     lostLately: '{n} in the last 10 minutes',
   },
   gauge: {
-    online: 'Clients online',
-    kept: 'Sessions offline',
+    online: 'Online',
+    kept: 'Offline',
     subscriptions: 'Subscriptions',
-    topics: 'Subscribed topics',
-    retained: 'Retained messages',
+    topics: 'Topics',
+    retained: 'Retained',
   },
   history: {
     title: 'History',
