@@ -17,6 +17,7 @@ export const SHORTCUTS: readonly Shortcut[] = [
   { keys: ['Ctrl K', '⌘ K', '/'], what: 'shortcut.palette' },
   { keys: ['?'], what: 'shortcut.list' },
   ...MENU.map((section, at): Shortcut => ({ keys: [`g ${SECTIONS[at] ?? ''}`], what: section.title })),
+  { keys: ['F'], what: 'wall.key' },
   { keys: ['Esc'], what: 'shortcut.close' },
 ]
 

@@ -36,6 +36,11 @@ export function duration(seconds: number): string {
   return t('time.days', { d: Math.floor(h / 24), h: h % 24 })
 }
 
+/** The time of day. */
+export function clock(millis: number): string {
+  return new Date(millis).toLocaleTimeString(locale(), { hour12: false })
+}
+
 /** A moment: the time alone if it is of today. */
 export function moment(millis: number): string {
   const at = new Date(millis)

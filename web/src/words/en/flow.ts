@@ -1,4 +1,4 @@
-// Words of the flow picture.
+// Words of the flow picture and the wall display.
 import type zh from '../zh/flow'
 import type { Same } from '..'
 
@@ -21,5 +21,9 @@ export default {
     none: 'No messages now. When there are, this shows who publishes, to which topic, and who gets it.',
     asTable: 'Table',
     asPicture: 'Picture',
+  },
+  wall: {
+    title: 'Wall display',
+    key: 'the overview as a wall display',
   },
 } satisfies Same<typeof zh>

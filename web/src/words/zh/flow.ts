@@ -1,4 +1,4 @@
-// Words of the flow picture.
+// Words of the flow picture and the wall display.
 export default {
   flow: {
     title: '消息流向',
@@ -18,5 +18,9 @@ export default {
     none: '此刻没有消息。有消息时，这里显示谁发布、到哪个主题、谁收到。',
     asTable: '表格',
     asPicture: '图形',
+  },
+  wall: {
+    title: '大屏',
+    key: '总览的大屏',
   },
 } as const

@@ -15,7 +15,7 @@ export function groupOf(name: string): { readonly name: string; readonly filter:
 
 export function leadsTo(box: Box): RouteLocationRaw {
   if (box.place === 'topic') {
-    return box.kind === 'one' ? { path: '/subscriptions', query: { q: box.name } } : '/subscriptions'
+    return { path: '/topics', query: box.kind === 'one' ? { topic: box.name } : {} }
   }
   if (box.column === 'group') {
     return { path: '/subscriptions', query: box.kind === 'one' ? { by: 'topic', q: box.name } : {} }
