@@ -73,7 +73,11 @@ export const MENU: readonly Section[] = [
   {
     title: 'menu.system',
     icon: 'system',
-    entries: [{ path: '/alarms', title: 'alarms.title' }],
+    entries: [
+      { path: '/node', title: 'node.title' },
+      { path: '/counters', title: 'metrics.title' },
+      { path: '/alarms', title: 'alarms.title' },
+    ],
   },
 ]
 
@@ -105,6 +109,8 @@ const routes: RouteRecordRaw[] = [
   { path: '/traces', component: () => import('@/pages/traces/TracesPage.vue'), meta: { title: 'traces.title' } },
   { path: '/traces/view', component: () => import('@/pages/traces/TracePage.vue'), meta: { title: 'traces.title' } },
   { path: '/alarms', component: () => import('@/pages/alarms/AlarmsPage.vue'), meta: { title: 'alarms.title' } },
+  { path: '/node', component: () => import('@/pages/node/NodePage.vue'), meta: { title: 'node.title' } },
+  { path: '/counters', component: () => import('@/pages/metrics/MetricsPage.vue'), meta: { title: 'metrics.title' } },
   { path: '/:rest(.*)*', component: () => import('@/pages/NothingPage.vue'), meta: { title: 'page.nothing' } },
 ]
 

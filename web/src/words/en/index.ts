@@ -4,6 +4,7 @@ import clients from './clients'
 import debug from './debug'
 import did from './did'
 import flow from './flow'
+import metrics from './metrics'
 import overview from './overview'
 import palette from './palette'
 import payload from './payload'
@@ -23,7 +24,7 @@ export default {
   ...palette,
   ...payload,
   ...reason,
-  ...settings,
+  ...metrics, ...settings,
   ...shell,
   ...system,
   ...topics,
