@@ -168,15 +168,19 @@ impl Audit {
         }
     }
 
-    /// Those that fit, newest first.
-    pub(crate) fn find(&self, fits: impl Fn(&Record) -> bool) -> Vec<Record> {
+    /// Those that fit, newest first, without the first `skip`; and how many there are in all.
+    pub(crate) fn find(
+        &self,
+        fits: impl Fn(&Record) -> bool,
+        (skip, limit): (usize, usize),
+    ) -> (Vec<Record>, usize) {
         let log = self.log();
         let all = log.changes.entries.iter().chain(&log.sign_ins.entries);
-        let mut found: Vec<_> = all.filter(|record| fits(record)).cloned().collect();
+        let mut found: Vec<_> = all.filter(|record| fits(record)).collect();
         // Those of one millisecond stay in their order.
         found.sort_by_key(|record| record.at);
-        found.reverse();
-        found
+        let page = found.iter().rev().skip(skip).take(limit);
+        (page.copied().cloned().collect(), found.len())
     }
 }
 

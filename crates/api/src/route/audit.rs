@@ -142,23 +142,10 @@ async fn list(
 ) -> Result<Json<Page<AuditEntry>>, Refusal> {
     let window = paging.window()?;
     let fits = filter.parse()?;
-    let found = app.audit.find(|record| fits.fits(record));
-    let count = u64::try_from(found.len()).unwrap_or(u64::MAX);
-    let skipped = usize::try_from(window.offset()).unwrap_or(usize::MAX);
-    let limit = usize::try_from(window.limit).unwrap_or(usize::MAX);
-    let data = found
-        .into_iter()
-        .skip(skipped)
-        .take(limit)
-        .map(AuditEntry::from);
+    let (found, count) = app.audit.find(|record| fits.fits(record), window.span());
     Ok(Json(Page {
-        data: data.collect(),
-        meta: Meta {
-            page: window.page,
-            limit: window.limit,
-            count: Some(count),
-            hasnext: window.offset().saturating_add(window.limit) < count,
-        },
+        data: found.into_iter().map(AuditEntry::from).collect(),
+        meta: Meta::of(window, count),
     }))
 }
 
