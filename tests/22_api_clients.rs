@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::wire::{Api, Broker, Connect, PASSWORD, Publish, V5, V311};
+use crate::wire::{Api, Broker, Connect, Kind, PASSWORD, Publish, V5, V311, subscribe};
 
 /// How long what has just happened may take to be told.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -223,4 +223,45 @@ fn counted_everywhere() {
     );
     assert!(text.contains("\nemqx_live_connections_count 2\n"), "{text}");
     assert!(text.contains("\nemqx_topics_count 1\n"), "{text}");
+}
+
+/// The largest pages are written while they are gathered: they are whole and in one piece for who asks,
+/// and cost the broker a slice at a time, not what all of it weighs.
+#[cfg(target_os = "linux")]
+#[test]
+fn large_pages_cost_little() {
+    let (broker, mut api) = Broker::signed_in(&["shards=2", "durability=os"]);
+    let mut writer = broker.v5("writer");
+    for n in 0..3000 {
+        let publish = Publish::new(&format!("kept/{n}"), vec![b'x'; 10_000]);
+        writer.publish(&publish.retained());
+    }
+    writer.ping();
+    for chunk in 0..6u16 {
+        let filters: Vec<_> = (0..500).map(|n| format!("wanted/{chunk}/{n}")).collect();
+        let list: Vec<_> = filters.iter().map(|f| (f.as_str(), 0)).collect();
+        writer.send(&subscribe(V5, 1 + chunk, &list));
+        assert_eq!(writer.read_kind(Kind::SubAck).codes.len(), 500);
+    }
+    for (path, field) in [
+        ("/mqtt/retainer/messages", "topic"),
+        ("/subscriptions", "topic"),
+        ("/topics", "topic"),
+    ] {
+        let deadline = Instant::now() + PATIENCE;
+        // A shard may be behind another.
+        while api.get(&format!("{path}?limit=1")).expect(200).json()["meta"]["count"] != 3000 {
+            assert!(Instant::now() < deadline, "in vain: {path}");
+        }
+        let (page, grown) = broker.peak_over(|| api.get(&format!("{path}?limit=10000")));
+        let page = page.expect(200);
+        assert_eq!(page.header("content-type"), Some("application/json"));
+        let page = page.json();
+        assert_eq!(page["meta"]["hasnext"], json!(false));
+        let mut rows = names(&page, field);
+        rows.dedup();
+        assert_eq!(rows.len(), 3000, "{path}");
+        // 30 MB of payloads are behind the first of them.
+        assert!(grown < 6 << 20, "{path}: {grown} bytes");
+    }
 }

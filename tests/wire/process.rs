@@ -30,7 +30,24 @@ impl Broker {
         kilobytes.parse::<u64>().unwrap() * 1024
     }
 
-    /// The same once it stands still, after somebody was served on every shard: what starting took is
+    /// The most that it had resident while something was done, beyond what it had before.
+    #[track_caller]
+    pub(crate) fn peak_over<T>(&self, work: impl FnOnce() -> T) -> (T, u64) {
+        let proc = format!("/proc/{}", self.pid());
+        let peak = || {
+            let text = std::fs::read_to_string(format!("{proc}/status")).unwrap();
+            let line = text.lines().find(|l| l.starts_with("VmHWM:")).unwrap();
+            let kilobytes = line.split_whitespace().nth(1).unwrap();
+            kilobytes.parse::<u64>().unwrap() * 1024
+        };
+        // From proc(5): the peak becomes what is resident now.
+        std::fs::write(format!("{proc}/clear_refs"), "5").unwrap();
+        let before = peak();
+        let done = work();
+        (done, peak().saturating_sub(before))
+    }
+
+    /// [`Self::memory`] once it stands still, after somebody was served on every shard: what starting took is
     /// given back and what serving takes is there, so that growth from here on is the test's.
     #[track_caller]
     pub(crate) fn settled_memory(&self) -> u64 {

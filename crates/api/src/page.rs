@@ -1,6 +1,21 @@
-//! Pages of lists, in EMQX's form: `page` from 1, `limit` up to 10,000.
+//! Pages of lists, in EMQX's form: `page` from 1, `limit` up to 10,000. Those of what shards have are
+//! written while they are gathered: what is not sent yet is a few hundred rows, whatever the limit.
 
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use axum::{
+    body::{Body, Bytes},
+    http::header,
+    response::{IntoResponse as _, Response},
+};
+use broker::admin::{Extent, Gone, Rows};
+use hyper::body::Frame;
 use serde::{Deserialize, Serialize};
+use tokio::{sync::mpsc, task::JoinHandle};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::error::Refusal;
@@ -94,9 +109,181 @@ impl Meta {
     }
 }
 
+/// Slices of rows that are ready and not written yet.
+const SLICES_MAX: usize = 1;
+
+/// A page on its way out. `gather` puts the rows there, and `row` makes of each what is shown.
+///
+/// # Errors
+/// If nothing could be gathered. What fails behind the first rows cuts the answer off.
+pub(crate) async fn streamed<T, R, G>(
+    window: Window,
+    row: impl FnMut(T) -> R + Send + Unpin + 'static,
+    gather: impl FnOnce(Rows<T>) -> G,
+) -> Result<Response, Refusal>
+where
+    T: Send + Unpin + 'static,
+    R: Serialize,
+    G: Future<Output = Result<Extent, Gone>> + Send + 'static,
+{
+    let (to, mut rows) = mpsc::channel(SLICES_MAX);
+    let mut gathering = tokio::spawn(gather(to));
+    let first = rows.recv().await;
+    let mut extent = None;
+    if first.is_none() {
+        extent = Some((&mut gathering).await.map_err(|_| Gone)??);
+    }
+    let page = Streamed {
+        window,
+        row,
+        first: Some(first.unwrap_or_default()),
+        rows,
+        gathering,
+        extent,
+        is_done: false,
+    };
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    Ok((kind, Body::new(page)).into_response())
+}
+
+/// The body of a page: [`Page`], in pieces.
+struct Streamed<T, F> {
+    window: Window,
+    row: F,
+    /// Taken with the beginning.
+    first: Option<Vec<T>>,
+    rows: mpsc::Receiver<Vec<T>>,
+    gathering: JoinHandle<Result<Extent, Gone>>,
+    /// If it is known already.
+    extent: Option<Extent>,
+    is_done: bool,
+}
+
+impl<T, R: Serialize, F: FnMut(T) -> R> Streamed<T, F> {
+    /// Rows behind each other, with a comma before each but the first of all.
+    fn written(&mut self, mut text: Vec<u8>, rows: Vec<T>) -> Bytes {
+        for row in rows {
+            if !text.ends_with(b"[") {
+                text.push(b',');
+            }
+            serde_json::to_writer(&mut text, &(self.row)(row)).expect("a record becomes JSON");
+        }
+        text.into()
+    }
+
+    fn end(&self, extent: Extent) -> Bytes {
+        let meta = Meta {
+            page: self.window.page,
+            limit: self.window.limit,
+            count: extent.count,
+            hasnext: extent.has_next,
+        };
+        let meta = serde_json::to_string(&meta).expect("numbers become JSON");
+        format!("],\"meta\":{meta}}}").into()
+    }
+}
+
+impl<T, R, F> hyper::body::Body for Streamed<T, F>
+where
+    T: Unpin,
+    R: Serialize,
+    F: FnMut(T) -> R + Unpin,
+{
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if let Some(rows) = self.first.take() {
+            let piece = self.written(b"{\"data\":[".to_vec(), rows);
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
+        if self.is_done {
+            return Poll::Ready(None);
+        }
+        if let Some(rows) = ready!(self.rows.poll_recv(context)) {
+            let piece = self.written(Vec::new(), rows);
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
+        let extent = match self.extent {
+            Some(extent) => Some(extent),
+            None => match ready!(Pin::new(&mut self.gathering).poll(context)) {
+                Ok(Ok(extent)) => Some(extent),
+                Ok(Err(Gone)) | Err(_) => None,
+            },
+        };
+        self.is_done = true;
+        let end = extent.map(|extent| Frame::data(self.end(extent)));
+        let cut_off = || io::Error::other("the broker is shutting down");
+        Poll::Ready(Some(end.ok_or_else(cut_off)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What comes in slices is written as if it were whole, and no more is gathered than is written.
+    #[tokio::test]
+    async fn slices_make_a_page() {
+        use http_body_util::BodyExt as _;
+        let window = Window { page: 2, limit: 5 };
+        let extent = Extent {
+            count: Some(12),
+            has_next: true,
+        };
+        for slices in [vec![], vec![1, 4], vec![2, 2, 1]] {
+            let (told, mut heard) = mpsc::channel(9);
+            let of = slices.clone();
+            let gather = async move |to: Rows<u32>| {
+                let mut next = 0;
+                for len in of {
+                    let rows = (next..next + len).collect();
+                    next += len;
+                    to.send(rows).await.map_err(|_| Gone)?;
+                    let _ = told.send(next).await;
+                }
+                Ok(extent)
+            };
+            let response = streamed(window, |n| n * 10, gather).await.expect("a page");
+            let ahead = std::iter::from_fn(|| heard.try_recv().ok()).count();
+            assert!(ahead <= 1 + SLICES_MAX, "{ahead}");
+            let body = response
+                .into_body()
+                .collect()
+                .await
+                .expect("whole")
+                .to_bytes();
+            let rows: Vec<u32> = (0..slices.iter().sum()).map(|n| n * 10).collect();
+            let due = Page {
+                data: rows,
+                meta: Meta {
+                    page: 2,
+                    limit: 5,
+                    count: Some(12),
+                    hasnext: true,
+                },
+            };
+            assert_eq!(body, serde_json::to_string(&due).expect("JSON"));
+        }
+    }
+
+    /// What cannot be gathered is an error, or no whole answer.
+    #[tokio::test]
+    async fn a_page_that_fails() {
+        use http_body_util::BodyExt as _;
+        let window = Window { page: 1, limit: 5 };
+        let gather = async |_: Rows<u32>| Err(Gone);
+        assert!(streamed(window, |n| n, gather).await.is_err());
+        let gather = async |to: Rows<u32>| {
+            to.send(vec![1]).await.map_err(|_| Gone)?;
+            Err(Gone)
+        };
+        let cut = streamed(window, |n| n, gather).await.expect("a beginning");
+        assert!(cut.into_body().collect().await.is_err());
+    }
 
     fn window(page: Option<&str>, limit: Option<&str>) -> Option<(u64, u64)> {
         let paging = Paging {

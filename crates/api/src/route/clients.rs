@@ -4,6 +4,7 @@ use axum::{
     Json,
     extract::{Path, State},
     http::StatusCode,
+    response::Response,
 };
 use broker::admin::{Client, ClientFilter, Connected, NODE, Span};
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,7 @@ use crate::{
     App,
     door::Caller,
     error::{ErrorBody, Refusal},
-    page::{Meta, Page},
+    page::{self, Page},
     query::Query,
     time::rfc3339,
 };
@@ -251,25 +252,20 @@ fn filter(query: &Query) -> Result<ClientFilter, Refusal> {
         (status = 400, description = "A parameter is of the wrong kind.", body = ErrorBody),
     )
 )]
-async fn list(State(app): State<App>, query: Query) -> Result<Json<Page<Shown>>, Refusal> {
+async fn list(State(app): State<App>, query: Query) -> Result<Response, Refusal> {
     query.check_node()?;
     let window = query.window()?;
     let filter = filter(&query)?;
     let fields = query.text("fields").filter(|fields| *fields != "all");
-    let fields = fields.map(|fields| fields.split(',').collect::<Vec<_>>());
-    let found = app
-        .admin
-        .clients(filter, window.offset(), window.limit)
-        .await?;
-    let rows = found.rows.into_iter().map(Row::from);
-    let data = rows.map(|row| chosen(row, fields.as_deref())).collect();
-    let meta = Meta {
-        page: window.page,
-        limit: window.limit,
-        count: found.count,
-        hasnext: found.has_next,
-    };
-    Ok(Json(Page { data, meta }))
+    let fields = fields.map(|fields| fields.split(',').map(str::to_owned).collect::<Vec<_>>());
+    let row = move |client| chosen(Row::from(client), fields.as_deref());
+    let admin = app.admin.clone();
+    page::streamed(window, row, async move |to| {
+        admin
+            .clients(filter, window.offset(), window.limit, &to)
+            .await
+    })
+    .await
 }
 
 /// A client, or what is asked for of it.
@@ -280,7 +276,7 @@ enum Shown {
     Part(Map<String, Value>),
 }
 
-fn chosen(row: Row, fields: Option<&[&str]>) -> Shown {
+fn chosen(row: Row, fields: Option<&[String]>) -> Shown {
     let Some(fields) = fields else {
         return Shown::Whole(Box::new(row));
     };
@@ -288,7 +284,7 @@ fn chosen(row: Row, fields: Option<&[&str]>) -> Shown {
     let Value::Object(mut all) = value else {
         unreachable!("a record is an object");
     };
-    all.retain(|name, _| fields.contains(&&**name));
+    all.retain(|name, _| fields.contains(name));
     Shown::Part(all)
 }
 

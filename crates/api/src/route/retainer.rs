@@ -4,6 +4,7 @@ use axum::{
     Json,
     extract::{Path, State},
     http::StatusCode,
+    response::Response,
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use broker::admin::{DeleteError, Waiting, is_filter, settings::Raw};
@@ -14,7 +15,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     App,
     error::{ErrorBody, Refusal},
-    page::{Meta, Page},
+    page::{self, Page},
     query::Query,
     route::configs::not_updated,
     time::rfc3339,
@@ -201,24 +202,19 @@ struct Asked {
         (status = 400, description = "A parameter is of the wrong kind.", body = ErrorBody),
     )
 )]
-async fn list(State(app): State<App>, query: Query) -> Result<Json<Page<Row>>, Refusal> {
+async fn list(State(app): State<App>, query: Query) -> Result<Response, Refusal> {
     let window = query.window()?;
     let topic = query.owned("topic");
     if topic.as_ref().is_some_and(|topic| !is_filter(topic)) {
         return Err(Refusal::invalid_parameter("topic: this is no topic filter"));
     }
-    let found = app
-        .admin
-        .retained(topic, window.offset(), window.limit)
-        .await?;
-    let meta = Meta {
-        page: window.page,
-        limit: window.limit,
-        count: found.count,
-        hasnext: found.has_next,
-    };
-    let data = found.rows.into_iter().map(Row::from).collect();
-    Ok(Json(Page { data, meta }))
+    let admin = app.admin.clone();
+    page::streamed(window, Row::from, async move |to| {
+        admin
+            .retained(topic, window.offset(), window.limit, &to)
+            .await
+    })
+    .await
 }
 
 impl From<DeleteError> for Refusal {

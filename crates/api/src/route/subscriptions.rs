@@ -4,6 +4,7 @@ use axum::{
     Json,
     extract::{Path, State},
     http::StatusCode,
+    response::Response,
 };
 use broker::admin::{
     NODE, Options, SubscribeError, Subscription, SubscriptionFilter, UnsubscribeError,
@@ -16,7 +17,7 @@ use super::clients::unknown;
 use crate::{
     App,
     error::{ErrorBody, Refusal},
-    page::{Meta, Page},
+    page::{self, Page},
     query::Query,
 };
 
@@ -94,7 +95,7 @@ struct Asked {
         (status = 400, description = "A parameter is of the wrong kind.", body = ErrorBody),
     )
 )]
-async fn list(State(app): State<App>, query: Query) -> Result<Json<Page<Row>>, Refusal> {
+async fn list(State(app): State<App>, query: Query) -> Result<Response, Refusal> {
     query.check_node()?;
     let window = query.window()?;
     let qos = query.choice("qos", &[("0", 0), ("1", 1), ("2", 2)])?;
@@ -113,18 +114,13 @@ async fn list(State(app): State<App>, query: Query) -> Result<Json<Page<Row>>, R
         group: query.owned("share_group"),
         is_lasting: query.flag("durable")?,
     };
-    let found = app
-        .admin
-        .subscriptions(filter, window.offset(), window.limit)
-        .await?;
-    let meta = Meta {
-        page: window.page,
-        limit: window.limit,
-        count: found.count,
-        hasnext: found.has_next,
-    };
-    let data = found.rows.into_iter().map(Row::from).collect();
-    Ok(Json(Page { data, meta }))
+    let admin = app.admin.clone();
+    page::streamed(window, Row::from, async move |to| {
+        admin
+            .subscriptions(filter, window.offset(), window.limit, &to)
+            .await
+    })
+    .await
 }
 
 /// A client's subscriptions

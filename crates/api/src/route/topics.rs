@@ -3,8 +3,9 @@
 use axum::{
     Json,
     extract::{Path, State},
+    response::Response,
 };
-use broker::admin::NODE;
+use broker::admin::{Extent, NODE};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -12,7 +13,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     App,
     error::{ErrorBody, Refusal},
-    page::{Meta, Page},
+    page::{self, Page},
     query::Query,
 };
 
@@ -58,32 +59,27 @@ struct Asked {
         (status = 400, description = "A parameter is of the wrong kind.", body = ErrorBody),
     )
 )]
-async fn list(State(app): State<App>, query: Query) -> Result<Json<Page<Row>>, Refusal> {
+async fn list(State(app): State<App>, query: Query) -> Result<Response, Refusal> {
     query.check_node()?;
     let window = query.window()?;
-    let (rows, count, hasnext) = match query.owned("topic") {
-        Some(topic) => {
-            let count = u64::from(app.admin.has_topic(&topic).await?);
-            let shown = window.offset() < count;
-            (
-                shown.then_some(topic).into_iter().collect(),
-                Some(count),
-                false,
-            )
+    let topic = query.owned("topic");
+    let admin = app.admin.clone();
+    page::streamed(window, row, async move |to| {
+        let (offset, limit) = (window.offset(), window.limit);
+        let Some(topic) = topic else {
+            return admin.topics(offset, limit, &to).await;
+        };
+        let count = u64::from(admin.has_topic(&topic).await?);
+        if offset < count {
+            // Who asked may have gone.
+            let _ = to.send(vec![topic]).await;
         }
-        None => {
-            let found = app.admin.topics(window.offset(), window.limit).await?;
-            (found.rows, found.count, found.has_next)
-        }
-    };
-    let meta = Meta {
-        page: window.page,
-        limit: window.limit,
-        count,
-        hasnext,
-    };
-    let data = rows.into_iter().map(row).collect();
-    Ok(Json(Page { data, meta }))
+        Ok(Extent {
+            count: Some(count),
+            has_next: false,
+        })
+    })
+    .await
 }
 
 /// Where a topic is subscribed to

@@ -6,8 +6,8 @@ use engine::{Drop, Time};
 use protocol::Version;
 
 use super::{
-    Admin, Gone, List,
-    walk::{Gather, ROWS_MAX, Window},
+    Admin, Extent, Gone, Rows,
+    walk::{Gather, ROWS_MAX, Take, Window},
 };
 use crate::shard::{VISIT_MAX, Visit};
 
@@ -161,6 +161,16 @@ impl ClientFilter {
 /// A client, and the listener it came to by its number.
 type Found = (Client, Option<u8>);
 
+/// Names their listeners.
+struct Listed<'a>(&'a Admin, &'a Rows<Client>);
+
+impl Take<Found> for Listed<'_> {
+    async fn take(&mut self, found: Vec<Found>) -> Result<bool, Gone> {
+        let rows = found.into_iter().map(|one| self.0.listen(one)).collect();
+        Ok(self.1.send(rows).await.is_ok())
+    }
+}
+
 impl Admin {
     /// A page of clients. They are counted unless a part of a name is looked for.
     ///
@@ -171,31 +181,28 @@ impl Admin {
         filter: ClientFilter,
         offset: u64,
         limit: u64,
-    ) -> Result<List<Client>, Gone> {
+        to: &Rows<Client>,
+    ) -> Result<Extent, Gone> {
         let window = Window {
             offset,
             limit,
             is_counted: !filter.is_fuzzy(),
         };
-        let found = if !filter.client_ids.is_empty() {
-            self.named_clients(filter, window).await?
+        let to = Listed(self, to);
+        if !filter.client_ids.is_empty() {
+            self.named_clients(filter, window, to).await
         } else if filter.is_open() {
-            self.all_clients(window).await?
+            self.all_clients(window, to).await
         } else {
             let slice = move |visit: &mut Visit<'_>, from, gather: &mut Gather<Found>| {
                 go_through(visit, &filter, from, gather)
             };
-            self.walk(self.everywhere(), window, slice).await?
-        };
-        Ok(List {
-            rows: found.rows.into_iter().map(|row| self.listen(row)).collect(),
-            count: found.count,
-            has_next: found.has_next,
-        })
+            self.walk(self.everywhere(), window, slice, to).await
+        }
     }
 
     /// Nobody is looked at who is not on the page: their number is known.
-    async fn all_clients(&self, window: Window) -> Result<List<Found>, Gone> {
+    async fn all_clients(&self, window: Window, to: impl Take<Found>) -> Result<Extent, Gone> {
         let lens = self
             .ask_all(|visit| visit.engine.clients_len() as u64)
             .await?;
@@ -222,9 +229,11 @@ impl Admin {
             };
             go_through(visit, &filter, from, gather).map(Place::From)
         };
-        let mut list = self.walk(places, window, slice).await?;
-        list.count = Some(count);
-        Ok(list)
+        let found = self.walk(places, window, slice, to).await?;
+        Ok(Extent {
+            count: Some(count),
+            ..found
+        })
     }
 
     /// Straight to where they live.
@@ -232,7 +241,8 @@ impl Admin {
         &self,
         mut filter: ClientFilter,
         window: Window,
-    ) -> Result<List<Found>, Gone> {
+        to: impl Take<Found>,
+    ) -> Result<Extent, Gone> {
         let mut names = std::mem::take(&mut filter.client_ids);
         names.sort_unstable();
         names.dedup();
@@ -253,7 +263,7 @@ impl Admin {
             }
             (!rest.is_empty()).then_some(rest)
         };
-        self.walk(places, window, slice).await
+        self.walk(places, window, slice, to).await
     }
 
     /// One client. What waits for it in the log is counted, too, up to the bound of a queue in memory.
@@ -340,8 +350,10 @@ impl Admin {
             }
             next
         };
-        let list = self.walk(self.everywhere(), window, slice).await?;
-        Ok(list.count.unwrap_or_default())
+        let mut none = Vec::new();
+        let found = self.walk(self.everywhere(), window, slice, &mut none);
+        let found = found.await?;
+        Ok(found.count.unwrap_or_default())
     }
 
     fn listen(&self, (mut client, listener): Found) -> Client {

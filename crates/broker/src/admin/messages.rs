@@ -206,6 +206,15 @@ impl Admin {
 
     /// Messages with the names of who published them.
     pub(super) async fn with_names(&self, messages: Vec<Shared>) -> Result<Vec<Waiting>, Gone> {
+        let mut rows = self.heads(messages.clone()).await?;
+        for (row, message) in rows.iter_mut().zip(messages) {
+            row.payload = message.payload().to_vec();
+        }
+        Ok(rows)
+    }
+
+    /// The same without their payloads.
+    pub(super) async fn heads(&self, messages: Vec<Shared>) -> Result<Vec<Waiting>, Gone> {
         let names = self.names(messages.iter().map(|m| m.publisher)).await?;
         let told = messages.into_iter().map(|message| {
             let name = names.get(&message.publisher).cloned();
@@ -217,7 +226,7 @@ impl Admin {
                 published_at: message.at.0,
                 from_client_id,
                 from_user_name,
-                payload: message.payload().to_vec(),
+                payload: Vec::new(),
             }
         });
         Ok(told.collect())

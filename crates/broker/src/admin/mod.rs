@@ -43,7 +43,7 @@ pub use retained::DeleteError;
 pub use subscriptions::{
     Options, SubscribeError, Subscription, SubscriptionFilter, UnsubscribeError,
 };
-pub use walk::List;
+pub use walk::{Extent, Rows};
 
 use policy::Decisions;
 

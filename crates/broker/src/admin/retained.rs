@@ -1,11 +1,14 @@
 //! Retained messages, wherever they are.
 
+use std::sync::Arc;
+
+use engine::Message;
 use protocol::{Filter, Topic};
 
 use super::{
-    Admin, Gone, List,
+    Admin, Extent, Gone, Rows,
     messages::Waiting,
-    walk::{Gather, Window},
+    walk::{Gather, Take, Window},
 };
 use crate::shard::{VISIT_MAX, Visit};
 
@@ -22,8 +25,18 @@ pub enum DeleteError {
 /// Where the messages of one shard are gone on with.
 type Place = Option<Box<str>>;
 
+/// Tells of messages who published them.
+struct Named<'a>(&'a Admin, &'a Rows<Waiting>);
+
+impl Take<Arc<Message>> for Named<'_> {
+    async fn take(&mut self, messages: Vec<Arc<Message>>) -> Result<bool, Gone> {
+        let rows = self.0.heads(messages).await?;
+        Ok(self.1.send(rows).await.is_ok())
+    }
+}
+
 impl Admin {
-    /// A page of retained messages; those that match a filter, or all but the broker's own. Only all of
+    /// A page of retained messages, without their payloads; those that match a filter, or all but the broker's own. Only all of
     /// them are counted.
     ///
     /// # Errors
@@ -33,7 +46,8 @@ impl Admin {
         filter: Option<String>,
         offset: u64,
         limit: u64,
-    ) -> Result<List<Waiting>, Gone> {
+        to: &Rows<Waiting>,
+    ) -> Result<Extent, Gone> {
         let mut count = None;
         if filter.is_none() {
             let lens = self.ask_all(|visit| visit.engine.retained_len() as u64);
@@ -59,16 +73,17 @@ impl Admin {
                 if matches && !message.view().is_expired(visit.now) {
                     gather.take(|| message.clone());
                 }
+                if gather.is_tired() {
+                    return Some(Some(topic.as_str().into()));
+                }
             }
             let last = last.filter(|_| looked == VISIT_MAX)?;
             Some(Some(last.topic().as_str().into()))
         };
-        let found = self.walk(self.everywhere(), window, slice).await?;
-        Ok(List {
-            rows: self.with_names(found.rows).await?,
-            count,
-            has_next: found.has_next,
-        })
+        let found = self
+            .walk(self.everywhere(), window, slice, Named(self, to))
+            .await?;
+        Ok(Extent { count, ..found })
     }
 
     /// The retained message of a topic.

@@ -3,8 +3,8 @@
 use protocol::{QoS, Reason, RetainHandling, SharedFilter};
 
 use super::{
-    Admin, Gone, List,
-    walk::{Gather, Window},
+    Admin, Extent, Gone, Rows,
+    walk::{Gather, Take, Window},
 };
 use crate::shard::{VISIT_MAX, Visit};
 
@@ -126,7 +126,8 @@ impl Admin {
         filter: SubscriptionFilter,
         offset: u64,
         limit: u64,
-    ) -> Result<List<Subscription>, Gone> {
+        to: &Rows<Subscription>,
+    ) -> Result<Extent, Gone> {
         let open = filter.is_open();
         let mut window = Window {
             offset,
@@ -134,14 +135,9 @@ impl Admin {
             is_counted: true,
         };
         if let Some(client_id) = filter.client_id.clone() {
-            let home = self.home(&client_id);
-            let slice = move |visit: &mut Visit<'_>, from, gather: &mut Gather<_>| {
-                let client = visit.engine.client(&client_id)?;
-                let looked = look(&client, &filter, from, VISIT_MAX, gather);
-                let stopped = looked == VISIT_MAX || gather.is_tired();
-                stopped.then_some(from + looked)
-            };
-            return self.walk([(home, 0)], window, slice).await;
+            return self
+                .client_subscriptions(client_id, filter, window, to)
+                .await;
         }
         let mut count = None;
         if open {
@@ -152,9 +148,11 @@ impl Admin {
         let slice = move |visit: &mut Visit<'_>, from: Place, gather: &mut Gather<_>| {
             go_through(visit, &filter, from, gather)
         };
-        let mut list = self.walk(self.everywhere(), window, slice).await?;
-        list.count = count.or(list.count);
-        Ok(list)
+        let found = self.walk(self.everywhere(), window, slice, to).await?;
+        Ok(Extent {
+            count: count.or(found.count),
+            ..found
+        })
     }
 
     /// All subscriptions of a client; `None` if there is no such session.
@@ -168,12 +166,33 @@ impl Admin {
         if !self.has_client(client_id).await? {
             return Ok(None);
         }
-        let filter = SubscriptionFilter {
-            client_id: Some(client_id.to_owned()),
-            ..SubscriptionFilter::default()
+        let filter = SubscriptionFilter::default();
+        let window = Window {
+            offset: 0,
+            limit: u64::MAX,
+            is_counted: false,
         };
-        let all = self.subscriptions(filter, 0, u64::MAX).await?;
-        Ok(Some(all.rows))
+        let mut all = Vec::new();
+        self.client_subscriptions(client_id.to_owned(), filter, window, &mut all)
+            .await?;
+        Ok(Some(all))
+    }
+
+    async fn client_subscriptions(
+        &self,
+        client_id: String,
+        filter: SubscriptionFilter,
+        window: Window,
+        to: impl Take<Subscription>,
+    ) -> Result<Extent, Gone> {
+        let home = self.home(&client_id);
+        let slice = move |visit: &mut Visit<'_>, from, gather: &mut Gather<_>| {
+            let client = visit.engine.client(&client_id)?;
+            let looked = look(&client, &filter, from, VISIT_MAX, gather);
+            let stopped = looked == VISIT_MAX || gather.is_tired();
+            stopped.then_some(from + looked)
+        };
+        self.walk([(home, 0)], window, slice, to).await
     }
 
     /// Subscribes in a client's place. It is in force, and kept, when this returns.

@@ -3,7 +3,7 @@
 use protocol::Filter;
 
 use super::{
-    Admin, Gone, List,
+    Admin, Extent, Gone, Rows,
     walk::{Gather, Window},
 };
 use crate::shard::{VISIT_MAX, Visit};
@@ -14,7 +14,7 @@ impl Admin {
     ///
     /// # Errors
     /// If the broker is shutting down, as for everything here.
-    pub async fn topics(&self, offset: u64, limit: u64) -> Result<List<String>, Gone> {
+    pub async fn topics(&self, offset: u64, limit: u64, to: &Rows<String>) -> Result<Extent, Gone> {
         let lens = self
             .ask_all(|visit| visit.engine.router().topics_len() as u64)
             .await?;
@@ -38,9 +38,11 @@ impl Admin {
             }
             next.filter(|_| looked == VISIT_MAX)
         };
-        let mut list = self.walk(self.everywhere(), window, slice).await?;
-        list.count = Some(lens.iter().sum());
-        Ok(list)
+        let found = self.walk(self.everywhere(), window, slice, to).await?;
+        Ok(Extent {
+            count: Some(lens.iter().sum()),
+            ..found
+        })
     }
 
     /// Whether anybody is subscribed to exactly this filter.

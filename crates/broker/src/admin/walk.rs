@@ -1,13 +1,37 @@
 //! Lists: all shards are gone through, one after the other and in slices, so that none is held. What is
-//! not on the page is counted at most, never copied.
+//! not on the page is counted at most, never copied; what is on it goes out slice by slice, and the next
+//! slice is looked at when whoever asked has taken the last one.
+
+use tokio::sync::mpsc;
 
 use super::{Admin, Gone};
 use crate::shard::Visit;
 
-/// A page of a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct List<T> {
-    pub rows: Vec<T>,
+/// Where the rows of a page go while they are gathered, [`ROWS_MAX`] or so at a time.
+pub type Rows<T> = mpsc::Sender<Vec<T>>;
+
+/// Takes rows as they are found.
+pub(super) trait Take<T>: Send {
+    /// False if nobody wants more.
+    fn take(&mut self, rows: Vec<T>) -> impl Future<Output = Result<bool, Gone>> + Send;
+}
+
+impl<T: Send> Take<T> for &Rows<T> {
+    async fn take(&mut self, rows: Vec<T>) -> Result<bool, Gone> {
+        Ok(self.send(rows).await.is_ok())
+    }
+}
+
+impl<T: Send> Take<T> for &mut Vec<T> {
+    async fn take(&mut self, rows: Vec<T>) -> Result<bool, Gone> {
+        self.extend(rows);
+        Ok(true)
+    }
+}
+
+/// What is known of a list when its page has been gathered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
     /// All rows of the query, where they were counted.
     pub count: Option<u64>,
     pub has_next: bool,
@@ -67,25 +91,18 @@ impl<T> Gather<T> {
             self.has_more = true;
         }
     }
-
-    pub(super) fn into_list(self, count: Option<u64>) -> List<T> {
-        List {
-            rows: self.rows,
-            count,
-            has_next: self.has_more,
-        }
-    }
 }
 
 impl Admin {
     /// Goes through these shards. `slice` looks at a part from a place on, and gives the place to go on
-    /// from, `None` at the shard's end.
+    /// from, `None` at the shard's end. `to` takes the rows.
     pub(super) async fn walk<T, C>(
         &self,
         shards: impl IntoIterator<Item = (u16, C)>,
         window: Window,
         slice: impl Fn(&mut Visit<'_>, C, &mut Gather<T>) -> Option<C> + Clone + Send + 'static,
-    ) -> Result<List<T>, Gone>
+        mut to: impl Take<T>,
+    ) -> Result<Extent, Gone>
     where
         T: Send + 'static,
         C: Send + 'static,
@@ -102,13 +119,19 @@ impl Admin {
                         (gather, next)
                     })
                     .await?;
+                let rows = std::mem::take(&mut gather.rows);
+                if !rows.is_empty() && !to.take(rows).await? {
+                    break 'shards;
+                }
                 if gather.has_more && !window.is_counted {
                     break 'shards;
                 }
             }
         }
-        let count = window.is_counted.then_some(gather.found);
-        Ok(gather.into_list(count))
+        Ok(Extent {
+            count: window.is_counted.then_some(gather.found),
+            has_next: gather.has_more,
+        })
     }
 
     /// The whole of every shard, from the beginning.
@@ -137,8 +160,7 @@ mod tests {
             });
         }
         assert_eq!((made, gather.found), (2, 10));
-        let list = gather.into_list(Some(10));
-        assert_eq!((list.rows, list.has_next), (vec![3, 4], true));
+        assert_eq!((gather.rows, gather.has_more), (vec![3, 4], true));
     }
 
     #[test]
@@ -150,7 +172,6 @@ mod tests {
         };
         let mut gather = Gather::new(window);
         (0..3).for_each(|n| gather.take(|| n));
-        let list = gather.into_list(None);
-        assert_eq!((list.rows, list.has_next), (vec![1, 2], false));
+        assert_eq!((gather.rows, gather.has_more), (vec![1, 2], false));
     }
 }
