@@ -526,3 +526,38 @@ fn pages_do_not_crowd_out_the_api() {
         page.ping();
     }
 }
+
+/// The node says what its memory is used for: a session, what waits for it, what is retained; the rest
+/// of what the process takes is not theirs.
+#[test]
+fn memory_by_use() {
+    let (broker, mut api) = Broker::signed_in(&[]);
+    let mut used = || {
+        let node = api.get("/nodes/ternmq@127.0.0.1").expect(200).json();
+        let resident = node["resident_bytes"].as_u64().unwrap();
+        assert!(node["open_files"].as_u64().unwrap() > 3);
+        let disk = &node["disk"];
+        assert!(disk["free"].as_u64() < disk["total"].as_u64());
+        let used = ["connections", "sessions", "queues", "retained"].map(|what| {
+            let bytes = &node["memory_by_use"][what];
+            bytes.as_u64().unwrap()
+        });
+        assert!(used.iter().sum::<u64>() < resident, "{node}");
+        used
+    };
+    let [connections, sessions, queues, retained] = used();
+    let message = "x".repeat(100_000);
+    let mut kept = broker.connect(&Connect::new(V5, "kept").persistent(60));
+    kept.subscribe("q", 1);
+    let mut speaker = broker.v5("speaker");
+    speaker.publish(&Publish::new("q", &message).qos1(1).retained());
+    // In flight, as it is not acknowledged.
+    kept.read_kind(Kind::Publish);
+    let now = used();
+    assert!(now[0] > connections && now[1] > sessions, "{now:?}");
+    assert!(now[2] >= queues + 100_000, "{now:?}");
+    // What shards report is a tenth of a second old at most.
+    until("retained bytes are told", || {
+        used()[3] >= retained + 100_000
+    });
+}

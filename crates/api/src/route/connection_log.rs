@@ -30,6 +30,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Filter {
+    /// Of this client id.
+    clientid: Option<String>,
     /// A part of the client id.
     like_clientid: Option<String>,
     /// From this address.
@@ -139,7 +141,8 @@ impl Filter {
             )),
         };
         Ok(observe::Query {
-            client_id: self.like_clientid.clone(),
+            client_id: self.clientid.clone(),
+            like_client_id: self.like_clientid.clone(),
             address: self.ip_address.as_ref().map(address).transpose()?,
             cause: self.cause.clone(),
             kind: self.event.as_ref().map(kind).transpose()?,

@@ -63,14 +63,40 @@ struct Node {
     process_used: u64,
     log_path: String,
     sys_path: String,
+    /// Bytes of this process that are in memory.
+    resident_bytes: Option<u64>,
+    memory_by_use: MemoryByUse,
+    /// Descriptors that this process has open; `max_fds` is how many it may.
+    open_files: Option<u64>,
+    /// The file system that the data directory is on.
+    disk: Option<Room>,
 }
 
-fn told(app: &App) -> Node {
+/// Bytes of memory, counted from what there is. The rest of `resident_bytes` is the program itself, what
+/// the allocator keeps, and what does not grow with clients.
+#[derive(Serialize, ToSchema)]
+struct MemoryByUse {
+    connections: u64,
+    sessions: u64,
+    queues: u64,
+    retained: u64,
+}
+
+/// Bytes of a file system.
+#[derive(Serialize, ToSchema)]
+struct Room {
+    total: u64,
+    free: u64,
+}
+
+async fn told(app: &App) -> Result<Node, Refusal> {
+    let used = app.admin.memory_use().await?;
+    let disk = broker::admin::disk(&app.admin.data_dir());
     let figures = app.admin.figures();
     let machine = Machine::look();
     let [load1, load5, load15] = machine.load.unwrap_or_default();
     let memory = machine.memory;
-    Node {
+    Ok(Node {
         node: NODE,
         node_status: "running",
         role: "core",
@@ -91,7 +117,19 @@ fn told(app: &App) -> Node {
         process_used: 0,
         log_path: app.admin.data_dir().display().to_string(),
         sys_path: app.admin.data_dir().display().to_string(),
-    }
+        resident_bytes: machine.resident_bytes,
+        memory_by_use: MemoryByUse {
+            connections: used.connections,
+            sessions: used.sessions,
+            queues: used.queues,
+            retained: used.retained,
+        },
+        open_files: machine.files,
+        disk: disk.map(|disk| Room {
+            total: disk.total,
+            free: disk.free,
+        }),
+    })
 }
 
 /// As EMQX writes bytes.
@@ -120,8 +158,8 @@ fn check(node: &str) -> Result<(), Refusal> {
     tag = "Nodes",
     responses((status = 200, description = "The one there is.", body = Vec<Node>))
 )]
-async fn nodes(State(app): State<App>) -> Json<Vec<Node>> {
-    Json(vec![told(&app)])
+async fn nodes(State(app): State<App>) -> Result<Json<Vec<Node>>, Refusal> {
+    Ok(Json(vec![told(&app).await?]))
 }
 
 /// One node
@@ -137,7 +175,7 @@ async fn nodes(State(app): State<App>) -> Json<Vec<Node>> {
 )]
 async fn node(State(app): State<App>, Path(node): Path<String>) -> Result<Json<Node>, Refusal> {
     check(&node)?;
-    Ok(Json(told(&app)))
+    Ok(Json(told(&app).await?))
 }
 
 /// Names and numbers.

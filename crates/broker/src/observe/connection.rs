@@ -198,8 +198,10 @@ struct Ring {
 /// Which entries somebody wants to see; all conditions hold.
 #[derive(Clone, Debug, Default)]
 pub struct Query {
-    /// Part of the client id.
+    /// The client id.
     pub client_id: Option<String>,
+    /// Part of the client id.
+    pub like_client_id: Option<String>,
     pub address: Option<IpAddr>,
     pub cause: Option<String>,
     pub kind: Option<Kind>,
@@ -377,8 +379,12 @@ impl Ring {
 
 impl Query {
     fn wants(&self, entry: &Entry) -> bool {
-        let named = |wanted: &String| entry.client_id.contains(wanted.as_str());
-        self.client_id.as_ref().is_none_or(named)
+        let id = entry.client_id.as_str();
+        self.client_id.as_ref().is_none_or(|wanted| id == wanted)
+            && self
+                .like_client_id
+                .as_ref()
+                .is_none_or(|part| id.contains(part))
             && self.address.is_none_or(|ip| ip == entry.peer.ip())
             && self.kind.is_none_or(|kind| kind == entry.kind())
             && self.since.is_none_or(|at| entry.at.0 >= at)
@@ -504,10 +510,24 @@ mod tests {
         assert_eq!(count(base()), 3);
         assert_eq!(
             count(Query {
-                client_id: of("pump"),
+                like_client_id: of("pump"),
                 ..base()
             }),
             2
+        );
+        assert_eq!(
+            count(Query {
+                client_id: of("pump-1"),
+                ..base()
+            }),
+            1
+        );
+        assert_eq!(
+            count(Query {
+                client_id: of("pump"),
+                ..base()
+            }),
+            0
         );
         assert_eq!(
             count(Query {

@@ -290,6 +290,20 @@ impl Conns {
         self.entries.push(noted);
     }
 
+    /// About how many bytes of memory connections take with their buffers, from a place on; and where to
+    /// go on.
+    pub(crate) fn bytes(&self, from: u32, max: usize) -> (usize, Option<u32>) {
+        let (mut sum, mut last) = (0, None);
+        for (slot, conn) in self.table.range(from).take(max) {
+            let room = |buffer: &Option<Box<Vec<u8>>>| buffer.as_ref().map_or(0, |b| b.capacity());
+            let web = conn.web.as_ref();
+            let web = web.map_or(0, |web| size_of::<Web>() + web.framed.capacity());
+            sum += size_of::<Conn>() + room(&conn.input) + room(&conn.out) + web;
+            last = Some(slot + 1);
+        }
+        (sum, last)
+    }
+
     /// Names who is behind what the engine is asked to do next.
     pub(crate) fn acts_for(&mut self, who: Option<&str>) {
         self.behind = who.map(Into::into);

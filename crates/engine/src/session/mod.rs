@@ -438,6 +438,20 @@ impl Session {
         self.subs.slice().len() + self.rare.shared.as_ref().map_or(0, Vec::len)
     }
 
+    /// About how many bytes of memory it takes, without the messages that wait for it.
+    pub(crate) fn bytes(&self) -> usize {
+        let rare = self.rare.0.as_ref().map_or(0, |_| size_of::<Rarities>());
+        let durable = self
+            .rare
+            .durable
+            .as_ref()
+            .map_or(0, |_| size_of::<Durable>());
+        let out = self.out.as_ref().map_or(0, |_| size_of::<Outflow>());
+        let inflow = self.inflow.as_ref().map_or(0, |_| size_of::<Inflow>());
+        let nodes = size_of_val(self.subs.slice());
+        size_of::<Self>() + self.client_id.len() + nodes + rare + durable + out + inflow
+    }
+
     /// Whether an acknowledgement waits for the store.
     pub(crate) fn is_owed(&self) -> bool {
         self.inflow.as_ref().is_some_and(|i| !i.pending.is_empty())

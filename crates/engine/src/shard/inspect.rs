@@ -195,6 +195,21 @@ impl<'a> Client<'a> {
             .map(|queued| &queued.message)
     }
 
+    /// About how many bytes of memory the session takes, without the messages that wait for it.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.session.bytes()
+    }
+
+    /// Bytes of the messages that wait for it in memory or are in flight. What waits for several clients
+    /// is there once, and counted for each.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> usize {
+        let queued = self.session.rare.queue.as_ref().map_or(0, |q| q.bytes());
+        let in_flight = self.in_flight().map(|underway| underway.message.bytes());
+        queued + in_flight.sum::<usize>()
+    }
+
     /// Where the log has more for it, if it may.
     #[must_use]
     pub fn place(&self) -> Option<Place> {
