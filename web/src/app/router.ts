@@ -41,6 +41,11 @@ export const MENU: readonly Section[] = [
       { path: '/topics', title: 'topics.title' },
       { path: '/subscriptions', title: 'page.subscriptions' },
       { path: '/retained', title: 'retained.title' },
+      { path: '/delayed', title: 'delayed.title' },
+      { path: '/topic-rewrite', title: 'rewrite.title' },
+      { path: '/auto-subscribe', title: 'auto.title' },
+      { path: '/topic-metrics', title: 'metric.title' },
+      { path: '/slow-subscriptions', title: 'slow.title' },
     ],
   },
   {
@@ -86,6 +91,11 @@ const routes: RouteRecordRaw[] = [
   { path: '/clients', component: () => import('@/pages/clients/ClientsPage.vue'), meta: { title: 'page.clients' } },
   { path: '/clients/detail', component: () => import('@/pages/clients/ClientPage.vue'), meta: { title: 'page.client' } },
   { path: '/topics', component: () => import('@/pages/topics/TopicsPage.vue'), meta: { title: 'topics.title' } },
+  { path: '/delayed', component: () => import('@/pages/delayed/DelayedPage.vue'), meta: { title: 'delayed.title' } },
+  { path: '/topic-rewrite', component: () => import('@/pages/rewrite/RewritePage.vue'), meta: { title: 'rewrite.title' } },
+  { path: '/auto-subscribe', component: () => import('@/pages/auto-subscribe/AutoSubscribePage.vue'), meta: { title: 'auto.title' } },
+  { path: '/topic-metrics', component: () => import('@/pages/topic-metrics/TopicMetricsPage.vue'), meta: { title: 'metric.title' } },
+  { path: '/slow-subscriptions', component: () => import('@/pages/slow-subscriptions/SlowPage.vue'), meta: { title: 'slow.title' } },
   { path: '/retained', component: () => import('@/pages/retained/RetainedPage.vue'), meta: { title: 'retained.title' } },
   {
     path: '/subscriptions',

@@ -4,6 +4,7 @@ import clients from './clients'
 import debug from './debug'
 import did from './did'
 import flow from './flow'
+import messages from './messages'
 import metrics from './metrics'
 import overview from './overview'
 import palette from './palette'
@@ -24,8 +25,10 @@ export default {
   ...palette,
   ...payload,
   ...reason,
-  ...metrics, ...settings,
+  ...metrics,
+  ...settings,
   ...shell,
   ...system,
   ...topics,
+  ...messages,
 }
