@@ -1,6 +1,6 @@
 // What every call passes on its way: the mark that a script of ours sent it, the password that may have
 // to be set first, the end of a session, and whether the broker answers at all.
-import { Failure } from './failure'
+import { Failure, failureOf } from './failure'
 
 /** What the rest of the page does when a call meets one of these. */
 export interface Porter {
@@ -26,6 +26,8 @@ export function employ(one: Porter): void {
 }
 
 const PATIENCE_MS = 15_000
+/** Calls that last as long as there is data to write. */
+const LASTS = /\/data\/(export|import)$/
 /** Changes that go through without a password set. */
 const BEFORE_PASSWORD = /\/(login|logout|change_pwd)$/
 /** What changes nothing but what this page is told. */
@@ -38,7 +40,7 @@ export async function send(request: Request): Promise<Response> {
   const path = new URL(request.url).pathname
   const isChange = request.method !== 'GET' && !BEFORE_PASSWORD.test(path) && !OWN.test(path)
   // Asked before, because a refusal stands in the browser's console as an error.
-  if (isChange && porter.mustSetPassword() && !(await porter.setPassword())) throw passwordFirst()
+  if (isChange) await mayChange()
   try {
     return await attempt(request)
   } catch (error) {
@@ -49,8 +51,9 @@ export async function send(request: Request): Promise<Response> {
   }
 }
 
-function passwordFirst(): Failure {
-  return new Failure(403, 'SET_PASSWORD_FIRST', 'no password was set')
+/** Goes on once a password is set. */
+export async function mayChange(): Promise<void> {
+  if (porter.mustSetPassword() && !(await porter.setPassword())) throw new Failure(403, 'SET_PASSWORD_FIRST', 'no password was set')
 }
 
 /** Opens when nobody changes who is signed in. */
@@ -75,7 +78,8 @@ export async function alone<T>(change: () => Promise<T>): Promise<T> {
 async function attempt(request: Request): Promise<Response> {
   if (BEFORE_PASSWORD.test(new URL(request.url).pathname)) return ask(request)
   await gate
-  const asked = ask(request)
+  const lasts = LASTS.test(new URL(request.url).pathname)
+  const asked = lasts ? ask(request, new AbortController().signal) : ask(request)
   underWay.add(asked)
   try {
     return await asked
@@ -117,18 +121,5 @@ async function ask(request: Request, patience = AbortSignal.timeout(PATIENCE_MS)
 }
 
 async function refusal(response: Response): Promise<Failure> {
-  const wait = Number(response.headers.get('retry-after') ?? 0)
-  const text = await response.text()
-  let code = `HTTP_${response.status}`
-  let message = text
-  try {
-    const body: unknown = JSON.parse(text)
-    if (typeof body === 'object' && body !== null) {
-      if ('code' in body && typeof body.code === 'string') code = body.code
-      if ('message' in body && typeof body.message === 'string') message = body.message
-    }
-  } catch {
-    // No JSON: a proxy's page, perhaps. Its text is all there is.
-  }
-  return new Failure(response.status, code, message.slice(0, 500), Number.isFinite(wait) ? wait : 0)
+  return failureOf(response.status, await response.text(), response.headers.get('retry-after'))
 }

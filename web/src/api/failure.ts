@@ -16,6 +16,23 @@ export class Failure extends Error {
   }
 }
 
+/** What a refusal says. `wait` is its header `retry-after`. */
+export function failureOf(status: number, text: string, wait: string | null): Failure {
+  let code = `HTTP_${status}`
+  let message = text
+  try {
+    const body: unknown = JSON.parse(text)
+    if (typeof body === 'object' && body !== null) {
+      if ('code' in body && typeof body.code === 'string') code = body.code
+      if ('message' in body && typeof body.message === 'string') message = body.message
+    }
+  } catch {
+    // No JSON: a proxy's page, perhaps. Its text is all there is.
+  }
+  const secs = Number(wait ?? 0)
+  return new Failure(status, code, message.slice(0, 500), Number.isFinite(secs) ? secs : 0)
+}
+
 export interface Told {
   readonly cause: string
   readonly remedy: string

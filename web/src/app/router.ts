@@ -82,6 +82,7 @@ export const MENU: readonly Section[] = [
       { path: '/node', title: 'node.title' },
       { path: '/counters', title: 'metrics.title' },
       { path: '/alarms', title: 'alarms.title' },
+      { path: '/backups', title: 'backups.title' },
     ],
   },
 ]
@@ -120,6 +121,7 @@ const routes: RouteRecordRaw[] = [
   { path: '/traces/view', component: () => import('@/pages/traces/TracePage.vue'), meta: { title: 'traces.title' } },
   { path: '/alarms', component: () => import('@/pages/alarms/AlarmsPage.vue'), meta: { title: 'alarms.title' } },
   { path: '/node', component: () => import('@/pages/node/NodePage.vue'), meta: { title: 'node.title' } },
+  { path: '/backups', component: () => import('@/pages/backups/BackupsPage.vue'), meta: { title: 'backups.title' } },
   { path: '/counters', component: () => import('@/pages/metrics/MetricsPage.vue'), meta: { title: 'metrics.title' } },
   { path: '/:rest(.*)*', component: () => import('@/pages/NothingPage.vue'), meta: { title: 'page.nothing' } },
 ]

@@ -11,7 +11,7 @@ import { openPage, overflow, startBrowser } from './browser.js'
 const WAIT_MS = 10_000
 /** Within which an outage, or its end, is seen. */
 const OUTAGE_MS = 3_000
-const PAGES = ['/', '/clients', '/connection-log', '/subscriptions', '/losses', '/mqtt-client', '/bans', '/users', '/api-keys', '/audit', '/settings', '/listeners', '/logs', '/traces', '/alarms', '/topics', '/retained', '/counters', '/node', '/delayed', '/topic-rewrite', '/auto-subscribe', '/topic-metrics', '/slow-subscriptions']
+const PAGES = ['/', '/clients', '/connection-log', '/subscriptions', '/losses', '/mqtt-client', '/bans', '/users', '/api-keys', '/audit', '/settings', '/listeners', '/logs', '/traces', '/alarms', '/topics', '/retained', '/counters', '/node', '/delayed', '/topic-rewrite', '/auto-subscribe', '/topic-metrics', '/slow-subscriptions', '/backups']
 /** @typedef {{ lang: 'zh' | 'en', theme: 'light' | 'dark', width: number, height: number }} Look */
 /** @type {Look[]} */
 const LOOKS = [

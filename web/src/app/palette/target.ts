@@ -39,17 +39,18 @@ export function pages(): Target[] {
 }
 
 /** Changes that begin with a form, and where that opens. */
-const FORMS: readonly (readonly [Key, string])[] = [
+const FORMS: readonly (readonly [title: Key, path: string, form?: string])[] = [
   ['bans.add', '/bans'],
   ['users.add', '/users'],
   ['keys.add', '/api-keys'],
   ['listeners.add', '/listeners'],
   ['traces.add', '/traces'],
+  ['backups.make', '/backups', 'make'],
 ]
 
 export function actions(): Target[] {
   const act = (title: string, icon: IconName, go: Target['go'], hint = ''): Target => ({ kind: 'action', title, hint, icon, go })
-  const forms = FORMS.map(([title, path]) => act(t(title), 'plus', (router) => router.push({ path, query: { do: 'add' } })))
+  const forms = FORMS.map(([title, path, form]) => act(t(title), 'plus', (router) => router.push({ path, query: { do: form ?? 'add' } })))
   return [
     ...(mayChange.value ? forms : []),
     act(t(theme.value === 'light' ? 'palette.dark' : 'palette.light'), theme.value === 'light' ? 'moon' : 'sun', toggleTheme, 'theme'),

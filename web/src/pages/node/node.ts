@@ -59,7 +59,8 @@ export function factsOf({ node, recovery }: View, now: number): FactGroup[] {
   return recovery === null ? groups : [...groups, { title: t('node.recovery'), facts: found(recovery) }]
 }
 
-function found(recovery: Recovery): FactGroup['facts'] {
+/** How the start found the data. */
+export function found(recovery: Recovery): FactGroup['facts'] {
   if (recovery.is_new) return [{ name: t('node.left'), value: t('node.fresh') }]
   return [
     { name: t('node.left'), value: t(recovery.closed ? 'node.closed' : 'node.cut') },

@@ -44,6 +44,8 @@ export default {
     pause: 'Pause',
     resume: 'Resume',
     save: 'Save',
+    chooseFile: 'Choose a file',
+    noFile: 'No file chosen',
     export: 'Export',
     show: 'Show',
     hide: 'Hide',
@@ -87,6 +89,7 @@ export default {
       cause: 'The broker does not answer.',
       remedy: 'See whether it runs and the network is up; this page goes on by itself when it is back.',
     },
+    CALLED_OFF: { cause: 'Called off.', remedy: 'Begin anew when you need it.' },
     PAGE_FAULT: { cause: 'The page itself failed.', remedy: 'Reload it; if it happens again, report the text below.' },
     BAD_USERNAME_OR_PWD: {
       cause: 'Wrong user name or password.',

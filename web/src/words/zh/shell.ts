@@ -41,6 +41,8 @@ export default {
     pause: '暂停',
     resume: '继续',
     save: '保存',
+    chooseFile: '选择文件',
+    noFile: '未选择文件',
     export: '导出',
     show: '显示',
     hide: '隐藏',
@@ -84,6 +86,7 @@ export default {
       cause: '服务器没有应答。',
       remedy: '检查服务器是否在运行、网络是否连通；恢复后此页会自动继续。',
     },
+    CALLED_OFF: { cause: '已取消。', remedy: '需要时请重新开始。' },
     PAGE_FAULT: { cause: '页面自身出错。', remedy: '请刷新页面；如果再次出现，请报告下面的文字。' },
     BAD_USERNAME_OR_PWD: {
       cause: '用户名或密码错误。',
