@@ -37,6 +37,8 @@ pub(crate) struct State {
     pub(crate) audit: audit::Audit,
     pub(crate) door: door::Door,
     pub(crate) feeds: route::live::Feeds,
+    /// True from the end's beginning on: what goes on and on ends then.
+    pub(crate) stopped: watch::Receiver<bool>,
 }
 
 impl std::ops::Deref for App {
@@ -81,12 +83,14 @@ pub fn start(
         None => None,
     };
     let door = door::Door::new(owner);
+    let (stop, stopped) = watch::channel(false);
     let app = App(Arc::new(State {
         admin,
         accounts,
         audit,
         door,
         feeds: route::live::Feeds::default(),
+        stopped: stopped.clone(),
     }));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -100,7 +104,6 @@ pub fn start(
         }
         None => false,
     };
-    let (stop, stopped) = watch::channel(false);
     let thread = std::thread::Builder::new().name("api".to_owned());
     let theirs = app.clone();
     let thread = thread.spawn(move || {

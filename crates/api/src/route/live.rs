@@ -169,10 +169,12 @@ impl Writer {
         let mut tick = tokio::time::interval(TICK);
         // A page that was slow gets no burst of what it missed.
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut stopped = self.app.stopped.clone();
         while going {
             tokio::select! {
                 _ = tick.tick() => {}
                 () = self.events.closed() => return,
+                _ = stopped.wait_for(|stopped| *stopped) => return,
             }
             going = self.write().await.unwrap_or(false);
         }
