@@ -7,6 +7,7 @@ import mqtt from 'mqtt'
 
 import { startBroker } from './broker.js'
 import { openPage, overflow, startBrowser } from './browser.js'
+import { flow } from './flow.js'
 
 const WAIT_MS = 10_000
 /** Within which an outage, or its end, is seen. */
@@ -36,11 +37,13 @@ async function walk(look) {
   try {
     await signIn(page, broker.page)
     await firstClient(page, broker)
+    await flow(page, broker)
     await ownClient(page, broker.page)
     await kick(page, broker.page)
     for (const path of PAGES) {
       await page.goto(broker.page + path)
-      await page.waitForSelector('main h2, main table, main dl, main form')
+      // An empty table is hidden on a phone; what it says of itself is not.
+      await page.waitForSelector('main :is(h2, table, dl, form, .state):visible')
       assert.ok((await overflow(page)) <= 0, `${path} is wider than ${look.width} pixels`)
     }
     await restart(page, broker)
