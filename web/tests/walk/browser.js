@@ -17,11 +17,13 @@ export function startBrowser() {
   return chromium.launch({ executablePath: PROGRAM, headless: true, args: ARGS })
 }
 
+/** @typedef {{ lang: 'zh' | 'en', theme: 'light' | 'dark', width: number, height: number }} Look */
+
 /**
  * A page as one person has it.
  * @param {import('playwright-core').Browser} browser
  * @param {string} home
- * @param {{ lang: 'zh' | 'en', theme: 'light' | 'dark', width: number, height: number }} look
+ * @param {Look} look
  */
 export async function openPage(browser, home, look) {
   const context = await browser.newContext({
@@ -47,4 +49,12 @@ export async function openPage(browser, home, look) {
 /** @param {import('playwright-core').Page} page */
 export function overflow(page) {
   return page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth)
+}
+
+/** Until the page shows what it is about, and nothing that is still coming. @param {import('playwright-core').Page} page */
+export async function settled(page) {
+  await page.waitForFunction(() => {
+    const main = document.querySelector('main')
+    return main !== null && main.childElementCount > 0 && main.querySelector('[aria-busy=true]') === null
+  })
 }

@@ -5,15 +5,16 @@ import { resolve } from 'node:path'
 
 import mqtt from 'mqtt'
 
+import { walkHostile } from '../hostile/index.js'
 import { startBroker } from './broker.js'
 import { openPage, overflow, startBrowser } from './browser.js'
 import { flow } from './flow.js'
+import { PAGES } from './pages.js'
 
 const WAIT_MS = 10_000
 /** Within which an outage, or its end, is seen. */
 const OUTAGE_MS = 3_000
-const PAGES = ['/', '/clients', '/connection-log', '/subscriptions', '/losses', '/mqtt-client', '/bans', '/users', '/api-keys', '/audit', '/settings', '/listeners', '/logs', '/traces', '/alarms', '/topics', '/retained', '/counters', '/node', '/delayed', '/topic-rewrite', '/auto-subscribe', '/topic-metrics', '/slow-subscriptions', '/backups']
-/** @typedef {{ lang: 'zh' | 'en', theme: 'light' | 'dark', width: number, height: number }} Look */
+/** @typedef {import('./browser.js').Look} Look */
 /** @type {Look[]} */
 const LOOKS = [
   { lang: 'zh', theme: 'light', width: 1366, height: 768 },
@@ -24,6 +25,7 @@ const binary = resolve(process.argv[2] ?? '../target/debug/ternmq')
 const browser = await startBrowser()
 try {
   for (const look of LOOKS) await walk(look)
+  for (const look of LOOKS) await walkHostile(browser, binary, look, { messages: 4 })
 } finally {
   await browser.close()
 }

@@ -1,0 +1,194 @@
+// Strings that mean harm, as client id, user name, topic and payload, on every page that shows such: no
+// script runs, nothing breaks the layout, nothing is hidden, and no cell of a saved table is a formula.
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+
+import mqtt from 'mqtt'
+
+import { startBroker } from '../walk/broker.js'
+import { openPage, overflow, settled } from '../walk/browser.js'
+import { PAGES } from '../walk/pages.js'
+import { cells } from './csv.js'
+import { asTopic, HOSTILE, isName } from './strings.js'
+
+const WAIT_MS = 10_000
+const PASSWORD = 'hostile-strings-1'
+/** A subscriber takes no more, so that its message is lost and the loss is listed. */
+const PACKET_MAX = 200
+/** Often enough to be told as two machines that share an id. */
+const FIGHTS = 6
+/** Lists that can be saved. */
+const SAVED = ['/clients', '/connection-log', '/subscriptions', '/losses']
+/** What would not be seen, or would be done; an end of a line, a tab and a space are neither. */
+const UNSEEN = '[\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f\\u00ad\\u061c\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u2069\\ufeff\\u{e0000}-\\u{e007f}]'
+
+/**
+ * @param {import('playwright-core').Browser} browser
+ * @param {string} binary
+ * @param {import('../walk/browser.js').Look} look
+ * @param {{ messages: number }} length how many messages are opened
+ */
+export async function walkHostile(browser, binary, look, { messages }) {
+  const broker = await startBroker(binary)
+  const { page, faults, close } = await openPage(browser, broker.page, look)
+  page.setDefaultTimeout(WAIT_MS)
+  page.on('dialog', (dialog) => {
+    faults.push(`dialog: ${dialog.message()}`)
+    void dialog.dismiss()
+  })
+  const clients = await crowd(broker)
+  try {
+    await signIn(page, broker.page)
+    let seen = 0
+    for (const path of PAGES) {
+      await page.goto(broker.page + path)
+      await settled(page)
+      seen += await inspect(page, path)
+    }
+    for (const text of HOSTILE.filter(isName)) {
+      await page.goto(`${broker.page}/clients/detail?id=${encodeURIComponent(text)}`)
+      await page.waitForSelector('main dl')
+      seen += await inspect(page, `detail of ${JSON.stringify(text.slice(0, 30))}`)
+    }
+    seen += await ownClient(page, broker.page, messages)
+    // On a phone lists are cards, which cannot be saved with other columns than those.
+    for (const path of SAVED) await save(page, broker.page + path)
+    // That there was something to be seen is part of the proof.
+    assert.ok(seen > HOSTILE.length * 4, `only ${seen} marks of what is not seen`)
+    assert.deepEqual(faults, [], `${look.lang} ${look.width}`)
+    console.log(`hostile: ${HOSTILE.length} strings on ${PAGES.length + 1} pages, ${look.lang} ${look.theme} ${look.width} px`)
+  } finally {
+    for (const client of clients) client.end(true)
+    await close()
+    await broker.end()
+  }
+}
+
+/**
+ * A client of each name, which subscribes, retains, and loses what is too large for it.
+ * @param {{ host: string, mqtt: number }} broker
+ */
+async function crowd(broker) {
+  const url = `mqtt://${broker.host}:${broker.mqtt}`
+  const all = []
+  for (const [at, text] of HOSTILE.entries()) {
+    const name = isName(text) ? text : `control-${at}`
+    // Refused; the connection log tells of it.
+    if (name !== text) await new Promise((done) => mqtt.connect(url, { clientId: text, reconnectPeriod: 0 }).on('close', () => done(null)))
+    const topic = asTopic(name)
+    const client = await mqtt.connectAsync(url, {
+      clientId: name,
+      username: name,
+      protocolVersion: 5,
+      reconnectPeriod: 0,
+      properties: { maximumPacketSize: PACKET_MAX },
+    })
+    client.on('error', () => undefined)
+    await client.subscribeAsync(topic.length < PACKET_MAX / 4 ? topic : '+/long')
+    await client.publishAsync(topic, text, { qos: 1, retain: true, properties: { userProperties: { [name]: name }, contentType: name } })
+    await client.publishAsync(topic, text + '.'.repeat(PACKET_MAX), { qos: 1 })
+    all.push(client)
+  }
+  for (const text of HOSTILE.slice(0, 3)) {
+    for (let n = 0; n < FIGHTS; n += 1) all.push(await mqtt.connectAsync(url, { clientId: text, username: text, reconnectPeriod: 0 }))
+  }
+  for (const client of all) client.on('error', () => undefined)
+  return all
+}
+
+/** With a password set, so that the pages show what they show in use. @param {import('playwright-core').Page} page @param {string} home */
+async function signIn(page, home) {
+  const call = async (/** @type {string} */ path, /** @type {object} */ body, token = '') => {
+    const answer = await fetch(`${home}/api/v5${path}`, { method: 'POST', headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` }, body: JSON.stringify(body) })
+    assert.ok(answer.ok, `${path}: ${answer.status}`)
+    return answer.status === 204 ? {} : /** @type {{ token?: string }} */ (await answer.json().catch(() => ({})))
+  }
+  const { token } = await call('/login', { username: 'admin', password: 'public' })
+  await call('/users/admin/change_pwd', { old_pwd: 'public', new_pwd: PASSWORD }, token)
+  await page.goto(home)
+  await page.fill('input[name=username]', 'admin')
+  await page.fill('input[name=password]', PASSWORD)
+  await page.keyboard.press('Enter')
+  await page.waitForSelector('[data-figure=in]')
+}
+
+/**
+ * What is on the page now; how many characters it shows by their number.
+ * @param {import('playwright-core').Page} page @param {string} where
+ */
+async function inspect(page, where) {
+  const found = await page.evaluate((unseen) => {
+    const odd = new RegExp(unseen, 'u')
+    /** @type {string[]} */
+    const hidden = []
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
+    for (let node = texts.nextNode(); node; node = texts.nextNode()) {
+      if (odd.test(node.nodeValue ?? '')) hidden.push(`text in ${node.parentElement?.className}`)
+    }
+    for (const element of document.body.querySelectorAll('[title], [aria-label], [data-title], [label], [placeholder]')) {
+      for (const name of ['title', 'aria-label', 'data-title', 'label', 'placeholder']) {
+        if (odd.test(element.getAttribute(name) ?? '')) hidden.push(`${name} of ${element.className}`)
+      }
+    }
+    const tallest = Math.max(0, ...[...document.querySelectorAll('tbody tr')].map((row) => row.getBoundingClientRect().height))
+    return { ran: 'ran' in window, hidden, tallest, marks: document.querySelectorAll('main .odd').length }
+  }, UNSEEN)
+  assert.ok(!found.ran, `a script ran: ${where}`)
+  assert.deepEqual(found.hidden, [], `hidden characters: ${where}`)
+  assert.ok((await overflow(page)) <= 0, `wider than its window: ${where}`)
+  assert.ok(found.tallest < innerHeight(page), `a row of ${found.tallest} px: ${where}`)
+  return found.marks
+}
+
+/** @param {import('playwright-core').Page} page */
+function innerHeight(page) {
+  return page.viewportSize()?.height ?? 0
+}
+
+/**
+ * The page's client gets all that is retained; the list is scrolled through, some messages are opened.
+ * @param {import('playwright-core').Page} page @param {string} home @param {number} messages
+ */
+async function ownClient(page, home, messages) {
+  await page.goto(`${home}/mqtt-client`)
+  await page.click('[data-mqtt=connect]')
+  await page.fill('[data-mqtt=filter]', '#')
+  await page.click('[data-mqtt=subscribe]:enabled')
+  await page.waitForFunction((n) => Number(document.querySelector('[data-count=kept]')?.textContent) >= n, HOSTILE.length)
+  const box = page.locator('[role=log]')
+  const height = await box.evaluate((element) => element.scrollHeight)
+  let seen = 0
+  for (let top = 0; top < height; top += 200) {
+    await box.evaluate((element, to) => element.scrollTo(0, to), top)
+    await page.waitForTimeout(20)
+    seen += await inspect(page, `list at ${top}`)
+  }
+  await box.evaluate((element) => element.scrollTo(0, 0))
+  for (let at = 0; at < messages; at += 1) {
+    await box.evaluate((element, to) => element.scrollTo(0, to), at * 46)
+    await page.waitForTimeout(20)
+    await page.locator('.message').nth(Math.min(at, 8)).click()
+    await page.click('[data-mqtt=code]')
+    await page.waitForSelector('[data-code=mosquitto]')
+    seen += await inspect(page, `message ${at}`)
+    await page.click('[data-code-for=python]')
+    seen += await inspect(page, `message ${at} in Python`)
+    await page.keyboard.press('Escape')
+    await page.waitForSelector('dialog', { state: 'detached' })
+  }
+  await page.click('[data-mqtt=packets]')
+  seen += await inspect(page, 'packet log')
+  return seen
+}
+
+/** @param {import('playwright-core').Page} page @param {string} address */
+async function save(page, address) {
+  await page.goto(address)
+  await settled(page)
+  const button = page.locator('button', { hasText: /^CSV$/ })
+  await page.locator('main details', { has: button }).locator('summary').click()
+  const [download] = await Promise.all([page.waitForEvent('download'), button.click()])
+  const rows = cells(await readFile(await download.path(), 'utf8'))
+  assert.ok(rows.length > HOSTILE.length / 2, `${address}: ${rows.length} rows`)
+  for (const cell of rows.flat()) assert.ok(!/^[=+@\t\r\n-]/.test(cell) || /^-?\d+(\.\d+)?$/.test(cell), `a formula in ${address}: ${cell.slice(0, 40)}`)
+}
