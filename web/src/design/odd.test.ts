@@ -28,3 +28,8 @@ it('keeps lines, and puts what is odd together', () => {
     { text: 'U+202E', odd: true },
   ])
 })
+
+it('does not let marks be heaped on a letter', () => {
+  expect(shown(`a${'\u0300\u0316'.repeat(50)}b`)).toBe('aU+0300… ×100b')
+  for (const text of ['ก็้', 'ཧཱུྃ', 'e\u0301\u0323', 'ह्र्दि']) expect(pieces(text)).toEqual([{ text, odd: false }])
+})

@@ -6,8 +6,9 @@ export interface Piece {
   readonly odd: boolean
 }
 
+// Marks heaped on one letter, too, which would cover the lines around it; no language needs eight.
 const ODD =
-  /[\u0000-\u001f\u007f-\u009f\u00a0\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff\u{e0000}-\u{e0fff}]/gu
+  /\p{M}{8,}|[\u0000-\u001f\u007f-\u009f\u00a0\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff\u{e0000}-\u{e0fff}]/gu
 
 export function pieces(text: string): Piece[] {
   const all: Piece[] = []
@@ -46,7 +47,10 @@ export function shown(text: string): string {
     .join('')
 }
 
+/** Of a character, or of the first of a heap. */
 function code(character: string): string {
   const point = character.codePointAt(0) ?? 0
-  return `U+${point.toString(16).toUpperCase().padStart(4, '0')}`
+  const number = `U+${point.toString(16).toUpperCase().padStart(4, '0')}`
+  const times = [...character].length
+  return times === 1 ? number : `${number}… ×${times}`
 }
