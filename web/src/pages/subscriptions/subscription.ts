@@ -1,5 +1,5 @@
 // Subscriptions as the API gives them, and how a list shows them.
-import { api, body } from '@/api'
+import { api, body, Failure } from '@/api'
 import type { Page } from '@/design/list'
 import type { Column } from '@/design/table'
 import { t } from '@/words'
@@ -8,7 +8,7 @@ import type { Subscription } from '../clients/client'
 
 export interface Search {
   readonly text: string
-  readonly by: 'match_topic' | 'topic' | 'clientid'
+  readonly by: 'match_topic' | 'topic' | 'clientid' | 'share_group'
 }
 
 export function listSubscriptions(
@@ -21,6 +21,22 @@ export function listSubscriptions(
   return body(api.GET('/api/v5/subscriptions', { params: { query }, signal: signal ?? null }))
 }
 
+export function keyOf(subscription: Subscription): string {
+  return `${subscription.clientid}\n${subscription.topic}`
+}
+
+/** In the clients' place; they are not told of it. */
+export async function unsubscribe(those: readonly Subscription[]): Promise<void> {
+  for (const { clientid, topic } of those) {
+    try {
+      await api.POST('/api/v5/clients/{clientid}/unsubscribe', { params: { path: { clientid } }, body: { topic } })
+    } catch (error) {
+      // Who went meanwhile, or did it itself, is no failure of the others.
+      if (those.length === 1 || !(error instanceof Failure && error.status === 404)) throw error
+    }
+  }
+}
+
 export function columns(): Column<Subscription>[] {
   return [
     { key: 'topic', title: t('subscription.filter'), by: (s) => s.topic, text: (s) => s.topic },
@@ -29,5 +45,6 @@ export function columns(): Column<Subscription>[] {
     { key: 'nl', title: t('subscription.noLocal'), text: (s) => t(s.nl ? 'word.yes' : 'word.no') },
     { key: 'rap', title: t('subscription.asPublished'), text: (s) => t(s.rap ? 'word.yes' : 'word.no') },
     { key: 'rh', title: t('subscription.retained'), text: (s) => t(s.rh === 0 ? 'subscription.rh0' : s.rh === 1 ? 'subscription.rh1' : 'subscription.rh2') },
+    { key: 'durable', title: t('subscription.durable'), extra: true, text: (s) => t(s.durable ? 'word.yes' : 'word.no') },
   ]
 }

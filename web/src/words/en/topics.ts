@@ -19,7 +19,7 @@ export default {
     unasked: '{n} more topics with a retained message are not listed; see the page Retained messages.',
     more: '{n} more are not listed: these are the 200 with most messages. Enter a topic above to open it.',
     empty: '(empty level)',
-    inside: '{n} topics',
+    inside: 'topics: {n}',
     perSecond: '{n} msg/s',
     back: 'Back to the tree',
     part: 'What is shown',
