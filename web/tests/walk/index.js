@@ -10,6 +10,7 @@ import { startBroker } from './broker.js'
 import { openPage, overflow, startBrowser } from './browser.js'
 import { flow } from './flow.js'
 import { PAGES } from './pages.js'
+import { explorer } from './topics.js'
 
 const WAIT_MS = 10_000
 /** Within which an outage, or its end, is seen. */
@@ -42,6 +43,7 @@ async function walk(look) {
     await flow(page, broker)
     await ownClient(page, broker.page)
     await kick(page, broker.page)
+    await explorer(page, broker)
     for (const path of PAGES) {
       await page.goto(broker.page + path)
       // An empty table is hidden on a phone; what it says of itself is not.
