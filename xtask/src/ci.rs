@@ -80,9 +80,10 @@ pub(crate) fn run(tree: &Tree) -> Result<()> {
     Ok(())
 }
 
-/// Other people's clients against our binary.
+/// Other people's clients against our binary, and our Python package on other people's client.
 fn clients(tree: &Tree) -> Result<()> {
-    python(tree, "tests/clients/matrix.py", &[])
+    python(tree, "tests/clients/matrix.py", &[])?;
+    python(tree, "clients/python/tests/suite.py", &[])
 }
 
 /// The REST API as other people's tools know it; schemathesis gets a minute.

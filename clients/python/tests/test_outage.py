@@ -1,0 +1,216 @@
+"""Broker and network go away and come back: with QoS 1 nothing is lost within the buffer's bound,
+and messages flow again within 5 s."""
+
+import os
+import subprocess
+import threading
+import time
+import unittest
+
+from place import LONG, PATIENCE, Broker, Cable, name, until
+
+from ternmq import Publisher, Subscriber
+
+AGAIN_SECS = 5
+CUT_SECS = 30 if LONG else 3
+# A frozen network is noticed by MQTT's keep-alive only: short, so that the short run sees it, too.
+FROZEN_SECS, KEEPALIVE = (30, 10) if LONG else (6, 2)
+RATE = 100
+
+
+class Stream:
+    """Numbers from one publisher to one subscriber, and when each arrived."""
+
+    def __init__(self, test, port, host="127.0.0.1", **options):
+        self.topic, self.sent, self.got = name(), 0, {}
+        self.listener = Subscriber(self.topic, host, port, on_message=self.take, **options)
+        test.addCleanup(self.listener.close)
+        self.speaker = Publisher(host, port, **options)
+        test.addCleanup(self.speaker.close)
+        self.going = True
+        self.thread = threading.Thread(target=self.go)
+        self.thread.start()
+        test.addCleanup(self.end)
+        until(lambda: len(self.got) > RATE // 10, what="the first messages")
+
+    def take(self, message):
+        self.got.setdefault(int(message.text()), time.monotonic())
+
+    def go(self):
+        while self.going:
+            self.speaker.publish(self.topic, str(self.sent))
+            self.sent += 1
+            time.sleep(1 / RATE)
+
+    def end(self):
+        self.going = False
+        self.thread.join()
+
+    def flows_again(self, test):
+        """Waits for a message that is published from now on; how long that took."""
+        begun, first = time.monotonic(), self.sent
+        until(lambda: max(self.got) > first, AGAIN_SECS * 3, "messages to flow again")
+        took = time.monotonic() - begun
+        test.assertLess(took, AGAIN_SECS)
+        return took
+
+    def nothing_is_lost(self, test):
+        self.end()
+        test.assertTrue(self.speaker.flush(PATIENCE))
+        until(lambda: len(self.got) >= self.sent, what="all messages")
+        test.assertEqual(sorted(self.got), list(range(self.sent)))
+        test.assertEqual((self.speaker.dropped, self.listener.dropped), (0, 0))
+
+
+class Outage(unittest.TestCase):
+    def setUp(self):
+        self.broker = Broker()
+        self.addCleanup(self.broker.close)
+        self.cable = Cable(self.broker.port)
+        self.addCleanup(self.cable.cut)
+
+    def story(self, happens, **options):
+        with self.assertLogs("ternmq", "WARNING"):
+            stream = Stream(self, self.cable.port, **options)
+            for trouble in happens:
+                trouble()
+                took = stream.flows_again(self)
+                print(f"{trouble.__name__}: flows again after {took:.1f} s, {stream.sent} sent",
+                      flush=True)
+            stream.nothing_is_lost(self)
+
+    def test_the_broker_restarts(self):
+        def stopped():
+            self.broker.stop()
+            time.sleep(1)
+            self.broker.start()
+
+        def killed():
+            self.broker.kill()
+            time.sleep(1)
+            self.broker.start()
+
+        self.story([stopped, killed])
+
+    def test_the_network_is_cut(self):
+        def cut():
+            self.cable.cut()
+            time.sleep(CUT_SECS)
+            self.cable.mend()
+
+        self.story([cut])
+
+    def test_the_network_freezes(self):
+        def frozen():
+            self.cable.freeze()
+            time.sleep(FROZEN_SECS)
+            self.cable.mend()
+
+        self.story([frozen], keepalive=KEEPALIVE)
+
+    def test_qos_2_arrives_once(self):
+        got, topic = [], name()
+        listener = Subscriber(topic, port=self.cable.port, qos=2,
+                              on_message=lambda message: got.append(int(message.text())))
+        self.addCleanup(listener.close)
+        speaker = Publisher(port=self.cable.port)
+        self.addCleanup(speaker.close)
+        with self.assertLogs("ternmq", "WARNING"):
+            for n in range(300):
+                speaker.publish(topic, str(n), 2)
+                if n % 100 == 50:
+                    self.cable.cut()
+                    self.cable.mend()
+                time.sleep(0.005)
+            self.assertTrue(speaker.flush(PATIENCE))
+            until(lambda: len(got) >= 300)
+            self.assertEqual(got, list(range(300)))
+
+    def test_the_buffer_has_a_bound_and_counts(self):
+        topic = name()
+        listener = Subscriber(topic, port=self.broker.port)
+        self.addCleanup(listener.close)
+        speaker = Publisher(port=self.cable.port, buffer=10)
+        self.addCleanup(speaker.close)
+        with self.assertLogs("ternmq", "WARNING") as said:
+            self.cable.cut()
+            until(lambda: not speaker.connected)
+            sent = [speaker.publish(topic, str(n)) for n in range(25)]
+            self.assertEqual((speaker.dropped, speaker.waiting), (15, 10))
+            self.assertEqual([delivery.state for delivery in sent[:15]], ["dropped"] * 15)
+            self.assertFalse(sent[0].wait(0))
+            self.cable.mend()
+            self.assertTrue(sent[-1].wait(PATIENCE))
+            got = [listener.get(PATIENCE).text() for _ in range(10)]
+        self.assertEqual(got, [str(n) for n in range(15, 25)])
+        self.assertEqual((speaker.dropped, speaker.acknowledged), (15, 10))
+        self.assertTrue(any("full" in line for line in said.output))
+        self.assertTrue(any("15 messages were dropped" in line for line in said.output))
+
+    def test_the_bound_counts_bytes_too(self):
+        speaker = Publisher(port=self.cable.port, buffer_bytes=1000)
+        self.addCleanup(speaker.close)
+        with self.assertLogs("ternmq", "WARNING"):
+            self.cable.cut()
+            until(lambda: not speaker.connected)
+            for _ in range(10):
+                speaker.publish("t", bytes(299))
+            self.assertEqual((speaker.dropped, speaker.waiting), (7, 3))
+            begun = time.monotonic()
+            speaker.close()
+        self.assertLess(time.monotonic() - begun, 8)
+        self.assertEqual((speaker.dropped, speaker.waiting), (10, 0))
+
+    def test_subscriptions_come_back(self):
+        topic = name()
+        # Without a session that is kept: the subscription must be made anew.
+        listener = Subscriber(topic, port=self.cable.port, session_expiry=0)
+        self.addCleanup(listener.close)
+        with self.assertLogs("ternmq", "WARNING"):
+            self.cable.cut()
+            until(lambda: not listener.connected)
+            self.cable.mend()
+            listener.wait_connected(PATIENCE)
+        with Publisher(port=self.broker.port) as speaker:
+            speaker.publish(topic, "again")
+            self.assertEqual(listener.get(PATIENCE).text(), "again")
+
+
+@unittest.skipUnless(LONG, "takes a minute and needs root")
+class Silence(unittest.TestCase):
+    """A cable that is pulled out: packets vanish, and nobody is told."""
+
+    SPACE, HOST = "ternmq-python", "10.213.77.2"
+
+    def setUp(self):
+        space = f"{self.SPACE}-{os.getpid()}"
+        near, far = f"tq{os.getpid()}a", f"tq{os.getpid()}b"
+        self.within = ["ip", "netns", "exec", space]
+        for command in (["ip", "netns", "add", space],
+                        ["ip", "link", "add", near, "type", "veth", "peer", "name", far],
+                        ["ip", "link", "set", far, "netns", space],
+                        ["ip", "addr", "add", "10.213.77.1/30", "dev", near],
+                        ["ip", "link", "set", near, "up"],
+                        [*self.within, "ip", "addr", "add", f"{self.HOST}/30", "dev", far],
+                        [*self.within, "ip", "link", "set", far, "up"],
+                        [*self.within, "ip", "link", "set", "lo", "up"]):
+            subprocess.run(command, check=True)
+            if command[1:3] == ["netns", "add"]:
+                self.addCleanup(subprocess.run, ["ip", "netns", "delete", space])
+        self.far = far
+
+    def test_thirty_seconds(self):
+        broker = Broker(host=self.HOST, within=self.within)
+        self.addCleanup(broker.close)
+        with self.assertLogs("ternmq", "WARNING"):
+            stream = Stream(self, broker.port, self.HOST)
+            for how in ("down", "up"):
+                subprocess.run([*self.within, "ip", "link", "set", self.far, how], check=True)
+                time.sleep(CUT_SECS if how == "down" else 0)
+            took = stream.flows_again(self)
+            print(f"silence: flows again after {took:.1f} s, {stream.sent} sent", flush=True)
+            stream.nothing_is_lost(self)
+
+
+if __name__ == "__main__":
+    unittest.main()
