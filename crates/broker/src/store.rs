@@ -255,9 +255,13 @@ fn make<T>(
 
 /// Only its owner enters it: messages and secrets are in it.
 fn private_dir() -> fs::DirBuilder {
-    let mut builder = fs::DirBuilder::new();
+    let builder = fs::DirBuilder::new();
     #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    let builder = {
+        let mut builder = builder;
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder
+    };
     builder
 }
 
