@@ -23,6 +23,9 @@ export function kindOf(as: As): (typeof KINDS)[number] {
   return KINDS.find((kind) => kind.as === as) ?? { as, title: 'bans.byId', hint: 'bans.hintId' }
 }
 
+/** Seconds that are offered for a ban. */
+export const BAN_SPANS = [600, 3600, 86_400, 7 * 86_400, 30 * 86_400]
+
 export interface Search {
   readonly text: string
   readonly by: 'like_clientid' | 'like_username' | 'like_peerhost' | 'like_peerhost_net'

@@ -41,19 +41,6 @@ export async function kick(ids: readonly string[]): Promise<void> {
   await api.POST('/api/v5/clients/kickout/bulk', { body: [...ids] })
 }
 
-export interface Ban {
-  readonly as: 'clientid' | 'username' | 'peerhost'
-  readonly who: string
-  readonly reason: string
-  /** Seconds from now; for good if absent. */
-  readonly secs?: number
-}
-
-export async function ban(one: Ban): Promise<void> {
-  const until = one.secs === undefined ? {} : { until: new Date(Date.now() + one.secs * 1000).toISOString() }
-  await api.POST('/api/v5/banned', { body: { as: one.as, who: one.who, reason: one.reason, ...until } })
-}
-
 export function address(client: Client): string {
   if (client.ip_address === '') return ''
   return client.ip_address.includes(':') ? `[${client.ip_address}]:${client.port}` : `${client.ip_address}:${client.port}`

@@ -24,6 +24,12 @@ export function listEntries(search: Search, page: number, limit: number, signal?
   return body(api.GET('/api/v5/connection_log', { params: { query }, signal: signal ?? null }))
 }
 
+/** Of one client, newest first, as many as its page shows. */
+export async function entriesOf(clientid: string, signal: AbortSignal): Promise<readonly Entry[]> {
+  const query = { clientid, limit: 50, lang: lang() }
+  return (await body(api.GET('/api/v5/connection_log', { params: { query }, signal }))).data
+}
+
 export function from(entry: Entry): string {
   return entry.ip_address.includes(':') ? `[${entry.ip_address}]:${entry.port}` : `${entry.ip_address}:${entry.port}`
 }

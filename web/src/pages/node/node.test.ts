@@ -2,7 +2,7 @@ import { beforeAll, expect, it } from 'vitest'
 
 import { speak } from '@/words'
 
-import { bytesOf, factsOf, gaugesOf, type Node, type View } from './node'
+import { bytesOf, factsOf, gaugesOf, memoryOf, type Node, type View } from './node'
 
 beforeAll(() => speak('en'))
 
@@ -17,6 +17,9 @@ const NODE = {
   load15: 0,
   max_fds: 1024,
   sys_path: '/data',
+  open_files: 9,
+  resident_bytes: 1000,
+  memory_by_use: { connections: 100, sessions: 200, queues: 300, retained: 0 },
 } as Node
 
 const RECOVERY = { is_new: false, closed: false, files: 1, bytes: 10, messages: 3, keys: 2, dropped_bytes: 0, damage: [], took_ms: 5 }
@@ -40,6 +43,13 @@ it('sets what there is against what there may be', () => {
   const gauges = new Map(gaugesOf(VIEW).map((gauge) => [gauge.title, gauge]))
   expect(gauges.get('Sessions')).toMatchObject({ now: 3, most: 7, limit: 10, setting: 'mqtt.max_sessions' })
   expect(gauges.get('Messages that wait for their time')?.limit).toBe(1_000_000)
-  expect(gauges.get('Clients online')?.limit).toBe(1024)
+  expect(gauges.get('Open files')).toMatchObject({ now: 9, limit: 1024 })
   expect(gauges.get('Subscriptions')?.limit).toBeNull()
+})
+
+it('tells what memory is used for, the rest too', () => {
+  const uses = memoryOf(VIEW)
+  expect(uses.map((use) => use.now)).toEqual([100, 200, 300, 0, 400, 512 * 2 ** 20])
+  expect(uses.every((use) => use.limit === 2 ** 31)).toBe(true)
+  expect(memoryOf({ ...VIEW, node: { ...NODE, resident_bytes: null } })).toHaveLength(5)
 })

@@ -51,8 +51,9 @@ export function factsOf({ node, recovery }: View, now: number): FactGroup[] {
       title: t('node.machine'),
       facts: [
         { name: t('node.memory'), value: `${size(bytesOf(node.memory_used))} / ${size(bytesOf(node.memory_total))}` },
+        ...(node.resident_bytes ? [{ name: t('node.resident'), value: size(node.resident_bytes) }] : []),
+        ...(node.disk ? [{ name: t('node.disk'), value: `${size(node.disk.total - node.disk.free)} / ${size(node.disk.total)}` }] : []),
         { name: t('node.load'), value: [node.load1, node.load5, node.load15].map((load) => load.toFixed(2)).join(' · ') },
-        { name: t('node.files'), value: node.max_fds > 0 ? count(node.max_fds) : '–' },
       ],
     },
   ]
@@ -98,15 +99,29 @@ const GAUGES: readonly { readonly stat: string; readonly title: Key; readonly se
 const DELAYED_MAX = 1_000_000
 
 export function gaugesOf({ node, stats, settings }: View): Gauge[] {
-  const memory: Gauge = { title: t('node.used'), now: bytesOf(node.memory_used), most: null, limit: bytesOf(node.memory_total), isBytes: true, setting: '' }
-  const counted = GAUGES.map(({ stat, title, setting }) => {
+  const counted = GAUGES.map(({ stat, title, setting }): Gauge => {
     const set = setting === undefined ? null : settings.get(setting)
     const limit = setting === 'mqtt.max_delayed' && set === 0 ? DELAYED_MAX : typeof set === 'number' ? set : null
-    // Without a setting of its own, connections have the descriptors of the process.
-    const isOnline = stat === 'live_connections' && node.max_fds > 0
-    return { title: t(title), now: stats[`${stat}.count`] ?? 0, most: stats[`${stat}.max`] ?? 0, limit: isOnline ? node.max_fds : limit, setting: setting ?? '' }
+    return { title: t(title), now: stats[`${stat}.count`] ?? 0, most: stats[`${stat}.max`] ?? 0, limit, setting: setting ?? '' }
   })
-  return [memory, ...counted]
+  const files: Gauge[] = typeof node.open_files === 'number' ? [{ title: t('node.files'), now: node.open_files, most: null, limit: node.max_fds, setting: '' }] : []
+  return [...counted, ...files]
+}
+
+/** What memory is used for: all of it against the machine's, or the container's. */
+export function memoryOf({ node }: View): Gauge[] {
+  const limit = bytesOf(node.memory_total)
+  const line = (title: Key, now: number, setting = ''): Gauge => ({ title: t(title), now, most: null, limit, isBytes: true, setting })
+  const { connections, sessions, queues, retained } = node.memory_by_use
+  const rest = (node.resident_bytes ?? 0) - connections - sessions - queues - retained
+  return [
+    line('node.byConnections', connections, 'mqtt.max_out_buffer'),
+    line('node.bySessions', sessions, 'mqtt.max_sessions'),
+    line('node.byQueues', queues, 'mqtt.max_queue_bytes'),
+    line('node.byRetained', retained, 'mqtt.max_retained_bytes'),
+    ...(rest > 0 ? [line('node.byRest', rest)] : []),
+    line('node.byMachine', bytesOf(node.memory_used)),
+  ]
 }
 
 export function columns(): Column<Gauge>[] {

@@ -37,6 +37,9 @@ export default {
     back: 'Back to the clients',
     unknown: 'There is no such client: it is not online, and no session is kept for it.',
     unsubscribe: 'Unsubscribe',
+    trace: 'Trace it',
+    wholeLog: 'The whole log',
+    noHistory: 'The connection log has nothing of this client.',
     noSubscriptions: 'This client has no subscriptions.',
   },
   facts: {
@@ -63,17 +66,7 @@ export default {
   ban: {
     title: 'Ban',
     what: 'Refuses connections for that time, and kicks the client now.',
-    as: 'Refuse by',
-    byId: 'Client ID',
-    byUser: 'User name',
-    byAddress: 'IP address',
-    until: 'For',
-    hour: '1 hour',
-    day: '1 day',
-    week: '7 days',
-    ever: 'good',
     reason: 'Reason (optional)',
-    go: 'Ban',
   },
   subscribe: {
     title: 'Subscribe for it',

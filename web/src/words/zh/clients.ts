@@ -34,6 +34,9 @@ export default {
     back: '返回客户端列表',
     unknown: '没有这个客户端：它不在线，也没有保留的会话。',
     unsubscribe: '取消订阅',
+    trace: '日志追踪',
+    wholeLog: '全部记录',
+    noHistory: '没有此客户端的连接记录。',
     noSubscriptions: '此客户端没有订阅。',
   },
   facts: {
@@ -60,17 +63,7 @@ export default {
   ban: {
     title: '加入黑名单',
     what: '在期限内拒绝连接，并立即踢下线。',
-    as: '按什么拒绝',
-    byId: '客户端 ID',
-    byUser: '用户名',
-    byAddress: 'IP 地址',
-    until: '期限',
-    hour: '1 小时',
-    day: '1 天',
-    week: '7 天',
-    ever: '永久',
     reason: '原因（可不填）',
-    go: '加入黑名单',
   },
   subscribe: {
     title: '代为订阅',
