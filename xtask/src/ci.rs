@@ -10,6 +10,13 @@ use std::time::Instant;
 /// is used again, and its overflow checks and assertions are on.
 const BINARY: &str = "target/debug/ternmq";
 
+/// Documents whose every snippet is run.
+const DOCUMENTS: [&str; 3] = [
+    "clients/python/README.md",
+    "docs/first-steps.md",
+    "docs/first-steps.zh.md",
+];
+
 type Step = (&'static str, fn(&Tree) -> Result<()>);
 
 const STEPS: [Step; 11] = [
@@ -83,7 +90,8 @@ pub(crate) fn run(tree: &Tree) -> Result<()> {
 /// Other people's clients against our binary, and our Python package on other people's client.
 fn clients(tree: &Tree) -> Result<()> {
     python(tree, "tests/clients/matrix.py", &[])?;
-    python(tree, "clients/python/tests/suite.py", &[])
+    python(tree, "clients/python/tests/suite.py", &[])?;
+    python(tree, "tests/docs/snippets.py", &DOCUMENTS)
 }
 
 /// The REST API as other people's tools know it; schemathesis gets a minute.

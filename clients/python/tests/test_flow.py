@@ -261,7 +261,7 @@ class Refusals(unittest.TestCase):
 
     def test_in_chinese(self):
         with mock.patch.dict("os.environ", {"LC_ALL": "zh_CN.UTF-8"}):
-            with self.assertRaisesRegex(ConnectError, "没有程序在监听。请启动服务端"):
+            with self.assertRaisesRegex(ConnectError, "没有程序在监听。请启动服务器"):
                 Publisher(port=free_port())
 
     def test_a_name_that_nobody_has(self):

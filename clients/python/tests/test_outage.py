@@ -1,11 +1,13 @@
 """Broker and network go away and come back: with QoS 1 nothing is lost within the buffer's bound,
 and messages flow again within 5 s."""
 
+import errno
 import os
 import subprocess
 import threading
 import time
 import unittest
+from unittest import mock
 
 from place import LONG, PATIENCE, Broker, Cable, name, until
 
@@ -161,6 +163,18 @@ class Outage(unittest.TestCase):
         self.assertLess(time.monotonic() - begun, 8)
         self.assertEqual((speaker.dropped, speaker.waiting), (10, 0))
 
+    def test_an_error_that_paho_does_not_expect(self):
+        # What a system says of a cable that was pulled out for long; 1.6 ends its thread at that.
+        speaker = Publisher(port=self.cable.port)
+        self.addCleanup(speaker.close)
+        with self.assertLogs("ternmq", "WARNING"):
+            why = OSError(errno.EHOSTUNREACH, "no route to host")
+            with mock.patch.object(speaker.client, "_sock_recv", side_effect=why):
+                speaker.publish(name(), "x")
+                time.sleep(0.3)
+            until(lambda: speaker.acknowledged == 1)
+            self.assertTrue(speaker.publish(name(), "y").wait(PATIENCE))
+
     def test_subscriptions_come_back(self):
         topic = name()
         # Without a session that is kept: the subscription must be made anew.
@@ -180,18 +194,19 @@ class Outage(unittest.TestCase):
 class Silence(unittest.TestCase):
     """A cable that is pulled out: packets vanish, and nobody is told."""
 
-    SPACE, HOST = "ternmq-python", "10.213.77.2"
-
     def setUp(self):
-        space = f"{self.SPACE}-{os.getpid()}"
-        near, far = f"tq{os.getpid()}a", f"tq{os.getpid()}b"
+        # Names and addresses of its own: several runs go on side by side.
+        me = os.getpid()
+        space, near, far = f"ternmq-{me}", f"tq{me}a", f"tq{me}b"
+        network = f"10.213.{me % 250}"
+        self.host = f"{network}.2"
         self.within = ["ip", "netns", "exec", space]
         for command in (["ip", "netns", "add", space],
                         ["ip", "link", "add", near, "type", "veth", "peer", "name", far],
                         ["ip", "link", "set", far, "netns", space],
-                        ["ip", "addr", "add", "10.213.77.1/30", "dev", near],
+                        ["ip", "addr", "add", f"{network}.1/30", "dev", near],
                         ["ip", "link", "set", near, "up"],
-                        [*self.within, "ip", "addr", "add", f"{self.HOST}/30", "dev", far],
+                        [*self.within, "ip", "addr", "add", f"{self.host}/30", "dev", far],
                         [*self.within, "ip", "link", "set", far, "up"],
                         [*self.within, "ip", "link", "set", "lo", "up"]):
             subprocess.run(command, check=True)
@@ -200,10 +215,10 @@ class Silence(unittest.TestCase):
         self.far = far
 
     def test_thirty_seconds(self):
-        broker = Broker(host=self.HOST, within=self.within)
+        broker = Broker(host=self.host, within=self.within)
         self.addCleanup(broker.close)
         with self.assertLogs("ternmq", "WARNING"):
-            stream = Stream(self, broker.port, self.HOST)
+            stream = Stream(self, broker.port, self.host)
             for how in ("down", "up"):
                 subprocess.run([*self.within, "ip", "link", "set", self.far, how], check=True)
                 time.sleep(CUT_SECS if how == "down" else 0)

@@ -54,11 +54,11 @@ _Pair = Tuple[str, str]
 # Reason code -> (cause, remedy), each in English and Chinese.
 REFUSALS: Dict[int, Tuple[_Pair, _Pair]] = {
     132: (
-        ("it does not speak this version of MQTT.", "服务端不支持此 MQTT 版本。"),
+        ("it does not speak this version of MQTT.", "服务器不支持此 MQTT 版本。"),
         ('Pass protocol="3.1.1".', '请传入 protocol="3.1.1"。'),
     ),
     133: (
-        ("it does not accept the id {client_id!r}.", "服务端不接受客户端 ID {client_id!r}。"),
+        ("it does not accept the id {client_id!r}.", "服务器不接受客户端 ID {client_id!r}。"),
         ("Pass another client_id, or none.", "请换一个 client_id，或不指定。"),
     ),
     134: (
@@ -70,29 +70,29 @@ REFUSALS: Dict[int, Tuple[_Pair, _Pair]] = {
         (
             "Pass username= and password=, or allow clients without them on the broker; its "
             "connection log says why.",
-            "请传入 username= 与 password=，或在服务端允许匿名连接；原因见服务端的连接记录。",
+            "请传入 username= 与 password=，或在服务器允许匿名连接；原因见服务器的连接记录。",
         ),
     ),
     136: (
-        ("it is not available now.", "服务端暂不可用。"),
+        ("it is not available now.", "服务器暂不可用。"),
         ("Try again later.", "请稍后再试。"),
     ),
     137: (
-        ("it is busy.", "服务端繁忙。"),
+        ("it is busy.", "服务器繁忙。"),
         ("Try again later.", "请稍后再试。"),
     ),
     138: (
         ("this client is banned.", "此客户端在黑名单中。"),
-        ("Lift the ban on the broker.", "请在服务端解除。"),
+        ("Lift the ban on the broker.", "请在服务器解除。"),
     ),
     151: (
-        ("a limit of the broker is reached.", "已达到服务端的上限。"),
-        ("Its connection log names the limit.", "具体上限见服务端的连接记录。"),
+        ("a limit of the broker is reached.", "已达到服务器的上限。"),
+        ("Its connection log names the limit.", "具体上限见服务器的连接记录。"),
     ),
 }
 OTHER_REFUSAL: Tuple[_Pair, _Pair] = (
     ("reason code {code} ({name}).", "原因码 {code}（{name}）。"),
-    ("The broker's connection log says more.", "详情见服务端的连接记录。"),
+    ("The broker's connection log says more.", "详情见服务器的连接记录。"),
 )
 
 
@@ -129,12 +129,12 @@ def unreachable(place: str, why: BaseException) -> ConnectError:
     elif isinstance(why, socket.gaierror):
         cause = say("{place}: no such host name.", "{place}：找不到该主机名。", place=place)
         remedy = say("Check its spelling, or give the broker's IP address.",
-                     "请检查拼写，或直接使用服务端的 IP 地址。")
+                     "请检查拼写，或直接使用服务器的 IP 地址。")
     elif isinstance(why, ConnectionRefusedError):
         cause = say("Nothing listens at {place}.", "{place} 没有程序在监听。", place=place)
         remedy = say("Start the broker, or pass its address: host and port, or the environment "
                      "variables TERNMQ_HOST and TERNMQ_PORT.",
-                     "请启动服务端，或指定它的地址：参数 host 与 port（教程中为 central_ip），"
+                     "请启动服务器，或指定它的地址：参数 host 与 port（教程中为 central_ip），"
                      "或环境变量 TERNMQ_HOST 与 TERNMQ_PORT。")
     elif isinstance(why, (socket.timeout, TimeoutError)) or getattr(why, "errno", None) in _NO_WAY:
         cause = say("{place} cannot be reached.", "无法到达 {place}。", place=place)
@@ -157,12 +157,12 @@ def not_granted(place: str, topic: str, code: int) -> SubscribeError:
     if code == 135:
         cause = say("this client may not.", "此客户端没有权限。")
         remedy = say("Change the broker's access rules, or sign in as another user.",
-                     "请修改服务端的访问规则，或换一个用户。")
+                     "请修改服务器的访问规则，或换一个用户。")
     elif code == 143:
         cause = say("it is no valid topic filter.", "主题过滤器无效。")
         remedy = say("'+' stands for one whole level, '#' for the rest and comes last.",
                      "+ 代表完整的一层，# 代表其余各层且只能在最后。")
     else:
         cause = say("reason code {code}.", "原因码 {code}。", code=code)
-        remedy = say("The broker's log says more.", "详情见服务端日志。")
+        remedy = say("The broker's log says more.", "详情见服务器日志。")
     return SubscribeError(start + cause, remedy, code)

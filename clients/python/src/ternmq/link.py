@@ -37,6 +37,8 @@ REFUSED_SECS_MAX = 30
 # clients with one id, say.
 SHORT_SECS = 3
 SHORT_MAX = 3
+# Between a fault in the network's thread and its next look.
+AFTER_FAULT_SECS = 0.1
 # To end the network's thread, and to send what is left when the program ends.
 STOP_SECS = 5
 EXIT_SECS = 3
@@ -53,6 +55,26 @@ class Will(NamedTuple):
     payload: Union[str, bytes] = b""
     qos: int = 1
     retain: bool = False
+
+
+class Steadfast(mqtt.Client):  # type: ignore[misc, unused-ignore]
+    """paho's client, whose thread outlives what goes wrong in it.
+
+    That of paho 1.6 ends for good where the system says anything but "reset", such as "no route to
+    host" when a cable was pulled out for a while.
+    """
+
+    def loop_forever(self, *args: Any, **options: Any) -> Any:
+        while True:
+            try:
+                return super().loop_forever(*args, **options)
+            except Exception as why:
+                if not isinstance(why, OSError):
+                    log.exception("the network's thread goes on with a new connection")
+                sock = self.socket()
+                if sock is not None:
+                    hang_up(sock)
+                time.sleep(AFTER_FAULT_SECS)
 
 
 class Connection(TypedDict, total=False):
@@ -191,7 +213,7 @@ class Link:
         if not self._five:
             options["clean_session"] = not self._resume
         versions = getattr(mqtt, "CallbackAPIVersion", None)
-        client = mqtt.Client(versions.VERSION2, **options) if versions else mqtt.Client(**options)
+        client = Steadfast(versions.VERSION2, **options) if versions else Steadfast(**options)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_connect_fail = self._on_connect_fail
@@ -347,6 +369,14 @@ def _context(tls: Tls) -> ssl.SSLContext:
     if isinstance(tls, ssl.SSLContext):
         return tls
     return ssl.create_default_context(cafile=None if tls is True else os.fspath(str(tls)))
+
+
+def hang_up(sock: Any) -> None:
+    """Ends a connection so that paho notices, and makes a new one."""
+    try:
+        sock.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
 
 
 def _notice_death(sock: Any) -> None:

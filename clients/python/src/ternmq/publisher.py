@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import collections
 import json
-import socket
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Iterable, Sequence
@@ -18,7 +17,7 @@ import paho.mqtt.client as mqtt
 
 from . import samples
 from .errors import say
-from .link import WINDOW, Connection, Link, log
+from .link import WINDOW, Connection, Link, hang_up, log
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -193,7 +192,7 @@ class Publisher(Link):
             raise ValueError(say(
                 "a message of {size} bytes: the broker takes {most} at most; send it in parts or "
                 "raise mqtt.max_packet_size there",
-                "消息长 {size} 字节，服务端最多接收 {most} 字节：请拆分，或在服务端调大 "
+                "消息长 {size} 字节，服务器最多接收 {most} 字节：请拆分，或在服务器调大 "
                 "mqtt.max_packet_size", size=size, most=self._packet_max))
 
     def _drop(self, delivery: Delivery) -> None:
@@ -202,7 +201,7 @@ class Publisher(Link):
         self._dropped += 1
         if self._dropped - self._told == 1:
             log.warning(say("the buffer of {n} messages is full: the oldest go",
-                            "缓冲区已满（{n} 条），正在丢弃最旧的消息", n=self._buffer)
+                            "缓冲区已满（{n} 条），最旧的消息将丢失", n=self._buffer)
                         if not self._ended else
                         say("closed with messages that were not sent", "关闭时仍有未发送的消息"))
 
@@ -261,10 +260,7 @@ class Publisher(Link):
         oldest.since = time.monotonic()
         sock = self.client.socket()
         if sock is not None:
-            try:
-                sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+            hang_up(sock)
 
     # What the connection tells.
 
@@ -278,7 +274,7 @@ class Publisher(Link):
         self._packet_max = getattr(properties, "MaximumPacketSize", None)
         self._qos_max = getattr(properties, "MaximumQoS", 2)
         if self._dropped > self._told:
-            log.warning(say("{n} messages were dropped", "已丢弃 {n} 条消息",
+            log.warning(say("{n} messages were dropped", "已丢失 {n} 条消息",
                             n=self._dropped - self._told))
             self._told = self._dropped
         now = time.monotonic()

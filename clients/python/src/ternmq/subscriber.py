@@ -236,7 +236,7 @@ class Subscriber(Link):
                     lambda: self._closing or not self._full(len(message.payload)), FULL_SECS)
             if self._dropped == 0 and self._full(len(message.payload)):
                 log.warning(say("{n} messages wait to be fetched: the oldest are dropped",
-                                "有 {n} 条消息尚未取走，正在丢弃最旧的消息", n=len(self._queue)))
+                                "有 {n} 条消息尚未取走，最旧的消息将丢失", n=len(self._queue)))
             while self._queue and self._full(len(message.payload)):
                 self._bytes -= len(self._queue.popleft().payload)
                 self._dropped += 1

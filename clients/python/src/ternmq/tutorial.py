@@ -91,7 +91,7 @@ class Mqtt_Publisher(_Node):
         """Publishes one message."""
         if not isinstance(self._link, Publisher) or self._link._closing:
             raise ConnectionError(say("not connected to the MQTT server: Start() connects",
-                                      "尚未连接 MQTT 服务端：请先调用 Start()"))
+                                      "尚未连接 MQTT 服务器：请先调用 Start()"))
         return Sent(self._link.publish(topic, payload, qos, retain))
 
 
