@@ -11,10 +11,12 @@ use std::time::Instant;
 const BINARY: &str = "target/debug/ternmq";
 
 /// Documents whose every snippet is run.
-const DOCUMENTS: [&str; 5] = [
+const DOCUMENTS: [&str; 7] = [
     "clients/python/README.md",
     "docs/first-steps.md",
     "docs/first-steps.zh.md",
+    "docs/moving.md",
+    "docs/moving.zh.md",
     "docs/python.md",
     "docs/python.zh.md",
 ];
