@@ -47,6 +47,13 @@ function isAny(host: string): boolean {
   return host === '0.0.0.0' || host === '[::]'
 }
 
+/** This page at another address of the same machine. */
+export function dashboardAt(host: string): string {
+  const address = new URL(location.origin)
+  address.hostname = host
+  return address.href
+}
+
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host.endsWith('.localhost') || host === '[::1]' || host.startsWith('127.')
 }

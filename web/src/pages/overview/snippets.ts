@@ -1,10 +1,13 @@
-// Programs that connect, subscribe to `test` and publish there. Each runs as it stands; a test runs them.
+// Programs that connect, subscribe to `test` and publish there. Each runs as it stands, on whatever version
+// its reader has: tests/clients/snippets.py runs them.
 export interface Snippet {
   readonly id: string
   readonly title: string
   /** How to get what it needs; empty if nothing is. */
   readonly install: string
   readonly code: string
+  /** No program: what is typed into a window. */
+  readonly isForm?: true
 }
 
 export function snippets(host: string, port: number): readonly Snippet[] {
@@ -84,8 +87,18 @@ mosquitto_pub -h ${bare} -p ${port} -t test -m "hello from mosquitto"`,
       id: 'mqttx',
       title: 'MQTTX',
       install: 'https://mqttx.app/downloads',
-      code: `mqttx sub -h ${bare} -p ${port} -t test &
-mqttx pub -h ${bare} -p ${port} -t test -m "hello from MQTTX"`,
+      isForm: true,
+      code: `New Connection
+  Name   TernMQ
+  Host   mqtt:// ${host}
+  Port   ${port}
+  Connect
+
+New Subscription
+  Topic  test
+
+Publish
+  Topic  test`,
     },
   ]
 }

@@ -10,7 +10,7 @@ export default {
     lost: 'Lost',
     unit: 'msg/s',
     bytes: '{size}/s',
-    unreadWhat: 'topics that nobody subscribed; not a fault',
+    unreadWhat: 'nobody subscribed; not a fault',
     lostLately: '{n} in the last 10 minutes',
   },
   gauge: {
@@ -43,6 +43,7 @@ export default {
     waiting: 'Waiting for the first client…',
     came: 'Connected:',
     noListener: 'No listener for MQTT over TCP runs, so no client can connect.',
+    phone: 'Scan with a phone to open this page',
     language: 'Programming language',
     leads: {
       browser: 'address of this page',

@@ -40,6 +40,7 @@ export default {
     waiting: '正在等待第一个客户端……',
     came: '已连接：',
     noListener: '没有正在运行的 MQTT（TCP）监听器，客户端无法连接。',
+    phone: '用手机扫码，打开此页',
     language: '编程语言',
     leads: {
       browser: '此页的地址',
