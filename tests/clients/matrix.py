@@ -21,6 +21,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 VERSIONS = ["3.1", "3.1.1", "5"]
 FEATURES = ["qos0", "qos1", "qos2", "retained", "will", "session"]
+TYPED = ["page_python", "papers"]
+TYPED_ONCE = ["page_javascript", "page_c", "page_mosquitto", "page_all"]
 TUTORIAL = ["examples", "reconnect", "refused", "early-subscribe"]
 PAHO = {"paho-1.6": "paho-mqtt==1.6.1", "paho-2": "paho-mqtt>=2,<3"}
 RUN_SECS = 120
@@ -95,7 +97,7 @@ def run(command, **options):
         raise RuntimeError(f"{command[0]}: {done.stdout}{done.stderr}".strip())
 
 
-def rows(work):
+def rows(work, binary):
     """Each row: client, transport, version, command, and the features it tells of."""
     for name, requirement in PAHO.items():
         python = had(paho, work, name, requirement)
@@ -103,7 +105,10 @@ def rows(work):
             for version in VERSIONS:
                 yield name, transport, version, [python, HERE / "paho_cells.py"], FEATURES
         yield f"tutorial {name}", "tcp", "", [python, HERE / "tutorial.py"], TUTORIAL
+        typed = [python, HERE / "snippets.py", binary, work]
+        yield f"typed {name}", "tcp", "", [*typed, *TYPED], TYPED
     script = had(mqtt_js, work)
+    yield "typed", "tcp", "", [sys.executable, *typed[1:], *TYPED_ONCE], TYPED_ONCE
     for transport in ("tcp", "ws"):
         for version in VERSIONS:
             yield "mqtt.js", transport, version, ["node", script], FEATURES
@@ -157,7 +162,7 @@ def main():
     started, passed, failures, header = time.monotonic(), 0, [], None
     broker = Broker(args.bin)
     try:
-        for row in rows(args.work.resolve()):
+        for row in rows(args.work.resolve(), pathlib.Path(args.bin).resolve()):
             if args.only not in row[0]:
                 continue
             if row[4] != header:
