@@ -6,6 +6,8 @@ import { resolve } from 'node:path'
 import mqtt from 'mqtt'
 
 import { walkHostile } from '../hostile/index.js'
+import { showKeyboard } from '../show/keyboard.js'
+import { showLoad } from '../show/load.js'
 import { startBroker } from './broker.js'
 import { openPage, overflow, startBrowser } from './browser.js'
 import { flow } from './flow.js'
@@ -27,6 +29,8 @@ const browser = await startBrowser()
 try {
   for (const look of LOOKS) await walk(look)
   for (const look of LOOKS) await walkHostile(browser, binary, look, { messages: 4 })
+  await showLoad(browser, binary, { seconds: 5 })
+  await showKeyboard(browser, binary)
 } finally {
   await browser.close()
 }
