@@ -8,6 +8,7 @@ from ternmq import KINDS, pack_samples, unpack_samples
 
 class Form(unittest.TestCase):
     def test_bytes_are_those_of_the_document(self):
+        # The dashboard's test reads the same batch: web/src/payload/samples.test.ts.
         expected = (b"\x89TMS" b"\x01" b"\x02" b"\x03\x00"
                     + struct.pack("<ddQ", 1700000000.5, 250.0, 7)
                     + struct.pack("<6h", 1, -2, 3, 4, -5, 32767))

@@ -2,7 +2,8 @@
 import { base64, plainHex } from '@/payload/bytes'
 import { isTree, readTree, type TreeForm } from '@/payload/forms'
 import { layout } from '@/payload/layout'
-import { numbersOf, shownNumber } from '@/payload/numbers'
+import { numbersOf, shownNumber, type Layout } from '@/payload/numbers'
+import { batchOf } from '@/payload/samples'
 import { decoded, likelyCharset, untorn, type Charset } from '@/payload/text'
 import { written } from '@/payload/value'
 
@@ -36,7 +37,7 @@ function read(bytes: Uint8Array, head: Uint8Array, decoder: Decoder): string {
     case 'gb18030':
       return plain(head, 'gb18030')
     case 'numbers':
-      return numbersOf(head, layout).rows.map((row) => row.map((one) => shownNumber(one, layout.kind)).join(' ')).join(' | ')
+      return numbers(head, batchOf(head)?.layout ?? layout)
     case 'json':
     case 'cbor':
     case 'msgpack':
@@ -46,7 +47,13 @@ function read(bytes: Uint8Array, head: Uint8Array, decoder: Decoder): string {
   }
 }
 
+function numbers(head: Uint8Array, as: Layout): string {
+  return numbersOf(head, as).rows.map((row) => row.map((one) => shownNumber(one, as.kind)).join(' ')).join(' | ')
+}
+
 function likely(head: Uint8Array): string {
+  const batch = batchOf(head)
+  if (batch) return numbers(head, batch.layout)
   const charset = likelyCharset(untorn(head, 'utf-8')) ?? likelyCharset(untorn(head, 'gb18030'))
   return charset === null ? spaced(head) : plain(head, charset)
 }

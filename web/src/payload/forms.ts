@@ -2,6 +2,7 @@
 import { readCbor } from './cbor'
 import { readJson } from './json'
 import { readMsgpack } from './msgpack'
+import { batchOf } from './samples'
 import { decoded, likelyCharset, type Charset } from './text'
 import { Branch, type Read } from './value'
 
@@ -24,6 +25,7 @@ export function isStructure(read: Read): boolean {
 }
 
 export function likelyForm(bytes: Uint8Array): Form {
+  if (batchOf(bytes) !== null) return 'numbers'
   const charset = likelyCharset(bytes)
   if (charset === 'utf-8') return looksLikeJson(bytes) && isStructure(readTree(bytes, 'json', charset)) ? 'json' : 'text'
   if (isStructure(readCbor(bytes))) return 'cbor'
