@@ -1,4 +1,6 @@
-"""What the dashboard, the READMEs and docs/ tell people to type, taken out of them and run as it stands.
+"""What the dashboard and the READMEs tell people to type, taken out of them and run as it stands.
+
+Those of docs/ and of clients/python/ are run by `tests/docs/snippets.py`.
 
 Usage: snippets.py BINARY WORK FEATURE... HOST PORT, with the Python whose paho-mqtt is to be used.
 Prints `feature ok` or `feature FAIL why`. Programs that say port 1883 get to our broker all the same.
@@ -14,7 +16,7 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PAPERS = ["README.md", "README.zh.md", "examples/python/README.md", "docs/**/*.md"]
+PAPERS = ["README.md", "README.zh.md", "examples/python/README.md"]
 BLOCK = re.compile(r"^```(sh|py|c|js)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 # What builds this binary, and what runs this test.
 ELSEWHERE = {"cargo run --release", "cargo xtask ci"}
@@ -138,7 +140,7 @@ def page_all(desk):
 
 
 def papers(desk):
-    """Every block of README and docs, in order."""
+    """Every block of the READMEs, in order."""
     ran = 0
     for paper in sorted({path for pattern in PAPERS for path in ROOT.glob(pattern)}):
         for kind, text in BLOCK.findall(paper.read_text()):

@@ -1,6 +1,9 @@
-"""Runs what documents show: every fenced block, in order, byte for byte.
+"""Runs what docs/ and clients/ show: every fenced block, in order, byte for byte.
 
-    python3 tests/docs/snippets.py --bin target/debug/ternmq docs/first-steps.md ...
+    python3 tests/docs/snippets.py --bin target/debug/ternmq [docs/first-steps.md ...]
+
+Without names these are all documents there with a block of some language. READMEs and the
+dashboard's code are run by `tests/clients/snippets.py`, in the clients' environments.
 
 Each document gets a network of its own, so that ports are as written, an empty folder, and the
 Python package. In the line that opens a block:
@@ -17,6 +20,7 @@ or a system where everybody may have such a network (`unshare`).
 """
 
 import argparse
+import concurrent.futures
 import os
 import pathlib
 import re
@@ -31,6 +35,8 @@ import venv
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^```(.*?)\n(.*?)^```$", re.M | re.S)
 RUN_SECS = 30
+# Documents at a time; they wait more than they work.
+SIDE_BY_SIDE = 4
 # Long enough for a program that fails at once to have failed.
 SETTLE_SECS = 1.5
 CARGO = """#!/bin/sh
@@ -57,7 +63,7 @@ class Document:
         self.running, self.outputs, self.count = [], [], 0
 
     def run(self):
-        """How many blocks there were."""
+        """Every block in turn; `count` tells how many."""
         text = self.path.read_text(encoding="utf-8")
         (self.folder / "home").mkdir()
         for found in FENCE.finditer(text):
@@ -67,7 +73,6 @@ class Document:
             except Failure as why:
                 raise Failure(f"{self.path.relative_to(ROOT)}:{line}: {why}") from None
             self.count += 1
-        return self.count
 
     def block(self, kind, body):
         if kind[:1] == ["text"]:
@@ -200,42 +205,57 @@ def prepare(work, documents):
     return python
 
 
+def papers():
+    """What there is to run."""
+    found = [*ROOT.glob("docs/**/*.md"), *ROOT.glob("clients/*/*.md")]
+    return sorted(path for path in found
+                  if any(kind for kind, _ in FENCE.findall(path.read_text("utf-8"))))
+
+
+def told(path, binary, python, options):
+    """How many blocks of a document ran, and what failed."""
+    with tempfile.TemporaryDirectory(prefix="ternmq-docs-") as place:
+        folder = pathlib.Path(place)
+        (folder / "bin").mkdir()
+        (folder / "bin" / "ternmq").symlink_to(binary.resolve())
+        (folder / "bin" / "cargo").write_text(CARGO)
+        (folder / "bin" / "cargo").chmod(0o755)
+        # One network for all of a document's blocks: this process holds it.
+        holder = subprocess.Popen(["unshare", *options, "sh", "-c",
+                                   "ip link set lo up && echo up && exec sleep 600"],
+                                  stdout=subprocess.PIPE, text=True)
+        holder.stdout.readline()
+        enter = ["nsenter", "-t", str(holder.pid), "-n"]
+        enter += ["-U", "--preserve-credentials"] if "-r" in options else []
+        document = Document(path, folder, python, enter)
+        failures = []
+        try:
+            document.run()
+        except Failure as why:
+            failures.append(str(why))
+        finally:
+            failures += [f"{path.name}: {command} did not stay" for command in document.close()]
+            holder.kill()
+            holder.wait()
+        return document.count, failures
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bin", required=True, type=pathlib.Path, help="the broker's binary")
     parser.add_argument("--work", type=pathlib.Path, default=ROOT / "target" / "clients",
                         help="where the environment is kept (default: target/clients)")
-    parser.add_argument("documents", nargs="+", type=pathlib.Path)
+    parser.add_argument("documents", nargs="*", type=pathlib.Path)
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
-    documents = [path.resolve() for path in args.documents]
+    documents = [path.resolve() for path in args.documents] or papers()
     python, options = prepare(args.work.resolve(), documents), network()
-    blocks, failures = 0, []
-    for path in documents:
-        with tempfile.TemporaryDirectory(prefix="ternmq-docs-") as place:
-            folder = pathlib.Path(place)
-            (folder / "bin").mkdir()
-            (folder / "bin" / "ternmq").symlink_to(args.bin.resolve())
-            (folder / "bin" / "cargo").write_text(CARGO)
-            (folder / "bin" / "cargo").chmod(0o755)
-            # One network for all of a document's blocks: this process holds it.
-            holder = subprocess.Popen(["unshare", *options, "sh", "-c",
-                                       "ip link set lo up && echo up && exec sleep 600"],
-                                      stdout=subprocess.PIPE, text=True)
-            holder.stdout.readline()
-            enter = ["nsenter", "-t", str(holder.pid), "-n"]
-            enter += ["-U", "--preserve-credentials"] if "-r" in options else []
-            document = Document(path, folder, python, enter)
-            try:
-                ran = document.run()
-                blocks += ran
-                print(f"{path.relative_to(ROOT)}: {ran} blocks")
-            except Failure as why:
-                failures.append(str(why))
-            finally:
-                failures += [f"{path.name}: {command} did not stay" for command in document.close()]
-                holder.kill()
-                holder.wait()
+    with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        outcomes = list(pool.map(lambda path: told(path, args.bin, python, options), documents))
+    blocks = sum(ran for ran, _ in outcomes)
+    failures = [why for _, some in outcomes for why in some]
+    for path, (ran, _) in zip(documents, outcomes):
+        print(f"{path.relative_to(ROOT)}: {ran} blocks")
     for failure in failures:
         print(failure)
     print(f"{blocks} blocks of {len(documents)} documents, {len(failures)} failed")
