@@ -81,6 +81,7 @@ export const MENU: readonly Section[] = [
     entries: [
       { path: '/node', title: 'node.title' },
       { path: '/counters', title: 'metrics.title' },
+      { path: '/history', title: 'record.title' },
       { path: '/alarms', title: 'alarms.title' },
       { path: '/backups', title: 'backups.title' },
     ],
@@ -122,6 +123,7 @@ const routes: RouteRecordRaw[] = [
   { path: '/alarms', component: () => import('@/pages/alarms/AlarmsPage.vue'), meta: { title: 'alarms.title' } },
   { path: '/node', component: () => import('@/pages/node/NodePage.vue'), meta: { title: 'node.title' } },
   { path: '/backups', component: () => import('@/pages/backups/BackupsPage.vue'), meta: { title: 'backups.title' } },
+  { path: '/history', component: () => import('@/pages/history/HistoryPage.vue'), meta: { title: 'record.title' } },
   { path: '/counters', component: () => import('@/pages/metrics/MetricsPage.vue'), meta: { title: 'metrics.title' } },
   { path: '/:rest(.*)*', component: () => import('@/pages/NothingPage.vue'), meta: { title: 'page.nothing' } },
 ]

@@ -145,6 +145,18 @@ export default {
     delayed: 'Messages that wait for their time',
     durable: 'Subscriptions of durable sessions',
   },
+  record: {
+    title: 'History',
+    at: 'Time',
+    sessions: 'Sessions',
+    subscribed: 'Subscriptions and topics',
+    kept: 'Messages written to disk (a second)',
+    persisted: 'Written for sessions that outlive their connection',
+    restarted: 'Restarted',
+    none: 'Nothing is recorded yet. The broker records every 10 seconds, and keeps seven days.',
+    forget: 'Forget the history',
+    forgetWhat: 'What was recorded in seven days is deleted for good.',
+  },
   backups: {
     title: 'Backup and restore',
     files: 'Backups',

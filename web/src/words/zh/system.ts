@@ -142,6 +142,18 @@ export default {
     delayed: '等待延迟发布的消息',
     durable: '持久会话的订阅',
   },
+  record: {
+    title: '走势',
+    at: '时间',
+    sessions: '会话',
+    subscribed: '订阅与主题',
+    kept: '写入磁盘的消息（条/秒）',
+    persisted: '为离线会话写入磁盘',
+    restarted: '重新启动',
+    none: '还没有记录。服务器每 10 秒记录一次，保留 7 天。',
+    forget: '清除走势数据',
+    forgetWhat: '七天内的走势数据会被删除，不能恢复。',
+  },
   backups: {
     title: '备份与恢复',
     files: '备份文件',
