@@ -8,6 +8,7 @@ import mqtt from 'mqtt'
 import { walkHostile } from '../hostile/index.js'
 import { showKeyboard } from '../show/keyboard.js'
 import { showLoad } from '../show/load.js'
+import { administer } from './administer.js'
 import { startBroker } from './broker.js'
 import { openPage, overflow, startBrowser } from './browser.js'
 import { flow } from './flow.js'
@@ -48,6 +49,7 @@ async function walk(look) {
     await ownClient(page, broker.page)
     await kick(page, broker.page)
     await explorer(page, broker)
+    await administer(page, broker)
     for (const path of PAGES) {
       await page.goto(broker.page + path)
       // An empty table is hidden on a phone; what it says of itself is not.
