@@ -1,5 +1,6 @@
 // What was promised of the dashboard, measured: `npm run show -- path/to/ternmq [LINE] [--seconds N]`.
-// 3: the page's client under load. 4: names that mean harm. 5: how soon it is there, and for whom.
+// 3: the page's client under load. 4: names that mean harm. 5: how soon it is there, and for whom. 6: messages
+// as programs.
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 
@@ -7,6 +8,7 @@ import { walkHostile } from '../hostile/index.js'
 import { HOSTILE } from '../hostile/strings.js'
 import { startBrowser } from '../walk/browser.js'
 import { showAccessible } from './accessible.js'
+import { showCode } from './code.js'
 import { showCold } from './cold.js'
 import { showKeyboard } from './keyboard.js'
 import { showLoad } from './load.js'
@@ -35,6 +37,7 @@ const LINES = {
     await showKeyboard(browser, binary)
     await showAccessible(browser, binary)
   },
+  6: (browser) => showCode(browser, binary),
 }
 
 const wanted = line === undefined ? Object.keys(LINES) : [line]
