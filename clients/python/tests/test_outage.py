@@ -163,6 +163,18 @@ class Outage(unittest.TestCase):
         self.assertLess(time.monotonic() - begun, 8)
         self.assertEqual((speaker.dropped, speaker.waiting), (10, 0))
 
+    def test_a_broker_that_acknowledges_nothing(self):
+        # Between them something holds everything back that still takes it, for longer than anybody
+        # should wait, and pings are far apart.
+        with self.assertLogs("ternmq", "WARNING"), mock.patch("ternmq.publisher.STALL_SECS", 1):
+            speaker = Publisher(port=self.cable.port, keepalive=60)
+            self.addCleanup(speaker.close)
+            self.cable.freeze()
+            sent = speaker.publish(name(), "x")
+            until(lambda: not speaker.connected, 5, "the connection to be given up")
+            self.cable.mend()
+            self.assertTrue(sent.wait(PATIENCE))
+
     def test_an_error_that_paho_does_not_expect(self):
         # What a system says of a cable that was pulled out for long; 1.6 ends its thread at that.
         speaker = Publisher(port=self.cable.port)

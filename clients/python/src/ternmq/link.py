@@ -39,6 +39,7 @@ SHORT_SECS = 3
 SHORT_MAX = 3
 # Between a fault in the network's thread and its next look.
 AFTER_FAULT_SECS = 0.1
+SLICE_SECS = 0.5
 # To end the network's thread, and to send what is left when the program ends.
 STOP_SECS = 5
 EXIT_SECS = 3
@@ -169,7 +170,7 @@ class Link:
     def wait_connected(self, timeout: float = 10.0) -> None:
         """Waits until everything is ready; raises ConnectError if that fails or takes too long."""
         with self._cond:
-            self._cond.wait_for(lambda: self._ready() or self._final(), timeout)
+            patiently(self._cond, lambda: self._ready() or self._final(), timeout)
             if not self._ready():
                 raise self._error or silent(self.place, timeout)
 
@@ -369,6 +370,18 @@ def _context(tls: Tls) -> ssl.SSLContext:
     if isinstance(tls, ssl.SSLContext):
         return tls
     return ssl.create_default_context(cafile=None if tls is True else os.fspath(str(tls)))
+
+
+def patiently(cond: threading.Condition, ready: Callable[[], object],
+              timeout: float | None = None) -> bool:
+    """With the lock: waits as `wait_for` does, but in slices: on Windows Ctrl-C comes between."""
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while not ready():
+        left = SLICE_SECS if deadline is None else deadline - time.monotonic()
+        if left <= 0:
+            return bool(ready())
+        cond.wait(min(left, SLICE_SECS))
+    return True
 
 
 def hang_up(sock: Any) -> None:

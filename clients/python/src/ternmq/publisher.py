@@ -17,13 +17,14 @@ import paho.mqtt.client as mqtt
 
 from . import samples
 from .errors import say
-from .link import WINDOW, Connection, Link, hang_up, log
+from .link import WINDOW, Connection, Link, hang_up, log, patiently
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 # The broker's answer to a message should not take longer; then the connection is made anew.
 STALL_SECS = 15
+LOOK_SECS = 1
 # Of a PUBLISH, besides topic and payload: fixed header, lengths, packet id, no properties.
 OVERHEAD_BYTES = 10
 
@@ -51,7 +52,7 @@ class Delivery:
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until it is done or dropped; whether it is done."""
         with self._cond:
-            self._cond.wait_for(lambda: self.state != WAITING, timeout)
+            patiently(self._cond, lambda: self.state != WAITING, timeout)
         return self.state == DONE
 
     def _bytes(self) -> int:
@@ -84,6 +85,7 @@ class Publisher(Link):
         self._window = WINDOW
         self._packet_max: int | None = None
         self._qos_max = 2
+        self._looked = 0.0
         self._ended = False
         self._dropped = 0
         self._told = 0
@@ -137,14 +139,14 @@ class Publisher(Link):
     def flush(self, timeout: float | None = 10.0) -> bool:
         """Waits until every message is done; whether that is so."""
         with self._cond:
-            return self._cond.wait_for(lambda: self._held() == 0 or self._ended, timeout) \
-                and self._held() == 0
+            patiently(self._cond, lambda: self._held() == 0 or self._ended, timeout)
+            return self._held() == 0
 
     def close(self, timeout: float = 10.0) -> None:
         """Sends what waits if there is a connection, says goodbye, and drops what is left."""
         if not self._closing and threading.get_ident() != self._network:
             with self._cond:
-                self._cond.wait_for(lambda: self._held() == 0 or not self._up, timeout)
+                patiently(self._cond, lambda: self._held() == 0 or not self._up, timeout)
         super().close(timeout)
         with self._cond:
             self._ended = True
@@ -172,8 +174,7 @@ class Publisher(Link):
             self._measure(delivery)
             # Waiting in the network's thread would be waiting for oneself.
             if threading.get_ident() != self._network:
-                while self._full(size) and self._up and not self._closing:
-                    self._cond.wait()
+                patiently(self._cond, lambda: not self._full(size) or not self._up or self._closing)
             if self._closing:
                 raise RuntimeError(say("the publisher is closed", "发布者已关闭"))
             while self._full(size) and self._queue:
@@ -221,11 +222,13 @@ class Publisher(Link):
         """Waits for a message that may be sent; None at the end."""
         with self._cond:
             while not self._ended:
+                if time.monotonic() - self._looked >= LOOK_SECS:
+                    self._looked = time.monotonic()
+                    self._shake()
                 if self._up and self._queue and not self._again and len(self._sent) < self._window:
                     self._giving = True
                     return self._queue.popleft()
-                if not self._cond.wait(1.0):
-                    self._shake()
+                self._cond.wait(LOOK_SECS)
             return None
 
     def _run(self) -> None:

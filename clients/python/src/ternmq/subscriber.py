@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Union
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from .errors import SubscribeError, not_granted, say
-from .link import Connection, Link, log
+from .link import Connection, Link, log, patiently
 from .samples import Samples, unpack_samples
 
 if TYPE_CHECKING:
@@ -116,8 +116,8 @@ class Subscriber(Link):
         if threading.get_ident() == self._network:
             return
         with self._cond:
-            self._cond.wait_for(lambda: topic in self._granted or topic in self._denied
-                                or self._closing, timeout)
+            patiently(self._cond, lambda: topic in self._granted or topic in self._denied
+                      or self._closing, timeout)
             if topic in self._denied:
                 self._topics.pop(topic, None)
                 raise self._denied[topic]
@@ -134,13 +134,13 @@ class Subscriber(Link):
         if threading.get_ident() == self._network:
             return
         with self._cond:
-            self._cond.wait_for(lambda: mid in self._ended or not self._up, timeout)
+            patiently(self._cond, lambda: mid in self._ended or not self._up, timeout)
             self._ended.discard(mid)
 
     def get(self, timeout: float | None = None) -> Message | None:
         """The next message; None if there is none in time, or when the subscriber is closed."""
         with self._cond:
-            self._cond.wait_for(lambda: self._queue or self._closing, timeout)
+            patiently(self._cond, lambda: self._queue or self._closing, timeout)
             if not self._queue:
                 return None
             if self._full(0):
