@@ -38,15 +38,21 @@ async function byKeys(page) {
   const tree = page.locator('.both [role=tree]').first()
   await tree.focus()
   await page.keyboard.press('Home')
+  await downTo('lab')
   await page.keyboard.press('ArrowRight')
   await row(page, 'room1').waitFor()
-  await page.keyboard.press('End')
-  while (!/room1/.test((await tree.locator('.active').textContent()) ?? '')) await page.keyboard.press('ArrowUp')
+  await downTo('room1')
   await page.keyboard.press('ArrowRight')
   await page.waitForFunction(() => document.querySelectorAll('.both [role=treeitem][aria-level="3"]').length === 1)
   await page.keyboard.press('ArrowRight')
   await page.keyboard.press('Enter')
   await page.waitForURL(/topic=lab\/room1\/t/)
+
+  /** @param {string} name */
+  async function downTo(name) {
+    const rows = await page.locator('.both [role=treeitem]').count()
+    for (let n = 0; n < rows && (await tree.locator('.active .name').textContent()) !== name; n += 1) await page.keyboard.press('ArrowDown')
+  }
 }
 
 /** @param {import('playwright-core').Page} page */

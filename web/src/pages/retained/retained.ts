@@ -27,11 +27,13 @@ const NO_PATH = new Set(['.', '..'])
 
 /**
  * `null` if there is none, or none any more. The list is asked first, because a browser tells of an answer
- * that there is none as of an error.
+ * that there is none as of an error. What is known already is not fetched again.
  */
-export async function retainedOf(topic: string, signal?: AbortSignal): Promise<Whole | null> {
+export async function retainedOf(topic: string, signal?: AbortSignal, known?: Whole | null): Promise<Whole | null> {
   if (NO_PATH.has(topic) || topicFault(topic) !== null) return null
-  if ((await listRetained(topic, 1, 1, signal)).data.length === 0) return null
+  const row = (await listRetained(topic, 1, 1, signal)).data[0]
+  if (row === undefined) return null
+  if (known && known.message.msgid === row.msgid && known.message.publish_at === row.publish_at) return known
   try {
     const message = await body(api.GET('/api/v5/mqtt/retainer/message/{topic}', { params: { path: { topic } }, signal: signal ?? null }))
     return { message, payload: typeof message.payload === 'string' ? ofBase64(message.payload) : null }
