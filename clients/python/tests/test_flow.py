@@ -144,6 +144,16 @@ class Flow(unittest.TestCase):
             until(lambda: listener.dropped == 40)
         self.assertEqual(listener.get(PATIENCE).text(), "40")
 
+    def test_what_the_broker_refuses_is_told(self):
+        speaker = self.publisher()
+        with self.assertLogs("ternmq", "WARNING") as said:
+            sent = [speaker.publish("$SYS/mine", "x", qos) for qos in (1, 2)]
+            self.assertEqual([delivery.wait(PATIENCE) for delivery in sent], [False, False])
+        self.assertEqual([(one.state, one.reason) for one in sent], [("refused", 135)] * 2)
+        self.assertEqual((speaker.refused, speaker.acknowledged, speaker.waiting), (2, 0, 0))
+        self.assertIn("reason code 135", said.output[0])
+        self.assertTrue(speaker.publish(name(), "y").wait(PATIENCE))
+
     def test_more_subscriptions_and_fewer(self):
         one, two = name(), name()
         listener, speaker = self.subscriber(one), self.publisher()

@@ -59,11 +59,32 @@ class Will(NamedTuple):
 
 
 class Steadfast(mqtt.Client):  # type: ignore[misc, unused-ignore]
-    """paho's client, whose thread outlives what goes wrong in it.
+    """paho's client, with two faults mended.
 
-    That of paho 1.6 ends for good where the system says anything but "reset", such as "no route to
-    host" when a cable was pulled out for a while.
+    The thread of 1.6 ends for good where the system says anything but "reset", such as "no route to
+    host" when a cable was pulled out for a while. And with MQTT 5 the broker may answer a message
+    with no: 1.6 tells nobody, and neither generation looks at the first answer with QoS 2.
     """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # Packet id -> the reason code of a no.
+        self.refusals: dict[int, int] = {}
+
+    def _handle_pubackcomp(self, cmd: Any) -> Any:
+        # A PUBCOMP that knows no such id answers a PUBREL that was sent again: all is well.
+        if cmd == "PUBACK":
+            self._note()
+        return super()._handle_pubackcomp(cmd)
+
+    def _handle_pubrec(self) -> Any:
+        self._note()
+        return super()._handle_pubrec()
+
+    def _note(self) -> None:
+        packet = self._in_packet["packet"]
+        if len(packet) > 2 and packet[2] >= 128:
+            self.refusals[packet[0] << 8 | packet[1]] = packet[2]
 
     def loop_forever(self, *args: Any, **options: Any) -> Any:
         while True:

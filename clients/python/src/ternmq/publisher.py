@@ -28,19 +28,21 @@ LOOK_SECS = 1
 # Of a PUBLISH, besides topic and payload: fixed header, lengths, packet id, no properties.
 OVERHEAD_BYTES = 10
 
-WAITING, DONE, DROPPED = "waiting", "done", "dropped"
+WAITING, DONE, DROPPED, REFUSED = "waiting", "done", "dropped", "refused"
 
 
 class Delivery:
     """What becomes of one message."""
 
-    __slots__ = ("_cond", "message", "mid", "since", "state")
+    __slots__ = ("_cond", "message", "mid", "reason", "since", "state")
 
     def __init__(self, cond: threading.Condition, message: tuple[str, bytes, int, bool]) -> None:
         self._cond = cond
         self.message = message
-        # waiting, done, or dropped because the buffer was full or the publisher was closed.
+        # waiting; done; dropped, because the buffer was full or the publisher was closed; refused
+        # by the broker, with MQTT 5, and why as a reason code.
         self.state = WAITING
+        self.reason = 0
         self.mid = 0
         self.since = 0.0
 
@@ -50,7 +52,7 @@ class Delivery:
         return self.state == DONE
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Waits until it is done or dropped; whether it is done."""
+        """Waits until it is done, dropped or refused; whether it is done."""
         with self._cond:
             patiently(self._cond, lambda: self.state != WAITING, timeout)
         return self.state == DONE
@@ -90,6 +92,7 @@ class Publisher(Link):
         self._dropped = 0
         self._told = 0
         self._acknowledged = 0
+        self._refused_messages = 0
         self._pump: threading.Thread | None = None
         super().__init__(host, port, **connection)
 
@@ -103,6 +106,11 @@ class Publisher(Link):
     def dropped(self) -> int:
         """Messages that were lost because the buffer was full, or when it was closed."""
         return self._dropped
+
+    @property
+    def refused(self) -> int:
+        """Messages that the broker did not take: not allowed, say, or no room."""
+        return self._refused_messages
 
     @property
     def acknowledged(self) -> int:
@@ -206,10 +214,21 @@ class Publisher(Link):
                         if not self._ended else
                         say("closed with messages that were not sent", "关闭时仍有未发送的消息"))
 
-    def _finish(self, delivery: Delivery) -> None:
+    def _finish(self, delivery: Delivery, mid: int) -> None:
         self._bytes -= delivery._bytes()
-        delivery.state = DONE
-        self._acknowledged += 1
+        delivery.reason = self.client.refusals.pop(mid, 0)
+        if delivery.reason == 0:
+            delivery.state = DONE
+            self._acknowledged += 1
+            return
+        delivery.state = REFUSED
+        self._refused_messages += 1
+        # The first, and then ever fewer of them.
+        if self._refused_messages & (self._refused_messages - 1) == 0:
+            log.warning(say("the broker refused a message to {topic!r} (reason code {code}); "
+                            "{n} so far", "服务器拒绝了发往 {topic!r} 的消息（原因码 {code}），"
+                            "至今共 {n} 条", topic=delivery.message[0], code=delivery.reason,
+                            n=self._refused_messages))
 
     # The thread that empties it.
 
@@ -244,7 +263,7 @@ class Publisher(Link):
                         qos == 0 or info.rc != mqtt.MQTT_ERR_NO_CONN) and not self._ended:
                     self._queue.appendleft(delivery)  # paho did not take it.
                 elif info.mid in self._early:
-                    self._finish(delivery)
+                    self._finish(delivery, info.mid)
                 elif self._ended:
                     self._drop(delivery)
                 else:
@@ -299,7 +318,7 @@ class Publisher(Link):
                 if self._giving:
                     self._early.add(mid)
                 return
-            self._finish(delivery)
+            self._finish(delivery, mid)
             self._again.discard(mid)
             self._cond.notify_all()
 

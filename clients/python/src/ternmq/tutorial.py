@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator
 
 from .errors import say
 from .link import Connection
-from .publisher import DROPPED, Delivery, Publisher
+from .publisher import DROPPED, REFUSED, Delivery, Publisher
 from .subscriber import Message, Subscriber
 
 if TYPE_CHECKING:
@@ -126,8 +126,8 @@ class Sent:
 
     @property
     def rc(self) -> int:
-        """0, or 15 (as paho says for a full queue) if it was dropped."""
-        return 15 if self.delivery.state == DROPPED else 0
+        """0, or 15 (as paho says for a full queue) if it was dropped or refused."""
+        return 15 if self.delivery.state in (DROPPED, REFUSED) else 0
 
     @property
     def mid(self) -> int:
