@@ -24,7 +24,7 @@ pub use packet::{
     decode, decode_from_server, disconnect, pingreq, pingresp, publish, run, suback, subscribe,
     unsuback, unsubscribe,
 };
-pub use property::{Properties, Property};
+pub use property::{Place, Properties, Property};
 pub use qos::{PacketId, QoS};
 pub use reason::Reason;
 pub use topic::{Filter, SharedFilter, Topic};

@@ -3,8 +3,7 @@
 
 mod block;
 
-pub(crate) use block::Place;
-pub use block::Properties;
+pub use block::{Place, Properties};
 
 use crate::codec::{Reader, put_binary, put_string, put_u16, put_u32, put_varint};
 use crate::error::DecodeError;

@@ -48,6 +48,15 @@ impl<'a> Properties<'a> {
         }
     }
 
+    /// A block of our own making, without its length, checked for the packet that it is meant for.
+    ///
+    /// # Errors
+    /// As when it is read from a packet.
+    pub fn parse(block: &'a [u8], place: Place, limits: &Limits) -> Result<Self, DecodeError> {
+        check(block, place, limits, |_| {})?;
+        Ok(Self(block))
+    }
+
     /// Whether these bytes can be what [`Self::put_forwarded`] wrote: for what comes from a file.
     #[must_use]
     pub fn are_forwarded(block: &[u8]) -> bool {
@@ -96,7 +105,7 @@ impl<'a> Iterator for Iter<'a> {
 
 /// Where a block stands: the columns of table 2-4.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Place {
+pub enum Place {
     Connect,
     Will,
     ConnAck,
