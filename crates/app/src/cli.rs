@@ -11,6 +11,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use crate::owner;
 use crate::store;
 use crate::text::Text;
+use crate::tools::Tool;
 
 /// The file that is read when none is named.
 const DEFAULT_FILE: &str = "ternmq.toml";
@@ -76,6 +77,9 @@ pub(crate) fn parse(
     while let Some((name, inner)) = matches.remove_subcommand() {
         names.push(name);
         matches = inner;
+    }
+    if let Some(tool) = names.first().and_then(|name| Tool::named(name.as_ref())) {
+        return Err(text.tool_comes_first(tool.name()));
     }
     let owner = owner_command(&names, &mut matches);
     let store = match names.first() {
@@ -152,6 +156,7 @@ fn command(text: Text) -> Command {
         .subcommand(Command::new("console").about(text.help_console()))
         .subcommand(store_arguments(text))
         .subcommands(owner_arguments(text))
+        .subcommands(Tool::ALL.map(|tool| tool_arguments(tool, text)))
         .arg(
             option("config", "FILE", text.help_config())
                 .short('c')
@@ -234,6 +239,14 @@ fn owner_arguments(text: Text) -> [Command; 2] {
             .subcommand_required(true)
             .subcommand(Command::new("trust").about(text.help_trust()).arg(networks)),
     ]
+}
+
+/// For the help alone: whoever names a tool first does not come here.
+fn tool_arguments(tool: Tool, text: Text) -> Command {
+    let rest = Arg::new("rest").num_args(0..).hide(true);
+    Command::new(tool.name())
+        .about(tool.about(text))
+        .arg(rest.trailing_var_arg(true).allow_hyphen_values(true))
 }
 
 /// Cause and tip of clap's text, which spreads them over lines.

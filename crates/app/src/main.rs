@@ -11,6 +11,7 @@ mod password;
 mod signals;
 mod store;
 mod text;
+mod tools;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -21,6 +22,7 @@ use broker::{ChangeError, Handle, Outside, StartError, start};
 use cli::{Options, Parsed};
 use signals::Signal;
 use text::Text;
+use tools::Tool;
 
 #[cfg(all(unix, not(target_env = "msvc")))]
 #[global_allocator]
@@ -39,6 +41,11 @@ fn main() -> ExitCode {
     let args = std::env::args_os();
     #[cfg(feature = "plant")]
     let args = plant(std::env::args_os());
+    let args: Vec<_> = args.into_iter().collect();
+    // Tools read their arguments themselves: `-h` is the host there.
+    if let Some(tool) = args.get(1).and_then(|name| Tool::named(name)) {
+        return tools::run(tool, &args[2..], text);
+    }
     let result = match cli::parse(args, text) {
         Ok(Parsed::Show(page)) => {
             // A reader that is gone, as in `ternmq --help | head -1`, is no error.

@@ -51,7 +51,7 @@ impl Text {
     pub(super) fn what_was_typed(self) -> &'static str {
         self.pick("standard input", "标准输入")
     }
-    pub(super) fn no_password(self, cause: &dyn Display) -> String {
+    pub(crate) fn no_password(self, cause: &dyn Display) -> String {
         self.pick(
             format!("no password could be read: {cause}"),
             format!("无法读取密码：{cause}"),
