@@ -72,6 +72,8 @@ mod subscribe;
 mod sys;
 #[path = "20_told.rs"]
 mod told;
+#[path = "33_tools.rs"]
+mod tools;
 #[path = "30_trace.rs"]
 mod trace;
 #[path = "11_websocket.rs"]

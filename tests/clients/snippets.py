@@ -21,7 +21,7 @@ BLOCK = re.compile(r"^```(sh|py|c|js)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 # What builds this binary, and what runs this test.
 ELSEWHERE = {"cargo run --release", "cargo xtask ci"}
 # Programs that go on until somebody ends them.
-ENDLESS = re.compile(r"mosquitto_sub|mqttx sub|mqtt_subscriber\.py|mqtt_publisher\.py")
+ENDLESS = re.compile(r"mosquitto_sub|ternmq sub|mqttx sub|mqtt_subscriber\.py|mqtt_publisher\.py")
 PATIENCE = 20
 
 # Loaded by every Python below us: the port that all the texts say leads to our broker.
@@ -46,7 +46,8 @@ class Desk:
         (tools / "sitecustomize.py").write_text(REDIRECT)
         for name in ("mosquitto_sub", "mosquitto_pub"):
             self.tool(tools / name, f'exec /usr/bin/{name} -p {where[1]} "$@"')
-        self.tool(tools / "ternmq", f'exec "{binary}" "$@"')
+        self.tool(tools / "ternmq", 'tool=$1; shift; case $tool in pub|sub|rr|conn) '
+                  f'set -- -p {where[1]} "$@";; esac; exec "{binary}" "$tool" "$@"')
         path = os.pathsep.join([str(tools), str(pathlib.Path(sys.executable).parent), os.environ["PATH"]])
         self.env = {**os.environ, "PATH": path, "PYTHONPATH": str(tools), "PYTHONUNBUFFERED": "1",
                     "SNIPPETS_PORT": where[1], "PIP_DISABLE_PIP_VERSION_CHECK": "1"}

@@ -80,9 +80,11 @@ pub(crate) fn run(tree: &Tree) -> Result<()> {
     Ok(())
 }
 
-/// Other people's clients against our binary, and our Python package on other people's client.
+/// Other people's clients against our binary, our tools beside theirs, and our Python package on
+/// other people's client.
 fn clients(tree: &Tree) -> Result<()> {
     python(tree, "tests/clients/matrix.py", &[])?;
+    python(tree, "tests/clients/tools.py", &[])?;
     python(tree, "clients/python/tests/suite.py", &[])?;
     python(tree, "tests/docs/snippets.py", &[])
 }

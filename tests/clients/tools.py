@@ -1,0 +1,496 @@
+"""ternmq pub, sub and rr beside mosquitto_pub, mosquitto_sub and mosquitto_rr: the same arguments,
+against the same broker, must give the same output, exit code and packets, but for the client id.
+
+    python3 tests/clients/tools.py --bin target/debug/ternmq
+
+Needs mosquitto's tools 2.0. Prints a line for each option and `N equal, N refused, N failed`. Each
+option of their man pages is here; one that we refuse must be refused by name.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+
+from matrix import Broker
+
+PATIENCE = 20
+TLS = ["--cafile FILE", "--capath /tmp", "--cert FILE", "--ciphers ALL", "--insecure", "--key FILE",
+       "--keyform pem", "--psk 00", "--psk-identity x", "--tls-alpn x", "--tls-engine x",
+       "--tls-engine-kpass-sha1 x", "--tls-use-os-certs", "--tls-version tlsv1.2"]
+
+
+class Case:
+    """Arguments for both. `HERE` stands for host and port, `PORT` for the port alone.
+
+    `before` are publications that both find done, `after` come once the tool has subscribed.
+    `stdin` is what it reads, `env` its environment. What `blur` matches in the output may differ.
+    Where mosquitto does not do what its man page says, `wanted` is the output that ours must give.
+    """
+
+    def __init__(self, tool, option, args, before=(), after=(), stdin=b"", env=None, blur=None,
+                 refused=False, via="tcp", wanted=None):
+        self.tool, self.option, self.args = tool, option, args
+        self.before, self.after, self.stdin = before, after, stdin
+        self.env, self.blur, self.refused, self.via = env or {}, blur, refused, via
+        self.wanted = wanted
+
+
+class Recorder:
+    """Passes bytes on, and keeps those of the client."""
+
+    def __init__(self, port, via, folder):
+        if via == "unix":
+            self.path = os.path.join(folder, "socket")
+            self.listener = socket.socket(socket.AF_UNIX)
+            if os.path.exists(self.path):
+                os.unlink(self.path)
+            self.listener.bind(self.path)
+            self.port = 0
+        else:
+            self.listener = socket.socket()
+            self.listener.bind(("127.0.0.1", 0))
+            self.port = self.listener.getsockname()[1]
+        self.listener.listen(4)
+        self.to, self.via = port, via
+        self.sent, self.peers, self.threads = bytearray(), [], []
+        self.subscribed, self.asked = threading.Event(), None
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                client, peer = self.listener.accept()
+            except OSError:
+                return
+            self.peers.append(peer)
+            try:
+                if self.via == "socks":
+                    self.asked = socks(client)
+                broker = socket.create_connection(("127.0.0.1", self.to))
+            except OSError:
+                client.close()
+                continue
+            for args in ((client, broker, self.sent), (broker, client, None)):
+                thread = threading.Thread(target=self.pump, args=args, daemon=True)
+                thread.start()
+                self.threads.append(thread)
+
+    def pump(self, source, sink, kept):
+        answers = bytearray()
+        while True:
+            try:
+                data = source.recv(65536)
+            except OSError:
+                data = b""
+            if kept is None:
+                answers += data
+                if any(packet[0] == 0x90 for packet in packets(answers)):
+                    self.subscribed.set()
+            else:
+                kept += data
+            try:
+                if not data:
+                    sink.shutdown(socket.SHUT_WR)
+                    return
+                sink.sendall(data)
+            except OSError:
+                return
+
+    def close(self):
+        self.listener.close()
+        for thread in self.threads:
+            thread.join(PATIENCE)
+        return [masked(packet) for packet in packets(self.sent)]
+
+
+def socks(client):
+    """A SOCKS5 server's half; tells what it was asked for."""
+    count = client.recv(2)[1]
+    methods = client.recv(count)
+    method = max(methods)
+    client.sendall(bytes([5, method]))
+    who = b""
+    if method == 2:
+        head = client.recv(2)
+        user = client.recv(head[1])
+        password = client.recv(client.recv(1)[0])
+        who = user + b":" + password
+        client.sendall(b"\1\0")
+    head = client.recv(4)
+    host = client.recv(client.recv(1)[0]) if head[3] == 3 else client.recv(4)
+    client.recv(2)
+    client.sendall(b"\5\0\0\1\0\0\0\0\0\0")
+    return head, host, who
+
+
+def packets(data):
+    """Whole packets at the start of these bytes."""
+    at, found = 0, []
+    while at + 2 <= len(data):
+        length, shift, start = 0, 0, at + 1
+        while start < len(data):
+            byte = data[start]
+            length |= (byte & 127) << shift
+            shift, start = shift + 7, start + 1
+            if byte < 128:
+                break
+        else:
+            break
+        if start + length > len(data):
+            break
+        found.append(bytes(data[at:start + length]))
+        at = start + length
+    return found
+
+
+def masked(packet):
+    """A CONNECT without its client id."""
+    if packet[0] != 0x10:
+        return packet
+    at = 2 if packet[1] < 128 else 3
+    at += 2 + int.from_bytes(packet[at:at + 2])
+    level = packet[at]
+    at += 4
+    if level == 5:
+        at += 1 + packet[at]
+    length = int.from_bytes(packet[at:at + 2])
+    return b"CONNECT" + packet[2:at][packet[1] >= 128:] + packet[at + 2 + length:]
+
+
+class Bench:
+    def __init__(self, binary):
+        self.binary = os.path.abspath(binary)
+        self.broker = Broker(binary)
+        self.port = int(self.broker.ports["tcp"])
+        self.folder = tempfile.TemporaryDirectory(prefix="ternmq-tools-")
+
+    def close(self):
+        self.broker.stop()
+        self.folder.cleanup()
+
+    def publish(self, args):
+        command = ["mosquitto_pub", "-p", str(self.port), *args]
+        subprocess.run(command, check=True, timeout=PATIENCE, stdin=subprocess.DEVNULL)
+
+    def run(self, command, case):
+        for args in case.before:
+            self.publish(args)
+        recorder = Recorder(self.port, case.via, self.folder.name)
+        names = {"HERE": ["-h", "127.0.0.1", "-p", str(recorder.port)], "PORT": [str(recorder.port)],
+                 "SOCKET": [getattr(recorder, "path", "")], "FOLDER": [self.folder.name]}
+        args = []
+        for arg in case.args:
+            whole = names.get(arg)
+            args += whole or [arg.replace("PORT", str(recorder.port))
+                              .replace("FOLDER", self.folder.name)]
+        env = {"PATH": os.environ["PATH"], "HOME": self.folder.name, "TZ": "Asia/Shanghai", "LANG": "C",
+               **{k: v.replace("FOLDER", self.folder.name) for k, v in case.env.items()}}
+        process = subprocess.Popen([*command, *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, env=env, cwd=self.folder.name)
+        try:
+            if case.after:
+                feeder = threading.Thread(target=self.feed, args=(recorder, case.after), daemon=True)
+                feeder.start()
+            out, err = process.communicate(case.stdin, timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, err = process.communicate()
+            err += b" (killed: it did not end)"
+        sent = recorder.close()
+        out = re.sub(rb"Client \S+ ", b"Client ID ", out)
+        if case.blur:
+            out = re.sub(case.blur, b"~", out)
+        return (process.returncode, out, sent, recorder.asked), err
+
+    def feed(self, recorder, publications):
+        if recorder.subscribed.wait(PATIENCE):
+            for args in publications:
+                self.publish(args)
+
+    def judge(self, case):
+        """None if both are alike, else the difference."""
+        ours, said = self.run([self.binary, case.tool], case)
+        if case.refused:
+            name = case.option.split()[0].encode()
+            named = ours[0] == 1 and not ours[1] and not ours[2] and name in said
+            return None if named else f"not refused by name: {ours} {said}"
+        if case.wanted is not None:
+            good = ours[:2] == (0, case.wanted)
+            return None if good else f"not as the man page says: {ours} {said}"
+        theirs, _ = self.run([f"mosquitto_{case.tool}"], case)
+        names = ("exit code", "output", "packets", "proxy")
+        parts = [f"{name}: {mine!r}\n      theirs: {other!r}"
+                 for name, mine, other in zip(names, ours, theirs) if mine != other]
+        return "\n    ".join(parts) + f"\n      said: {said!r}" if parts else None
+
+
+KEPT = [["-t", "kept/1", "-m", "one", "-r", "-q", "1"],
+        ["-t", "kept/2", "-m", '{"n": [27.0, 1e3], "é": "x"}', "-r", "-q", "1",
+         "-D", "publish", "content-type", "text", "-D", "publish", "correlation-data", "abc",
+         "-D", "publish", "payload-format-indicator", "1", "-D", "publish", "response-topic", "r/t",
+         "-D", "publish", "user-property", "a", "b", "-D", "publish", "user-property", "c", "d"]]
+FEED = [["-t", "news/1", "-m", "first"], ["-t", "news/2", "-m", "second", "-q", "1"],
+        ["-t", "news/3", "-n"], ["-t", "news/4", "-m", "last", "-q", "2"]]
+EVERY = ("%A|%5C|%.2C|%D|%010E|%-10E|%3F|%05l|%-5l|%m|%P|%p|%10p|%-10p|%.2p|%q|%R|%12R|%-12R|%r|%S|%4S|"
+         "%t|%10t|%-10t|%10.2t|%-10.2t|%x|%010x|%X|%3X|@Y-@m-@d @a @A @b @B @C @D @e @F @g @G @h @j @p @u"
+         " @V @w @W @y @z @Z @% @@|@Q|\\\\|\\a|\\e|\\n|\\r|\\t|\\v|%%")
+
+
+def connecting(tool, rest):
+    """Cases of the options that all tools have; `rest` makes the tool end."""
+    here = ["HERE", *rest]
+    plain = [
+        ("-h --host", ["--host", "127.0.0.1", "--port", "PORT", *rest]),
+        ("-p --port", ["-h", "localhost", "-p", "PORT", *rest]),
+        ("-A", [*here, "-A", "127.0.0.1"]),
+        ("-A wrong", [*here, "-A", "192.0.2.77"]),
+        ("-c", [*here, "-c", "-i", "stays"]),
+        ("--disable-clean-session", [*here, "--disable-clean-session", "-i", "stays", "-V", "5"]),
+        ("-c without id", [*here, "-c"]),
+        ("-d --debug", [*here, "-d", "-i", "told"]),
+        ("-d of version 5", [*here, "--debug", "-V", "5"]),
+        ("-D connect", [*here, "-D", "connect", "user-property", "a", "b", "-D", "CONNECT",
+                        "maximum-packet-size", "1000", "-D", "connect", "receive-maximum", "5",
+                        "-D", "connect", "request-problem-information", "1",
+                        "-D", "connect", "request-response-information", "0",
+                        "-D", "connect", "topic-alias-maximum", "0", "-x", "30"]),
+        ("-D connect authentication", [*here, "-D", "connect", "authentication-method", "m", "-D",
+                                       "connect", "authentication-data", "d"]),
+        ("-D disconnect", [*here, "-x", "30", "--property", "disconnect", "session-expiry-interval",
+                           "7", "-D", "disconnect", "user-property", "a", "b"]),
+        ("-D will", [*here, "--will-topic", "w", "-D", "will", "will-delay-interval", "3", "-D", "will",
+                     "content-type", "x", "-D", "will", "user-property", "a", "b", "-D", "will",
+                     "message-expiry-interval", "9", "-D", "will", "correlation-data", "z", "-D",
+                     "will", "payload-format-indicator", "1", "-D", "will", "response-topic", "q"]),
+        ("-D auth", [*here, "-D", "auth", "user-property", "a", "b"]),
+        ("-D wrong place", [*here, "-D", "connect", "topic-alias", "1"]),
+        ("-D unknown", [*here, "-D", "connect", "nonsense", "1"]),
+        ("-D twice", [*here, "-D", "connect", "receive-maximum", "1", "-D", "connect",
+                      "receive-maximum", "1"]),
+        ("-D then -V 311", [*here, "-D", "connect", "user-property", "a", "b", "-V", "311"]),
+        ("-i --id", [*here, "--id", "mine"]),
+        ("-I --id-prefix", [*here, "--id-prefix", "mine-"]),
+        ("-i and -I", [*here, "-i", "a", "-I", "b"]),
+        ("-k --keepalive", [*here, "--keepalive", "77"]),
+        ("-k too small", [*here, "-k", "4"]),
+        ("-L --url", ["-L", "mqtt://user:secret@127.0.0.1:PORT/by/url", *rest]),
+        ("-L without topic", ["--url", "mqtt://127.0.0.1:PORT", *rest]),
+        ("-L wrong", ["-L", "http://127.0.0.1:PORT/a", *rest]),
+        ("--nodelay", [*here, "--nodelay"]),
+        ("-P --pw", [*here, "-u", "user", "--pw", "secret"]),
+        ("-P alone", [*here, "-P", "secret"]),
+        ("-P alone in version 5", [*here, "-P", "secret", "-V", "5"]),
+        ("-u --username", [*here, "--username", "user"]),
+        ("-q --qos wrong", [*here, "-q", "3"]),
+        ("--quiet", [*here, "--quiet"]),
+        ("-V 31", [*here, "-V", "31"]),
+        ("-V mqttv311", [*here, "-V", "mqttv311"]),
+        ("--protocol-version mqttv5", [*here, "--protocol-version", "mqttv5"]),
+        ("-V wrong", [*here, "-V", "6"]),
+        ("--will-topic --will-payload", [*here, "--will-topic", "w", "--will-payload", "p"]),
+        ("--will-qos --will-retain", [*here, "--will-topic", "w", "--will-qos", "2", "--will-retain"]),
+        ("--will-payload alone", [*here, "--will-payload", "p"]),
+        ("--will-topic wrong", [*here, "--will-topic", "w/#"]),
+        ("-x", [*here, "-V", "5", "-x", "60"]),
+        ("-x hexadecimal", [*here, "-V", "5", "-x", "0x10"]),
+        ("-x ∞", [*here, "-V", "5", "-x", "∞", "-i", "forever"]),
+        ("-x -1 without id", [*here, "-V", "5", "-x", "-1"]),
+        ("unknown option", [*here, "--nonsense"]),
+        ("nothing listens", ["-h", "127.0.0.1", "-p", "1", *rest]),
+        ("no such host", ["-h", "nosuch.invalid", *rest]),
+    ]
+    cases = [Case(tool, option, args) for option, args in plain]
+    cases.append(Case(tool, "--unix", ["--unix", "SOCKET", *rest], via="unix"))
+    cases.append(Case(tool, "--proxy", ["--proxy", "socks5h://user:pass@127.0.0.1:PORT", "-h",
+                                        "broker.example", "-p", "1884", *rest], via="socks"))
+    cases.append(Case(tool, "--proxy plain", ["--proxy", "socks5h://127.0.0.1:PORT", "-h", "broker",
+                                              *rest], via="socks"))
+    cases.append(Case(tool, "-S", ["-S", *rest], refused=True))
+    cases += [Case(tool, option, [*option.split(), *rest], refused=True) for option in TLS]
+    return cases
+
+
+def publishing():
+    here = ["HERE", "-t", "a/b"]
+    plain = [
+        ("-t --topic", ["HERE", "--topic", "a/b", "-m", "x"]),
+        ("-t twice", [*here, "-m", "x", "-t", "c"]),
+        ("-t wrong", ["HERE", "-t", "a/#", "-m", "x"]),
+        ("-m --message", [*here, "--message", "Grüße, 世界"]),
+        ("-m -p", [*here, "-m", "-p"]),
+        ("-m missing", [*here, "-m"]),
+        ("-f --file", [*here, "--file", "FOLDER/payload"]),
+        ("-f missing", [*here, "-f", "/nonexistent"]),
+        ("-n --null-message", [*here, "--null-message", "-r"]),
+        ("-n and -m", [*here, "-n", "-m", "x"]),
+        ("-q 1", [*here, "-m", "x", "--qos", "1", "-d"]),
+        ("-q 2", [*here, "-m", "x", "-q", "2", "-d"]),
+        ("-q 2 of version 5", [*here, "-m", "x", "-q", "2", "-V", "5", "-d"]),
+        ("-r --retain", [*here, "-m", "x", "--retain"]),
+        ("--repeat", [*here, "-m", "x", "--repeat", "3"]),
+        ("--repeat -q 1", [*here, "-m", "x", "--repeat", "3", "-q", "1"]),
+        ("--repeat --repeat-delay", [*here, "-m", "x", "--repeat", "2", "--repeat-delay", "0.2"]),
+        ("--repeat 0", [*here, "-m", "x", "--repeat", "0"]),
+        ("--repeat-delay -1", [*here, "-m", "x", "--repeat-delay", "-1"]),
+        ("-M", [*here, "-m", "x", "-M", "3", "-q", "1", "-V", "5"]),
+        ("-M 0", [*here, "-m", "x", "-M", "0"]),
+        ("-D publish", [*here, "-m", "x", "-D", "publish", "content-type", "text", "-D", "publish",
+                        "correlation-data", "abc", "-D", "publish", "message-expiry-interval", "500",
+                        "-D", "publish", "payload-format-indicator", "1", "-D", "publish",
+                        "response-topic", "r/t", "-D", "publish", "user-property", "a", "b"]),
+        ("-D publish topic-alias", [*here, "-m", "x", "-D", "publish", "topic-alias", "3", "--repeat",
+                                    "3", "-d"]),
+        ("-D publish topic-alias 0", [*here, "-m", "x", "-D", "publish", "topic-alias", "0"]),
+        ("-C", [*here, "-m", "x", "-C", "1"]),
+        ("extra argument", [*here, "-m", "x", "extra"]),
+    ]
+    text = b"one\n\ntwo words\r\nthree"
+    cases = [Case("pub", option, args) for option, args in plain]
+    cases += [Case("pub", option, [*here, *args], stdin=given) for option, args, given in [
+        ("-l --stdin-line", ["--stdin-line"], text),
+        ("-l -q 1", ["-l", "-q", "1"], text),
+        ("-l -q 2 -V 5", ["-l", "-q", "2", "-V", "5"], b"one\n"),
+        ("-l of nothing", ["-l", "-d"], b""),
+        ("-l -D topic-alias", ["-l", "-D", "publish", "topic-alias", "2"], text),
+        ("-s --stdin-file", ["--stdin-file"], text + b"\0\xff\n"),
+        ("-s of nothing", ["-s"], b""),
+    ]]
+    # Theirs prints its usage, which is not ours.
+    cases.append(Case("pub", "no message", here, blur=rb"(?s)\A.*\Z"))
+    cases.append(Case("pub", "defaults of a file", ["HERE", "-m", "x"],
+                      env={"XDG_CONFIG_HOME": "FOLDER/config"}))
+    return cases
+
+
+def subscribing():
+    def kept(option, *args, blur=None):
+        return Case("sub", option, ["HERE", "-t", "kept/#", "-C", "2", *args], before=KEPT, blur=blur)
+
+    def fed(option, *args, count="4"):
+        return Case("sub", option, ["HERE", "-t", "news/#", "-C", count, *args], after=FEED)
+
+    time = rb'"tst":\s*"[^"]*"'
+    cases = [
+        kept("-C"), kept("-v --verbose", "--verbose"), kept("-N", "-N"), kept("-v -N", "-v", "-N"),
+        kept("-q 1", "--qos", "1", "-d"), kept("-V 5", "-V", "5", "-v"),
+        kept("-F", "-V", "5", "-q", "1", "-F", EVERY),
+        kept("-F of version 3", "-F", EVERY),
+        kept("-F without end of line", "-N", "-F", "%t\\n"),
+        kept("-F %j", "-F", "%j", "-V", "5", "-q", "1", blur=time),
+        kept("-F %J", "-F", "%J", "-V", "5", blur=time),
+        kept("--pretty", "-F", "%j", "--pretty", "-V", "5", blur=time),
+        kept("--pretty %J", "-F", "%J", "--pretty", "-V", "5", blur=time),
+        kept("-F %I %U @s", "-F", "%I|%30I|%-30I|%U|@s|@N|@T|@c", blur=rb"[0-9:.]+"),
+        kept("--retained-only", "--retained-only"),
+        kept("--retain-as-published", "--retain-as-published", "-V", "5", "-F", "%r %p"),
+        # Theirs prints a tenth of what it is told.
+        Case("sub", "--random-filter", ["HERE", "-t", "kept/1", "-C", "1", "--random-filter", "100"],
+             before=KEPT, wanted=b"one\n"),
+        kept("-T --filter-out", "-T", "kept/1", "--filter-out", "x/+", "-C", "1"),
+        kept("-D subscribe", "-D", "subscribe", "subscription-identifier", "5", "-D", "subscribe",
+             "user-property", "a", "b", "-F", "%S %t"),
+        fed("messages as they come", "-q", "2"), fed("-v of empty ones", "-v"),
+        fed("-q 2 -d", "-q", "2", "-d"), fed("-q 2 -V 5 -d", "-q", "2", "-V", "5", "-d"),
+        fed("-v -N of empty ones", "-v", "-N"),
+        fed("-F %j of empty ones", "-F", "%t %l", "-q", "1"),
+        Case("sub", "-R", ["HERE", "-t", "kept/#", "-t", "news/#", "-R", "-C", "1"], before=KEPT,
+             after=FEED[:1]),
+        Case("sub", "-R -V 5", ["HERE", "-t", "kept/#", "-t", "news/#", "-R", "-C", "1", "-V", "5"],
+             before=KEPT, after=FEED[:1]),
+        Case("sub", "--retained-only ends", ["HERE", "-t", "kept/#", "-t", "news/1",
+                                             "--retained-only"], before=KEPT, after=FEED[:1]),
+        Case("sub", "--remove-retained", ["HERE", "-t", "kept/1", "--remove-retained", "-W", "1"],
+             before=KEPT),
+        Case("sub", "-t several", ["HERE", "-t", "a", "--topic", "b/+", "-q", "1", "-E", "-d"]),
+        Case("sub", "-t wrong", ["HERE", "-t", "a+", "-E"]),
+        Case("sub", "-T wrong", ["HERE", "-t", "a", "-T", "a#", "-E"]),
+        Case("sub", "no topic", ["HERE"]),
+        Case("sub", "-E", ["HERE", "-t", "a", "-E", "-c", "-i", "later"]),
+        Case("sub", "-W", ["HERE", "-t", "quiet", "-W", "1", "-d"]),
+        Case("sub", "-W -V 5", ["HERE", "-t", "quiet", "-W", "1", "-V", "5"]),
+        Case("sub", "-W -C", ["HERE", "-t", "quiet", "-W", "1", "-C", "1"]),
+        Case("sub", "-U --unsubscribe", ["HERE", "-t", "a", "-U", "b", "--unsubscribe", "c/#", "-W", "1",
+                                         "-d"]),
+        Case("sub", "-D unsubscribe", ["HERE", "-t", "a", "-U", "b", "-W", "1", "-D", "unsubscribe",
+                                       "user-property", "a", "b"]),
+        Case("sub", "-U alone", ["HERE", "-U", "a"]),
+        Case("sub", "-R and --retained-only", ["HERE", "-t", "a", "-R", "--retained-only"]),
+        Case("sub", "all refused", ["HERE", "-t", "$share/group", "-d"]),
+        Case("sub", "all refused in version 5", ["HERE", "-t", "$share/group", "-V", "5"]),
+        Case("sub", "some refused", ["HERE", "-t", "$share/group", "-t", "b", "-V", "5", "-E", "-d"]),
+    ]
+    for option, *args in [("-C 0", "-C", "0"), ("-W 0", "-W", "0"), ("-F %", "-F", "%"),
+                          ("-F %Z", "-F", "%Z"), ("-F \\q", "-F", "\\q"), ("-F @", "-F", "@"),
+                          ("--random-filter 0", "--random-filter", "0"), ("-m", "-m", "x")]:
+        cases.append(Case("sub", option, ["HERE", "-t", "a", *args]))
+    return cases
+
+
+def requesting():
+    # The request is its own response: both are the same topic.
+    own = ["HERE", "-t", "echo", "-e", "echo"]
+    plain = [
+        ("-e -t -m", [*own, "-m", "x"]), ("-q 1", [*own, "-m", "x", "-q", "1"]),
+        ("-V 311", [*own, "-m", "x", "-V", "311"]), ("-v", [*own, "-m", "x", "-v"]),
+        ("-n", [*own, "-n", "-v"]),
+        ("-N", [*own, "-m", "x", "-N"]), ("-F", [*own, "-m", "x", "-F", "%R %p %q"]),
+        ("-F --pretty", [*own, "-m", "1", "--pretty", "-F", "%p"]), ("-R", [*own, "-m", "x", "-R"]),
+        ("-W", ["HERE", "-t", "a", "-e", "nobody", "-m", "x", "-W", "1"]),
+        ("-W -V 311", ["HERE", "-t", "a", "-e", "nobody", "-m", "x", "-W", "1", "-V", "311", "-d"]),
+        ("-D publish", [*own, "-m", "x", "-D", "publish", "correlation-data", "abc", "-F", "%D %p"]),
+        ("-D subscribe", [*own, "-m", "x", "-D", "subscribe", "user-property", "a", "b"]),
+        ("-e wrong", ["HERE", "-t", "a", "-e", "a/#", "-m", "x"]),
+        ("without -e", ["HERE", "-t", "a", "-m", "x"]), ("without -m", own),
+        ("without -t", ["HERE", "-e", "a", "-m", "x"]),
+        ("-e refused", ["HERE", "-t", "a", "-e", "$share/group", "-m", "x"]),
+        ("-l", [*own, "-l"]), ("-r", [*own, "-m", "x", "-r"]),
+    ]
+    cases = [Case("rr", option, args) for option, args in plain]
+    # Theirs reads neither and sends nothing.
+    cases.append(Case("rr", "-s", [*own, "-s"], stdin=b"of stdin", wanted=b"of stdin\n"))
+    cases.append(Case("rr", "-f", [*own, "-f", "FOLDER/payload"], wanted=b"of a file\0\xff\n\n"))
+    return cases
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--bin", required=True)
+    parser.add_argument("--only", default="")
+    args = parser.parse_args()
+    if not shutil.which("mosquitto_rr"):
+        sys.exit("mosquitto's tools are missing: sudo apt-get install -y mosquitto-clients")
+    bench = Bench(args.bin)
+    with open(os.path.join(bench.folder.name, "payload"), "wb") as file:
+        file.write(b"of a file\0\xff\n")
+    os.mkdir(os.path.join(bench.folder.name, "config"))
+    with open(os.path.join(bench.folder.name, "config", "mosquitto_pub"), "w") as file:
+        file.write("# comment\n-t by/file\n-q 1\n")
+    cases = publishing() + connecting("pub", ["-t", "a/b", "-m", "x"])
+    cases += subscribing() + connecting("sub", ["-t", "still/b", "-E"])
+    cases += requesting() + connecting("rr", ["-t", "echo", "-e", "echo", "-m", "x", "-W", "5"])
+    counts = {"equal": 0, "by man page": 0, "refused": 0, "FAILED": 0}
+    try:
+        for case in cases:
+            if args.only not in f"{case.tool} {case.option}":
+                continue
+            fault = bench.judge(case)
+            outcome = ("FAILED" if fault else "refused" if case.refused
+                       else "equal" if case.wanted is None else "by man page")
+            counts[outcome] += 1
+            print(f"{outcome:11} {case.tool} {case.option}", flush=True)
+            if fault:
+                print(f"    {' '.join(case.args)}\n    {fault}", flush=True)
+    finally:
+        bench.close()
+    print(", ".join(f"{count} {outcome.lower()}" for outcome, count in counts.items()))
+    sys.exit(counts["FAILED"] > 0)
+
+
+if __name__ == "__main__":
+    main()
