@@ -332,6 +332,43 @@ fn a_silent_broker_is_left() {
     puppet.welcome(&accepted);
 }
 
+/// More messages than can be printed do not keep `-W` from ending, nor an idle client's PINGREQ from
+/// leaving [MQTT-3.1.2-20].
+#[test]
+fn a_flood_stops_no_clock() {
+    let puppet = Puppet::new();
+    let running = Running::start(puppet.address(), &["sub", "-t", "a", "-V", "5", "-W", "3"]);
+    let (mut peer, _) = puppet.welcome(&[0x20, 6, 0, 0, 3, 0x13, 0, 1]);
+    peer.packet();
+    peer.send(&[0x90, 4, 0, 1, 0, 0]);
+    let messages = [0x30, 5, 0, 1, b'a', 0, b'x'].repeat(10_000);
+    let mut flood = peer.stream.try_clone().unwrap();
+    let flooding = thread::spawn(move || while flood.write_all(&messages).is_ok() {});
+    peer.expect(&[0xC0, 0]);
+    running.says("timed out");
+    assert_eq!(running.end(), 27);
+    drop(peer);
+    flooding.join().unwrap();
+}
+
+/// A message of QoS 0 that did not leave is told of: nobody acknowledges it.
+#[test]
+fn what_could_not_be_sent_is_no_success() {
+    let puppet = Puppet::new();
+    let dir = fresh_dir();
+    std::fs::create_dir_all(&dir).unwrap();
+    let file = dir.join("large");
+    std::fs::write(&file, vec![b'x'; 30 << 20]).unwrap();
+    let args = ["pub", "-t", "a", "-f", &file.display().to_string()];
+    let running = Running::start(puppet.address(), &args);
+    let (mut peer, _) = puppet.welcome(ACCEPTED);
+    peer.stream.read_exact(&mut [0; 1000]).unwrap();
+    drop(peer);
+    running.says("the connection was lost");
+    assert_eq!(running.end(), 7);
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
 /// Topics that the broker names by alias are printed with their names; an alias that was never set is an
 /// error [MQTT-3.3.2-8].
 #[test]

@@ -240,6 +240,14 @@ impl Client {
     /// `Lost`, `Ended`, `Silent`, or what a broker must not send.
     pub fn next(&mut self, deadline: Option<Instant>) -> Result<Event, Error> {
         loop {
+            // Looked at for each packet: there may be so many that nothing is ever waited for.
+            let now = Instant::now();
+            if deadline.is_some_and(|at| at <= now) {
+                return Ok(Event::TimedOut);
+            }
+            if self.pinged_at.is_none() && self.is_due(now) {
+                self.ping()?;
+            }
             let due = self.keep_alive.map(|interval| {
                 let since = self.pinged_at.unwrap_or(self.sent_at);
                 since + interval
@@ -252,16 +260,10 @@ impl Client {
                     }
                 }
                 Next::Woken => return Ok(Event::Woken),
-                Next::TimedOut if deadline.is_some_and(|at| at <= Instant::now()) => {
-                    return Ok(Event::TimedOut);
+                Next::TimedOut if self.pinged_at.is_some() && self.is_due(Instant::now()) => {
+                    return Err(Error::Silent);
                 }
-                Next::TimedOut if self.pinged_at.is_some() => return Err(Error::Silent),
-                Next::TimedOut => {
-                    let mut packet = Vec::new();
-                    pingreq(&mut packet);
-                    self.send(&packet, 0)?;
-                    self.pinged_at = Some(Instant::now());
-                }
+                Next::TimedOut => {}
             }
         }
     }
@@ -269,18 +271,37 @@ impl Client {
     /// Until all that was sent is with the system.
     ///
     /// # Errors
-    /// `Silent` if the broker takes nothing for `patience`.
-    pub fn flush(&mut self, patience: Duration) -> Result<(), Error> {
-        self.connection.flush(Instant::now() + patience)
+    /// `Lost`, or `Silent` if the broker takes nothing for as long as a CONNACK may take.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        self.connection.flush(self.options.patience)
     }
 
-    /// Says DISCONNECT and closes; what cannot be said is not.
-    pub fn disconnect(mut self, reason: Reason, properties: &[u8]) {
+    /// Says DISCONNECT and closes.
+    ///
+    /// # Errors
+    /// As [`Client::flush`]: something that was sent before may be lost.
+    pub fn disconnect(mut self, reason: Reason, properties: &[u8]) -> Result<(), Error> {
         let mut packet = Vec::new();
         disconnect::encode(&mut packet, self.options.version, reason, properties);
-        if self.send(&packet, 0).is_ok() {
-            self.connection.end(Instant::now() + GOODBYE);
-        }
+        self.send(&packet, 0)?;
+        self.flush()?;
+        self.connection.end(Instant::now() + GOODBYE);
+        Ok(())
+    }
+
+    /// Whether so much time went by since something was said, or a ping was sent.
+    fn is_due(&self, now: Instant) -> bool {
+        let since = self.pinged_at.unwrap_or(self.sent_at);
+        self.keep_alive
+            .is_some_and(|interval| since + interval <= now)
+    }
+
+    fn ping(&mut self) -> Result<(), Error> {
+        let mut packet = Vec::new();
+        pingreq(&mut packet);
+        self.send(&packet, 0)?;
+        self.pinged_at = Some(Instant::now());
+        Ok(())
     }
 
     fn greet(&mut self) -> Result<(), Error> {

@@ -51,6 +51,8 @@ pub(crate) struct Connection {
     woken: bool,
     /// The other side says no more.
     over: bool,
+    /// Something could not be written and is lost.
+    broken: bool,
 }
 
 /// What a wait brought.
@@ -81,6 +83,7 @@ impl Connection {
             writable: true,
             woken: false,
             over: false,
+            broken: false,
         })
     }
 
@@ -93,7 +96,8 @@ impl Connection {
         self.inbox.clear();
         self.out.clear();
         self.taken = 0;
-        (self.readable, self.writable, self.over) = (true, true, false);
+        (self.readable, self.writable) = (true, true);
+        (self.over, self.broken) = (false, false);
         Ok(())
     }
 
@@ -108,10 +112,11 @@ impl Connection {
         } else {
             self.out.extend_from_slice(packet);
         }
-        while self.out.len() > OUT_BYTES_MAX {
+        // Whoever is gone takes nothing more; the next read tells.
+        while self.out.len() > OUT_BYTES_MAX && !self.over {
             self.write();
             self.fill()?;
-            if self.out.len() > OUT_BYTES_MAX {
+            if self.out.len() > OUT_BYTES_MAX && !self.over {
                 self.wait(None)?;
             }
         }
@@ -146,12 +151,20 @@ impl Connection {
         }
     }
 
-    /// Writes all that is queued.
-    pub(crate) fn flush(&mut self, deadline: Instant) -> Result<(), Error> {
+    /// Writes all that is queued, as long as it takes; `Silent` when nothing was taken for `patience`.
+    pub(crate) fn flush(&mut self, patience: Duration) -> Result<(), Error> {
+        let mut deadline = Instant::now() + patience;
         loop {
+            let before = self.out.len();
             self.write();
+            if self.broken {
+                return Err(Error::Lost);
+            }
             if self.out.is_empty() {
                 return Ok(());
+            }
+            if self.out.len() < before {
+                deadline = Instant::now() + patience;
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -165,11 +178,13 @@ impl Connection {
     /// Says no more, and waits until the other side does not either: closing a socket with unread
     /// bytes in it would throw away what the other side has not read yet.
     pub(crate) fn end(&mut self, deadline: Instant) {
-        if self.flush(deadline).is_err() {
-            return;
-        }
         self.socket.say_no_more();
-        while let Ok(Next::Packet(..) | Next::Woken) = self.next(Some(deadline)) {}
+        while Instant::now() < deadline
+            && matches!(
+                self.next(Some(deadline)),
+                Ok(Next::Packet(..) | Next::Woken)
+            )
+        {}
     }
 
     fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
@@ -196,7 +211,10 @@ impl Connection {
                 Ok(written) => done += written,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => done = self.out.len(),
+                Err(_) => {
+                    self.broken = true;
+                    done = self.out.len();
+                }
             }
         }
         self.out.drain(..done);

@@ -66,7 +66,8 @@ impl Walk<'_> {
         };
         self.subscribe(&mut client, &topic)?;
         self.exchange(&mut client, &topic)?;
-        client.disconnect(Reason::SUCCESS, &self.settings.disconnect);
+        // All that was to be tried was tried.
+        let _ = client.disconnect(Reason::SUCCESS, &self.settings.disconnect);
         Ok(())
     }
 

@@ -34,11 +34,10 @@ pub(super) fn run(settings: &Settings, text: Text) -> u8 {
         Ok(client) => client,
         Err(code) => return code,
     };
-    match repeat(&mut client, settings, &payload, text) {
-        Ok(()) => {
-            client.disconnect(Reason::SUCCESS, &settings.disconnect);
-            code::DONE
-        }
+    let done = repeat(&mut client, settings, &payload, text)
+        .and_then(|()| client.disconnect(Reason::SUCCESS, &settings.disconnect));
+    match done {
+        Ok(()) => code::DONE,
         Err(error) => settings.failed(&error, text),
     }
 }
@@ -180,8 +179,10 @@ fn lines(settings: &Settings, text: Text) -> u8 {
             thread::sleep(PAUSE);
         }
     }
-    client.disconnect(Reason::SUCCESS, &settings.disconnect);
-    code::DONE
+    match client.disconnect(Reason::SUCCESS, &settings.disconnect) {
+        Ok(()) => code::DONE,
+        Err(error) => settings.failed(&error, text),
+    }
 }
 
 enum Stopped {

@@ -29,7 +29,8 @@ pub(super) fn run(settings: &Settings, text: Text) -> u8 {
         // The broker sees us leave without a word, as mosquitto_rr does: a will is published.
         Ok(End::Over) => code::DONE,
         Ok(End::TimedOut) => {
-            client.disconnect(Reason::DISCONNECT_WITH_WILL, &settings.disconnect);
+            // It failed already; that it cannot even say so is no news.
+            let _ = client.disconnect(Reason::DISCONNECT_WITH_WILL, &settings.disconnect);
             settings.complain(text.timed_out());
             code::TIMED_OUT
         }
@@ -88,7 +89,7 @@ fn ask(
             Event::Message(message) if settings.no_retained && message.is_retained() => {}
             Event::Message(message) => {
                 let printed = output.message(&message);
-                client.flush(std::time::Duration::from_secs(1))?;
+                client.flush()?;
                 return Ok(match printed {
                     Ok(()) => End::Over,
                     Err(trouble) => End::Output(trouble),

@@ -56,31 +56,27 @@ pub(super) fn run(settings: &Settings, text: Text) -> u8 {
             }
             Err(error) => return settings.failed(&error, text),
         };
-        return match end {
-            End::Enough => {
-                client.disconnect(Reason::SUCCESS, &settings.disconnect);
-                code::DONE
-            }
-            End::Asked => {
-                client.disconnect(Reason::DISCONNECT_WITH_WILL, &settings.disconnect);
-                code::DONE
-            }
-            End::TimedOut => {
-                client.disconnect(Reason::DISCONNECT_WITH_WILL, &settings.disconnect);
-                settings.complain(text.timed_out());
-                code::TIMED_OUT
-            }
-            End::Output(trouble) => {
-                client.disconnect(Reason::SUCCESS, &settings.disconnect);
-                match trouble {
-                    Trouble::NobodyReads => code::DONE,
-                    Trouble::Failed(error) => {
-                        super::complain(&text.no_output(&error));
-                        code::FAILED
-                    }
-                }
-            }
-        };
+        return finish(client, end, settings, text);
+    }
+}
+
+/// Says good-bye, which no longer matters to anybody if it fails, and gives the exit code.
+fn finish(client: Client, end: End, settings: &Settings, text: Text) -> u8 {
+    let reason = match end {
+        End::Enough | End::Output(_) => Reason::SUCCESS,
+        End::Asked | End::TimedOut => Reason::DISCONNECT_WITH_WILL,
+    };
+    let _ = client.disconnect(reason, &settings.disconnect);
+    match end {
+        End::Enough | End::Asked | End::Output(Trouble::NobodyReads) => code::DONE,
+        End::TimedOut => {
+            settings.complain(text.timed_out());
+            code::TIMED_OUT
+        }
+        End::Output(Trouble::Failed(error)) => {
+            super::complain(&text.no_output(&error));
+            code::FAILED
+        }
     }
 }
 
