@@ -13,7 +13,7 @@ export default {
     unit: '/s',
     away: 'not connected',
     queued: 'queue of {n}',
-    lost: '{n} lost: {why}',
+    lost: 'messages lost: {why}',
     publishes: 'publishes to',
     gets: 'gets',
     what: 'Direction',

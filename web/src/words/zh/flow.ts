@@ -10,7 +10,7 @@ export default {
     unit: '/秒',
     away: '不在线',
     queued: '消息队列 {n} 条',
-    lost: '丢失 {n} 条：{why}',
+    lost: '丢失：{why}',
     publishes: '发布到',
     gets: '收到',
     what: '方向',

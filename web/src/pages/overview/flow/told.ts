@@ -40,6 +40,6 @@ export function remarks(box: Box, isStub: boolean): string[] {
     ...(isStub ? [t('rates.unread')] : []),
     ...(box.away ? [t('flow.away')] : []),
     ...(box.queued > 0 ? [t('flow.queued', { n: count(box.queued) })] : []),
-    ...(box.loss === null ? [] : [t('flow.lost', { n: count(box.loss.count), why: box.loss.reason })]),
+    ...(box.loss === null ? [] : [t('flow.lost', { why: box.loss.reason })]),
   ]
 }

@@ -55,9 +55,14 @@ it('draws a publisher that left no longer than its last message', () => {
 
 it('marks where messages were lost', () => {
   const loss = { id: 1, at: '', time_stamp: 0, reason: 'queue_full', count: 5, topic: 'test', clientid: 'bci_2', publisher: null, description: 'full', remedy: 'more' } satisfies Loss
-  const view = viewOf(after(TUTORIAL), [loss, { ...loss, count: 2, topic: null }], nobody, 12)
-  expect(view.boxes.find((box) => box.place === 'reader')?.loss).toMatchObject({ count: 7, reason: 'full' })
-  expect(view.links.filter((link) => link.loss !== null).map((link) => link.loss?.count)).toEqual([5])
+  const view = viewOf(after(TUTORIAL), [{ ...loss, topic: null, description: 'gone' }, loss], nobody, 12)
+  expect(view.boxes.find((box) => box.place === 'reader')?.loss?.reason).toBe('gone')
+  expect(view.links.map((link) => [link.side, link.loss?.reason])).toEqual([
+    ['in', undefined],
+    ['in', undefined],
+    ['out', 'full'],
+  ])
+  expect(viewOf(after(TUTORIAL), [{ ...loss, clientid: 'somebody else' }], nobody, 12).links.every((link) => link.loss === null)).toBe(true)
 })
 
 it('folds a column, and sums what its boxes have', () => {

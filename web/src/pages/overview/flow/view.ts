@@ -25,8 +25,8 @@ export interface Box {
   readonly loss: Lost | null
 }
 
+/** Why; how much is told by the figures, because losses that are listed are a sample. */
 export interface Lost {
-  readonly count: number
   readonly reason: string
   readonly remedy: string
 }
@@ -118,26 +118,21 @@ function withLosses(view: View, losses: readonly Loss[]): View {
   if (losses.length === 0) return view
   const atBox = new Map<string, Lost>()
   const onLink = new Map<string, Lost>()
+  // The newest come first, and the newest reason is told.
   for (const loss of losses) {
     const reader = find(view.boxes, 'reader', loss.clientid)
     if (reader === undefined) continue
-    atBox.set(reader.key, plus(atBox.get(reader.key), loss))
+    const why = { reason: loss.description, remedy: loss.remedy }
+    if (!atBox.has(reader.key)) atBox.set(reader.key, why)
     const topic = loss.topic === null || loss.topic === undefined ? undefined : find(view.boxes, 'topic', loss.topic)
-    if (topic !== undefined) {
-      const key = `${topic.key} > ${reader.key}`
-      onLink.set(key, plus(onLink.get(key), loss))
-    }
+    const key = `${topic?.key ?? ''} > ${reader.key}`
+    if (!onLink.has(key)) onLink.set(key, why)
   }
   return {
     ...view,
     boxes: view.boxes.map((box) => ({ ...box, loss: atBox.get(box.key) ?? null })),
     links: view.links.map((link) => ({ ...link, loss: onLink.get(link.key) ?? null })),
   }
-}
-
-/** The newest reason is told; the losses are the newest first. */
-function plus(before: Lost | undefined, loss: Loss): Lost {
-  return before === undefined ? { count: loss.count, reason: loss.description, remedy: loss.remedy } : { ...before, count: before.count + loss.count }
 }
 
 function find(boxes: readonly Box[], place: Place, name: string): Box | undefined {
