@@ -1,7 +1,7 @@
-// Makes the picture with which README.md begins: a small laboratory on a broker of its own, and its
-// overview. `node tests/walk/picture.js path/to/ternmq ../docs/overview.png`.
+// Makes the pictures with which README.md and README.zh.md begin: a small laboratory on a broker of its
+// own, and its overview. `npm run picture -- ../target/debug/ternmq ../docs`.
 import { writeFile } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 
 import mqtt from 'mqtt'
 
@@ -9,7 +9,14 @@ import { startBroker } from './broker.js'
 import { openPage, startBrowser } from './browser.js'
 
 const SETTLE_MS = 60_000
-const LOOK = /** @type {const} */ ({ lang: 'en', theme: 'light', width: 1366, height: 768 })
+/** So that there are dots on all lines. */
+const SEEN_MS = 6_000
+/** A busy machine is something that needs attention, and is waited out. */
+const CALM_MS = 600_000
+const LOOKS = /** @type {const} */ ([
+  { file: 'overview.png', lang: 'en', theme: 'light', width: 1366, height: 768 },
+  { file: 'overview.zh.png', lang: 'zh', theme: 'light', width: 1366, height: 768 },
+])
 
 /** Who publishes what, and how often in a second. @type {[string, string, number][]} */
 const PUBLISHERS = [
@@ -34,21 +41,26 @@ const SUBSCRIBERS = [
 
 const PASSWORD = 'picture-of-the-overview-1'
 
-const [binary, out] = process.argv.slice(2)
-if (binary === undefined || out === undefined) throw new Error('usage: picture.js BINARY PNG')
+const [binary, folder] = process.argv.slice(2)
+if (binary === undefined || folder === undefined) throw new Error('usage: picture.js BINARY FOLDER')
 const broker = await startBroker(resolve(binary))
 const browser = await startBrowser()
 try {
   await setPassword(broker.page)
   await populate(`mqtt://${broker.host}:${broker.mqtt}`)
-  const { page } = await openPage(browser, broker.page, LOOK)
-  await page.goto(broker.page)
-  await page.fill('input[name=username]', 'admin')
-  await page.fill('input[name=password]', PASSWORD)
-  await page.keyboard.press('Enter')
-  await page.waitForSelector('[data-flow-node]')
-  await page.waitForTimeout(SETTLE_MS)
-  await writeFile(out, await page.screenshot())
+  await new Promise((done) => setTimeout(done, SETTLE_MS))
+  for (const look of LOOKS) {
+    const { page, close } = await openPage(browser, broker.page, look)
+    await page.goto(broker.page)
+    await page.fill('input[name=username]', 'admin')
+    await page.fill('input[name=password]', PASSWORD)
+    await page.keyboard.press('Enter')
+    await page.waitForSelector('[data-flow-node]')
+    await page.waitForSelector('[data-attention]', { state: 'detached', timeout: CALM_MS })
+    await page.waitForTimeout(SEEN_MS)
+    await writeFile(join(folder, look.file), await page.screenshot())
+    await close()
+  }
 } finally {
   await browser.close()
   await broker.end()
