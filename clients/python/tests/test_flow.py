@@ -179,7 +179,8 @@ class Flow(unittest.TestCase):
         # It comes back by itself, but this connection ended without a farewell.
         with self.assertLogs("ternmq", "WARNING"):
             vanishing.client.socket().shutdown(socket.SHUT_RDWR)
-            self.assertEqual(listener.get(PATIENCE).text(), "gone")
+            until(lambda: vanishing.error is not None)
+        self.assertEqual(listener.get(PATIENCE).text(), "gone")
         self.assertIsNone(listener.get(0.3))
 
     def test_a_closed_client_leaves_no_session(self):

@@ -30,8 +30,10 @@ DEFAULT_HOST = "127.0.0.1"
 WINDOW = 100
 # A peer that is silent for this long is gone, though TCP would try for a quarter of an hour.
 DEAD_SECS = 10
-# Between attempts to connect; longer where the broker said no.
-RETRY_SECS = (1, 1)
+# An attempt to connect, and between two of them; longer where the broker said no. A network that
+# comes back is not noticed before the next attempt, or the system's next packet of this one.
+ATTEMPT_SECS = 3.0
+RETRY_SECS = 0.5
 REFUSED_SECS_MAX = 30
 # A connection that ends earlier than this was no success, and so often in a row is a quarrel: two
 # clients with one id, say.
@@ -68,6 +70,10 @@ class Steadfast(mqtt.Client):  # type: ignore[misc, unused-ignore]
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        if hasattr(type(self), "connect_timeout"):
+            self.connect_timeout = ATTEMPT_SECS
+        else:
+            self._connect_timeout = ATTEMPT_SECS
         # Packet id -> the reason code of a no.
         self.refusals: dict[int, int] = {}
 
@@ -241,7 +247,7 @@ class Link:
         client.on_connect_fail = self._on_connect_fail
         client.on_socket_open = lambda client, userdata, sock: _notice_death(sock)
         client.max_inflight_messages_set(WINDOW)
-        client.reconnect_delay_set(*RETRY_SECS)
+        _pause(client, RETRY_SECS)
         return client
 
     def _open(self, wait: float | None, session_expiry: int) -> None:
@@ -309,7 +315,7 @@ class Link:
             code = OLD_CODES.get(code, code)
             self._refused += 1
             pause = min(2 ** self._refused, REFUSED_SECS_MAX)
-            client.reconnect_delay_set(pause, pause)
+            _pause(client, pause)
             self._fail(refused(self.place, code, str(reason), self.client_id))
             return
         if self._closing:
@@ -346,10 +352,10 @@ class Link:
             self._short = 0 if lasted else self._short + 1
             over = self._short - SHORT_MAX
         if over < 0:
-            client.reconnect_delay_set(*RETRY_SECS)
+            _pause(client, RETRY_SECS)
             return
         pause = min(2 ** (over + 1), REFUSED_SECS_MAX)
-        client.reconnect_delay_set(pause, pause)
+        _pause(client, pause)
         log.warning(say("connections as {id!r} do not last: has another client the same id?",
                         "客户端 ID {id!r} 的连接反复断开：是否有另一个客户端使用同一 ID？",
                         id=self.client_id))
@@ -371,6 +377,11 @@ class Link:
             self._up = False
             self._on_down()
             self._cond.notify_all()
+
+
+def _pause(client: Any, secs: float) -> None:
+    """Between two attempts to connect."""
+    client.reconnect_delay_set(secs, secs)
 
 
 def _expiry(packet: int, secs: int) -> Any:
