@@ -341,7 +341,9 @@ fn a_flood_stops_no_clock() {
     let (mut peer, _) = puppet.welcome(&[0x20, 6, 0, 0, 3, 0x13, 0, 1]);
     peer.packet();
     peer.send(&[0x90, 4, 0, 1, 0, 0]);
-    let messages = [0x30, 5, 0, 1, b'a', 0, b'x'].repeat(10_000);
+    // With the answer to the PINGREQ at the end of each round.
+    let mut messages = [0x30, 5, 0, 1, b'a', 0, b'x'].repeat(10_000);
+    messages.extend([0xD0, 0]);
     let mut flood = peer.stream.try_clone().unwrap();
     let flooding = thread::spawn(move || while flood.write_all(&messages).is_ok() {});
     peer.expect(&[0xC0, 0]);
@@ -349,6 +351,19 @@ fn a_flood_stops_no_clock() {
     assert_eq!(running.end(), 27);
     drop(peer);
     flooding.join().unwrap();
+}
+
+/// `-W` ends it although the broker takes the new connection and says nothing.
+#[test]
+fn no_clock_stops_while_it_comes_back() {
+    let puppet = Puppet::new();
+    let running = Running::start(puppet.address(), &["sub", "-t", "a", "-W", "2"]);
+    let (peer, _) = puppet.welcome(ACCEPTED);
+    drop(peer);
+    running.says("trying again");
+    let (_peer, _) = puppet.welcome(&[]);
+    running.says("timed out");
+    assert_eq!(running.end(), 27);
 }
 
 /// A message of QoS 0 that did not leave is told of: nobody acknowledges it.

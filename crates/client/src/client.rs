@@ -132,12 +132,14 @@ impl Client {
         Ok(client)
     }
 
-    /// Connects anew after the connection was lost; what was under way goes on.
+    /// Connects anew after the connection was lost; what was under way goes on. The address says how
+    /// long the CONNACK may take, too.
     ///
     /// # Errors
     /// As [`dial`] and [`Client::open`].
     pub fn reopen(&mut self, address: &Address) -> Result<(), Error> {
         self.connection.renew(dial(address)?)?;
+        self.options.patience = address.patience;
         self.aliases.clear();
         self.pinged_at = None;
         self.greet()?;

@@ -138,21 +138,29 @@ impl Reader<'_> {
         }
     }
 
+    /// What is left of `-W`.
+    fn left(&self) -> Option<Duration> {
+        let at = self.deadline?;
+        Some(at.saturating_duration_since(Instant::now()))
+    }
+
     /// Connects again, as often as it takes. An exit code if that is no longer wanted.
     fn again(&self, client: &mut Client, stop: &Stop) -> Result<Option<u8>, Error> {
         loop {
-            let left = self
-                .deadline
-                .map(|at| at.saturating_duration_since(Instant::now()));
-            stop.wait(left.map_or(PAUSE, |left| left.min(PAUSE)));
+            stop.wait(self.left().map_or(PAUSE, |left| left.min(PAUSE)));
             if stop.is_asked() {
                 return Ok(Some(code::DONE));
             }
+            let left = self.left();
             if left.is_some_and(|left| left.is_zero()) {
                 self.settings.complain(self.text.timed_out());
                 return Ok(Some(code::TIMED_OUT));
             }
-            match client.reopen(&self.settings.address()) {
+            let mut address = self.settings.address();
+            if let Some(left) = left {
+                address.patience = address.patience.min(left);
+            }
+            match client.reopen(&address) {
                 Ok(()) => return Ok(None),
                 Err(error) if error.may_pass() => {}
                 Err(error) => return Err(error),
