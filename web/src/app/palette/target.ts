@@ -4,6 +4,7 @@ import type { Router } from 'vue-router'
 
 import { api, body } from '@/api'
 import type { IconName } from '@/design/icons'
+import { topicFault } from '@/mqtt/filter'
 import { listSettings } from '@/pages/settings/setting'
 import { lang, speak, t, type Key } from '@/words'
 
@@ -76,7 +77,8 @@ export async function topics(signal: AbortSignal): Promise<Target[]> {
     title: topic,
     hint: '',
     icon: 'subscriptions',
-    go: (router) => router.push({ path: '/subscriptions', query: { by: 'topic', q: topic } }),
+    // What is no topic itself has no place in the explorer.
+    go: (router) => router.push(topicFault(topic) === null && !/^\$(share|queue)\//.test(topic) ? { path: '/topics', query: { topic } } : { path: '/subscriptions', query: { by: 'topic', q: topic } }),
   }))
 }
 

@@ -32,9 +32,11 @@ export async function deleteKey(name: string): Promise<void> {
   await api.DELETE('/api/v5/api_key/{name}', { params: { path: { name } } })
 }
 
-export function nameFault(name: string): 'nameMissing' | 'nameForm' | null {
+/** Why no key can be made under a name. `taken` are those that there are. */
+export function nameFault(name: string, taken: readonly string[]): 'nameMissing' | 'nameForm' | 'nameTaken' | null {
   if (name === '') return 'nameMissing'
-  return name.length <= 255 && /^[A-Za-z]+[A-Za-z0-9-_]*$/.test(name) ? null : 'nameForm'
+  if (name.length > 255 || !/^[A-Za-z]+[A-Za-z0-9-_]*$/.test(name)) return 'nameForm'
+  return taken.includes(name) ? 'nameTaken' : null
 }
 
 export type State = 'on' | 'off' | 'expired'

@@ -34,9 +34,11 @@ export async function changePassword(username: string, old_pwd: string, new_pwd:
   await api.POST('/api/v5/users/{username}/change_pwd', { params: { path: { username } }, body: { old_pwd, new_pwd } })
 }
 
-export function nameFault(name: string): 'nameMissing' | 'nameForm' | null {
+/** Why nobody can be added under a name. `taken` are those that there are. */
+export function nameFault(name: string, taken: readonly string[]): 'nameMissing' | 'nameForm' | 'nameTaken' | null {
   if (name === '') return 'nameMissing'
-  return /^[A-Za-z0-9_]{1,64}$/.test(name) ? null : 'nameForm'
+  if (!/^[A-Za-z0-9_]{1,64}$/.test(name)) return 'nameForm'
+  return taken.includes(name) ? 'nameTaken' : null
 }
 
 export function columns(): Column<User>[] {
