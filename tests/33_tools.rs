@@ -283,6 +283,30 @@ fn pub_repeats_what_was_not_acknowledged() {
     assert_eq!(running.end(), 0);
 }
 
+/// Who always has a next line to send hears all the same that the broker is going, and comes back.
+#[test]
+fn pub_hears_the_broker_while_it_speaks() {
+    let puppet = Puppet::new();
+    let args = ["pub", "-t", "a", "-l", "-V", "5"];
+    let mut running = Running::start(puppet.address(), &args);
+    let mut input = running.child.stdin.take().unwrap();
+    let lines = b"x\n".repeat(1000);
+    let feeding = thread::spawn(move || while input.write_all(&lines).is_ok() {});
+    let accepted = [0x20, 3, 0, 0, 0];
+    let publish = [0x30, 5, 0, 1, b'a', 0, b'x'];
+    let (mut peer, _) = puppet.welcome(&accepted);
+    peer.expect(&publish);
+    peer.send(&[0xE0, 1, 0x8B]);
+    // Reads on until the other side has heard it.
+    let mut sink = [0; 4096];
+    while peer.stream.read(&mut sink).is_ok_and(|read| read > 0) {}
+    running.says("Server shutting down");
+    let (mut peer, _) = puppet.welcome(&accepted);
+    peer.expect(&publish);
+    drop(running);
+    feeding.join().unwrap();
+}
+
 /// A message of QoS 2 that came twice is printed once, when it is released [MQTT-4.3.3-10].
 #[test]
 fn exactly_once_is_once() {

@@ -270,6 +270,24 @@ impl Client {
         }
     }
 
+    /// What happened already, without waiting: for whoever always has something to send.
+    ///
+    /// # Errors
+    /// As [`Client::next`].
+    pub fn poll(&mut self) -> Result<Option<Event>, Error> {
+        loop {
+            match self.connection.next(Some(Instant::now()))? {
+                Next::Packet(first, body) => {
+                    if let Some(event) = self.take(first, &body)? {
+                        return Ok(Some(event));
+                    }
+                }
+                Next::Woken => return Ok(Some(Event::Woken)),
+                Next::TimedOut => return Ok(None),
+            }
+        }
+    }
+
     /// Until all that was sent is with the system.
     ///
     /// # Errors

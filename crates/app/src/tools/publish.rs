@@ -205,15 +205,25 @@ fn pump(
 ) -> Result<(), Stopped> {
     let mut ended = false;
     while !(ended && client.is_settled()) {
-        while !ended && (sender.settings.qos == QoS::AtMostOnce || client.has_room()) {
+        // Before the lines are looked at, because it may be them that woke us.
+        while let Some(event) = client.poll()? {
+            tell(sender.settings, &event, text);
+        }
+        let mut read = 0;
+        // No more at once: somebody who never runs dry has to hear the broker, too.
+        while read < LINES_MAX
+            && !ended
+            && (sender.settings.qos == QoS::AtMostOnce || client.has_room())
+        {
             match input.try_recv() {
                 Ok(Line::Read(line)) => sender.send(client, &line)?,
                 Ok(Line::Failed(error)) => return Err(Stopped::Input(error)),
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => ended = true,
             }
+            read += 1;
         }
-        if !(ended && client.is_settled()) {
+        if read < LINES_MAX && !(ended && client.is_settled()) {
             let event = client.next(None)?;
             tell(sender.settings, &event, text);
         }
