@@ -29,6 +29,7 @@ export default {
     asUser: 'Connects as MQTT user {name}.',
     asAnonymous: 'No password was set yet: connects as an anonymous client.',
     asPerson: 'Connects as {name}, who is signed in here.',
+    asViewer: 'Connects as {name}, a viewer, who is signed in here: may subscribe, and not publish.',
     thisBroker: 'This page talks to this broker only; for others use mosquitto_pub and mosquitto_sub.',
     nextTime: 'It is connected: changes count from the next connection on.',
     edit: 'Edit connection',
