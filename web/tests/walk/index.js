@@ -11,6 +11,7 @@ import { showLoad } from '../show/load.js'
 import { administer } from './administer.js'
 import { startBroker } from './broker.js'
 import { openPage, overflow, startBrowser } from './browser.js'
+import { client } from './client.js'
 import { flow } from './flow.js'
 import { PAGES } from './pages.js'
 import { explorer } from './topics.js'
@@ -56,9 +57,11 @@ async function walk(look) {
       await page.waitForSelector('main :is(h2, table, dl, form, .state):visible')
       assert.ok((await overflow(page)) <= 0, `${path} is wider than ${look.width} pixels`)
     }
+    await client(page, broker)
     await restart(page, broker)
-    // That nobody listens while it is down is the browser's own line, which no page can prevent.
-    const own = faults.filter((fault) => !fault.includes('net::ERR_CONNECTION_REFUSED'))
+    // That the broker went, and that nobody listens while it is down, are the browser's own lines, which no
+    // page can prevent.
+    const own = faults.filter((fault) => !/net::ERR_(CONNECTION|EMPTY_RESPONSE|INCOMPLETE)/.test(fault))
     assert.deepEqual(own, [], `${look.lang} ${look.theme}`)
     console.log(`walk: ${look.lang} ${look.theme} ${look.width} px`)
   } finally {
