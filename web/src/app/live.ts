@@ -13,8 +13,8 @@ import { heard, link } from './link'
 import { session } from './session'
 
 /** Figures come each second; after so long without a word the broker is asked whether it is there. */
-const SILENCE_MS = 1_600
-const WATCH_MS = 400
+const SILENCE_MS = 1_500
+const WATCH_MS = 300
 const PROBE_MS = 700
 /** Before the next try after an end, and after a refusal such as that of one stream too many. */
 const RETRY_MS = 500

@@ -2,10 +2,10 @@
 import type { RouteLocationRaw } from 'vue-router'
 
 import { shown } from '@/design/odd'
-import { t } from '@/words'
+import { maybe, t } from '@/words'
 import { count, rate } from '@/words/format'
 
-import type { Box } from './view'
+import type { Box, Lost } from './view'
 
 /** The parts of `$share/<group>/<filter>`. */
 export function groupOf(name: string): { readonly name: string; readonly filter: string } {
@@ -42,4 +42,9 @@ export function remarks(box: Box, isStub: boolean): string[] {
     ...(box.queued > 0 ? [t('flow.queued', { n: count(box.queued) })] : []),
     ...(box.loss === null ? [] : [t('flow.lost', { why: box.loss.reason })]),
   ]
+}
+
+/** Why messages are lost, in as few words as there is room for. */
+export function shortly(loss: Lost): string {
+  return maybe(`flow.reason.${loss.kind}`) ?? loss.reason
 }

@@ -27,6 +27,8 @@ export interface Box {
 
 /** Why; how much is told by the figures, because losses that are listed are a sample. */
 export interface Lost {
+  /** A word that stays, such as `queue_full`. */
+  readonly kind: string
   readonly reason: string
   readonly remedy: string
 }
@@ -122,7 +124,7 @@ function withLosses(view: View, losses: readonly Loss[]): View {
   for (const loss of losses) {
     const reader = find(view.boxes, 'reader', loss.clientid)
     if (reader === undefined) continue
-    const why = { reason: loss.description, remedy: loss.remedy }
+    const why = { kind: loss.reason, reason: loss.description, remedy: loss.remedy }
     if (!atBox.has(reader.key)) atBox.set(reader.key, why)
     const topic = loss.topic === null || loss.topic === undefined ? undefined : find(view.boxes, 'topic', loss.topic)
     const key = `${topic?.key ?? ''} > ${reader.key}`
