@@ -53,7 +53,7 @@ struct Filter {
 #[derive(Serialize, ToSchema)]
 #[schema(as = ConnectionLogRow)]
 pub(crate) struct Row {
-    /// Counts up; an entry keeps its number.
+    /// Counts up from 1; an entry keeps its number.
     id: u64,
     at: String,
     /// The same in milliseconds since 1970.

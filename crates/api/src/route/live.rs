@@ -265,7 +265,7 @@ impl Writer {
 
     async fn write_connections(&mut self) -> bool {
         let query = observe::Query {
-            after: Some(self.entry).filter(|entry| *entry > 0),
+            after: Some(self.entry),
             ..observe::Query::default()
         };
         let admin = &self.app.admin;

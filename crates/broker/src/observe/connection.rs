@@ -234,7 +234,7 @@ impl Kind {
 /// One entry as people see it.
 #[derive(Clone, Debug)]
 pub struct Record {
-    /// Counts up; an entry keeps its number.
+    /// Counts up from 1; an entry keeps its number.
     pub number: u64,
     /// Milliseconds since 1970; of the last time, if it happened more than once.
     pub at: u64,
@@ -347,7 +347,7 @@ impl Default for Ring {
         entries.clear();
         Self {
             entries,
-            first: 0,
+            first: 1,
             name_bytes: 0,
             missed: 0,
         }
@@ -473,7 +473,7 @@ mod tests {
         let found = log.find(&Query::default(), 0, 2, Lang::En);
         assert_eq!(found.count, ENTRIES_MAX);
         assert_eq!(found.records[0].client_id, format!("c{}", ENTRIES_MAX + 4));
-        assert_eq!(found.records[1].number, ENTRIES_MAX as u64 + 3);
+        assert_eq!(found.records[1].number, ENTRIES_MAX as u64 + 4);
         for at in 0..5000 {
             log.add(&mut vec![client(at, &"x".repeat(2000))]);
         }
@@ -559,7 +559,7 @@ mod tests {
         );
         assert_eq!(
             count(Query {
-                after: Some(1),
+                after: Some(2),
                 ..base()
             }),
             1

@@ -14,7 +14,7 @@ export const LINES_MAX = 1000
 
 /** New lines, which come newest first, before those known. Numbers that begin anew are of a broker that did. */
 export function joined(known: readonly Line[], fresh: readonly Line[]): readonly Line[] {
-  const last = known[0]?.id ?? -1
+  const last = known[0]?.id ?? 0
   const added = fresh.filter((line) => line.id > last)
   return added.length === 0 ? known : [...added, ...known].slice(0, LINES_MAX)
 }
