@@ -64,7 +64,7 @@ async function removed(page, name) {
 /** @param {import('playwright-core').Page} page @param {string} home */
 async function palette(page, home) {
   await page.goto(`${home}/clients`)
-  await page.waitForSelector('main table, main .state')
+  await page.waitForSelector('main :is(table, .state):visible')
   await page.keyboard.press('Control+k')
   await page.waitForSelector('dialog [role=combobox]:focus')
   await page.keyboard.type('/bans')

@@ -152,8 +152,9 @@ struct Writer {
     sent: HashMap<&'static str, String>,
     picture: picture::Told,
     second: u64,
-    entry: u64,
-    loss: u64,
+    /// Numbers of the newest that were sent.
+    entry: Option<u64>,
+    loss: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -216,9 +217,10 @@ impl Writer {
         }
         if self.kinds.losses {
             let after = self.loss;
-            let found = admin.losses(|lost| lost.number > after, 0, NEWS_MAX);
+            let is_new = |number| after.is_none_or(|after| number > after);
+            let found = admin.losses(|lost| is_new(lost.number), 0, NEWS_MAX);
             if let Some(newest) = found.losses.first() {
-                self.loss = newest.number;
+                self.loss = Some(newest.number);
                 let rows = found.losses.into_iter();
                 let rows: Vec<_> = rows.map(|l| losses::Row::new(l, self.lang)).collect();
                 going &= self.send("losses", &rows).await;
@@ -256,16 +258,16 @@ impl Writer {
             self.picture = picture::Told::default();
         }
         if now.connections && !before.connections {
-            self.entry = 0;
+            self.entry = None;
         }
         if now.losses && !before.losses {
-            self.loss = 0;
+            self.loss = None;
         }
     }
 
     async fn write_connections(&mut self) -> bool {
         let query = observe::Query {
-            after: Some(self.entry),
+            after: self.entry,
             ..observe::Query::default()
         };
         let admin = &self.app.admin;
@@ -273,7 +275,7 @@ impl Writer {
         let Some(newest) = found.records.first() else {
             return true;
         };
-        self.entry = newest.number;
+        self.entry = Some(newest.number);
         let rows = found.records.into_iter();
         let rows: Vec<_> = rows
             .map(|r| connection_log::Row::new(r, &self.app))
@@ -363,8 +365,8 @@ async fn feed(
         sent: HashMap::new(),
         picture: picture::Told::default(),
         second: 0,
-        entry: 0,
-        loss: 0,
+        entry: None,
+        loss: None,
     };
     tokio::spawn(writer.run(id.clone()));
     let stream = Stream {
