@@ -30,7 +30,7 @@ export default {
     asAnonymous: 'No password was set yet: connects as an anonymous client.',
     asPerson: 'Connects as {name}, who is signed in here.',
     asViewer: 'Connects as {name}, a viewer, who is signed in here: may subscribe, and not publish.',
-    thisBroker: 'This page talks to this broker only; for others use mosquitto_pub and mosquitto_sub.',
+    thisBroker: 'This page talks to this broker only; for others use ternmq pub -h and ternmq sub -h.',
     nextTime: 'It is connected: changes count from the next connection on.',
     edit: 'Edit connection',
     duplicate: 'Duplicate this connection',

@@ -27,7 +27,7 @@ export default {
     asAnonymous: '尚未设置密码，以匿名客户端的身份连接。',
     asPerson: '以控制台用户 {name} 的身份连接。',
     asViewer: '以控制台用户 {name}（查看者）的身份连接：可以订阅，不能发布。',
-    thisBroker: '此页只连接本服务器；连接其他服务器请用 mosquitto_pub、mosquitto_sub。',
+    thisBroker: '此页只连接本服务器；连接其他服务器请用 ternmq pub -h 和 ternmq sub -h。',
     nextTime: '现在已连接，修改从下次连接起生效。',
     edit: '编辑连接',
     duplicate: '复制此连接',
