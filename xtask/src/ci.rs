@@ -3,7 +3,7 @@
 use crate::tree::Tree;
 use crate::{spec, tidy};
 use anyhow::{Context as _, Result, ensure};
-use std::path::Path;
+use std::process::Command;
 use std::time::Instant;
 
 /// The binary that the client matrix talks to. The development profile: what is built for the tests
@@ -83,6 +83,7 @@ pub(crate) fn run(tree: &Tree) -> Result<()> {
 /// Other people's clients against our binary, our tools beside theirs, and our Python package on
 /// other people's client.
 fn clients(tree: &Tree) -> Result<()> {
+    install(tree, &CLIENTS)?;
     python(tree, "tests/clients/matrix.py", &[])?;
     python(tree, "tests/clients/tools.py", &[])?;
     python(tree, "clients/python/tests/suite.py", &[])?;
@@ -104,7 +105,7 @@ fn python(tree: &Tree, script: &str, args: &[&str]) -> Result<()> {
 
 /// The dashboard of our binary in a browser, as the tutorial's reader meets it.
 fn walk(tree: &Tree) -> Result<()> {
-    browser(tree)?;
+    install(tree, &BROWSER)?;
     let binary = tree.join(BINARY);
     let binary = binary.to_string_lossy();
     tree.run(
@@ -113,22 +114,45 @@ fn walk(tree: &Tree) -> Result<()> {
     )
 }
 
-/// Where Debian puts its Chromium; the environment variable of this name in capitals names another.
-const CHROMIUM: &str = "/usr/bin/chromium";
+/// What a step needs of the system: how to see that it is there, and the Debian package that has it.
+struct Need {
+    sign: &'static str,
+    package: &'static str,
+}
 
-/// Installs the walk's browser if there is none.
-fn browser(tree: &Tree) -> Result<()> {
-    if std::env::var_os("CHROMIUM").is_some() || Path::new(CHROMIUM).exists() {
+const CLIENTS: [Need; 4] = [
+    need("command -v mosquitto_rr", "mosquitto-clients"),
+    need("python3 -c 'import ensurepip, venv'", "python3-venv"),
+    need("command -v ip", "iproute2"),
+    need("command -v openssl", "openssl"),
+];
+/// The environment variable names another one.
+const BROWSER: [Need; 1] = [need(
+    "test -n \"$CHROMIUM\" || test -x /usr/bin/chromium",
+    "chromium",
+)];
+
+const fn need(sign: &'static str, package: &'static str) -> Need {
+    Need { sign, package }
+}
+
+/// Installs what is missing, if it may.
+fn install(tree: &Tree, needs: &[Need]) -> Result<()> {
+    let is_there = |need: &&Need| {
+        let sign = Command::new("sh").args(["-c", need.sign]).output();
+        sign.is_ok_and(|done| done.status.success())
+    };
+    let missing: Vec<&str> = needs
+        .iter()
+        .filter(|need| !is_there(need))
+        .map(|need| need.package)
+        .collect();
+    if missing.is_empty() {
         return Ok(());
     }
-    let hint = "Chromium is missing: sudo apt-get install -y chromium, or CHROMIUM=PATH";
-    tree.run("apt-get", &["-qq", "update"]).context(hint)?;
-    let packages = [
-        "-qq",
-        "install",
-        "-y",
-        "--no-install-recommends",
-        "chromium",
-    ];
-    tree.run("apt-get", &packages).context(hint)
+    let missing = missing.join(" ");
+    let hint = format!("this needs: sudo apt-get install -y {missing}");
+    let command =
+        format!("apt-get -qq update && apt-get -qq install -y --no-install-recommends {missing}");
+    tree.run("sh", &["-c", &command]).context(hint)
 }
