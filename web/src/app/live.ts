@@ -115,13 +115,15 @@ async function run(wanted: string): Promise<void> {
     const answer = await listen(new Request(address(wanted), { signal: mine.abort.signal }))
     state.error = null
     await read(answer, mine)
-    if (stream === mine) await probe()
+    if (mine.abort.signal.aborted) return
+    stream = null
+    await probe()
   } catch (error) {
     if (mine.abort.signal.aborted) return
+    stream = null
     if (error instanceof Failure && error.status > 0) state.error = error
     else if (!(error instanceof Failure)) await probe()
   }
-  if (stream === mine) stream = null
   setTimeout(settle, state.error === null ? RETRY_MS : REFUSED_MS)
 }
 

@@ -36,7 +36,7 @@ export async function openPage(browser, home, look) {
   const faults = []
   page.on('console', (message) => {
     // The policy's refusals come this way, too.
-    if (message.type() === 'error' || message.type() === 'warning') faults.push(`console: ${message.text()}`)
+    if (message.type() === 'error' || message.type() === 'warning') faults.push(`console: ${message.text()} ${message.location().url}`)
   })
   page.on('pageerror', (error) => faults.push(`exception: ${error.message}`))
   page.on('request', (request) => {

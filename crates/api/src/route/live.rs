@@ -427,6 +427,10 @@ async fn change(
     let open = opened(change.open)?;
     let found = lock(&app.feeds.0).get(&id).cloned();
     let Some(found) = found else {
+        // At the broker's end it is no fault of the page that its feed is over.
+        if *app.stopped.borrow() {
+            return Ok(StatusCode::NO_CONTENT);
+        }
         return Err(Refusal::not_found(
             "NOT_FOUND",
             "this feed has ended; open a new one",
