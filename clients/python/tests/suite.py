@@ -12,6 +12,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -101,6 +102,8 @@ def main():
     args = parser.parse_args()
     args.work = args.work.resolve()
     args.work.mkdir(parents=True, exist_ok=True)
+    # A shell's background has it ignored, and a Python that begins so is not ended by Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     started, found = time.monotonic(), pythons()
     for version in sorted(set(PYTHONS) - set(found)):
         print(f"Python {version} is not on this machine and not tested")
