@@ -392,7 +392,9 @@ def subscribing():
         # Theirs prints a tenth of what it is told.
         Case("sub", "--random-filter", ["HERE", "-t", "kept/1", "-C", "1", "--random-filter", "100"],
              before=KEPT, wanted=b"one\n"),
-        kept("-T --filter-out", "-T", "kept/1", "--filter-out", "x/+", "-C", "1"),
+        # By time: which of both comes first is the broker's chance, and who leaves while the other comes
+        # may lose the packet that it sent last.
+        kept("-T --filter-out", "-T", "kept/1", "--filter-out", "x/+", "-W", "1"),
         kept("-D subscribe", "-D", "subscribe", "subscription-identifier", "5", "-D", "subscribe",
              "user-property", "a", "b", "-F", "%S %t"),
         fed("messages as they come", "-q", "2"), fed("-v of empty ones", "-v"),
@@ -479,12 +481,7 @@ def main():
         for case in cases:
             if args.only not in f"{case.tool} {case.option}":
                 continue
-            # Who leaves while something comes in may lose the packet that it sent last: a difference
-            # is one that stays.
-            for _ in range(3):
-                fault = bench.judge(case)
-                if not fault:
-                    break
+            fault = bench.judge(case)
             outcome = ("FAILED" if fault else "refused" if case.refused
                        else "equal" if case.wanted is None else "by man page")
             counts[outcome] += 1
