@@ -19,6 +19,8 @@ use crate::{Message, Time};
 #[derive(Debug, Default)]
 pub struct Retained {
     by_topic: BTreeSet<ByTopic>,
+    /// How many of them are of system topics.
+    system: usize,
     bytes: usize,
     totals: Arc<Totals>,
 }
@@ -110,8 +112,10 @@ impl Retained {
         let old = self.by_topic.take(message.topic().as_str());
         let freed = old.as_ref().map_or(0, |o| o.0.bytes());
         self.bytes -= freed;
+        let system = usize::from(message.topic().is_system());
         if message.payload().is_empty() {
             // [MQTT-3.3.1-6], [MQTT-3.3.1-7]
+            self.system -= system * usize::from(old.is_some());
             self.totals.give_back(usize::from(old.is_some()), freed);
             return true;
         }
@@ -119,6 +123,7 @@ impl Retained {
         let fits = self.totals.take(new, message.bytes(), freed, maxima);
         if fits {
             self.bytes += message.bytes();
+            self.system += system * usize::from(new);
             self.by_topic.insert(ByTopic(message.clone()));
         } else if let Some(old) = old {
             self.bytes += freed;
@@ -181,16 +186,18 @@ impl Retained {
     /// Drops what expired, and gives its topics. Called now and then; reads never show it meanwhile.
     pub fn sweep(&mut self, now: Time) -> Vec<Box<str>> {
         let mut topics = Vec::new();
-        let mut freed = 0;
+        let (mut freed, mut system) = (0, 0);
         self.by_topic.retain(|m| {
             let gone = m.0.view().is_expired(now);
             if gone {
                 freed += m.0.bytes();
+                system += usize::from(m.0.topic().is_system());
                 topics.push(m.0.topic().as_str().into());
             }
             !gone
         });
         self.bytes -= freed;
+        self.system -= system;
         self.totals.give_back(topics.len(), freed);
         topics
     }
@@ -198,6 +205,12 @@ impl Retained {
     #[must_use]
     pub fn len(&self) -> usize {
         self.by_topic.len()
+    }
+
+    /// How many there are of system topics.
+    #[must_use]
+    pub fn system_len(&self) -> usize {
+        self.system
     }
 
     #[must_use]
@@ -235,6 +248,33 @@ mod tests {
             payload,
         };
         Arc::new(Message::new(&view, Time(0)))
+    }
+
+    /// System topics are counted as they come, change, go and expire, and when there is no room.
+    #[test]
+    fn system_topics_are_counted() {
+        let mut retained = Retained::default();
+        let mut set = |topic, payload: &[u8], max| {
+            retained.set(&message(topic, payload), max, 1 << 20);
+            let real = retained.range(None).filter(|m| m.topic().is_system());
+            assert_eq!(retained.system_len(), real.count(), "{topic}");
+            (retained.system_len(), retained.len())
+        };
+        assert_eq!(set("a", b"1", 9), (0, 1));
+        assert_eq!(set("$SYS/a", b"1", 9), (1, 2));
+        assert_eq!(set("$SYS/a", b"22", 9), (1, 2));
+        assert_eq!(set("$SYS/b", b"1", 2), (1, 2));
+        assert_eq!(set("$SYS/b", b"", 9), (1, 2));
+        assert_eq!(set("$SYS/a", b"", 9), (0, 1));
+        let brief = message("$SYS/c", b"1");
+        let view = View {
+            expires: Some(Time(1)),
+            ..brief.view()
+        };
+        retained.set(&Arc::new(Message::new(&view, Time(0))), 9, 1 << 20);
+        assert_eq!(retained.system_len(), 1);
+        assert_eq!(retained.sweep(Time(2)).len(), 1);
+        assert_eq!((retained.system_len(), retained.len()), (0, 1));
     }
 
     /// All on one of two shards, up to each bound; what is cleared or made shorter on one makes room

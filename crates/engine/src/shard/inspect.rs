@@ -313,9 +313,7 @@ impl Shard {
     /// How many retained messages this shard has, without the system's.
     #[must_use]
     pub fn retained_len(&self) -> usize {
-        let system = self.retained.range(Some("$"));
-        let system = system.take_while(|message| message.topic().is_system());
-        self.retained.len() - system.count()
+        self.retained.len() - self.retained.system_len()
     }
 
     /// All retained messages of this shard behind a topic, in topic order, the system's among them; some
