@@ -10,7 +10,13 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::client::Client;
+
 const START: Duration = Duration::from_secs(20);
+/// For how long memory does not change by more than this when it stands still, and until when it does.
+const STILL: Duration = Duration::from_secs(5);
+const STIR: u64 = 16 * 1024;
+const SETTLED: Duration = Duration::from_secs(90);
 
 pub(super) struct Broker {
     child: Child,
@@ -127,6 +133,24 @@ impl Broker {
             }
         }
         Ok(secs)
+    }
+
+    /// Waits until its memory stands still. Code and buffers of a first client are there from then on,
+    /// so that what is measured afterwards are the clients, not the start.
+    pub(super) fn settle(&self) -> Result<()> {
+        Client::passing(self.address, "first")?.subscribe(&["first".to_owned()])?;
+        let deadline = Instant::now() + SETTLED;
+        let (mut level, mut since) = (self.memory()?, Instant::now());
+        while since.elapsed() < STILL {
+            ensure!(Instant::now() < deadline, "{level}, and it moves");
+            // Nobody tells when memory was given back.
+            thread::sleep(Duration::from_millis(250));
+            let now = self.memory()?;
+            if now.pss.abs_diff(level.pss) > STIR {
+                (level, since) = (now, Instant::now());
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn memory(&self) -> Result<Memory> {

@@ -167,10 +167,13 @@ pub(super) fn show(tree: &Tree, options: &Options) -> Result<()> {
 
 pub(super) fn show_idle(tree: &Tree, options: &Options) -> Result<()> {
     let bench = Bench::new(tree, options)?;
-    let args = "idle --conns 9000 --subs-per-conn 1 --hold 15 --seconds 60";
+    // The allocator gives back what connecting took within about 10 s.
+    let args = "idle --conns 9000 --subs-per-conn 1 --hold 25 --seconds 70";
     let mut each = Vec::new();
     for _ in 0..options.repeat {
-        let figures = bench.run(Kind::Shards, args)?;
+        let broker = bench.start(Kind::Shards)?;
+        broker.settle()?;
+        let figures = generate(&bench.loadgen, &broker, args)?;
         ensure!(figures.number("connected")? == 9000.0, "{}", figures.0);
         let bytes = figures.number("pss_bytes_per_conn")?;
         println!("{bytes:.0} bytes each");
@@ -216,12 +219,15 @@ impl Bench {
 
     /// One measurement of a fresh broker.
     fn run(&self, kind: Kind, args: &str) -> Result<Figures> {
-        let broker = match kind {
-            Kind::Mosquitto => Broker::mosquitto()?,
-            Kind::Shards => Broker::ternmq(&self.binary, &[])?,
-            Kind::OneShard => Broker::ternmq(&self.binary, &["shards=1"])?,
-        };
-        generate(&self.loadgen, &broker, args)
+        generate(&self.loadgen, &self.start(kind)?, args)
+    }
+
+    fn start(&self, kind: Kind) -> Result<Broker> {
+        match kind {
+            Kind::Mosquitto => Broker::mosquitto(),
+            Kind::Shards => Broker::ternmq(&self.binary, &[]),
+            Kind::OneShard => Broker::ternmq(&self.binary, &["shards=1"]),
+        }
     }
 }
 
