@@ -79,7 +79,7 @@ impl Admin {
         let forwarded = properties.encoded()?;
         let number = PUBLISHED.fetch_add(1, Ordering::Relaxed);
         let id = format!("{:016X}{number:016X}", self.now_millis());
-        let who = Principal::User(actor.into());
+        let who = Principal::Administrator(actor.into());
         let home = self.home(&topic);
         let done = self
             .ask(home, move |visit| {

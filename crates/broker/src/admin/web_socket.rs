@@ -78,7 +78,7 @@ impl Admin {
             let _ = write!(secret, "{byte:02x}");
         }
         let who = match holder {
-            Holder::Administrator => Principal::User(user.into()),
+            Holder::Administrator => Principal::Administrator(user.into()),
             Holder::Viewer => Principal::Viewer(user.into()),
         };
         let life = u64::try_from(TICKET_LIFE.as_millis()).unwrap_or(u64::MAX);

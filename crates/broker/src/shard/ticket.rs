@@ -61,7 +61,7 @@ mod tests {
     fn ticket(secret: &str, user: &str, until: u64) -> Arc<Ticket> {
         Arc::new(Ticket {
             secret: secret.to_owned(),
-            who: Arc::new(Principal::User(user.into())),
+            who: Arc::new(Principal::Administrator(user.into())),
             until: Time(until),
             used: AtomicBool::new(false),
         })

@@ -1,6 +1,6 @@
 //! Parts of records. Reading, every step may find that there is nothing left.
 
-use crate::acl::Principal;
+use crate::acl::{Principal, User};
 
 /// Bytes that have still to be read. Numbers are big-endian, texts have their length before them.
 #[derive(Clone, Copy, Debug)]
@@ -39,9 +39,15 @@ impl<'a> Reader<'a> {
     pub(crate) fn owner(&mut self) -> Option<Principal> {
         match (self.u8()?, self.text()?) {
             (0, _) => Some(Principal::Anonymous),
-            (1, name) => Some(Principal::User(name.into())),
+            (1, name) => Some(Principal::User(User::new(name))),
             (2, _) => Some(Principal::Broker),
             (3, name) => Some(Principal::Viewer(name.into())),
+            (4, name) => Some(Principal::Administrator(name.into())),
+            (5, name) => {
+                let mut user = User::new(name);
+                user.superuser = true;
+                Some(Principal::User(user))
+            }
             _ => None,
         }
     }
@@ -51,9 +57,11 @@ impl<'a> Reader<'a> {
 pub(crate) fn put_owner(out: &mut Vec<u8>, owner: &Principal) {
     let (kind, name) = match owner {
         Principal::Anonymous => (0, ""),
-        Principal::User(name) => (1, &**name),
+        Principal::User(user) if user.superuser => (5, &*user.name),
+        Principal::User(user) => (1, &*user.name),
         Principal::Broker => (2, ""),
         Principal::Viewer(name) => (3, &**name),
+        Principal::Administrator(name) => (4, &**name),
     };
     out.push(kind);
     put_text(out, name);

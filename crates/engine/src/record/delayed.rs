@@ -87,7 +87,10 @@ mod tests {
     use protocol::{QoS, Topic};
 
     use super::*;
-    use crate::{acl::Principal, message::View};
+    use crate::{
+        acl::{Principal, User},
+        message::View,
+    };
 
     fn delayed(exchange: Option<(u64, PacketId)>) -> Delayed {
         let view = View {
@@ -106,7 +109,7 @@ mod tests {
             client_id: "c".into(),
             user_name: Some("u".into()),
             message: Arc::new(Message::new(&view, Time(0))),
-            owner: Principal::User("u".into()),
+            owner: Principal::User(User::new("u")),
             expiry_secs: Some(60),
             exchange,
         }

@@ -181,11 +181,12 @@ fn put_count(out: &mut Vec<u8>, n: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::acl::User;
 
     fn record() -> SessionRecord {
         SessionRecord {
             version: Version::V5,
-            owner: Principal::User("anna".into()),
+            owner: Principal::User(User::new("anna")),
             expiry_secs: 3600,
             ends: Some(Time(1_764_000_000_000)),
             is_online: false,

@@ -37,7 +37,7 @@ fn publish(world: &mut World, topic: &str, payload: &str, qos: QoS, retain: bool
             forwarded: &[],
             payload: payload.as_bytes(),
         };
-        let who = Principal::User("admin".into());
+        let who = Principal::Administrator("admin".into());
         shard.publish_for(now, &who, what, outs).expect("it may")
     })
 }
@@ -179,7 +179,7 @@ fn published_for_somebody() {
             forwarded: &[],
             payload: b"",
         };
-        shard.publish_for(now, &Principal::User("admin".into()), what, outs)
+        shard.publish_for(now, &Principal::Administrator("admin".into()), what, outs)
     });
     assert_eq!(system, Err(Reason::NOT_AUTHORIZED));
 }

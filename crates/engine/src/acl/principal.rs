@@ -1,0 +1,106 @@
+//! Whom a connection acts for.
+
+/// Whom a connection acts for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Principal {
+    /// Nobody has proven who they are.
+    Anonymous,
+    /// Proven by an authenticator.
+    User(User),
+    /// A user of the dashboard who may look at everything and change nothing.
+    Viewer(Box<str>),
+    /// A user of the dashboard who may change the rules of access, too.
+    Administrator(Box<str>),
+    /// The broker itself (`$SYS`, later rules and bridges).
+    Broker,
+}
+
+/// A client that has proven who it is.
+#[derive(Clone, Debug)]
+pub struct User {
+    pub name: Box<str>,
+    /// No rule is asked about it.
+    pub superuser: bool,
+}
+
+impl User {
+    /// A user of whom nothing else is known.
+    #[must_use]
+    pub fn new(name: impl Into<Box<str>>) -> Self {
+        Self {
+            name: name.into(),
+            superuser: false,
+        }
+    }
+}
+
+/// Who it is, whatever it may do.
+impl PartialEq for User {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for User {}
+
+impl Principal {
+    /// The user's name.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        match self {
+            Self::User(user) => Some(&user.name),
+            Self::Viewer(name) | Self::Administrator(name) => Some(name),
+            Self::Anonymous | Self::Broker => None,
+        }
+    }
+
+    /// Whether a session of `owner` may be gone on with by this one: its own, or one that was
+    /// nobody's. A user of the dashboard stays the same whatever the role.
+    #[must_use]
+    pub fn may_resume(&self, owner: &Self) -> bool {
+        let dashboard = |who: &Self| match who {
+            Self::Viewer(name) | Self::Administrator(name) => Some(name.clone()),
+            _ => None,
+        };
+        self == owner
+            || *owner == Self::Anonymous
+            || dashboard(self).is_some_and(|name| dashboard(owner) == Some(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whose_session_may_be_gone_on_with() {
+        let (nobody, broker) = (Principal::Anonymous, Principal::Broker);
+        let user = |name: &str| Principal::User(User::new(name));
+        let viewer = |name: &str| Principal::Viewer(name.into());
+        let administrator = |name: &str| Principal::Administrator(name.into());
+        let table = [
+            (&nobody, &nobody, true),
+            (&user("a"), &nobody, true),
+            (&nobody, &user("a"), false),
+            (&user("a"), &user("a"), true),
+            (&user("a"), &user("b"), false),
+            (&viewer("a"), &administrator("a"), true),
+            (&viewer("a"), &administrator("b"), false),
+            // Another realm, in which others give names.
+            (&user("a"), &administrator("a"), false),
+            (&viewer("a"), &user("a"), false),
+            (&nobody, &broker, false),
+        ];
+        for (who, owner, due) in table {
+            assert_eq!(who.may_resume(owner), due, "{who:?} {owner:?}");
+        }
+    }
+
+    /// What a user may do says nothing about who it is.
+    #[test]
+    fn a_superuser_is_the_same_user() {
+        let mut user = User::new("a");
+        user.superuser = true;
+        assert_eq!(user, User::new("a"));
+    }
+}
