@@ -88,6 +88,14 @@ pub fn trust(data_dir: &Path, networks: &[Network]) -> Result<(), CallError> {
     call(data_dir, "trust", &json!({ "networks": networks }))
 }
 
+/// Makes a client's session nobody's, so that another user may have it.
+///
+/// # Errors
+/// If no broker runs there, or it has no such session.
+pub fn release(data_dir: &Path, client_id: &str) -> Result<(), CallError> {
+    call(data_dir, "release", &json!({ "clientid": client_id }))
+}
+
 /// Sets the password of `admin` of a running broker.
 ///
 /// # Errors

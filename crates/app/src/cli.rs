@@ -113,6 +113,11 @@ fn owner_command(names: &[String], matches: &mut ArgMatches) -> Option<owner::Co
         "reset-password" => Some(owner::Command::ResetPassword {
             generate: matches.get_flag("generate"),
         }),
+        "ctl" if names.get(1).is_some_and(|name| name == "clients") => {
+            let client_id = matches.remove_one("clientid");
+            let client_id = client_id.expect("clap requires one");
+            Some(owner::Command::Release(client_id))
+        }
         "ctl" => {
             let networks = matches.remove_many("network");
             let networks = networks.expect("clap requires one").collect();
@@ -229,6 +234,14 @@ fn owner_arguments(text: Text) -> [Command; 2] {
         .help(text.help_networks())
         .required(true)
         .num_args(1..);
+    let client_id = Arg::new("clientid")
+        .value_name("CLIENTID")
+        .help(text.help_client_id())
+        .required(true)
+        .allow_hyphen_values(true);
+    let release = Command::new("release")
+        .about(text.help_release())
+        .arg(client_id);
     [
         Command::new("reset-password")
             .about(text.help_reset_password())
@@ -237,7 +250,14 @@ fn owner_arguments(text: Text) -> [Command; 2] {
             .about(text.help_ctl())
             .disable_help_subcommand(true)
             .subcommand_required(true)
-            .subcommand(Command::new("trust").about(text.help_trust()).arg(networks)),
+            .subcommand(Command::new("trust").about(text.help_trust()).arg(networks))
+            .subcommand(
+                Command::new("clients")
+                    .about(text.help_clients())
+                    .disable_help_subcommand(true)
+                    .subcommand_required(true)
+                    .subcommand(release),
+            ),
     ]
 }
 
@@ -354,7 +374,11 @@ mod tests {
     fn commands_of_the_owner() {
         let networks =
             |list: &[&str]| owner::Command::Trust(list.iter().map(|n| (*n).into()).collect());
-        let cases: [(&[&str], owner::Command); 4] = [
+        let cases: [(&[&str], owner::Command); 5] = [
+            (
+                &["ctl", "clients", "release", "-odd id"],
+                owner::Command::Release("-odd id".to_owned()),
+            ),
             (
                 &["reset-password"],
                 owner::Command::ResetPassword { generate: false },
@@ -408,6 +432,8 @@ mod tests {
             &["store", "check", "extra"],
             &["ctl"],
             &["ctl", "trust"],
+            &["ctl", "clients"],
+            &["ctl", "clients", "release"],
             &["reset-password", "secret"],
         ] {
             let line = run(args).unwrap_err();

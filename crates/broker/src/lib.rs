@@ -1,6 +1,7 @@
 //! Where I/O lives: sockets, threads, clocks. What MQTT means is in `engine`; this crate moves bytes,
 //! time and batches between sockets, shards and the log.
 
+mod access;
 pub mod admin;
 pub mod config;
 mod control;
@@ -21,6 +22,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use access::authenticate::{Desk, Office};
 use admin::policy::Decisions;
 use config::Layers;
 pub use control::configuration::{Applied, ChangeError, Outside};
@@ -72,6 +74,8 @@ pub enum StartError {
     Config(#[from] config::ConfigError),
     #[error(transparent)]
     Open(#[from] store::OpenError),
+    #[error("MQTT users cannot be taken from mqtt.bootstrap_users: {0}")]
+    Users(String),
     #[error("the store cannot be read: {0}")]
     Store(#[from] backbone::Error),
     #[error("the system refused what a shard needs ({what}): {source}")]
@@ -123,7 +127,11 @@ fn start_on(
     layers: Layers,
     outside: Outside,
 ) -> Result<Handle, StartError> {
+    let desk = Arc::new(Desk::new());
+    let clock = Clock::new();
+    let office = Office::load(store, desk.clone(), clock)?;
     let layers = configuration::with_saved(layers, store)?;
+    let layers = office.begin(layers, store)?;
     let loaded = layers.load()?;
     let config = &loaded.config;
     (outside.applied)(config);
@@ -141,7 +149,6 @@ fn start_on(
     }
     listeners.begin(configuration::wait(listeners.prepare(config))?);
     let limits = Arc::new(settings::Limits::new(config, count, listeners.ports()));
-    let clock = Clock::new();
     let observed = Arc::new(observe::Observed::new(&config.node.data_dir));
     let seed = seed();
     let mut workers = Vec::new();
@@ -155,6 +162,7 @@ fn start_on(
             limits: limits.clone(),
             post: post.clone(),
             store: Door::new(store.clone(), post.clone()),
+            desk: desk.clone(),
             observed: observed.clone(),
             poll,
         }));
@@ -166,6 +174,10 @@ fn start_on(
     decisions.give_to(engines.iter_mut().map(|engine| &mut **engine));
     let restored = control::restore::restore(store, &mut engines, clock.now())?;
     store.follow(&post, tail);
+    let chain = office.chain().map_err(refused("thread"))?;
+    for worker in &mut workers {
+        worker.conns_mut().gate.set_chain(chain.clone());
+    }
     let mut threads = Vec::new();
     for (id, worker) in workers.into_iter().enumerate() {
         let thread = std::thread::Builder::new().name(format!("shard-{id}"));
@@ -188,15 +200,17 @@ fn start_on(
             .map_err(refused("thread"))?;
     let tracing =
         control::trace::Writer::start(&post, &observed, clock).map_err(refused("thread"))?;
-    let admin = admin::Admin::new(
-        post.clone(),
-        store.clone(),
-        observed.clone(),
+    let admin = admin::Admin::new(admin::Broker {
+        post: post.clone(),
+        store: store.clone(),
+        observed: observed.clone(),
         clock,
-        configuration.clone(),
+        configuration: configuration.clone(),
         decisions,
+        office,
+        desk: admin::backup::Desk::default(),
         seed,
-    );
+    });
     Ok(Handle {
         listeners,
         admin,

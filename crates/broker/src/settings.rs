@@ -22,7 +22,9 @@ const SEGMENTS: u64 = 8;
 pub(crate) struct Limits {
     /// From accept to a whole CONNECT.
     pub(crate) connect_timeout: Duration,
-    /// Sockets that have not yet sent their CONNECT.
+    /// From CONNECT until somebody has said who the client is.
+    pub(crate) authentication_timeout: Duration,
+    /// Sockets that have not yet sent their CONNECT, and as many whose client is not known yet.
     pub(crate) pending_max: usize,
     /// Bytes of all of those together.
     pub(crate) pending_bytes_max: usize,
@@ -45,6 +47,7 @@ impl Limits {
         let mqtt = &config.mqtt;
         Self {
             connect_timeout: mqtt.connect_timeout,
+            authentication_timeout: mqtt.authentication_timeout,
             pending_max: mqtt.max_pending,
             pending_bytes_max: mqtt.max_pending_bytes,
             incomplete_bytes_max: mqtt.max_incomplete_bytes.div_ceil(usize::from(shards)),

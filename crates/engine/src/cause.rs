@@ -91,6 +91,17 @@ causes! {
     ClientIdTooLong = "client_id_too_long", CLIENT_ID_NOT_VALID,
         "the client id is longer than mqtt.max_clientid_len";
     WrongPassword = "wrong_password", BAD_USER_NAME_OR_PASSWORD, "wrong user name or password";
+    /// The client is told the same as of a wrong password.
+    UnknownUser = "unknown_user", BAD_USER_NAME_OR_PASSWORD, "no authenticator knows this user";
+    TokenExpired = "token_expired", NOT_AUTHORIZED, "the token has expired";
+    TokenClaims = "token_claims", BAD_USER_NAME_OR_PASSWORD,
+        "a claim of the token is not as it has to be (verify_claims)";
+    AuthenticationBusy = "authentication_busy", SERVER_BUSY,
+        "too many clients wait to be authenticated (mqtt.max_pending)";
+    AuthenticationTimeout = "authentication_timeout", SERVER_BUSY,
+        "not authenticated in time (mqtt.authentication_timeout)";
+    AuthenticatorFailed = "authenticator_failed", SERVER_UNAVAILABLE,
+        "an authenticator failed, so nobody knows who the client is";
     Ticket = "ticket", BAD_USER_NAME_OR_PASSWORD,
         "a ticket of the dashboard that was used before, is too old or another user's";
     SessionOfAnother = "session_of_another", NOT_AUTHORIZED,

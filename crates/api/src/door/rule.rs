@@ -50,6 +50,8 @@ const BODY_MAX: usize = 1 << 20;
 const STRANGER_BODY_MAX: usize = 16 << 10;
 /// Several messages as large as MQTT allows them by default, as base64.
 const PUBLISH_BODY_MAX: usize = 8 << 20;
+/// A file of a hundred thousand users.
+const USERS_BODY_MAX: usize = 32 << 20;
 
 /// The rule of a method at a template such as `/api/v5/users/{username}`. `path` is what was asked
 /// for where no template fits it.
@@ -98,6 +100,7 @@ pub(crate) fn rule(method: &Method, template: Option<&str>, path: &str) -> Rule 
             rule.before_password = true;
         }
         ("users" | "api_key", _) => rule.people_only = true,
+        ("authentication", Some("import_users")) => rule.body = Body::Whole(USERS_BODY_MAX),
         // Backups hold everything, and the audit log says what others do.
         ("audit", _) => rule.who = Who::Administrator,
         ("data", _) => {
@@ -291,6 +294,10 @@ mod tests {
         assert_eq!(
             body(Method::POST, "/api/v5/publish/bulk"),
             Body::Whole(PUBLISH_BODY_MAX)
+        );
+        assert_eq!(
+            body(Method::POST, "/api/v5/authentication/{id}/import_users"),
+            Body::Whole(USERS_BODY_MAX)
         );
         assert_eq!(body(Method::POST, "/api/v5/data/files"), Body::Stream);
     }

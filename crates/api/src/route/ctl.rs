@@ -11,6 +11,7 @@ pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/ctl/trust", post(trust))
         .route("/ctl/password", post(password))
+        .route("/ctl/release", post(release))
 }
 
 #[derive(Deserialize)]
@@ -41,6 +42,25 @@ async fn trust(State(app): State<App>, Json(wanted): Json<Trust>) -> Result<Stat
         )),
         Err(error) => Err(Refusal::bad_request(error.to_string())),
     }
+}
+
+#[derive(Deserialize)]
+struct Release {
+    clientid: String,
+}
+
+/// Who did it, as the connection log tells.
+const OWNER: &str = "ternmq ctl";
+
+async fn release(
+    State(app): State<App>,
+    Json(wanted): Json<Release>,
+) -> Result<StatusCode, Refusal> {
+    if app.admin.release(&wanted.clientid, OWNER).await? {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    let text = format!("there is no session of client {:?}", wanted.clientid);
+    Err(Refusal::not_found("CLIENTID_NOT_FOUND", text))
 }
 
 #[derive(Deserialize)]

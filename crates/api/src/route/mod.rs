@@ -5,6 +5,7 @@ mod alarms;
 mod api_key;
 mod attention;
 mod audit;
+mod authentication;
 mod auto_subscribe;
 mod banned;
 mod client_messages;
@@ -66,6 +67,7 @@ const RESOURCES: &[fn() -> OpenApiRouter<App>] = &[
     api_key::routes,
     attention::routes,
     audit::routes,
+    authentication::routes,
     auto_subscribe::routes,
     banned::routes,
     client_messages::routes,

@@ -1,5 +1,5 @@
-//! What the owner of the data directory may do without a password: `ternmq reset-password`, and
-//! `ternmq ctl trust`. Ends with 0 if it was done, 2 if not.
+//! What the owner of the data directory may do without a password: `ternmq reset-password`,
+//! `ternmq ctl trust` and `ternmq ctl clients release`. Ends with 0 if it was done, 2 if not.
 
 mod text;
 
@@ -26,6 +26,8 @@ pub(crate) enum Command {
     },
     /// Lets networks count as near.
     Trust(Vec<String>),
+    /// Makes a client's session nobody's.
+    Release(String),
 }
 
 /// Carries it out. An error is one line for people, and nothing was done.
@@ -38,6 +40,11 @@ pub(crate) fn run(command: &Command, options: &Options, text: Text) -> Result<Ex
             reset(&loaded.config, &chosen, text)?
         }
         Command::Trust(networks) => trust(&loaded.config, networks, text)?,
+        Command::Release(client_id) => {
+            let released = control::release(&loaded.config.node.data_dir, client_id);
+            released.map_err(|error| explain(&error, text))?;
+            text.released(client_id)
+        }
     };
     let _ = io::stdout().write_all(lines.as_bytes());
     Ok(ExitCode::SUCCESS)

@@ -33,6 +33,25 @@ impl Text {
         )
     }
 
+    pub(crate) fn help_clients(self) -> &'static str {
+        self.pick("Clients and their sessions", "客户端及其会话")
+    }
+    pub(crate) fn help_release(self) -> &'static str {
+        self.pick(
+            "Make a client's session nobody's: it goes, with what is queued, to the next user who comes with its client id",
+            "解除客户端会话的归属：会话及其排队消息归下一个使用该客户端 ID 的用户",
+        )
+    }
+    pub(crate) fn help_client_id(self) -> &'static str {
+        self.pick("The client id", "客户端 ID")
+    }
+    pub(super) fn released(self, client_id: &str) -> String {
+        self.pick(
+            format!("The session of {client_id} belongs to the next user who comes for it.\n"),
+            format!("{client_id} 的会话归下一个使用它的用户。\n"),
+        )
+    }
+
     pub(super) fn ask_password(self) -> &'static str {
         self.pick(
             "New password of admin (leave it empty to have one made): ",

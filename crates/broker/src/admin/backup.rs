@@ -96,7 +96,7 @@ pub enum BackupError {
 
 /// Whether somebody is at the backups.
 #[derive(Clone, Default)]
-pub(super) struct Desk(Arc<AtomicBool>);
+pub(crate) struct Desk(Arc<AtomicBool>);
 
 /// Held by who is.
 pub(super) struct Turn(Arc<AtomicBool>);

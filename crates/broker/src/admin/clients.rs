@@ -318,6 +318,22 @@ impl Admin {
         .await
     }
 
+    /// Makes a client's session nobody's, so that it goes to the next user who comes for it, and ends its
+    /// connection. False if there is none. The connection log says by whom.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn release(&self, client_id: &str, by: &str) -> Result<bool, Gone> {
+        let (name, by) = (client_id.to_owned(), by.to_owned());
+        self.ask(self.home(client_id), move |visit| {
+            visit.conns.acts_for(Some(&by));
+            let found = visit.engine.release_client(visit.now, &name, visit.conns);
+            visit.conns.acts_for(None);
+            found
+        })
+        .await
+    }
+
     /// Changes the Keep Alive of a connected client; 0 = none. False if it is not there.
     ///
     /// # Errors

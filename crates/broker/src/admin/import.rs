@@ -15,7 +15,9 @@ use engine::{Message, SessionRef};
 
 use super::{
     Admin, Bucket, Change, Gone,
+    authentication::AuthenticationError,
     backup::{BackupError, KEY_BYTES_MAX, aside},
+    keep::is_secret,
     policy::Decided,
 };
 use crate::{
@@ -75,7 +77,14 @@ struct Replaced {
 }
 
 /// Buckets whose records are taken as they are.
-const TAKEN: [Bucket; 4] = [Bucket::Ban, Bucket::Policy, Bucket::User, Bucket::ApiKey];
+const TAKEN: [Bucket; 6] = [
+    Bucket::Ban,
+    Bucket::Policy,
+    Bucket::User,
+    Bucket::ApiKey,
+    Bucket::Authenticator,
+    Bucket::MqttUser,
+];
 const RETAINED: &str = "retained";
 
 impl Admin {
@@ -137,6 +146,12 @@ impl Admin {
         if let Some(fault) = faults.into_iter().next() {
             return Err(BackupError::Unfit(fault));
         }
+        let (setups, users) = (merged(Bucket::Authenticator)?, merged(Bucket::MqttUser)?);
+        let taken = self.0.office.take(&setups, &users);
+        let faults = taken.map_err(|error| BackupError::Unfit(error.to_string()))?;
+        if let Some(fault) = faults.into_iter().next() {
+            return Err(BackupError::Unfit(fault));
+        }
         for bucket in TAKEN {
             let Some(records) = found.records.remove(bucket.name()) else {
                 continue;
@@ -164,6 +179,7 @@ impl Admin {
             undo.settings = before;
         }
         *self.decided() = decided;
+        self.tell_chain().await.map_err(unfit)?;
         Ok(self.tell().await?)
     }
 
@@ -189,6 +205,10 @@ impl Admin {
         let kept = |bucket| Ok::<_, BackupError>(self.keep().load(bucket)?);
         let (decided, _) = Decided::of(&kept(Bucket::Policy)?, &kept(Bucket::Ban)?);
         *self.decided() = decided;
+        let (setups, users) = (kept(Bucket::Authenticator)?, kept(Bucket::MqttUser)?);
+        let taken = self.0.office.take(&setups, &users);
+        taken.map_err(|error| BackupError::Unfit(error.to_string()))?;
+        self.tell_chain().await.map_err(unfit)?;
         Ok(self.tell().await?)
     }
 
@@ -382,7 +402,7 @@ impl Found {
             return Ok(size);
         }
         let taken = TAKEN.into_iter().find(|taken| taken.name() == bucket);
-        let is_account = matches!(taken, Some(Bucket::User | Bucket::ApiKey));
+        let is_account = taken.is_some_and(|taken| is_secret(taken.name()));
         let taken = match (taken, accounts) {
             (Some(_), Accounts::LeftOut) if is_account => None,
             (Some(taken), Accounts::Taken(is_record)) if !is_record(taken, key, value) => {
@@ -400,6 +420,13 @@ impl Found {
         records.insert(Blob::from(key), Blob::from(value));
         *self.imported.taken.entry(taken.name()).or_default() += 1;
         Ok(size)
+    }
+}
+
+fn unfit(error: AuthenticationError) -> BackupError {
+    match error {
+        AuthenticationError::Gone(gone) => gone.into(),
+        error => BackupError::Unfit(error.to_string()),
     }
 }
 

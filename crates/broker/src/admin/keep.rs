@@ -28,6 +28,10 @@ pub enum Bucket {
     Monitor,
     /// Alarms that ended.
     Alarm,
+    /// How MQTT clients are authenticated.
+    Authenticator,
+    /// MQTT users of the broker's own.
+    MqttUser,
 }
 
 impl Bucket {
@@ -42,15 +46,23 @@ impl Bucket {
             Self::Audit => "audit",
             Self::Monitor => "monitor",
             Self::Alarm => "alarm",
+            Self::Authenticator => "authenticator",
+            Self::MqttUser => "mqtt_user",
         }
     }
 }
 
 /// Whether what is in a bucket lets somebody in: passwords, keys, who is signed in.
 pub(super) fn is_secret(bucket: &str) -> bool {
-    [Bucket::User, Bucket::Token, Bucket::ApiKey]
-        .iter()
-        .any(|secret| secret.name() == bucket)
+    [
+        Bucket::User,
+        Bucket::Token,
+        Bucket::ApiKey,
+        Bucket::Authenticator,
+        Bucket::MqttUser,
+    ]
+    .iter()
+    .any(|secret| secret.name() == bucket)
 }
 
 /// A key, and its new value or `None` to delete it.

@@ -2,6 +2,7 @@
 //! API sees. Its records are plain; what they look like outside is the API's business.
 
 mod ask;
+pub mod authentication;
 pub mod auto_subscribe;
 pub mod backup;
 pub mod ban;
@@ -50,6 +51,7 @@ pub use walk::{Extent, Rows};
 use policy::Decisions;
 
 use crate::{
+    access::authenticate::Office,
     control::{configuration::Configuration, store::Store},
     observe::Observed,
     shard::{Clock, Post},
@@ -92,38 +94,23 @@ pub struct Recovered {
     pub took: Duration,
 }
 
-struct Broker {
-    post: Arc<Post>,
-    store: Arc<Store>,
-    observed: Arc<Observed>,
-    clock: Clock,
-    configuration: Arc<Configuration>,
-    decisions: Decisions,
-    desk: backup::Desk,
+/// What it is a handle on.
+pub(crate) struct Broker {
+    pub(crate) post: Arc<Post>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) observed: Arc<Observed>,
+    pub(crate) clock: Clock,
+    pub(crate) configuration: Arc<Configuration>,
+    pub(crate) decisions: Decisions,
+    pub(crate) office: Office,
+    pub(crate) desk: backup::Desk,
     /// Of the hashes that say where a name lives.
-    seed: u64,
+    pub(crate) seed: u64,
 }
 
 impl Admin {
-    pub(crate) fn new(
-        post: Arc<Post>,
-        store: Arc<Store>,
-        observed: Arc<Observed>,
-        clock: Clock,
-        configuration: Arc<Configuration>,
-        decisions: Decisions,
-        seed: u64,
-    ) -> Self {
-        Self(Arc::new(Broker {
-            post,
-            store,
-            observed,
-            clock,
-            configuration,
-            decisions,
-            desk: backup::Desk::default(),
-            seed,
-        }))
+    pub(crate) fn new(broker: Broker) -> Self {
+        Self(Arc::new(broker))
     }
 
     /// The shard on which a client's session, a topic's retained message or a shared group lives.

@@ -193,6 +193,9 @@ section! {
     allow_anonymous: Switch = "true" Reload
         "Whether clients may connect without a user name and password; see lan_guard for where from."
         "是否允许客户端不带用户名和密码连接；允许的来源见 lan_guard。";
+    bootstrap_users: Maybe<Place> = "none" Restart
+        "File of users (CSV or JSON, as EMQX's) that are added at the start, where they are not there yet."
+        "启动时导入的 MQTT 用户文件（CSV 或 JSON，格式与 EMQX 相同）；已存在的用户保持不变。";
     max_packet_size: Bytes<u32> = "1MB" ["64", "256MB"] Reload
         "Largest packet accepted."
         "允许的最大报文。";
@@ -250,6 +253,9 @@ section! {
     connect_timeout: Time = "5s" ["100ms", "5m"] Reload
         "Time from the start of a connection to its CONNECT."
         "建立连接后必须在此时间内发来 CONNECT。";
+    authentication_timeout: Time = "10s" ["100ms", "5m"] Reload
+        "Time from CONNECT until the authenticators have said who the client is; whoever waits longer is told that the broker is busy."
+        "从收到 CONNECT 到认证器确认身份的最长时间；超时的客户端会被告知服务器繁忙。";
     max_pending: Count<usize> = "10000" ["16", "10000000"] Reload
         "Connections that have not sent CONNECT, at one time."
         "尚未发来 CONNECT 的连接总数上限。";

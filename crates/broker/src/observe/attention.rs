@@ -445,6 +445,7 @@ mod tests {
             let refused = Presence::Refused {
                 version: Some(Version::V5),
                 user_name: None,
+                owner: None,
                 close: Cause::WrongPassword.close(),
                 told: true,
             };

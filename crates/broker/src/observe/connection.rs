@@ -55,7 +55,7 @@ pub(crate) struct Entry {
 #[derive(Clone, Debug, Default)]
 struct Rare {
     user_name: Option<SmolStr>,
-    /// Who is behind it: the address that took over, the user who kicked.
+    /// Who is behind it: the address that took over, the user who kicked or whose session it is.
     by: Option<SmolStr>,
 }
 
@@ -88,24 +88,26 @@ impl Entry {
             Presence::Went { subscriptions, .. } => subscriptions,
             _ => 0,
         };
-        let (event, version, told, user_name) = match *what {
+        let (event, version, told, user_name, by) = match *what {
             Presence::Came {
                 user_name, version, ..
-            } => (Event::Connected, Some(version), true, user_name),
+            } => (Event::Connected, Some(version), true, user_name, None),
             Presence::Went {
                 ending, version, ..
-            } => (Event::Ended(ending), Some(version), true, None),
+            } => (Event::Ended(ending), Some(version), true, None, None),
             Presence::Refused {
                 version,
                 user_name,
+                owner,
                 close,
                 told,
-            } => (Event::Refused(close), version, told, user_name),
+            } => (Event::Refused(close), version, told, user_name, owner),
         };
-        let rare = user_name.map(|name| {
+        let text = |name: &str| cut(name).into();
+        let rare = (user_name.is_some() || by.is_some()).then(|| {
             Box::new(Rare {
-                user_name: Some(cut(name).into()),
-                by: None,
+                user_name: user_name.map(text),
+                by: by.map(text),
             })
         });
         Self {

@@ -1,20 +1,21 @@
-//! Whether a client is let in, from what its CONNECT says and where it comes from.
+//! Whether a client that no authenticator is asked about is let in, from what its CONNECT says and where
+//! it comes from.
 
-use std::{net::IpAddr, sync::Arc};
+use std::net::IpAddr;
 
-use engine::{Cause, Guest, acl::Principal};
+use engine::{Admission, Cause, Guest};
 
 use crate::{lan, settings::Limits};
 
-/// As whom a guest comes in; `None` is anonymous.
+/// Whether a guest comes in as nobody in particular.
 ///
-/// There are no authenticators yet, so nobody knows any user name: who brings one counts as anonymous
-/// like everybody else, and is wrong about it where anonymous is off.
+/// Where there are no authenticators, nobody knows any user name: who brings one counts as anonymous like
+/// everybody else, and is wrong about it where anonymous is off.
 pub(super) fn judge(
     address: IpAddr,
     guest: &Guest<'_>,
     limits: &Limits,
-) -> Result<Option<Arc<Principal>>, Cause> {
+) -> Result<Admission, Cause> {
     if !limits.allow_anonymous {
         let credentials = guest.user_name.is_some() || guest.password.is_some();
         return Err(if credentials {
@@ -27,7 +28,7 @@ pub(super) fn judge(
     if !lan::is_near(address, &limits.trusted) {
         return Err(Cause::LanGuard);
     }
-    Ok(None)
+    Ok(Admission::Anonymous)
 }
 
 #[cfg(test)]
@@ -40,15 +41,15 @@ mod tests {
     #[test]
     fn who_may_come_in() {
         let table = [
-            (&[][..], "127.0.0.1", None, Ok(None)),
-            (&[], "192.168.1.2", Some("u"), Ok(None)),
+            (&[][..], "127.0.0.1", None, Ok(Admission::Anonymous)),
+            (&[], "192.168.1.2", Some("u"), Ok(Admission::Anonymous)),
             (&[], "203.0.113.9", None, Err(Cause::LanGuard)),
             (&[], "203.0.113.9", Some("u"), Err(Cause::LanGuard)),
             (
                 &["lan_guard.trusted=[\"203.0.113.0/24\"]"],
                 "203.0.113.9",
                 None,
-                Ok(None),
+                Ok(Admission::Anonymous),
             ),
             (
                 &["mqtt.allow_anonymous=false"],

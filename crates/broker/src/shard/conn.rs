@@ -14,7 +14,7 @@ use std::{
 };
 
 use engine::{
-    Cause, Close, ConnId, Ending, Guest, Presence, SessionId, Sink, Slab, Time, acl::Principal,
+    Admission, Cause, Close, ConnId, Ending, Guest, Presence, SessionId, Sink, Slab, Time,
 };
 use mio::net::TcpStream;
 
@@ -22,6 +22,7 @@ use super::{
     admit,
     deadline::Deadlines,
     event::Event,
+    gate::Gate,
     ticket::{PREFIX, Ticket, Tickets},
     trace::Tracing,
 };
@@ -65,7 +66,7 @@ pub(super) enum Flag {
     Closing = 1 << 3,
     /// The last bytes were sent and our side is shut.
     Lingering = 1 << 4,
-    /// Publishes to somebody slow: not read before its time.
+    /// Publishes to somebody slow, or waits to be known: not read before its time.
     Held = 1 << 5,
     /// Waits until there is room for its large packet.
     Parked = 1 << 6,
@@ -192,6 +193,7 @@ pub(crate) struct Conns {
     table: Slab<Conn>,
     pub(super) limits: Arc<Limits>,
     tickets: Tickets,
+    pub(crate) gate: Gate,
     /// The time of this pass.
     pub(super) now: Time,
     /// What happened to connections in this pass, for the connection log.
@@ -240,11 +242,12 @@ impl Conn {
 }
 
 impl Conns {
-    pub(super) fn new(limits: Arc<Limits>) -> Self {
+    pub(super) fn new(limits: Arc<Limits>, gate: Gate) -> Self {
         Self {
             table: Slab::default(),
             limits,
             tickets: Tickets::default(),
+            gate,
             now: Time::default(),
             entries: Vec::new(),
             opening: None,
@@ -332,6 +335,7 @@ impl Conns {
     pub(super) fn remove(&mut self, slot: u32) -> Option<Conn> {
         let mut conn = self.table.remove(slot)?;
         self.lingering.cancel(slot);
+        self.gate.lose(slot);
         if let Some(tracing) = &mut self.tracing {
             tracing.forget(slot);
         }
@@ -455,16 +459,26 @@ impl Sink for Conns {
         }
     }
 
-    fn admit(&mut self, conn: ConnId, guest: &Guest<'_>) -> Result<Option<Arc<Principal>>, Cause> {
+    fn admit(&mut self, conn: ConnId, guest: &Guest<'_>) -> Result<Admission, Cause> {
         let Some(entry) = self.table.get(conn.0) else {
-            return Ok(None);
+            return Ok(Admission::Anonymous);
         };
+        if let Some(verdict) = self.gate.verdict.take() {
+            let granted = verdict?;
+            self.gate.until = granted.until;
+            return Ok(Admission::As(granted.who));
+        }
         if entry.listener == DASHBOARD_NUMBER {
             let shown = guest.password;
             if let Some(shown) = shown.filter(|shown| shown.starts_with(PREFIX.as_bytes())) {
                 let who = self.tickets.redeem(shown, guest.user_name, self.now);
-                return who.map(Some).ok_or(Cause::Ticket);
+                return who.map(Admission::As).ok_or(Cause::Ticket);
             }
+        }
+        if self.gate.is_for(guest) {
+            return self.gate.ask(conn.0, guest, &self.limits);
+        }
+        if entry.listener == DASHBOARD_NUMBER {
             // The address here may be a proxy's.
             if entry.web.as_ref().is_some_and(|web| web.far) && self.limits.allow_anonymous {
                 return Err(Cause::LanGuard);

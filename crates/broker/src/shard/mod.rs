@@ -9,6 +9,7 @@ mod conn;
 mod deadline;
 mod event;
 mod flush;
+mod gate;
 mod inbound;
 mod pace;
 mod post;
@@ -35,8 +36,11 @@ pub(crate) use conn::{Conns, Moving, Peer};
 pub(crate) use post::{Letter, Post};
 pub(crate) use ticket::{PREFIX, Ticket};
 
-use crate::{control::store::Door, observe::Observed, settings::Limits};
+use crate::{
+    access::authenticate::Desk, control::store::Door, observe::Observed, settings::Limits,
+};
 use accept::Accepting;
+use gate::Gate;
 use inbound::Inbound;
 use pace::{Pace, Work};
 use report::Reporter;
@@ -74,6 +78,7 @@ pub(crate) struct Parts {
     pub(crate) limits: Arc<Limits>,
     pub(crate) post: Arc<Post>,
     pub(crate) store: Door,
+    pub(crate) desk: Arc<Desk>,
     pub(crate) observed: Arc<Observed>,
     pub(crate) poll: Poll,
 }
@@ -144,10 +149,11 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn new(parts: Parts) -> Self {
+        let gate = Gate::new(parts.id, parts.desk, parts.post.clone());
         Self {
             id: parts.id,
             clock: parts.clock,
-            conns: Conns::new(parts.limits.clone()),
+            conns: Conns::new(parts.limits.clone(), gate),
             limits: parts.limits,
             post: parts.post,
             store: parts.store,
@@ -175,6 +181,11 @@ impl Worker {
         &mut self.engine
     }
 
+    /// To say whom to ask about clients, before it runs.
+    pub(crate) fn conns_mut(&mut self) -> &mut Conns {
+        &mut self.conns
+    }
+
     /// The whole data plane on one screen.
     pub(crate) fn run(mut self) {
         let mut events = Events::with_capacity(EVENTS);
@@ -193,6 +204,8 @@ impl Worker {
             }
             self.take_letters();
             self.release_held();
+            self.expire_waits();
+            self.expire_clients();
             self.unpark();
             self.engine.tick(self.now, &mut self.conns);
             self.publish_events();
@@ -235,9 +248,12 @@ impl Worker {
         let next = [engine, held].into_iter().flatten().min();
         let own = next.map_or(WAIT_MAX, |at| Duration::from_millis(at.since(now)));
         let linger = self.conns.lingering.next();
-        let linger = linger.map_or(WAIT_MAX, |at| at.saturating_duration_since(Instant::now()));
+        let left = |at: Instant| at.saturating_duration_since(Instant::now());
+        let linger = linger.map_or(WAIT_MAX, left);
+        let unknown = self.conns.gate.next_deadline().map_or(WAIT_MAX, left);
         own.min(self.accepting.timeout(self.limits.connect_timeout))
             .min(linger)
+            .min(unknown)
             .min(WAIT_MAX)
     }
 
@@ -315,6 +331,7 @@ impl Worker {
             }
             Letter::Tail(entries) => self.engine.tail(now, &entries, conns),
             Letter::Shed(entries) => self.engine.shed(&entries),
+            Letter::Verdict(slot, number, verdict) => self.take_verdict(slot, number, *verdict),
             Letter::FoundInLog(found) => self.engine.found_in_log(now, &found, conns),
             Letter::Publish(topics) => {
                 for (topic, payload) in topics {

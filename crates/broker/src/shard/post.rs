@@ -14,7 +14,7 @@ use mio::{Poll, Token, Waker};
 use tokio::sync::oneshot;
 
 use super::{Question, WAKE, conn::Moving};
-use crate::{control::listeners::Bound, settings::Limits};
+use crate::{access::authenticate::Verdict, control::listeners::Bound, settings::Limits};
 
 /// What a shard is told by other threads.
 pub(crate) enum Letter {
@@ -23,6 +23,8 @@ pub(crate) enum Letter {
     Socket(Box<Moving>),
     /// A WebSocket of the dashboard's, before its CONNECT.
     Page(Box<Moving>),
+    /// What was said of the client on this connection, in answer to the question with this number.
+    Verdict(u32, u64, Box<Verdict>),
     /// The store has, or has not, what was handed to it under these tokens.
     Stored(Vec<u64>, bool),
     Tail(Arc<[Entry]>),

@@ -187,8 +187,20 @@ impl Worker {
         }
         let conn = ConnId(slot);
         self.conns.opening = self.conns.get(slot).map(|c| c.peer);
-        match self.engine.open(self.now, conn, bytes, &mut self.conns) {
+        self.conns.gate.brought = bytes.len();
+        let opened = if self.conns.gate.verdict.is_some() {
+            self.engine.reopen(self.now, conn, bytes, &mut self.conns)
+        } else {
+            self.engine.open(self.now, conn, bytes, &mut self.conns)
+        };
+        match opened {
             Opened::NeedMore => Some(0),
+            Opened::Waits => {
+                // It has sent its CONNECT in time; how long it waits for us is another deadline's.
+                self.no_longer_pending(slot);
+                self.conns.get_mut(slot)?.flags.set(Flag::Held);
+                Some(0)
+            }
             Opened::Elsewhere(home) => {
                 self.move_to(slot, home, bytes);
                 None
@@ -196,6 +208,7 @@ impl Worker {
             Opened::Session(session, used) => {
                 self.no_longer_pending(slot);
                 self.conns.get_mut(slot)?.session = Some(session);
+                self.note_end(slot);
                 self.trace_first(slot, &bytes[..used]);
                 // What was pipelined behind CONNECT is handled now.
                 self.feed(slot, session, &bytes[used..]).map(|n| used + n)
@@ -324,27 +337,32 @@ impl Worker {
             *at > now
         });
         for slot in due {
-            // It may have ended, and another may have its number.
-            let Some(conn) = self.conns.get_mut(slot).filter(|c| c.flags.has(Flag::Held)) else {
-                continue;
-            };
-            conn.flags.clear(Flag::Held);
-            if conn.flags.has(Flag::Closing) {
-                if conn.flags.has(Flag::Ready) {
-                    self.ready.push(slot);
-                }
-                continue;
-            }
-            let waiting = conn.input.take();
-            let unread = conn.flags.has(Flag::Ready);
-            if let Some(input) = waiting {
-                self.forget_input(slot, input.len());
-                self.take_bytes(slot, &input);
-            }
-            let held = self.conns.get(slot).is_none_or(|c| c.flags.has(Flag::Held));
-            if unread && !held {
+            self.release(slot);
+        }
+    }
+
+    /// Goes on with what a connection has sent, and reads it again.
+    pub(super) fn release(&mut self, slot: u32) {
+        // It may have ended, and another may have its number.
+        let Some(conn) = self.conns.get_mut(slot).filter(|c| c.flags.has(Flag::Held)) else {
+            return;
+        };
+        conn.flags.clear(Flag::Held);
+        if conn.flags.has(Flag::Closing) {
+            if conn.flags.has(Flag::Ready) {
                 self.ready.push(slot);
             }
+            return;
+        }
+        let waiting = conn.input.take();
+        let unread = conn.flags.has(Flag::Ready);
+        if let Some(input) = waiting {
+            self.forget_input(slot, input.len());
+            self.take_bytes(slot, &input);
+        }
+        let held = self.conns.get(slot).is_none_or(|c| c.flags.has(Flag::Held));
+        if unread && !held {
+            self.ready.push(slot);
         }
     }
 
@@ -423,6 +441,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        access::authenticate::Desk,
         config::{Config, Lang},
         control::store,
         observe::{Observed, connection},
@@ -446,6 +465,7 @@ mod tests {
             limits: Arc::new(settings::Limits::new(&config, 1, Ports::default())),
             post: post.clone(),
             store: store::Door::new(Arc::new(store), post),
+            desk: Arc::new(Desk::new()),
             observed: Arc::new(Observed::new(dir)),
             poll: polls.remove(0),
         })

@@ -71,6 +71,23 @@ impl Shard {
         true
     }
 
+    /// Makes a client's session nobody's, so that it goes to the next user who comes for it; its
+    /// connection ends with 0x98. False if there is none.
+    pub fn release_client(&mut self, now: Time, client_id: &str, sink: &mut impl Sink) -> bool {
+        self.now = now;
+        let Some(slot) = self.find(client_id) else {
+            return false;
+        };
+        let session = self.reference(slot);
+        self.expel(slot, Cause::Kicked.close(), sink);
+        // One without expiry has ended with its connection.
+        if let Some(slot) = self.resolve(session) {
+            self.session_mut(slot).owner = self.anonymous.clone();
+            self.save_session(slot, None);
+        }
+        true
+    }
+
     /// Subscribes for a client, as if it had. `None` if there is no such session; else the granted QoS or
     /// the refusal, and the ticket that is answered once it is in force, and kept.
     pub fn subscribe_for(

@@ -8,7 +8,8 @@ use protocol::{
 };
 
 use super::{
-    Close, ConnId, Ending, Guest, Mail, Opened, Presence, SessionId, Shard, Sink, Verdict, refuse,
+    Admission, Close, ConnId, Ending, Guest, Mail, Opened, Presence, SessionId, Shard, Sink,
+    Verdict, refuse,
 };
 use crate::{
     Cause, Counter, Message, SessionRef, Time,
@@ -26,6 +27,8 @@ struct Turned<'a> {
     version: Option<Version>,
     client_id: &'a str,
     user_name: Option<&'a str>,
+    /// Whose session it wanted.
+    owner: Option<Box<str>>,
     close: Close,
 }
 
@@ -36,6 +39,7 @@ impl Turned<'_> {
             version,
             client_id: "",
             user_name: None,
+            owner: None,
             close,
         }
     }
@@ -52,11 +56,50 @@ struct Asked {
     authentication: bool,
 }
 
+/// Where a session may be whose client id is for us to choose.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Choice {
+    /// The first shard spreads them over all.
+    Anywhere,
+    Here,
+}
+
+/// What became of a CONNECT that is not refused.
+#[derive(Debug)]
+enum Seated {
+    Session(SessionId),
+    Elsewhere(u16),
+    Waits,
+}
+
 impl Shard {
     /// The first bytes of a connection.
     pub fn open(&mut self, now: Time, conn: ConnId, bytes: &[u8], sink: &mut impl Sink) -> Opened {
         self.now = now;
-        match self.try_open(conn, bytes, sink) {
+        self.open_on(Choice::Anywhere, conn, bytes, sink)
+    }
+
+    /// The same bytes again, where [`Opened::Waits`] came of them: now the sink knows. The session is
+    /// made here and nowhere else, so that what the sink knows need not travel.
+    pub fn reopen(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        bytes: &[u8],
+        sink: &mut impl Sink,
+    ) -> Opened {
+        self.now = now;
+        self.open_on(Choice::Here, conn, bytes, sink)
+    }
+
+    fn open_on(
+        &mut self,
+        choice: Choice,
+        conn: ConnId,
+        bytes: &[u8],
+        sink: &mut impl Sink,
+    ) -> Opened {
+        match self.try_open(choice, conn, bytes, sink) {
             Ok(opened) => opened,
             Err(turned) => {
                 let (version, close) = (turned.version, turned.close);
@@ -68,6 +111,7 @@ impl Shard {
                 let refused = Presence::Refused {
                     version,
                     user_name: turned.user_name,
+                    owner: turned.owner.as_deref(),
                     close,
                     told,
                 };
@@ -82,6 +126,7 @@ impl Shard {
 
     fn try_open<'a>(
         &mut self,
+        choice: Choice,
         conn: ConnId,
         bytes: &'a [u8],
         sink: &mut impl Sink,
@@ -99,27 +144,30 @@ impl Shard {
         let spoken = connect_version(f.body);
         let decoded = connect::decode(f.body, f.first, &limits);
         let opened = match &decoded {
-            Ok(packet) => self.connect(conn, packet, sink),
+            Ok(packet) => self.connect(choice, conn, packet, sink),
             Err(error) => Err(refuse(*error)),
         };
-        if let Ok(Err(home)) = opened {
-            return Ok(Opened::Elsewhere(home)); // counted there
-        }
+        let session = match opened {
+            Ok(Seated::Elsewhere(home)) => return Ok(Opened::Elsewhere(home)), // counted there
+            Ok(Seated::Waits) => return Ok(Opened::Waits), // counted when it comes again
+            Ok(Seated::Session(session)) => Ok(session),
+            Err(close) => Err(close),
+        };
         self.metrics.add(Counter::ConnectReceived, 1);
         self.metrics.add(Counter::BytesReceived, f.len as u64);
-        match opened {
-            Ok(Ok(session)) => {
+        match session {
+            Ok(session) => {
                 if let Some(s) = self.sessions.get_mut(session.0) {
                     s.tally.heard(f.len);
                 }
                 Ok(Opened::Session(session, f.len))
             }
-            Ok(Err(home)) => Ok(Opened::Elsewhere(home)),
             Err(close) => Err(match decoded {
                 Ok(packet) => Turned {
                     version: Some(packet.version),
                     client_id: packet.client_id,
                     user_name: packet.user_name,
+                    owner: self.owner_in_the_way(packet.client_id, close),
                     close,
                 },
                 Err(_) => Turned::unknown(spoken, close),
@@ -127,28 +175,31 @@ impl Shard {
         }
     }
 
-    /// `Ok(Err(shard))`: the session lives there.
     fn connect(
         &mut self,
+        choice: Choice,
         conn: ConnId,
         packet: &connect::Connect<'_>,
         sink: &mut impl Sink,
-    ) -> Verdict<Result<SessionId, u16>> {
+    ) -> Verdict<Seated> {
         let asked = self.asked(packet);
         if asked.authentication {
             // No mechanism exists yet; refused by the book (4.12, non-normative) [MQTT-4.12.0-1].
             return Err(Cause::AuthenticationMethod.close());
         }
         self.check_client_id(packet)?;
-        let assigned = packet.client_id.is_empty().then(|| self.assign_client_id());
+        let unnamed = packet.client_id.is_empty();
+        let assigned = unnamed.then(|| self.assign_client_id(choice));
         // [MQTT-3.1.3-7]
         let client_id = assigned.as_deref().unwrap_or(packet.client_id);
         let home = self.place(client_id);
         if home != self.id {
-            return Ok(Err(home));
+            return Ok(Seated::Elsewhere(home));
         }
         self.check_banned(conn, client_id, packet, sink)?;
-        let owner = self.admit(conn, packet, sink)?;
+        let Some(owner) = self.admit(conn, packet, sink)? else {
+            return Ok(Seated::Waits);
+        };
         let rewritten = self.rewritten_will(client_id, packet);
         let packet = &with_will_topic(packet, rewritten.as_deref());
         self.check_will(packet, &owner)?;
@@ -193,7 +244,7 @@ impl Shard {
             self.resume(slot, sink);
         }
         self.auto_subscribe(slot, sink);
-        Ok(Ok(SessionId(slot)))
+        Ok(Seated::Session(SessionId(slot)))
     }
 
     fn asked(&self, packet: &connect::Connect<'_>) -> Asked {
@@ -221,6 +272,14 @@ impl Shard {
         asked
     }
 
+    /// The user whose session a CONNECT was refused for.
+    fn owner_in_the_way(&self, client_id: &str, close: Close) -> Option<Box<str>> {
+        let slot = self
+            .find(client_id)
+            .filter(|_| close.cause == Cause::SessionOfAnother)?;
+        self.session(slot).owner.user().map(Into::into)
+    }
+
     fn check_client_id(&self, packet: &connect::Connect<'_>) -> Verdict<()> {
         if packet.client_id.is_empty() {
             if packet.version == Version::V3_1 {
@@ -239,20 +298,24 @@ impl Shard {
         Ok(())
     }
 
+    /// As whom the client comes in; `None` if that is not known yet.
     fn admit(
         &self,
         conn: ConnId,
         packet: &connect::Connect<'_>,
         sink: &mut impl Sink,
-    ) -> Verdict<Arc<Principal>> {
+    ) -> Verdict<Option<Arc<Principal>>> {
         let guest = Guest {
             client_id: packet.client_id,
             user_name: packet.user_name,
             password: packet.password,
             version: packet.version,
         };
-        let admitted = sink.admit(conn, &guest).map_err(Cause::close)?;
-        Ok(admitted.unwrap_or_else(|| self.anonymous.clone()))
+        Ok(match sink.admit(conn, &guest).map_err(Cause::close)? {
+            Admission::Anonymous => Some(self.anonymous.clone()),
+            Admission::As(who) => Some(who),
+            Admission::Waits => None,
+        })
     }
 
     fn check_will(&self, packet: &connect::Connect<'_>, owner: &Principal) -> Verdict<()> {
@@ -277,12 +340,13 @@ impl Shard {
     }
 
     /// A client id that nobody has [MQTT-3.1.3-6]: drawn again in the unlikely case.
-    fn assign_client_id(&mut self) -> Box<str> {
+    fn assign_client_id(&mut self, choice: Choice) -> Box<str> {
         // The first shard spreads such clients over all; whoever got one handed over keeps it, or it
         // would be sent on by each.
+        let anywhere = self.id == 0 && choice == Choice::Anywhere;
         loop {
             let id = format!("auto-{:016x}", self.next_random());
-            if self.find(&id).is_none() && (self.id == 0 || self.place(&id) == self.id) {
+            if self.find(&id).is_none() && (anywhere || self.place(&id) == self.id) {
                 return id.into();
             }
         }

@@ -114,6 +114,8 @@ pub enum Presence<'a> {
         /// As far as its CONNECT could be read.
         version: Option<Version>,
         user_name: Option<&'a str>,
+        /// The user whose session it wanted, where that is why.
+        owner: Option<&'a str>,
         close: Close,
         /// A CONNACK says so.
         told: bool,
@@ -128,6 +130,18 @@ pub struct Guest<'a> {
     pub user_name: Option<&'a str>,
     pub password: Option<&'a [u8]>,
     pub version: Version,
+}
+
+/// What becomes of a guest that may come in, or may yet.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Admission {
+    /// It comes in as nobody in particular.
+    Anonymous,
+    /// It comes in as this one.
+    As(Arc<Principal>),
+    /// Nobody knows yet. Nothing is done for it and nothing kept of it; the caller has the bytes, and
+    /// brings them to [`Shard::reopen`] once it knows.
+    Waits,
 }
 
 /// Where bytes for connections go.
@@ -145,17 +159,13 @@ pub trait Sink {
     fn peer(&self, _conn: ConnId) -> Option<core::net::SocketAddr> {
         None
     }
-    /// Whether a guest may come in, and as whom; `None` for nobody in particular. Asked once its CONNECT
-    /// is in order and before anything is done for it.
+    /// Whether a guest may come in, and as whom. Asked once its CONNECT is in order and before anything
+    /// is done for it.
     ///
     /// # Errors
     /// Why it may not.
-    fn admit(
-        &mut self,
-        _conn: ConnId,
-        _guest: &Guest<'_>,
-    ) -> Result<Option<Arc<Principal>>, Cause> {
-        Ok(None)
+    fn admit(&mut self, _conn: ConnId, _guest: &Guest<'_>) -> Result<Admission, Cause> {
+        Ok(Admission::Anonymous)
     }
     /// Told while the connection is still known, for those who watch clients come and go.
     fn note(&mut self, _conn: ConnId, _client_id: &str, _what: Presence<'_>) {}
@@ -168,6 +178,8 @@ pub enum Opened {
     NeedMore,
     /// The session's home is another shard: hand the connection and its bytes to it.
     Elsewhere(u16),
+    /// [`Sink::admit`] does not know yet whether it may come in: keep its bytes.
+    Waits,
     /// Connected; so many bytes were consumed.
     Session(SessionId, usize),
     /// Refused; the answer stands in the sink and the connection is being closed.

@@ -13,6 +13,10 @@ const CONN: ConnId = ConnId(1);
 struct Ear {
     said: BTreeMap<u32, Vec<u8>>,
     closed: Vec<(ConnId, Ending)>,
+    /// What it says of guests; nobody in particular if nothing.
+    verdict: Option<Result<Admission, Cause>>,
+    /// Whose session somebody was refused for.
+    owners: Vec<Option<String>>,
 }
 
 impl Sink for Ear {
@@ -22,6 +26,16 @@ impl Sink for Ear {
 
     fn close(&mut self, conn: ConnId, why: Ending) {
         self.closed.push((conn, why));
+    }
+
+    fn admit(&mut self, _conn: ConnId, _guest: &Guest<'_>) -> Result<Admission, Cause> {
+        self.verdict.clone().unwrap_or(Ok(Admission::Anonymous))
+    }
+
+    fn note(&mut self, _conn: ConnId, _client_id: &str, what: Presence<'_>) {
+        if let Presence::Refused { owner, .. } = what {
+            self.owners.push(owner.map(str::to_owned));
+        }
     }
 }
 
@@ -156,4 +170,93 @@ fn message_that_the_log_refuses() {
         };
         assert_eq!(close.reason, Reason::QUOTA_EXCEEDED);
     }
+}
+
+/// Of a guest whom nobody knows yet, the shard keeps and counts nothing, so it may wait anywhere for any
+/// time. Once somebody knows, the same bytes bring it in, on this shard even if its id is for us to
+/// choose, or turn it away with a CONNACK.
+#[test]
+fn a_guest_waits_without_a_trace() {
+    let user = Arc::new(Principal::User(crate::acl::User::new("anna")));
+    for id in ["c", ""] {
+        // Of many shards: one that may choose an id for elsewhere.
+        let mut shard = Shard::new(0, 8, Arc::new(Settings::default()), 7);
+        let id = if id.is_empty() {
+            id.to_owned()
+        } else {
+            own_id(&shard)
+        };
+        let bytes = connect(5, 2, &id, &[]);
+        let mut ear = Ear {
+            verdict: Some(Ok(Admission::Waits)),
+            ..Ear::default()
+        };
+        // An id that we choose may be another shard's, until it waits.
+        let waits = (0..200).any(|_| shard.open(Time(0), CONN, &bytes, &mut ear) == Opened::Waits);
+        assert!(waits && ear.take(CONN).is_empty() && ear.closed.is_empty());
+        assert_eq!(shard.metrics().gauges.sessions, 0);
+        assert_eq!(shard.metrics().get(Counter::ConnectReceived), 0);
+
+        ear.verdict = Some(Err(Cause::WrongPassword));
+        let refused = shard.reopen(Time(0), CONN, &bytes, &mut ear);
+        assert_eq!(refused, Opened::Refused);
+        assert_eq!(ear.take(CONN), [0x20, 3, 0, 0x86, 0]);
+        assert_eq!(ear.closed.len(), 1);
+
+        ear.verdict = Some(Ok(Admission::As(user.clone())));
+        let opened = shard.reopen(Time(0), CONN, &bytes, &mut ear);
+        let Opened::Session(session, used) = opened else {
+            panic!("{opened:?}");
+        };
+        assert_eq!(used, bytes.len());
+        assert_eq!(shard.home(shard.client_id(session).unwrap()), 0);
+        assert_eq!(*shard.session(session.0).owner, *user);
+    }
+}
+
+/// A client id that lives on this shard.
+fn own_id(shard: &Shard) -> String {
+    let mut ids = (0..).map(|n| format!("c{n}"));
+    ids.find(|id| shard.home(id) == 0).unwrap()
+}
+
+/// A session of nobody's passes to the first user who comes for it, and then to nobody else: neither back
+/// to those without a name nor to another user, clean or not; they are told whose it is.
+#[test]
+fn a_session_passes_to_the_first_user() {
+    let mut shard = shard(Settings::default());
+    let mut ear = Ear::default();
+    let resume = connect(4, 0, "device", &[]);
+    open(&mut shard, CONN, &resume, &mut ear);
+    let as_user = |name: &str| {
+        Some(Ok(Admission::As(Arc::new(Principal::User(
+            crate::acl::User::new(name),
+        )))))
+    };
+    ear.verdict = as_user("anna");
+    let session = open(&mut shard, ConnId(2), &resume, &mut ear);
+    assert_eq!(ear.take(ConnId(2)), [0x20, 2, 1, 0]);
+    ear.closed.clear();
+    for clean in [0, 2] {
+        for verdict in [None, as_user("bert")] {
+            ear.verdict = verdict;
+            let bytes = connect(4, clean, "device", &[]);
+            let refused = shard.open(Time(0), ConnId(3), &bytes, &mut ear);
+            assert_eq!(refused, Opened::Refused);
+            assert_eq!(ear.take(ConnId(3)), [0x20, 2, 0, 5]);
+            assert_eq!(ear.owners.pop(), Some(Some("anna".to_owned())));
+            let [(ConnId(3), _)] = ear.closed[..] else {
+                panic!("the owner's connection stays: {:?}", ear.closed);
+            };
+            ear.closed.clear();
+        }
+    }
+    assert_eq!(shard.session(session.0).owner.user(), Some("anna"));
+    // Until somebody makes it nobody's again.
+    assert!(shard.release_client(Time(0), "device", &mut ear));
+    assert!(!shard.release_client(Time(0), "other", &mut ear));
+    ear.verdict = as_user("bert");
+    let session = open(&mut shard, ConnId(4), &resume, &mut ear);
+    assert_eq!(ear.take(ConnId(4)), [0x20, 2, 1, 0]);
+    assert_eq!(shard.session(session.0).owner.user(), Some("bert"));
 }

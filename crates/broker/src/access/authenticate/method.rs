@@ -1,0 +1,131 @@
+//! How authenticators are set up, as people and the store say it.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::hash::{Algorithm, Unfit};
+
+/// One authenticator of the chain.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Setup {
+    pub enable: bool,
+    pub method: Method,
+}
+
+/// By what it knows users. There is one of each at most.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Method {
+    /// The broker's own users.
+    BuiltIn(BuiltIn),
+    /// A password file as mosquitto has it.
+    File(PasswordFile),
+    /// Tokens.
+    Jwt(Jwt),
+}
+
+/// What a user of the broker's own is called by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UserIdType {
+    Username,
+    Clientid,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct BuiltIn {
+    pub user_id_type: UserIdType,
+    /// How new passwords are kept; those kept in other ways are good all the same.
+    pub password_hash_algorithm: Algorithm,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PasswordFile {
+    pub path: PathBuf,
+}
+
+/// Tokens, and what they have to say.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Jwt {
+    pub keys: JwtKeys,
+    pub from: Shown,
+    /// Claims and what they have to be; `${username}` and `${clientid}` stand for the client's.
+    pub verify_claims: Vec<(String, String)>,
+    /// Whether the client goes when its token ends.
+    pub disconnect_after_expire: bool,
+    /// The claim with the holder's rights.
+    pub acl_claim_name: String,
+}
+
+/// Where a client shows its token.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shown {
+    Password,
+    Username,
+}
+
+/// Who may sign tokens.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum JwtKeys {
+    Secret {
+        secret: Masked,
+        base64: bool,
+    },
+    Public {
+        pem: String,
+    },
+    /// A set of public keys in a file.
+    File {
+        path: PathBuf,
+    },
+}
+
+/// A text that nobody is shown.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Masked(pub String);
+
+impl std::fmt::Debug for Masked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("******")
+    }
+}
+
+impl Default for BuiltIn {
+    fn default() -> Self {
+        Self {
+            user_id_type: UserIdType::Username,
+            password_hash_algorithm: Algorithm::Argon2id,
+        }
+    }
+}
+
+impl Method {
+    /// The broker's own users.
+    pub const BUILT_IN: &'static str = "password_based:built_in_database";
+    /// A password file.
+    pub const FILE: &'static str = "password_based:file";
+    pub const JWT: &'static str = "jwt";
+
+    /// Its name in the API and in the chain.
+    #[must_use]
+    pub fn id(&self) -> &'static str {
+        match self {
+            Self::BuiltIn(_) => Self::BUILT_IN,
+            Self::File(_) => Self::FILE,
+            Self::Jwt(_) => Self::JWT,
+        }
+    }
+
+    /// # Errors
+    /// If it means nothing, or costs too much.
+    pub(super) fn check(&self) -> Result<(), Unfit> {
+        match self {
+            Self::BuiltIn(own) => own.password_hash_algorithm.check(),
+            Self::File(_) | Self::Jwt(_) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Who a client is. A shard puts a question on the desk; the desk's threads ask the authenticators of
+//! the chain in their order, and what these say goes back by letter. Nothing here waits on a shard, and
+//! whatever fails lets nobody in.
+
+mod built_in;
+mod chain;
+mod desk;
+mod file;
+mod hash;
+mod jwt;
+mod method;
+mod office;
+mod roll;
+mod tally;
+mod users;
+mod verify;
+mod watched;
+
+pub(crate) use chain::{Chain, Credentials, Password, Question, Verdict};
+pub(crate) use desk::{Bounds, Desk};
+pub use hash::{Algorithm, Digest, Salt};
+pub use method::{BuiltIn, Jwt, JwtKeys, Masked, Method, PasswordFile, Setup, Shown, UserIdType};
+pub(crate) use office::{ANONYMOUS, Office, Unusable};
+pub use roll::{Format, Recruit, RollError, Secrecy};
+pub use tally::Counts;
+pub(crate) use users::User;

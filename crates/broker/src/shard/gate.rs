@@ -1,0 +1,188 @@
+//! Clients that wait until the control plane has said who they are. Their CONNECT, and what they sent
+//! behind it, stays with the connection; more is not read. Nothing here is touched for those who come
+//! without a name while there is nobody to ask.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use engine::{Admission, Cause, Guest, Time};
+
+use super::{Letter, Post, Worker, deadline::Deadlines};
+use crate::{
+    access::authenticate::{Bounds, Chain, Credentials, Desk, Password, Question, Verdict},
+    settings::Limits,
+};
+
+/// Those of a shard.
+pub(crate) struct Gate {
+    shard: u16,
+    desk: Arc<Desk>,
+    post: Arc<Post>,
+    /// Whom to ask, if anybody.
+    chain: Option<Arc<Chain>>,
+    /// Questions without an answer, by connection. A slot is used again, a number is not.
+    waits: HashMap<u32, u64>,
+    asked: u64,
+    deadlines: Deadlines,
+    /// When connections end whose client was only let in for a time.
+    ends: Deadlines,
+    /// When that of the one ends which comes in.
+    pub(super) until: Option<Time>,
+    /// Bytes that came with the CONNECT that is looked at.
+    pub(super) brought: usize,
+    /// What was said of the client whose CONNECT is looked at again.
+    pub(super) verdict: Option<Verdict>,
+}
+
+impl Gate {
+    pub(super) fn new(shard: u16, desk: Arc<Desk>, post: Arc<Post>) -> Self {
+        Self {
+            shard,
+            desk,
+            post,
+            chain: None,
+            waits: HashMap::new(),
+            asked: 0,
+            deadlines: Deadlines::default(),
+            ends: Deadlines::default(),
+            until: None,
+            brought: 0,
+            verdict: None,
+        }
+    }
+
+    /// Whom to ask from now on; who waits is answered by those who were asked.
+    pub(crate) fn set_chain(&mut self, chain: Option<Arc<Chain>>) {
+        self.chain = chain;
+    }
+
+    /// Whether this guest is for the chain to judge.
+    pub(super) fn is_for(&self, guest: &Guest<'_>) -> bool {
+        self.chain.is_some() && (guest.user_name.is_some() || guest.password.is_some())
+    }
+
+    /// Puts the question, or says why that cannot be done.
+    pub(super) fn ask(
+        &mut self,
+        slot: u32,
+        guest: &Guest<'_>,
+        limits: &Limits,
+    ) -> Result<Admission, Cause> {
+        let Some(chain) = &self.chain else {
+            return Ok(Admission::Anonymous);
+        };
+        self.asked += 1;
+        let credentials = Credentials {
+            client_id: guest.client_id.into(),
+            user_name: guest.user_name.map(Into::into),
+            password: guest.password.map(Password::new),
+        };
+        let deadline = Instant::now() + limits.authentication_timeout;
+        let (post, shard, number) = (self.post.clone(), self.shard, self.asked);
+        let reply = move |verdict| {
+            post.send(shard, Letter::Verdict(slot, number, Box::new(verdict)));
+        };
+        let question = Question::new(chain.clone(), credentials, deadline, reply);
+        let bounds = Bounds {
+            questions: limits.pending_max,
+            bytes: limits.pending_bytes_max,
+        };
+        if !self.desk.ask(question, self.brought, bounds) {
+            return Err(Cause::AuthenticationBusy);
+        }
+        self.waits.insert(slot, number);
+        self.deadlines.set(slot, deadline);
+        Ok(Admission::Waits)
+    }
+
+    /// The connection waits no longer. Whether it did, with this question or any.
+    pub(super) fn forget(&mut self, slot: u32, number: Option<u64>) -> bool {
+        if self.waits.is_empty() {
+            return false;
+        }
+        let waits = self.waits.get(&slot).copied();
+        if waits.is_none() || number.is_some_and(|number| waits != Some(number)) {
+            return false;
+        }
+        self.waits.remove(&slot);
+        self.deadlines.cancel(slot);
+        if self.waits.is_empty() {
+            // A crowd is gone: its memory goes too.
+            self.waits = HashMap::new();
+        }
+        true
+    }
+
+    /// The connection is gone.
+    pub(super) fn lose(&mut self, slot: u32) {
+        self.forget(slot, None);
+        self.ends.cancel(slot);
+    }
+
+    /// When somebody has waited too long, or has been there for too long.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines
+            .next()
+            .into_iter()
+            .chain(self.ends.next())
+            .min()
+    }
+}
+
+impl Worker {
+    /// What was said of a client that may still wait for it.
+    pub(super) fn take_verdict(&mut self, slot: u32, number: u64, verdict: Verdict) {
+        if self.conns.gate.forget(slot, Some(number)) {
+            self.open_again(slot, verdict);
+        }
+    }
+
+    /// Turns those away who have waited too long. Their questions are passed over, so that whoever waits
+    /// behind them is not late, too.
+    pub(super) fn expire_waits(&mut self) {
+        if self.conns.gate.waits.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        while let Some(slot) = self.conns.gate.deadlines.pop_due(now) {
+            if self.conns.gate.forget(slot, None) {
+                self.open_again(slot, Err(Cause::AuthenticationTimeout));
+            }
+        }
+    }
+
+    /// Ends connections whose time is over.
+    pub(super) fn expire_clients(&mut self) {
+        if self.conns.gate.ends.next().is_none() {
+            return;
+        }
+        let now = Instant::now();
+        while let Some(slot) = self.conns.gate.ends.pop_due(now) {
+            if let Some(session) = self.conns.get(slot).and_then(|c| c.session) {
+                let why = Cause::TokenExpired.close();
+                self.engine.kick(self.now, session, why, &mut self.conns);
+            }
+        }
+    }
+
+    /// The client that has just come in may be here until then.
+    pub(super) fn note_end(&mut self, slot: u32) {
+        if let Some(until) = self.conns.gate.until.take() {
+            let left = Duration::from_millis(until.since(self.now));
+            if let Some(at) = Instant::now().checked_add(left) {
+                self.conns.gate.ends.set(slot, at);
+            }
+        }
+    }
+
+    fn open_again(&mut self, slot: u32, verdict: Verdict) {
+        self.conns.gate.verdict = Some(verdict);
+        self.release(slot);
+        // Turned away for something else, nobody took it.
+        self.conns.gate.verdict = None;
+        self.conns.gate.until = None;
+    }
+}
