@@ -39,7 +39,7 @@ pub(crate) fn is_chinese(text: &str) -> bool {
 
 /// The newest entry with this cause, told in both languages; `shows` is what the client's library says.
 #[track_caller]
-fn told(api: &mut Api, cause: &str, shows: &str) -> Value {
+pub(crate) fn told(api: &mut Api, cause: &str, shows: &str) -> Value {
     told_of("127.0.0.1", api, cause, shows)
 }
 

@@ -22,6 +22,8 @@ mod alarms;
 mod api;
 #[path = "22_api_clients.rs"]
 mod api_clients;
+#[path = "35_authenticate.rs"]
+mod authenticate;
 #[path = "27_backup.rs"]
 mod backup;
 #[path = "01_connect.rs"]

@@ -99,6 +99,18 @@ SLOW_SETTINGS = {"enable": bool, "threshold": duration, "expire_interval": durat
 BAN = {"as": ("clientid", "username", "peerhost", "clientid_re", "username_re", "peerhost_net"),
        "who": str, "by": str, "reason": str, "at": (time, "infinity"), "until": (time, "infinity")}
 
+AUTHENTICATOR = {"id": str, "mechanism": "password_based", "backend": ("built_in_database", "file"),
+                 "enable": bool}
+TOKENS = {"id": "jwt", "mechanism": "jwt", "enable": bool, "from": "password", "use_jwks": bool,
+          "verify_claims": dict, "disconnect_after_expire": bool, "acl_claim_name": str}
+AUTHENTICATED = {"total": int, "success": int, "failed": int, "nomatch": int, "rate": (int, float),
+                 "rate_max": (int, float), "rate_last5m": (int, float)}
+AUTHENTICATOR_STATUS = {"status": ("connected", "disconnected"), "metrics": AUTHENTICATED, "resource_metrics": dict,
+                        "node_metrics": [{"node": str, "metrics": AUTHENTICATED}],
+                        "node_status": [{"node": str, "status": ("connected", "disconnected")}],
+                        "node_error": [dict, ...]}
+MQTT_USER = {"user_id": str, "is_superuser": bool}
+
 LISTENING = {"running": (bool, "inconsistent"), "max_connections": COUNT, "current_connections": int}
 LISTENER = {"id": str, "type": str, "name": str, "enable": bool, "bind": str, "acceptors": int,
             "number": int, "status": LISTENING, "node_status": [{"node": str, "status": LISTENING}]}

@@ -568,6 +568,103 @@ PROMETHEUS_ROWS = [
     row("GET /prometheus/stats?mode=odd", 400, REFUSED, who=""),
 ]
 
+BUILT_IN = "/authentication/password_based:built_in_database"
+SIMPLE = {"mechanism": "password_based", "backend": "built_in_database", "user_id_type": "username",
+          "password_hash_algorithm": {"name": "sha256", "salt_position": "suffix"}, "enable": True}
+
+
+HMAC = {"mechanism": "jwt", "from": "password", "use_jwks": False, "algorithm": "hmac-based", "secret": "s" * 32,
+        "verify_claims": [{"name": "username", "value": "${username}"}], "enable": True}
+
+
+def users_file(name, text):
+    return FORM % (name.encode(), text.encode())
+
+
+AUTHENTICATION = [
+    row("GET /authentication", 200, [AUTHENTICATOR, ...], only=("id", set())),
+    row("GET /authentication/password_based%3Abuilt_in_database", 404, "NOT_FOUND"),
+    # Kept, because everybody else in this table comes without a name.
+    row("POST /authentication?anonymous=keep", 200, AUTHENTICATOR | {"user_id_type": "username"}, body=SIMPLE),
+    row("POST /authentication", 409, "ALREADY_EXISTS", body=SIMPLE),
+    row("POST /authentication?anonymous=odd", 400, "INVALID_PARAMETER", body=SIMPLE),
+    *(row("POST /authentication", 400, "BAD_REQUEST", body=SIMPLE | odd) for odd in (
+        {"mechanism": "odd"}, {"backend": "odd"}, {"user_id_type": "odd"},
+        {"password_hash_algorithm": {"name": "odd"}}, {"backend": "file"},
+        {"backend": "file", "path": "/nothing/here"})),
+    *unreadable("POST /authentication"),
+    row("GET /authentication", 200, [AUTHENTICATOR], only=("id", {"password_based:built_in_database"})),
+    row(f"GET {BUILT_IN}", 200, AUTHENTICATOR | {"enable": True}),
+    row("GET /authentication/password_based%3Abuilt_in_database", 200, AUTHENTICATOR),
+    row(f"PUT {BUILT_IN}", 200, AUTHENTICATOR | {"enable": False}, body=SIMPLE | {"enable": False}),
+    row(f"PUT {BUILT_IN}", 200, AUTHENTICATOR,
+        body=SIMPLE | {"password_hash_algorithm": {"name": "bcrypt", "salt_rounds": 4}}),
+    row(f"PUT {BUILT_IN}", 400, "BAD_REQUEST",
+        body=SIMPLE | {"password_hash_algorithm": {"name": "bcrypt", "salt_rounds": 40}}),
+    row("PUT /authentication/jwt", 404, "NOT_FOUND", body=SIMPLE),
+    *unreadable(f"PUT {BUILT_IN}"),
+    row("PUT /authentication/order", 204, body=[{"id": "password_based:built_in_database"}]),
+    row("PUT /authentication/order", 400, "BAD_REQUEST", body=[]),
+    row("PUT /authentication/order", 400, "BAD_REQUEST", body=[{"id": "odd"}]),
+    *unreadable("PUT /authentication/order"),
+    row(f"PUT {BUILT_IN}/position/front", 204),
+    row(f"PUT {BUILT_IN}/position/rear", 204),
+    row(f"PUT {BUILT_IN}/position/odd", 400, "BAD_REQUEST"),
+    row(f"PUT {BUILT_IN}/position/before:odd", 404, "NOT_FOUND"),
+    row("PUT /authentication/odd/position/front", 404, "NOT_FOUND"),
+    row(f"POST {BUILT_IN}/move", 204, body={"position": "front"}),
+    row(f"POST {BUILT_IN}/move", 400, "BAD_REQUEST", body={"position": "odd"}),
+    row("POST /authentication/odd/move", 404, "NOT_FOUND", body={"position": "front"}),
+    *unreadable(f"POST {BUILT_IN}/move"),
+    row("POST /authentication", 200, TOKENS | {"secret": "******"}, body=HMAC),
+    row("POST /authentication", 400, "BAD_REQUEST", body={"mechanism": "jwt"}),
+    row("GET /authentication/jwt", 200, TOKENS | {"secret": "******", "algorithm": "hmac-based"}),
+    row("PUT /authentication/jwt", 200, TOKENS | {"secret": "******"}, body=HMAC | {"secret": "******"}),
+    row("PUT /authentication/jwt", 400, "BAD_REQUEST", body=HMAC | {"algorithm": "public-key", "public_key": "odd"}),
+    row("PUT /authentication/jwt", 400, "BAD_REQUEST", body=HMAC | {"use_jwks": True, "endpoint": "file:///nothing"}),
+    row("PUT /authentication/jwt", 400, "BAD_REQUEST", body=HMAC | {"verify_claims": [1]}),
+    row("PUT /authentication/jwt", 400, "BAD_REQUEST", body=SIMPLE),
+    row("GET /authentication/jwt/status", 200, AUTHENTICATOR_STATUS | {"status": "connected"}),
+    row("GET /authentication/jwt/users", 400, "BAD_REQUEST"),
+    row("PUT /authentication/order", 204, body=[{"id": "jwt"}, {"id": "password_based:built_in_database"}]),
+    row("PUT /authentication/jwt/position/after:password_based:built_in_database", 204),
+    row("DELETE /authentication/jwt", 204),
+    row(f"GET {BUILT_IN}/status", 200, AUTHENTICATOR_STATUS | {"status": "connected"}),
+    row("GET /authentication/odd/status", 404, "NOT_FOUND"),
+    row(f"POST {BUILT_IN}/users", 201, MQTT_USER, body={"user_id": "u1", "password": "p", "is_superuser": True}),
+    row(f"POST {BUILT_IN}/users", 201, MQTT_USER | {"is_superuser": False},
+        body={"user_id": "u/2", "password": "p"}),
+    row(f"POST {BUILT_IN}/users", 409, "ALREADY_EXISTS", body={"user_id": "u1", "password": "p"}),
+    row(f"POST {BUILT_IN}/users", 400, "BAD_REQUEST", body={"user_id": "", "password": "p"}),
+    row(f"POST {BUILT_IN}/users", 400, "BAD_REQUEST", body={"user_id": "u3"}),
+    row("POST /authentication/odd/users", 404, "NOT_FOUND", body={"user_id": "u1", "password": "p"}),
+    *unreadable(f"POST {BUILT_IN}/users"),
+    row(f"GET {BUILT_IN}/users", 200, page(MQTT_USER), only=("user_id", {"u1", "u/2"})),
+    row(f"GET {BUILT_IN}/users?like_user_id=u/", 200, page(MQTT_USER), only=("user_id", {"u/2"})),
+    row(f"GET {BUILT_IN}/users?is_superuser=true", 200, page(MQTT_USER), only=("user_id", {"u1"})),
+    row(f"GET {BUILT_IN}/users?page=2&limit=1", 200, page(MQTT_USER), only=("user_id", {"u1"})),
+    row("GET /authentication/odd/users", 404, "NOT_FOUND"),
+    *pages(f"{BUILT_IN}/users"),
+    row(f"GET {BUILT_IN}/users/u%2F2", 200, MQTT_USER),
+    row(f"GET {BUILT_IN}/users/odd", 404, "NOT_FOUND"),
+    row(f"PUT {BUILT_IN}/users/u1", 200, MQTT_USER | {"is_superuser": False},
+        body={"password": "q", "is_superuser": False}),
+    row(f"PUT {BUILT_IN}/users/odd", 404, "NOT_FOUND", body={"password": "q", "is_superuser": False}),
+    *unreadable(f"PUT {BUILT_IN}/users/u1"),
+    row(f"DELETE {BUILT_IN}/users/u1", 204),
+    row(f"DELETE {BUILT_IN}/users/u1", 404, "NOT_FOUND"),
+    row(f"POST {BUILT_IN}/import_users?type=plain", 204, raw=users_file("users.csv", "user_id,password\nu4,p"),
+        headers=MULTIPART),
+    row(f"POST {BUILT_IN}/import_users?type=plain", 204, body=[{"user_id": "u5", "password": "p"}]),
+    row(f"POST {BUILT_IN}/import_users", 400, "BAD_REQUEST", body=[{"user_id": "u5", "password": "p"}]),
+    row(f"POST {BUILT_IN}/import_users?type=odd", 400, "INVALID_PARAMETER", body=[]),
+    row(f"POST {BUILT_IN}/import_users", 400, "BAD_REQUEST", raw=users_file("users.txt", ""), headers=MULTIPART),
+    row("POST /authentication/odd/import_users", 404, "NOT_FOUND", body=[]),
+    row(f"GET {BUILT_IN}/users", 200, page(MQTT_USER), only=("user_id", {"u/2", "u4", "u5"})),
+    row(f"DELETE {BUILT_IN}", 204),
+    row(f"DELETE {BUILT_IN}", 404, "NOT_FOUND"),
+]
+
 LATER = [
     row(f"GET /{path}", NOT_OFFERED, REFUSED)
     for path in ("opentelemetry", "telemetry/status", "telemetry/data", "exhooks", "plugins", "gateways",
@@ -587,6 +684,7 @@ TABLE = {
     "6 delayed, rewrite, auto-subscribe": DELAYED_AND_POLICY,
     "6 topic metrics, slow subscriptions": MEASURES,
     "7 bans": BANNED,
+    "7 authentication": AUTHENTICATION,
     "9 listeners": LISTENERS,
     "9 configuration": CONFIGS,
     "9 API keys": API_KEYS,
