@@ -14,7 +14,7 @@ use super::client::Client;
 
 const START: Duration = Duration::from_secs(20);
 /// For how long memory does not change by more than this when it stands still, and until when it does.
-const STILL: Duration = Duration::from_secs(5);
+const STILL: Duration = Duration::from_secs(12);
 const STIR: u64 = 16 * 1024;
 const SETTLED: Duration = Duration::from_secs(90);
 

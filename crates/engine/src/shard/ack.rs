@@ -272,6 +272,7 @@ impl Shard {
         }
     }
 
+    #[inline]
     pub(super) fn send_ack(
         &mut self,
         slot: u32,

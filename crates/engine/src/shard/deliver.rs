@@ -680,17 +680,24 @@ impl Session {
         }
         let mut put = Put::Written;
         if qos > QoS::AtMostOnce {
-            let recorded = matches!(&held, Held::Message(kept) if kept.number >= INLINE);
             let hasty = plant::on(Fault::PublishBeforeBound);
-            let recorded = recorded || hasty;
-            let state = match (qos, &held) {
-                (QoS::ExactlyOnce, Held::Message(_)) if !hasty => State::Binding,
-                (QoS::ExactlyOnce, _) => State::PubRec,
+            let out = self.out.get_or_insert_default();
+            let (recorded, binds, waits) = match &held {
+                Held::Message(kept) => {
+                    let binds = qos == QoS::ExactlyOnce && !hasty;
+                    (
+                        kept.number >= INLINE || hasty,
+                        binds,
+                        binds || out.has_unsent(),
+                    )
+                }
+                _ => (hasty, false, false),
+            };
+            let state = match qos {
+                QoS::ExactlyOnce if binds => State::Binding,
+                QoS::ExactlyOnce => State::PubRec,
                 _ => State::PubAck,
             };
-            let waits = matches!(held, Held::Message(_));
-            let out = self.out.get_or_insert_default();
-            let waits = state == State::Binding || waits && out.has_unsent();
             let Some(id) = out.start(state, held) else {
                 return Ok(put); // The window is at most 65,535, so an id is free.
             };

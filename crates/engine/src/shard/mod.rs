@@ -558,6 +558,7 @@ impl Shard {
             .expect("the caller holds a live session's slot")
     }
 
+    #[inline]
     fn session_mut(&mut self, slot: u32) -> &mut Session {
         self.sessions
             .get_mut(slot)

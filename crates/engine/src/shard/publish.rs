@@ -115,6 +115,18 @@ impl Shard {
         if !self.may_mean_another(topic) {
             return self.accept(slot, packet, topic, route, None, sink);
         }
+        self.accept_other(slot, packet, topic, sink)
+    }
+
+    /// One that means another topic, or another time.
+    #[cold]
+    fn accept_other(
+        &mut self,
+        slot: u32,
+        packet: &publish::Publish<'_>,
+        topic: Topic<'_>,
+        sink: &mut impl Sink,
+    ) -> Verdict<()> {
         let Meant { topic, delay } = match self.meant(slot, topic.as_str()) {
             Ok(meant) => meant,
             Err(reason) => {
@@ -227,7 +239,8 @@ impl Shard {
         Ok(())
     }
 
-    /// Remembers a QoS 2 id and owes the acknowledgement: after the message was accepted, not before.
+    /// Owes the acknowledgement: after the message was accepted, not before. An id of QoS 1 is not kept
+    /// [MQTT-4.3.2-5].
     #[inline]
     fn conclude(
         &mut self,
@@ -238,27 +251,28 @@ impl Shard {
         waits_for: Option<u64>,
         sink: &mut impl Sink,
     ) {
-        let strikes = self.now.plus_millis(self.settings.await_rel_millis);
-        // A client that publishes into its own subscription may have been closed meanwhile.
-        let Some(s) = self.sessions.get_mut(slot) else {
-            return;
-        };
+        // [MQTT-3.3.4-1], [MQTT-4.3.2-4], [MQTT-4.3.3-8]
         let kind = if qos == QoS::ExactlyOnce {
+            self.learn(slot, id, reason);
             AckKind::PubRec
         } else {
             AckKind::PubAck
         };
-        // An id of QoS 1 is not kept [MQTT-4.3.2-5].
-        let known = kind == AckKind::PubRec
-            // An error in PUBREC ends the exchange, so its id is free at once [MQTT-4.3.3-9]. 3.x
-            // cannot say so: the exchange goes on to its PUBREL.
-            && (!reason.is_error() || !s.version.is_v5());
-        if known {
+        self.acknowledge(slot, kind, id, reason, waits_for, sink);
+    }
+
+    /// Remembers the id of a QoS 2 message.
+    fn learn(&mut self, slot: u32, id: PacketId, reason: Reason) {
+        let strikes = self.now.plus_millis(self.settings.await_rel_millis);
+        let Some(s) = self.sessions.get_mut(slot) else {
+            return;
+        };
+        // An error in PUBREC ends the exchange, so its id is free at once [MQTT-4.3.3-9]. 3.x cannot
+        // say so: the exchange goes on to its PUBREL.
+        if !reason.is_error() || !s.version.is_v5() {
             s.inflow.get_or_insert_default().learn(id, strikes);
             self.watch_unreleased(slot);
         }
-        // [MQTT-3.3.4-1], [MQTT-4.3.2-4], [MQTT-4.3.3-8]
-        self.acknowledge(slot, kind, id, reason, waits_for, sink);
     }
 
     /// Sends an acknowledgement, or queues it behind one that waits [MQTT-4.6.0-2].
@@ -272,12 +286,14 @@ impl Shard {
         token: Option<u64>,
         sink: &mut impl Sink,
     ) {
-        let s = self.session_mut(slot);
+        // A client that publishes into its own subscription may have been closed meanwhile.
+        let Some(s) = self.sessions.get(slot) else {
+            return;
+        };
         let waits = s.inflow.as_ref().is_some_and(|i| !i.pending.is_empty());
         let waits = waits && !plant::on(Fault::AckOutOfOrder);
         if token.is_none() && !waits {
-            self.send_ack(slot, kind, id, reason, sink);
-            return;
+            return self.send_ack(slot, kind, id, reason, sink);
         }
         let pending = Pending {
             id,
@@ -285,6 +301,12 @@ impl Shard {
             reason,
             token,
         };
+        self.acknowledge_later(slot, pending);
+    }
+
+    #[inline(never)]
+    fn acknowledge_later(&mut self, slot: u32, pending: Pending) {
+        let s = self.session_mut(slot);
         let online = s.is_online();
         let inflow = s.inflow.get_or_insert_default();
         inflow.pending.push_back(pending);
@@ -314,20 +336,24 @@ impl Shard {
             // it is routed, so that a later subscriber never sees an older one.
             retaining = self.retain(&mut shot, token);
         }
-        let mut routed = match route {
-            Some(route) => self.publish_along(&mut shot, route, token, identity, sink),
-            None => {
-                let (at, route) = self.routes.take(&mut self.router, shot.view.topic);
-                let mut routed = self.publish_along(&mut shot, &route, token, identity, sink);
-                routed.found_at = Some(at);
-                self.routes.put(at, route);
-                routed
-            }
+        let taken = match route {
+            Some(_) => None,
+            None => Some(self.routes.take(&mut self.router, shot.view.topic)),
         };
+        let taken_route = taken.as_ref().map(|(_, route)| &**route);
+        let Some(route) = route.or(taken_route) else {
+            unreachable!("brought or taken");
+        };
+        let mut routed = self.publish_along(&mut shot, route, token, identity, sink);
+        if let Some((at, route)) = taken {
+            routed.found_at = Some(at);
+            self.routes.put(at, route);
+        }
         routed.parts += u8::from(retaining);
         routed
     }
 
+    #[inline]
     fn publish_along(
         &mut self,
         shot: &mut Shot<'_>,
@@ -442,9 +468,22 @@ impl Shard {
         }
     }
 
+    #[inline]
     fn check_quota(&mut self, slot: u32, packet: &publish::Publish<'_>) -> Verdict<()> {
+        match packet.id {
+            Some(id) if self.session(slot).inflow.is_some() => self.check_inflow(slot, packet, id),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_inflow(
+        &mut self,
+        slot: u32,
+        packet: &publish::Publish<'_>,
+        id: PacketId,
+    ) -> Verdict<()> {
         let s = self.session(slot);
-        let (Some(id), Some(inflow)) = (packet.id, &s.inflow) else {
+        let Some(inflow) = &s.inflow else {
             return Ok(());
         };
         // A duplicate does not count twice. 3.x knows no Receive Maximum; its ids are the bound.

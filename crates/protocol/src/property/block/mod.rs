@@ -32,7 +32,14 @@ impl<'a> Properties<'a> {
     /// format [MQTT-3.3.2-4], response topic [MQTT-3.3.2-15], correlation data [MQTT-3.3.2-16],
     /// user properties in their order [MQTT-3.3.2-17] [MQTT-3.3.2-18], content type
     /// [MQTT-3.3.2-20]. Expiry, alias and subscription identifiers are not among them.
+    #[inline]
     pub fn put_forwarded(&self, out: &mut Vec<u8>) {
+        if !self.0.is_empty() {
+            self.put_those_forwarded(out);
+        }
+    }
+
+    fn put_those_forwarded(&self, out: &mut Vec<u8>) {
         let mut rest = self.0;
         while let Some(&id) = rest.first() {
             let mut r = Reader::new(rest);
