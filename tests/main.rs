@@ -58,6 +58,8 @@ mod publish;
 mod qos;
 #[path = "04_retain.rs"]
 mod retain;
+#[path = "36_service.rs"]
+mod service;
 #[path = "08_session.rs"]
 mod session;
 #[path = "07_shared.rs"]

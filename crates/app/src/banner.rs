@@ -1,6 +1,7 @@
 //! The first lines: where to point a client, where the data is, how to try.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
 
 use broker::config::Config;
 use broker::lan::{Network, is_near};
@@ -23,8 +24,35 @@ pub(crate) fn data_dir(config: &Config, text: Text) -> String {
         Err(error) => text.data_unreadable(&error),
     };
     // Without the "./" that a default brings along.
-    let path: std::path::PathBuf = path.components().collect();
-    text.data(&path.display().to_string(), &found)
+    let path: PathBuf = path.components().collect();
+    let line = text.data(&path.display().to_string(), &found);
+    let is_new = std::fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_none());
+    match elsewhere(dir, &usual()).filter(|_| is_new) {
+        Some(other) => line + "\n" + &text.data_elsewhere(&other.display().to_string()),
+        None => line,
+    }
+}
+
+/// Where data of this program lies if nobody says otherwise: of who starts it by hand, and of the
+/// package.
+fn usual() -> Vec<PathBuf> {
+    let beside = std::env::current_exe().ok();
+    let beside = beside.and_then(|exe| Some(exe.parent()?.join("ternmq-data")));
+    let shared = if cfg!(windows) {
+        std::env::var_os("ProgramData").map(|folder| PathBuf::from(folder).join("TernMQ"))
+    } else {
+        Some("/var/lib/ternmq".into())
+    };
+    let here = std::path::absolute("ternmq-data").ok();
+    [here, beside, shared].into_iter().flatten().collect()
+}
+
+/// The first of these places that has data and is not this one.
+fn elsewhere(dir: &Path, places: &[PathBuf]) -> Option<PathBuf> {
+    let this = std::path::absolute(dir).ok()?;
+    let this: PathBuf = this.components().collect();
+    let mut others = places.iter().filter(|place| **place != this);
+    others.find(|place| place.join("store").is_dir()).cloned()
 }
 
 /// What the first lines tell.
@@ -88,12 +116,16 @@ fn describe(told: &Told<'_>, lan: IpAddr, text: Text) -> String {
         };
         lines.push(text.connections(limit) + hint);
     }
+    if cfg!(windows) && is_open {
+        let program = std::env::current_exe().unwrap_or_default();
+        lines.push(text.firewall(&program.display().to_string()));
+    }
     if let Some(address) = example {
         let port = match address.port() {
             1883 => String::new(),
             port => format!(" -p {port}"),
         };
-        lines.push(text.try_it(&format!("mosquitto_sub -h {}{port} -t test", address.ip())));
+        lines.push(text.try_it(&format!("ternmq sub -h {}{port} -t test", address.ip())));
     }
     let (title, rest) = lines.split_first().expect("the title is a line");
     let mut all = format!("{title}\n");
@@ -101,6 +133,18 @@ fn describe(told: &Told<'_>, lan: IpAddr, text: Text) -> String {
         all.push_str(&format!("  {line}\n"));
     }
     all
+}
+
+/// The URLs that these lines name, for a place where there is room for one line.
+pub(crate) fn urls(lines: &str) -> String {
+    let words = lines.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        words.find(|word| word.contains("://"))
+    });
+    let mut urls: Vec<&str> = words.collect();
+    // The dashboard's first: who reads this has a browser at hand.
+    urls.sort_by_key(|url| !url.starts_with("http"));
+    urls.join(" ")
 }
 
 /// The network that is probably meant by who wants to trust those beside this machine.
@@ -159,9 +203,21 @@ mod tests {
             "TernMQ {version} is running\n  MQTT       mqtt://192.168.1.5:1883\n  \
              WebSocket  ws://192.168.1.5:8083/mqtt\n  MQTT       mqtt://127.0.0.1:1999\n  DATA\n  \
              Limit      1048064 connections (open files of this process)\n  \
-             Try        mosquitto_sub -h 192.168.1.5 -t test\n"
+             Try        ternmq sub -h 192.168.1.5 -t test\n"
         );
         assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn urls_for_one_line() {
+        let listeners = listeners(&[
+            ("tcp:default", "0.0.0.0:1883"),
+            ("http:dashboard", "0.0.0.0:18083"),
+        ]);
+        let lan = "192.168.1.5".parse().unwrap();
+        let lines = describe(&told(&listeners, 1), lan, Text::from_env(|_| None));
+        let expected = "http://192.168.1.5:18083 mqtt://192.168.1.5:1883";
+        assert_eq!(urls(&lines), expected);
     }
 
     #[test]
@@ -204,6 +260,17 @@ mod tests {
         assert!(!describe(&trusting, campus, text).contains("trust"));
         let v6 = describe(&told(&open, 1), "2001:db8:1:2:3::4".parse().unwrap(), text);
         assert!(v6.contains("trust 2001:db8:1:2::/64"), "{v6}");
+    }
+
+    #[test]
+    fn older_data_is_found() {
+        let place = std::env::temp_dir().join(format!("ternmq-older-{}", std::process::id()));
+        std::fs::create_dir_all(place.join("store")).unwrap();
+        let places = [PathBuf::from("/no/such"), place.clone()];
+        assert_eq!(elsewhere(Path::new("new"), &places), Some(place.clone()));
+        assert_eq!(elsewhere(&place, &places), None, "it is this one");
+        std::fs::remove_dir_all(&place).unwrap();
+        assert_eq!(elsewhere(Path::new("new"), &places), None);
     }
 
     #[test]

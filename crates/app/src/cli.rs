@@ -2,7 +2,7 @@
 //! languages.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use broker::config::Sources;
 use clap::error::ErrorKind;
@@ -12,9 +12,15 @@ use crate::owner;
 use crate::store;
 use crate::text::Text;
 use crate::tools::Tool;
+#[cfg(windows)]
+use crate::windows::service;
 
-/// The file that is read when none is named.
-const DEFAULT_FILE: &str = "ternmq.toml";
+/// The files of which the first that exists is read when none is named. The second is the package's.
+const DEFAULT_FILES: &[&str] = if cfg!(unix) {
+    &["ternmq.toml", "/etc/ternmq/ternmq.toml"]
+} else {
+    &["ternmq.toml"]
+};
 
 /// What the arguments ask for.
 #[derive(Debug)]
@@ -24,6 +30,8 @@ pub(crate) enum Parsed {
     Start(Options),
     Store(store::Command, Options),
     Owner(owner::Command, Options),
+    #[cfg(windows)]
+    Service(service::Command, Options),
 }
 
 /// Options that every command has.
@@ -35,14 +43,26 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// Says what nobody has said.
+    #[cfg(windows)]
+    pub(crate) fn put(&mut self, key: &str, value: &std::path::Path) {
+        self.sets.insert(0, format!("{key}={}", value.display()));
+    }
+
+    /// The configuration file that was named.
+    #[cfg(windows)]
+    pub(crate) fn file(&self) -> Option<&std::path::Path> {
+        self.config.as_deref()
+    }
+
     /// All sources of the configuration, ready to be read, again on each reload.
     pub(crate) fn sources(&self, env: impl Iterator<Item = (OsString, OsString)>) -> Sources {
-        let default = Path::new(DEFAULT_FILE);
+        let mut defaults = DEFAULT_FILES.iter().map(PathBuf::from);
         Sources {
             file: self
                 .config
                 .clone()
-                .or_else(|| default.exists().then(|| default.into())),
+                .or_else(|| defaults.find(|file| file.exists())),
             env: env
                 .map(|(k, v)| {
                     (
@@ -101,10 +121,27 @@ pub(crate) fn parse(
         sets,
         admin_password_file: matches.remove_one("admin-password-file"),
     };
+    #[cfg(windows)]
+    if let Some(command) = service_command(&names) {
+        return Ok(Parsed::Service(command, options));
+    }
     Ok(match (store, owner) {
         (Some(command), _) => Parsed::Store(command, options),
         (_, Some(command)) => Parsed::Owner(command, options),
         (None, None) => Parsed::Start(options),
+    })
+}
+
+#[cfg(windows)]
+fn service_command(names: &[String]) -> Option<service::Command> {
+    let [first, second] = names else { return None };
+    Some(match (first.as_str(), second.as_str()) {
+        ("service", "install") => service::Command::Install,
+        ("service", "uninstall") => service::Command::Uninstall,
+        ("service", "start") => service::Command::Start,
+        ("service", "stop") => service::Command::Stop,
+        ("service", _) => service::Command::Run,
+        _ => return None,
     })
 }
 
@@ -151,8 +188,10 @@ fn command(text: Text) -> Command {
             .help(help)
             .global(true)
     };
-    Command::new("ternmq")
-        .version(env!("CARGO_PKG_VERSION"))
+    let all = Command::new("ternmq");
+    #[cfg(windows)]
+    let all = all.subcommand(service_arguments(text));
+    all.version(env!("CARGO_PKG_VERSION"))
         .about(text.about())
         .disable_help_subcommand(true)
         .disable_help_flag(true)
@@ -219,6 +258,22 @@ fn store_arguments(text: Text) -> Command {
     Command::new("store")
         .about(text.help_store())
         .after_help(text.help_store_codes())
+        .disable_help_subcommand(true)
+        .subcommand_required(true)
+        .subcommands(commands)
+}
+
+#[cfg(windows)]
+fn service_arguments(text: Text) -> Command {
+    let commands = [
+        Command::new("install").about(text.help_service_install()),
+        Command::new("uninstall").about(text.help_service_uninstall()),
+        Command::new("start").about(text.help_service_start()),
+        Command::new("stop").about(text.help_service_stop()),
+        Command::new("run").hide(true),
+    ];
+    Command::new("service")
+        .about(text.help_service())
         .disable_help_subcommand(true)
         .subcommand_required(true)
         .subcommands(commands)

@@ -10,19 +10,43 @@ mod owner;
 mod password;
 mod signals;
 mod store;
+mod supervisor;
 mod text;
 mod tools;
+#[cfg(windows)]
+mod windows;
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use broker::config::{Config, ConfigError, Layers, Loaded};
 use broker::{ChangeError, Handle, Outside, StartError, start};
 
 use cli::{Options, Parsed};
-use signals::Signal;
+use signals::{Signal, Signals};
+use supervisor::{Supervisor, Turn};
 use text::Text;
 use tools::Tool;
+
+#[cfg(windows)]
+use windows as system;
+
+/// What only Windows asks for.
+#[cfg(not(windows))]
+mod system {
+    use super::{Options, Text};
+
+    pub(super) fn language() -> Option<String> {
+        None
+    }
+
+    pub(super) fn placed(options: Options) -> Options {
+        options
+    }
+
+    pub(super) fn stay(_: Text) {}
+}
 
 #[cfg(all(unix, not(target_env = "msvc")))]
 #[global_allocator]
@@ -36,7 +60,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const NOT_DONE: u8 = 2;
 
 fn main() -> ExitCode {
-    let text = Text::from_env(|name| std::env::var(name).ok());
+    let text = Text::from_env(|name| std::env::var(name).ok().or_else(system::language));
     #[cfg(not(feature = "plant"))]
     let args = std::env::args_os();
     #[cfg(feature = "plant")]
@@ -52,19 +76,22 @@ fn main() -> ExitCode {
             let _ = std::io::stdout().write_all(page.as_bytes());
             Ok(ExitCode::SUCCESS)
         }
-        Ok(Parsed::Start(options)) => run(&options, text)
+        Ok(Parsed::Start(options)) => console(&system::placed(options), text)
             .map(|()| ExitCode::SUCCESS)
             .map_err(|line| (ExitCode::FAILURE, line)),
-        Ok(Parsed::Store(command, options)) => {
-            store::run(&command, &options, text).map_err(|line| (NOT_DONE.into(), line))
-        }
-        Ok(Parsed::Owner(command, options)) => {
-            owner::run(&command, &options, text).map_err(|line| (NOT_DONE.into(), line))
+        Ok(Parsed::Store(command, options)) => store::run(&command, &system::placed(options), text)
+            .map_err(|line| (NOT_DONE.into(), line)),
+        Ok(Parsed::Owner(command, options)) => owner::run(&command, &system::placed(options), text)
+            .map_err(|line| (NOT_DONE.into(), line)),
+        #[cfg(windows)]
+        Ok(Parsed::Service(command, options)) => {
+            windows::service::run(&command, &options, text).map_err(|line| (NOT_DONE.into(), line))
         }
         Err(line) => Err((NOT_DONE.into(), line)),
     };
     result.unwrap_or_else(|(code, line)| {
         let _ = writeln!(std::io::stderr(), "ternmq: {line}");
+        system::stay(text);
         code
     })
 }
@@ -83,10 +110,24 @@ fn plant(args: std::env::ArgsOs) -> impl Iterator<Item = std::ffi::OsString> {
     args.into_iter()
 }
 
-/// From options to the end of the broker. An error is one line for people.
-fn run(options: &Options, text: Text) -> Result<(), String> {
+/// The broker for whoever started it by hand, or for systemd. An error is one line for people.
+fn console(options: &Options, text: Text) -> Result<(), String> {
+    // Before the broker, so that a signal during its start is not lost.
+    let signals = signals::listen().map_err(|error| text.no_signals(&error))?;
+    let supervisor = Supervisor::from_env(|name| std::env::var(name).ok());
+    run(options, signals, &supervisor, text)
+}
+
+/// From options to the end of the broker.
+fn run(
+    options: &Options,
+    mut signals: Signals,
+    supervisor: &Supervisor,
+    text: Text,
+) -> Result<(), String> {
     let (layers, loaded) = load(options).map_err(|error| error.line(text.lang()))?;
-    let level = log::start(loaded.config.log.level);
+    let log = log::start(&loaded.config.log)
+        .map_err(|error| text.no_log(loaded.config.log.file.as_deref(), &error))?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
@@ -97,17 +138,17 @@ fn run(options: &Options, text: Text) -> Result<(), String> {
     );
     let (password, password_from) = given?.map(|given| (given.password, given.from)).unzip();
     let connections = files::raise();
-    // Before the broker, so that a signal during its start is not lost.
-    let mut signals = signals::listen().map_err(|error| text.no_signals(&error))?;
     // Looked at before the broker puts anything there.
     let data = banner::data_dir(&loaded.config, text);
-    let again = options.clone();
+    let (again, level) = (options.clone(), log.level());
     let outside = Outside {
         sources: Box::new(move || again.sources(std::env::vars_os())),
         applied: Box::new(move |config| level.set(config.log.level)),
+        ending: Arc::new(log.last_words()),
     };
-    let mut handle = start(layers, outside, store::report::progress(text))
-        .map_err(|error| explain(&error, text))?;
+    let told = supervisor.clone();
+    let progress = store::report::progress_with(text, move |line| told.tell(Turn::Opening(line)));
+    let mut handle = start(layers, outside, progress).map_err(|error| explain(&error, text))?;
     let api = api::start(handle.take_dashboard(), handle.admin(), password)
         .map_err(|error| text.no_dashboard(&error))?;
     if let Some(from) = password_from.filter(|_| api.ignored_password()) {
@@ -127,12 +168,23 @@ fn run(options: &Options, text: Text) -> Result<(), String> {
     for (id, address) in handle.listeners() {
         let _ = writeln!(std::io::stdout(), "listening {id} {address}");
     }
+    let status = banner::urls(&lines);
+    supervisor.tell(Turn::Ready(&status));
+    let admin = handle.admin();
+    supervisor
+        .watch(move |patience| admin.is_alive(patience))
+        .map_err(|error| text.no_thread(&error))?;
     for signal in &mut signals {
         match signal {
-            Signal::Reload => reload(&handle, text),
+            Signal::Reload => {
+                supervisor.tell(Turn::Reloading);
+                reload(&handle, text);
+                supervisor.tell(Turn::Ready(&status));
+            }
             Signal::Stop => break,
         }
     }
+    supervisor.tell(Turn::Stopping);
     signals.stop_is_now_final();
     tracing::info!("shutting down");
     // First, so that nobody changes what is being put away.
@@ -193,8 +245,14 @@ fn reload(handle: &Handle, text: Text) {
 fn explain(error: &StartError, text: Text) -> String {
     match error {
         StartError::Listen { key, address, .. } if error.in_use().is_some() => {
-            text.port_in_use(*address, holder::holder(*address).as_deref(), key)
+            text.port_in_use(*address, holder::holder(*address).as_ref(), key)
         }
+        StartError::Listen {
+            key,
+            address,
+            source,
+            ..
+        } if source.kind() == ErrorKind::PermissionDenied => text.port_refused(*address, key),
         StartError::Open(error) => text.open_error(error),
         StartError::Config(error) => error.line(text.lang()),
         _ => error.to_string(),

@@ -9,9 +9,9 @@ pub(crate) enum Signal {
 }
 
 #[cfg(unix)]
-pub(crate) use unix::listen;
+pub(crate) use unix::{Signals, listen};
 #[cfg(windows)]
-pub(crate) use windows::listen;
+pub(crate) use windows::{Signals, listen};
 
 #[cfg(unix)]
 mod unix {
@@ -60,9 +60,14 @@ mod unix {
 
 #[cfg(windows)]
 mod windows {
+    use std::future::poll_fn;
+    use std::io;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::mpsc::{Receiver, channel};
+    use std::task::Poll;
+
+    use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_logoff, ctrl_shutdown};
 
     use super::Signal;
 
@@ -71,22 +76,48 @@ mod windows {
         hurry: Arc<AtomicBool>,
     }
 
-    /// Takes over Ctrl-C, Ctrl-Break and the closing of the console.
-    pub(crate) fn listen() -> Result<Signals, ctrlc::Error> {
+    /// Takes over Ctrl-C, Ctrl-Break, the closing of the console, log-off and shutdown. Of the last three
+    /// Windows waits some seconds for our end.
+    pub(crate) fn listen() -> io::Result<Signals> {
         let (sender, stops) = channel();
         let hurry = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&hurry);
-        ctrlc::set_handler(move || {
-            if flag.load(Ordering::SeqCst) {
-                std::process::exit(1);
+        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        let (mut c, mut pause) = (ctrl_c()?, ctrl_break()?);
+        let (mut close, mut leave, mut off) = (ctrl_close()?, ctrl_logoff()?, ctrl_shutdown()?);
+        let thread = std::thread::Builder::new().name("signals".to_owned());
+        thread.spawn(move || {
+            loop {
+                runtime.block_on(poll_fn(|context| {
+                    let came = [
+                        c.poll_recv(context),
+                        pause.poll_recv(context),
+                        close.poll_recv(context),
+                        leave.poll_recv(context),
+                        off.poll_recv(context),
+                    ];
+                    match came.iter().any(Poll::is_ready) {
+                        true => Poll::Ready(()),
+                        false => Poll::Pending,
+                    }
+                }));
+                if flag.load(Ordering::SeqCst) {
+                    std::process::exit(1);
+                }
+                // Nobody receives only after the loop has ended: then we are stopping already.
+                let _ = sender.send(());
             }
-            // Nobody receives only after the loop has ended: then we are stopping already.
-            let _ = sender.send(());
         })?;
         Ok(Signals { stops, hurry })
     }
 
     impl Signals {
+        /// Of a service, which has no console: it stops when it is told so here.
+        pub(crate) fn of(stops: Receiver<()>) -> Self {
+            let hurry = Arc::default();
+            Self { stops, hurry }
+        }
+
         /// From here on another Ctrl-C ends the process at once.
         pub(crate) fn stop_is_now_final(&self) {
             self.hurry.store(true, Ordering::SeqCst);

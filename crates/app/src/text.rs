@@ -3,8 +3,11 @@
 
 use std::fmt::Display;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use broker::config::Lang;
+
+use crate::holder::Holder;
 
 /// The texts in one language.
 #[derive(Clone, Copy, Debug)]
@@ -99,8 +102,8 @@ impl Text {
     }
     pub(crate) fn help_config(self) -> &'static str {
         self.pick(
-            "Configuration file [default: ./ternmq.toml if it exists]",
-            "配置文件 [默认：./ternmq.toml，如果存在]",
+            "Configuration file [default: ./ternmq.toml, else /etc/ternmq/ternmq.toml, if it exists]",
+            "配置文件 [默认：./ternmq.toml，其次 /etc/ternmq/ternmq.toml，如果存在]",
         )
     }
     pub(crate) fn help_data_dir(self) -> &'static str {
@@ -169,6 +172,12 @@ impl Text {
             format!("已有 {entries} 项"),
         )
     }
+    pub(crate) fn data_elsewhere(self, path: &str) -> String {
+        self.pick(
+            format!("NOTE       this directory has no data yet, but {path} has some of an earlier start; to go on with that, stop this broker and start it with --data-dir {path}"),
+            format!("注意       此目录还没有数据，而 {path} 中有以前的数据；如需沿用，请停止本服务器，并以 --data-dir {path} 启动"),
+        )
+    }
     pub(crate) fn data_unreadable(self, cause: &dyn Display) -> String {
         self.pick(
             format!("cannot be read: {cause}"),
@@ -208,6 +217,19 @@ impl Text {
             "；可用 ulimit -Hn 1048576 提高",
         )
     }
+    pub(crate) fn firewall_rule(self, program: &str) -> String {
+        format!(
+            "netsh advfirewall firewall add rule name=TernMQ dir=in action=allow program=\"{program}\""
+        )
+    }
+    /// Windows asks by itself, but only once; after a No this is what helps.
+    pub(crate) fn firewall(self, program: &str) -> String {
+        let rule = self.firewall_rule(program);
+        self.pick(
+            format!("Firewall   if others cannot connect, as administrator: {rule}"),
+            format!("防火墙     如果其他机器无法连接，请以管理员身份运行：{rule}"),
+        )
+    }
     pub(crate) fn try_it(self, command: &str) -> String {
         self.pick(
             format!("Try        {command}"),
@@ -217,27 +239,63 @@ impl Text {
 
     // Errors.
 
-    /// `key` is the listener's, such as `tcp.default`.
+    /// `key` says where to listen, such as `listeners.tcp.default.bind`.
     pub(crate) fn port_in_use(
         self,
         address: SocketAddr,
-        holder: Option<&str>,
+        holder: Option<&Holder>,
         key: &str,
     ) -> String {
         let port = address.port();
+        let holder = self.holder(holder, port);
+        let elsewhere = self.listen_elsewhere(port, key);
         self.pick(
-            format!(
-                "port {port} is used by {}; stop it, or listen elsewhere, for example \
-                 --set {key}={}",
-                holder.unwrap_or("another process"),
-                other_port(port)
+            format!("port {port} is used by {holder}; stop it, or {elsewhere}"),
+            format!("端口 {port} 已被 {holder} 占用；请停止它，或{elsewhere}"),
+        )
+    }
+    fn holder(self, holder: Option<&Holder>, port: u16) -> String {
+        match holder {
+            Some(Holder::Process {
+                pid,
+                name,
+                unit: Some(unit),
+            }) => format!("{pid} {name} (sudo systemctl stop {unit})"),
+            Some(Holder::Process { pid, name, .. }) => {
+                format!("{pid} {name}").trim_end().to_owned()
+            }
+            Some(Holder::User(name)) => self.pick(
+                format!("a process of the user {name} (sudo ss -ltnp sport = :{port})"),
+                format!("用户 {name} 的进程（sudo ss -ltnp sport = :{port}）"),
             ),
-            format!(
-                "端口 {port} 已被{}占用；请停止它，或换一个端口，例如 \
-                 --set {key}={}",
-                holder.map_or_else(|| "其他进程".to_owned(), |name| format!(" {name} ")),
-                other_port(port)
+            None if cfg!(windows) => self.pick(
+                format!("another process (netstat -ano | findstr :{port})"),
+                format!("其他进程（netstat -ano | findstr :{port}）"),
             ),
+            None => self.pick("another process", "其他进程").to_owned(),
+        }
+    }
+    fn listen_elsewhere(self, port: u16, key: &str) -> String {
+        let (section, name) = key.rsplit_once('.').unwrap_or(("", key));
+        let other = other_port(port);
+        self.pick(
+            format!("listen elsewhere, for example --set {key}={other}, in the configuration file [{section}] {name} = {other}"),
+            format!("换一个端口，例如 --set {key}={other}，或在配置文件中写 [{section}] {name} = {other}"),
+        )
+    }
+    /// The system lets us not listen there, although nobody else does.
+    pub(crate) fn port_refused(self, address: SocketAddr, key: &str) -> String {
+        let port = address.port();
+        let elsewhere = self.listen_elsewhere(port, key);
+        if cfg!(windows) {
+            return self.pick(
+                format!("port {port} is reserved by Windows (netsh interface ipv4 show excludedportrange protocol=tcp) or held by another program for itself; {elsewhere}"),
+                format!("端口 {port} 已被 Windows 保留（netsh interface ipv4 show excludedportrange protocol=tcp），或被其他程序独占；请{elsewhere}"),
+            );
+        }
+        self.pick(
+            format!("this user may not listen on port {port} (below 1024: setcap cap_net_bind_service=+ep on the program lets it); {elsewhere}"),
+            format!("当前用户不能监听端口 {port}（小于 1024 的端口需要对程序执行 setcap cap_net_bind_service=+ep）；请{elsewhere}"),
         )
     }
     pub(crate) fn no_dashboard(self, cause: &dyn Display) -> String {
@@ -268,6 +326,23 @@ impl Text {
         self.pick(
             format!("the password of {from} is ignored: admin has another one already; to change it, run: ternmq reset-password"),
             format!("忽略 {from} 给出的密码：admin 已有其他密码；如需修改，请运行 ternmq reset-password"),
+        )
+    }
+    /// `path` is the log's file, if it has one.
+    pub(crate) fn no_log(self, path: Option<&Path>, cause: &dyn Display) -> String {
+        let Some(path) = path else {
+            return self.no_thread(cause);
+        };
+        let path = path.display();
+        self.pick(
+            format!("the log file {path} cannot be written: {cause}; choose another with --set log.file=..."),
+            format!("无法写入日志文件 {path}：{cause}；可用 --set log.file=... 另选一个"),
+        )
+    }
+    pub(crate) fn no_thread(self, cause: &dyn Display) -> String {
+        self.pick(
+            format!("the system refuses a thread: {cause}"),
+            format!("系统拒绝创建线程：{cause}"),
         )
     }
     pub(crate) fn no_signals(self, cause: &dyn Display) -> String {
@@ -330,17 +405,39 @@ mod tests {
     #[test]
     fn port_in_use_names_the_holder_in_one_line() {
         let address = SocketAddr::from(([0, 0, 0, 0], 1883));
-        let en = Text(Lang::En).port_in_use(
-            address,
-            Some("812 mosquitto"),
-            "listeners.tcp.default.bind",
-        );
+        let mut holder = Holder::Process {
+            pid: 812,
+            name: "mosquitto".to_owned(),
+            unit: None,
+        };
+        let key = "listeners.tcp.default.bind";
+        let en = Text(Lang::En).port_in_use(address, Some(&holder), key);
         assert!(
-            en.starts_with("port 1883 is used by 812 mosquitto; stop it"),
+            en.starts_with("port 1883 is used by 812 mosquitto; stop it, or listen elsewhere"),
             "{en}"
         );
-        assert!(!en.contains('\n') && en.ends_with("bind=1884"));
-        let zh = Text(Lang::Zh).port_in_use(address, None, "listeners.ws.web.bind");
-        assert!(zh.starts_with("端口 1883 已被其他进程占用；"), "{zh}");
+        assert!(!en.contains('\n') && en.contains("--set listeners.tcp.default.bind=1884"));
+        assert!(en.ends_with("[listeners.tcp.default] bind = 1884"), "{en}");
+        if let Holder::Process { unit, .. } = &mut holder {
+            *unit = Some("mosquitto.service".to_owned());
+        }
+        let en = Text(Lang::En).port_in_use(address, Some(&holder), key);
+        assert!(en.contains("systemctl stop mosquitto.service"), "{en}");
+        let user = Holder::User("root".to_owned());
+        let zh = Text(Lang::Zh).port_in_use(address, Some(&user), key);
+        assert!(zh.starts_with("端口 1883 已被 用户 root 的进程"), "{zh}");
+        let zh = Text(Lang::Zh).port_in_use(address, None, key);
+        assert!(zh.starts_with("端口 1883 已被 其他进程"), "{zh}");
+    }
+
+    #[test]
+    fn a_refused_port_is_no_taken_one() {
+        let address = SocketAddr::from(([0, 0, 0, 0], 80));
+        let en = Text(Lang::En).port_refused(address, "listeners.ws.web.bind");
+        assert!(
+            !en.contains('\n') && en.contains("--set listeners.ws.web.bind=81"),
+            "{en}"
+        );
+        assert!(en.contains("netsh") == cfg!(windows), "{en}");
     }
 }

@@ -181,7 +181,8 @@ fn start_on(
     let mut threads = Vec::new();
     for (id, worker) in workers.into_iter().enumerate() {
         let thread = std::thread::Builder::new().name(format!("shard-{id}"));
-        let spawned = thread.spawn(move || serve(worker));
+        let ending = outside.ending.clone();
+        let spawned = thread.spawn(move || serve(worker, &*ending));
         threads.push(spawned.map_err(refused("thread"))?);
     }
     store.look_through().map_err(refused("thread"))?;
@@ -292,9 +293,10 @@ impl Handle {
 
 /// A shard that panics where it cannot be told what was changed ends the broker: what was acknowledged
 /// is in the store, and whoever supervises us starts us again.
-fn serve(worker: Worker) {
+fn serve(worker: Worker, ending: &dyn Fn()) {
     if catch_unwind(AssertUnwindSafe(|| worker.run())).is_err() {
         tracing::error!("the broker ends because of a fault of its own, reported above");
+        ending();
         std::process::exit(1);
     }
 }

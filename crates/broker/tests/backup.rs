@@ -36,6 +36,7 @@ fn start_on(dir: &Path) -> (Handle, SocketAddr) {
     let outside = Outside {
         sources: Box::new(move || sources.clone()),
         applied: Box::new(|_| {}),
+        ending: std::sync::Arc::new(|| {}),
     };
     let handle = start(layers, outside, |_| {}).unwrap();
     let listeners = handle.listeners();

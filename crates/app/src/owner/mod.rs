@@ -33,7 +33,8 @@ pub(crate) enum Command {
 /// Carries it out. An error is one line for people, and nothing was done.
 pub(crate) fn run(command: &Command, options: &Options, text: Text) -> Result<ExitCode, String> {
     let (_, loaded) = crate::load(options).map_err(|error| error.line(text.lang()))?;
-    let _level = log::start(loaded.config.log.level);
+    let _log =
+        log::to_standard_error(&loaded.config.log).map_err(|error| text.no_log(None, &error))?;
     let lines = match command {
         Command::ResetPassword { generate } => {
             let chosen = choose(*generate, options.admin_password_file.as_deref(), text)?;

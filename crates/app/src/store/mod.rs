@@ -34,7 +34,8 @@ const DAMAGED: u8 = 1;
 /// Carries it out. An error is one line for people, and nothing was done.
 pub(crate) fn run(command: &Command, options: &Options, text: Text) -> Result<ExitCode, String> {
     let (_, loaded) = crate::load(options).map_err(|error| error.line(text.lang()))?;
-    let _level = log::start(loaded.config.log.level);
+    let _log =
+        log::to_standard_error(&loaded.config.log).map_err(|error| text.no_log(None, &error))?;
     let store = Offline::new(&loaded.config, report::progress(text));
     let done = match command {
         Command::Check => check(&store, text),

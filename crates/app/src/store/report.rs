@@ -60,6 +60,14 @@ pub(super) fn places(damage: &[Damage], text: Text) -> String {
 
 /// Tells on standard error how far opening has come, each second from the first on.
 pub(crate) fn progress(text: Text) -> impl Fn(Progress) + Send + Sync + 'static {
+    progress_with(text, |_| {})
+}
+
+/// The same, and gives each line to `told`, too.
+pub(crate) fn progress_with(
+    text: Text,
+    told: impl Fn(&str) + Send + Sync + 'static,
+) -> impl Fn(Progress) + Send + Sync + 'static {
     let next = Mutex::new(Instant::now() + PATIENCE);
     move |at| {
         // Whoever finds it locked would say the same.
@@ -71,6 +79,7 @@ pub(crate) fn progress(text: Text) -> impl Fn(Progress) + Send + Sync + 'static 
             *next = now + PATIENCE;
             let line = text.store_opening(at);
             let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
+            told(&line);
         }
     }
 }

@@ -1,6 +1,11 @@
 //! Questions to shards. A shard answers between two of its tasks, so that nothing is stopped and no
 //! lock is held; the one who asks waits for the answer.
 
+use std::{
+    sync::mpsc,
+    time::{Duration, Instant},
+};
+
 use tokio::sync::oneshot;
 
 use super::Admin;
@@ -14,6 +19,24 @@ pub struct Gone;
 impl Admin {
     pub(crate) fn shards(&self) -> u16 {
         self.0.post.count()
+    }
+
+    /// Whether every shard answers within this time. A shard that does not is stuck: its clients are
+    /// served no more, whatever the rest of the process does. For threads that may wait.
+    #[must_use]
+    pub fn is_alive(&self, patience: Duration) -> bool {
+        let (answer, answers) = mpsc::channel();
+        for shard in 0..self.shards() {
+            let answer = answer.clone();
+            let question = move |_: &mut Visit<'_>| {
+                // Nobody may wait for it any more.
+                let _ = answer.send(());
+            };
+            self.0.post.send(shard, Letter::Visit(Box::new(question)));
+        }
+        let until = Instant::now() + patience;
+        let left = || until.saturating_duration_since(Instant::now());
+        (0..self.shards()).all(|_| answers.recv_timeout(left()).is_ok())
     }
 
     /// Asks one shard. The question may look at [`crate::shard::VISIT_MAX`] things at most.

@@ -11,7 +11,7 @@ const HEAD: &str = "\
 #   1. ternmq --set mqtt.max_inflight=100
 #   2. TERNMQ__MQTT__MAX_INFLIGHT=100 ternmq
 #   3. what was changed in the dashboard or through the API / 在控制台或通过 API 修改的值
-#   4. this file / 本文件：ternmq --config ternmq.toml (./ternmq.toml is read if it exists / 默认读取 ./ternmq.toml)
+#   4. this file / 本文件：ternmq --config ternmq.toml (./ternmq.toml, else /etc/ternmq/ternmq.toml, is read if it exists / 默认读取 ./ternmq.toml，其次 /etc/ternmq/ternmq.toml)
 # SIGHUP reloads this file; keys marked [restart] wait for the next start.
 # SIGHUP 重新加载本文件；标有 [restart] 的配置项重启后生效。
 ";

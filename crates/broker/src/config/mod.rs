@@ -21,7 +21,7 @@ pub use layers::Layers;
 pub use raw::Raw;
 use raw::leaves;
 pub use schema::{
-    Dashboard, Durability, Key, LanGuard, Level, Listener, Log, Mqtt, Node, Store, When,
+    Dashboard, Durability, Format, Key, LanGuard, Level, Listener, Log, Mqtt, Node, Store, When,
 };
 use schema::{RESERVED, TABLE, find, is_section, nearest};
 

@@ -126,6 +126,18 @@ section! {
     level: Choice<Level> = "info" Reload
         "The least important messages that are logged."
         "日志级别。";
+    format: Choice<Format> = "text" Early
+        "A line of the log: text for people, or one JSON object with time, level and message."
+        "日志行的格式：text 供人阅读；json 为每行一个对象，含 time、level、message。";
+    file: Maybe<Place> = "none" Early
+        "The file that is logged to; none is standard error, which under systemd is the journal."
+        "日志文件；none 表示标准错误输出（在 systemd 下即 journal）。";
+    max_size: Bytes<u64> = "10MB" ["4KB", "100GB"] Early
+        "Size at which the file is put aside, as FILE.1, and a new one is begun."
+        "日志文件达到此大小时改名为 FILE.1，并开始新文件。";
+    max_files: Count<u16> = "5" ["1", "1000"] Early
+        "Files of the log that are kept, with the one that is written."
+        "保留的日志文件数（含正在写入的文件）。";
 }
 
 section! {
@@ -354,6 +366,17 @@ impl Words for Level {
         ("debug", Self::Debug),
         ("trace", Self::Trace),
     ];
+}
+
+/// What a line of the log looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+impl Words for Format {
+    const WORDS: &'static [(&'static str, Self)] = &[("text", Self::Text), ("json", Self::Json)];
 }
 
 /// When what was acknowledged is safe.

@@ -28,6 +28,8 @@ pub struct Outside {
     pub sources: Box<dyn Fn() -> Sources + Send + Sync>,
     /// Told of each configuration that is in effect from now on.
     pub applied: Box<dyn Fn(&Config) + Send + Sync>,
+    /// Called before a fault of our own ends the process, so that its last words get out.
+    pub ending: Arc<dyn Fn() + Send + Sync>,
 }
 
 /// The settings of a running broker.
