@@ -15,6 +15,7 @@ mod fuzz;
 mod mutate;
 mod mutation;
 mod openapi;
+mod package;
 mod picture;
 mod rust;
 mod show;
@@ -39,6 +40,8 @@ cargo xtask <command>
                             disable lines that obey the standard, see the named tests fail
   show ISSUE [LINE] [--loadgen PATH] [--repeat N] [--seconds N]
                             run the must-show lines of an issue
+  package [--built] [amd64|arm64|windows|python]...
+                            everything that people download, in target/dist
   fuzz [--seconds N] [TARGET]...
                             the targets of fuzz/ under libFuzzer, 60 s each
   torture [--hours N] [--seed S]
@@ -72,6 +75,7 @@ fn run(args: &[String]) -> Result<()> {
         },
         "mutate" => mutate::run(&tree, rest),
         "openapi" => openapi::write(&tree),
+        "package" => package::run(&tree, rest),
         "show" => show::run(&tree, rest),
         "fuzz" => fuzz::run(&tree, rest),
         "torture" => torture::run(&tree, rest),

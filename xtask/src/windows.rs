@@ -8,18 +8,27 @@ use anyhow::{Context as _, Result, bail};
 use std::path::Path;
 use std::process::Command;
 
-const TARGET: &str = "x86_64-pc-windows-gnu";
-/// What the check needs: a file and the package that brings it.
-const NEEDED: [(&str, &str); 5] = [
+pub(crate) const TARGET: &str = "x86_64-pc-windows-gnu";
+pub(crate) const LINKER_VARIABLE: &str = "CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER";
+pub(crate) const LINKER_PROGRAM: &str = "x86_64-w64-mingw32-gcc";
+
+/// A file, and the Debian package that brings it.
+pub(crate) type Need = (&'static str, &'static str);
+
+/// A compiler with the sources of the standard library.
+pub(crate) const COMPILER: [Need; 3] = [
     ("/usr/bin/rustc", "rustc-web"),
     ("/usr/bin/cargo", "cargo-web"),
     ("/usr/lib/rustlib/src/rust", "rust-web-src"),
+];
+pub(crate) const LINKER: [Need; 2] = [
     ("/usr/bin/x86_64-w64-mingw32-gcc", "gcc-mingw-w64-x86-64"),
     ("/usr/bin/x86_64-w64-mingw32-g++", "g++-mingw-w64-x86-64"),
 ];
 
 pub(crate) fn run(tree: &Tree) -> Result<()> {
-    install(tree)?;
+    install(tree, &COMPILER)?;
+    install(tree, &LINKER)?;
     // Debian's cargo by its path: a toolchain manager's stands first in PATH, and exports variables
     // that would lead back to it.
     let mut cargo = Command::new("/usr/bin/cargo");
@@ -40,10 +49,7 @@ pub(crate) fn run(tree: &Tree) -> Result<()> {
         .env("RUSTC_BOOTSTRAP", "1")
         // What is dead code there, or unused, is told only here.
         .env("RUSTFLAGS", "--deny warnings")
-        .env(
-            "CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER",
-            "x86_64-w64-mingw32-gcc",
-        );
+        .env(LINKER_VARIABLE, LINKER_PROGRAM);
     for name in [
         "CARGO",
         "RUSTUP_TOOLCHAIN",
@@ -60,8 +66,9 @@ pub(crate) fn run(tree: &Tree) -> Result<()> {
     Ok(())
 }
 
-fn install(tree: &Tree) -> Result<()> {
-    let missing: Vec<&str> = NEEDED
+/// Installs what is missing, if it may.
+pub(crate) fn install(tree: &Tree, needed: &[Need]) -> Result<()> {
+    let missing: Vec<&str> = needed
         .iter()
         .filter(|(file, _)| !Path::new(file).exists())
         .map(|(_, package)| *package)
@@ -80,7 +87,7 @@ fn install(tree: &Tree) -> Result<()> {
     if !is_root {
         bail!("packages are missing; as root: {wish}");
     }
-    println!("windows: {wish}");
+    println!("{wish}");
     let mut args = vec!["install", "--yes", "--quiet", "--no-install-recommends"];
     args.extend(missing);
     if tree.run("apt-get", &args).is_err() {
