@@ -10,6 +10,7 @@ mod first;
 mod http;
 mod kept;
 mod load;
+mod packages;
 mod router;
 mod rows;
 mod storm;
@@ -240,6 +241,20 @@ const LINES: &[Line] = &[
             }
             Ok(())
         }),
+    },
+    Line {
+        issue: 6,
+        number: 1,
+        promise: "the .deb in clean systems of Debian 12, Ubuntu 24.04 and 18.04: installed, verified, \
+                  started, used, upgraded, removed, purged; arm64 under qemu; symbols of glibc",
+        how: How::Function(|tree, _| packages::show_linux(tree)),
+    },
+    Line {
+        issue: 6,
+        number: 2,
+        promise: "the Windows zip under wine from a path with a space and Chinese characters: console, \
+                  messages in Chinese, restart, service, dashboard",
+        how: How::Function(|tree, _| packages::show_windows(tree)),
     },
 ];
 
