@@ -111,7 +111,7 @@ class Service:
         self.process = subprocess.Popen(
             system.inside(*user, "sh", "-c", script), stdin=subprocess.DEVNULL,
             stdout=self.output, stderr=subprocess.STDOUT,
-            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "NOTIFY_SOCKET": name})
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "NOTIFY_SOCKET": name})
 
     def hears(self):
         return self.socket.recv(4096).decode()
@@ -141,7 +141,7 @@ def base(work, suite):
         return place / "root"
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
-    command = ["debootstrap", "--variant=minbase", "--include=systemd,adduser,debconf"]
+    command = ["debootstrap", "--variant=minbase", "--include=systemd,adduser,debconf,procps"]
     script = pathlib.Path("/usr/share/debootstrap/scripts") / suite
     arguments = [suite, place / "root"]
     if not script.exists():
