@@ -511,8 +511,8 @@ fn a_disk_is_full() {
     );
 }
 
-/// Whatever the API says a cause may be, a test of this file has provoked and looked up: the words that
-/// stand behind `told` here are all that stand in the API's document. A fault of our own is provoked
+/// Whatever the API says a cause may be, a test of this file or of a chapter about access has provoked and
+/// looked up: the words that stand behind `told` there are all that stand in the API's document. A fault of our own is provoked
 /// inside (`a_fault_ends_one_connection` of the broker's shard): nothing outside can do that.
 #[test]
 fn every_cause_is_provoked() {
@@ -524,7 +524,11 @@ fn every_cause_is_provoked() {
     let causes = row["properties"]["cause"]["enum"].as_array().unwrap();
     let causes = causes.iter().map(|cause| cause.as_str().unwrap());
     let known: BTreeSet<&str> = causes.filter(|cause| *cause != "broker_fault").collect();
-    let source = include_str!("31_connection_log.rs");
+    let source = [
+        include_str!("31_connection_log.rs"),
+        include_str!("35_authenticate.rs"),
+    ]
+    .concat();
     let looked_up = |name: &str| -> Vec<&str> {
         let calls = source.split(name).skip(1);
         let first = calls.filter_map(|call| call.split('"').nth(1));

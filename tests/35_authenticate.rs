@@ -358,7 +358,7 @@ const BERT: &str = "bert:$6$WWsj0670eleIyplU$TjcdA+MC2WhNAc/l3KEu5jf27Xaw1rK1xfs
 /// refused. Two authenticators are asked in their order.
 #[test]
 fn password_file_of_mosquitto() {
-    let (broker, mut api) = Broker::signed_in(&[]);
+    let (mut broker, mut api) = Broker::signed_in(&[]);
     let path = broker.dir().join("passwd");
     let file = json!({"mechanism": "password_based", "backend": "file", "path": path});
     let refused = api.post("/authentication", &file).expect(400);
@@ -369,14 +369,14 @@ fn password_file_of_mosquitto() {
     assert_eq!(code(&broker, &as_user(V311, "anna", "Public")), 4);
     assert_eq!(code(&broker, &as_user(V311, "bert", "public")), 4);
     std::fs::write(&path, [ANNA, BERT].concat()).unwrap();
-    let comes = |code_due: u8, user: &str| {
+    let comes = |broker: &Broker, code_due: u8, user: &str| {
         let connect = as_user(V311, user, "public");
         until(
-            || (code(&broker, &connect) == code_due).then_some(()),
+            || (code(broker, &connect) == code_due).then_some(()),
             &format!("{user}: {code_due}"),
         );
     };
-    comes(0, "bert");
+    comes(&broker, 0, "bert");
     let state = |api: &mut Api| {
         let status = api.get(&format!("{FILE}/status")).expect(200).json();
         status["status"].as_str().unwrap().to_owned()
@@ -399,7 +399,7 @@ fn password_file_of_mosquitto() {
     until(|| (state(&mut api) == "disconnected").then_some(()), "gone");
     assert_eq!(code(&broker, &as_user(V311, "anna", "public")), 0);
     std::fs::write(&path, BERT).unwrap();
-    comes(4, "anna");
+    comes(&broker, 4, "anna");
 
     // Behind it the broker's own users, one of whom has the same name and another password.
     api.post("/authentication", &built_in()).expect(200);
@@ -411,6 +411,21 @@ fn password_file_of_mosquitto() {
         .expect(204);
     assert_eq!(code(&broker, &as_user(V311, "bert", "other")), 0);
     assert_eq!(code(&broker, &as_user(V311, "bert", "public")), 4);
+
+    // Gone from the start of the broker on, there is no good one: whoever it would have to know is not
+    // let in, and neither is anybody behind it.
+    std::fs::remove_file(&path).unwrap();
+    api.put(&format!("{BUILT_IN}/position/rear"), &json!({}))
+        .expect(204);
+    broker.kill_and_restart();
+    api = broker.api();
+    api.sign_in("admin", crate::wire::PASSWORD);
+    assert_eq!(code(&broker, &as_user(V5, "bert", "other")), 0x88);
+    assert_eq!(code(&broker, &as_user(V311, "bert", "other")), 3);
+    told(&mut api, "authenticator_failed", "rc=3");
+    assert_eq!(state(&mut api), "disconnected");
+    std::fs::write(&path, BERT).unwrap();
+    comes(&broker, 0, "bert");
 }
 
 /// Users from a file that the settings name are there at the first start, and nobody comes without a name
