@@ -1,10 +1,21 @@
 //! The broker's own topics: `$SYS/broker/...` as mosquitto's tools read them, and
 //! `$SYS/brokers/...` as EMQX's do.
 
+use serde_json::json;
+
 use crate::wire::{BOTH, Broker, Conn, Connect, Publish, V5, V311};
 
 fn quick() -> Broker {
     Broker::with(&["mqtt.sys_interval=1s"])
+}
+
+/// One in which everybody is told of clients that come and go.
+fn telling() -> Broker {
+    let (broker, mut api) = Broker::signed_in(&["mqtt.sys_interval=1s"]);
+    let rule = json!({"permission": "allow", "action": "subscribe", "topic": "$SYS/#"});
+    let path = "/authorization/sources/built_in_database/rules/all";
+    api.post(path, &json!({"rules": [rule]})).expect(204);
+    broker
 }
 
 /// Reads until a topic matches; gives topic and text.
@@ -112,7 +123,7 @@ fn the_store_is_counted() {
 /// stays one level of the topic, whatever is in it.
 #[test]
 fn client_events() {
-    let broker = quick();
+    let broker = telling();
     let mut tool = broker.v5("tool");
     tool.subscribe("$SYS/brokers/+/clients/#", 0);
     let came = |topic: &str| topic.ends_with("/clients/visitor/connected");
@@ -137,7 +148,7 @@ fn client_events() {
 /// Who watches a single client, by a filter without wildcards, is told from its SUBACK on.
 #[test]
 fn events_of_one_client() {
-    let broker = quick();
+    let broker = telling();
     let mut tool = broker.v5("tool");
     let begin = "$SYS/brokers/ternmq@127.0.0.1/clients/visitor";
     for _ in 0..3 {

@@ -511,6 +511,49 @@ fn a_disk_is_full() {
     );
 }
 
+/// What a rule of access denies: as it is tried, as it is taken away, and as an end where `deny_action`
+/// says so. The rule that decided is named.
+#[test]
+fn what_rules_deny() {
+    let (broker, mut api) = Broker::signed_in(&[]);
+    let deny =
+        |action: &str, topic: &str| json!({"permission": "deny", "action": action, "topic": topic});
+    let set = |api: &mut Api, rules: &[Value]| {
+        let path = "/authorization/sources/built_in_database/rules/clients/c";
+        api.put(path, &json!({"clientid": "c", "rules": rules}))
+            .expect(204);
+    };
+    let mut rules = vec![deny("publish", "a"), deny("subscribe", "s")];
+    set(&mut api, &rules);
+    let mut conn = broker.v5("c");
+    conn.subscribe("b", 0);
+    assert_eq!(conn.publish(&Publish::new("a", "x").qos1(1)), 0x87);
+    conn.send(&subscribe(V5, 2, &[("s", 0)]));
+    assert_eq!(conn.read_kind(Kind::SubAck).codes, [0x87]);
+    let row = told(&mut api, "publish_denied", "PUBACK or PUBREC 0x87");
+    assert_eq!(
+        (&row["event"], &row["topic"]),
+        (&json!("denied"), &json!("a"))
+    );
+    let row = told(&mut api, "subscribe_denied", "SUBACK 0x87");
+    assert_eq!(
+        row["rule"],
+        "built_in_database, client c, rule 2: deny subscribe s"
+    );
+    rules.push(deny("subscribe", "b"));
+    set(&mut api, &rules);
+    let row = told(&mut api, "subscription_revoked", "nothing");
+    assert_eq!(
+        row["rule"],
+        "built_in_database, client c, rule 3: deny subscribe b"
+    );
+    let settings = json!({"no_match": "allow", "deny_action": "disconnect"});
+    api.put("/authorization/settings", &settings).expect(200);
+    conn.send(&Publish::new("a", "x").bytes(V5));
+    conn.expect_closed_for(0x87);
+    told(&mut api, "not_allowed", "DISCONNECT 0x87");
+}
+
 /// Whatever the API says a cause may be, a test of this file or of a chapter about access has provoked and
 /// looked up: the words that stand behind `told` there are all that stand in the API's document. A fault of our own is provoked
 /// inside (`a_fault_ends_one_connection` of the broker's shard): nothing outside can do that.

@@ -24,6 +24,8 @@ mod api;
 mod api_clients;
 #[path = "35_authenticate.rs"]
 mod authenticate;
+#[path = "36_authorize.rs"]
+mod authorize;
 #[path = "27_backup.rs"]
 mod backup;
 #[path = "01_connect.rs"]

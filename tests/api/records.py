@@ -110,6 +110,10 @@ AUTHENTICATOR_STATUS = {"status": ("connected", "disconnected"), "metrics": AUTH
                         "node_status": [{"node": str, "status": ("connected", "disconnected")}],
                         "node_error": [dict, ...]}
 MQTT_USER = {"user_id": str, "is_superuser": bool}
+AUTHZ_RULE = {"permission": ("allow", "deny"), "action": ("publish", "subscribe", "all"), "topic": str,
+              "qos": [int], "retain": ("all", bool)}
+AUTHZ_SETTINGS = {"no_match": ("allow", "deny"), "deny_action": ("ignore", "disconnect"),
+                  "cache": {"enable": bool, "max_size": int, "ttl": str, "excludes": [str, ...]}}
 
 LISTENING = {"running": (bool, "inconsistent"), "max_connections": COUNT, "current_connections": int}
 LISTENER = {"id": str, "type": str, "name": str, "enable": bool, "bind": str, "acceptors": int,

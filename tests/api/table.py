@@ -422,6 +422,107 @@ BANNED = [
     bans("limit=10"),
 ]
 
+AUTHZ = "/authorization/sources"
+RULES = f"{AUTHZ}/built_in_database/rules"
+ALLOW_A = {"permission": "allow", "action": "publish", "topic": "a/${clientid}/#"}
+DENY_B = {"permission": "deny", "action": "all", "topic": "eq b/+", "qos": [1, 2], "retain": True}
+BAD_RULES = ({"topic": "a/#/b"}, {"topic": ""}, {"topic": "x/${host}"}, {"qos": [3]}, {"qos": []}, {"retain": "odd"},
+             {"permission": "odd"}, {"action": "odd"}, {"topic": None})
+ACL_CONF = '{allow, {ipaddr, "127.0.0.1"}, all, ["$SYS/#", "#"]}.\n{deny, all, subscribe, ["$SYS/#", {eq, "#"}]}.\n{allow, all}.\n'
+
+
+def asked(result, by="rule", **question):
+    """Whether somebody may do something, and what decided."""
+    return row("POST /authorization/check", 200, {"result": result, "partly": bool, "by": by, "rule": str},
+               body=question)
+
+
+AUTHORIZATION = [
+    row("GET /authorization/settings", 200, AUTHZ_SETTINGS),
+    row("PUT /authorization/settings", 200, AUTHZ_SETTINGS, body={
+        "no_match": "allow", "deny_action": "ignore",
+        "cache": {"enable": True, "max_size": 32, "ttl": "1m", "excludes": []}}),
+    row("PUT /authorization/settings", 200, AUTHZ_SETTINGS, body={"no_match": "allow", "deny_action": "ignore"}),
+    row("PUT /authorization/settings", 400, "BAD_REQUEST", body={"no_match": "odd", "deny_action": "ignore"}),
+    row("PUT /authorization/settings", 400, "BAD_REQUEST", body={"no_match": "deny"}),
+    *unreadable("PUT /authorization/settings"),
+    row("DELETE /authorization/cache", 204),
+    row(f"GET {AUTHZ}", 200, {"sources": [{"type": str, "enable": bool, "max_rules": int}]}),
+    row(f"POST {AUTHZ}", 409, "ALREADY_EXISTS", body={"type": "built_in_database", "enable": True}),
+    row(f"POST {AUTHZ}", 400, "BAD_REQUEST", body={"type": "odd", "enable": True}),
+    row(f"POST {AUTHZ}", 400, "BAD_REQUEST", body={"type": "file", "enable": True}),
+    row(f"POST {AUTHZ}", 400, "BAD_REQUEST", body={"type": "file", "enable": True, "rules": "{allow, all"}),
+    *unreadable(f"POST {AUTHZ}"),
+    row(f"GET {AUTHZ}/file", 404, "NOT_FOUND"),
+    row(f"PUT {AUTHZ}/file", 404, "NOT_FOUND", body={"type": "file", "rules": ACL_CONF}),
+    row(f"POST {AUTHZ}", 204, body={"type": "file", "enable": True, "rules": ACL_CONF}),
+    row(f"GET {AUTHZ}/file", 200, {"type": "file", "enable": bool, "rules": str}),
+    row(f"GET {AUTHZ}/odd", 404, "NOT_FOUND"),
+    row(f"PUT {AUTHZ}/file", 204, body={"type": "file", "enable": False, "rules": ACL_CONF}),
+    row(f"PUT {AUTHZ}/file", 400, "BAD_REQUEST", body={"type": "file", "enable": True, "rules": ""}),
+    row(f"PUT {AUTHZ}/file", 400, "BAD_REQUEST", body={"type": "built_in_database", "enable": True}),
+    row(f"PUT {AUTHZ}/odd", 404, "NOT_FOUND", body={"type": "odd", "enable": True}),
+    *unreadable(f"PUT {AUTHZ}/file"),
+    row(f"GET {AUTHZ}/file/status", 200, {"status": "disconnected", "node_status": [dict], "node_error": [dict, ...]}),
+    row(f"GET {AUTHZ}/odd/status", 404, "NOT_FOUND"),
+    row(f"POST {AUTHZ}/file/move", 204, body={"position": "front"}),
+    row(f"POST {AUTHZ}/file/move", 204, body={"position": "rear"}),
+    row(f"POST {AUTHZ}/file/move", 204, body={"position": "before:built_in_database"}),
+    row(f"POST {AUTHZ}/file/move", 204, body={"position": "after:built_in_database"}),
+    row(f"POST {AUTHZ}/file/move", 400, "BAD_REQUEST", body={"position": "odd"}),
+    row(f"POST {AUTHZ}/odd/move", 404, "NOT_FOUND", body={"position": "front"}),
+    *unreadable(f"POST {AUTHZ}/file/move"),
+    row(f"PUT {AUTHZ}/order", 204, body=[{"type": "built_in_database"}, {"type": "file"}]),
+    row(f"PUT {AUTHZ}/order", 400, "BAD_REQUEST", body=[{"type": "file"}]),
+    row(f"PUT {AUTHZ}/order", 400, "BAD_REQUEST", body=[{"type": "odd"}]),
+    *unreadable(f"PUT {AUTHZ}/order"),
+    row(f"DELETE {AUTHZ}/file", 204),
+    row(f"DELETE {AUTHZ}/file", 404, "NOT_FOUND"),
+    row(f"PUT {AUTHZ}/order", 404, "NOT_FOUND", body=[{"type": "built_in_database"}, {"type": "file"}]),
+    row(f"GET {RULES}/all", 200, {"rules": [AUTHZ_RULE, ...]}),
+    row(f"POST {RULES}/all", 204, body={"rules": [ALLOW_A, DENY_B]}),
+    row(f"GET {RULES}/all", 200, {"rules": [AUTHZ_RULE]}),
+    *(row(f"POST {RULES}/all", 400, "BAD_REQUEST", body={"rules": [ALLOW_A | bad]}) for bad in BAD_RULES),
+    row(f"POST {RULES}/all", 409, "EXCEED_LIMIT", body={"rules": [ALLOW_A] * 101}),
+    *unreadable(f"POST {RULES}/all"),
+    row(f"DELETE {RULES}/all", 204),
+    row(f"DELETE {RULES}/all", 204),
+    *(line for kind, name in (("users", "username"), ("clients", "clientid")) for line in (
+        row(f"POST {RULES}/{kind}", 204, body=[{name: "one", "rules": [ALLOW_A]}, {name: "two", "rules": [DENY_B]}]),
+        row(f"POST {RULES}/{kind}", 409, "ALREADY_EXISTS", body=[{name: "one", "rules": []}]),
+        row(f"POST {RULES}/{kind}", 409, "EXCEED_LIMIT", body=[{name: "three", "rules": [ALLOW_A] * 101}]),
+        row(f"POST {RULES}/{kind}", 400, "BAD_REQUEST", body=[{name: "", "rules": []}]),
+        row(f"POST {RULES}/{kind}", 400, "BAD_REQUEST", body={name: "three", "rules": []}),
+        *unreadable(f"POST {RULES}/{kind}"),
+        row(f"GET {RULES}/{kind}", 200, page([{name: str, "rules": [AUTHZ_RULE]}]), only=(name, {"one", "two"})),
+        row(f"GET {RULES}/{kind}?like_{name}=tw", 200, page([{name: str, "rules": [AUTHZ_RULE]}]),
+            only=(name, {"two"})),
+        *pages(f"{RULES}/{kind}"),
+        row(f"GET {RULES}/{kind}/one", 200, {name: "one", "rules": [AUTHZ_RULE]}),
+        row(f"GET {RULES}/{kind}/three", 404, "NOT_FOUND"),
+        row(f"PUT {RULES}/{kind}/one", 204, body={name: "one", "rules": [DENY_B]}),
+        row(f"PUT {RULES}/{kind}/one", 400, "BAD_REQUEST", body={name: "one", "rules": [ALLOW_A | {"qos": [9]}]}),
+        row(f"PUT {RULES}/{kind}/one", 409, "EXCEED_LIMIT", body={name: "one", "rules": [ALLOW_A] * 101}),
+        *unreadable(f"PUT {RULES}/{kind}/one"),
+        row(f"DELETE {RULES}/{kind}/one", 204),
+        row(f"DELETE {RULES}/{kind}/one", 404, "NOT_FOUND"),
+    )),
+    asked("deny", username="two", action="subscribe", topic="b/+", qos=1),
+    asked("allow", "no_match", username="two", action="subscribe", topic="b/+", qos=0),
+    asked("deny", "system_topic", action="publish", topic="$SYS/x"),
+    asked("deny", username="x", action="publish", topic="a", rules="user x\ntopic read a\n"),
+    row("POST /authorization/check", 400, "BAD_REQUEST", body={"action": "publish", "topic": "a/#"}),
+    row("POST /authorization/check", 400, "BAD_REQUEST", body={"action": "odd", "topic": "a"}),
+    row("POST /authorization/check", 400, "BAD_REQUEST", body={"action": "publish", "topic": "a", "rules": "junk"}),
+    *unreadable("POST /authorization/check"),
+    row(f"DELETE {RULES}", 400, "BAD_REQUEST"),
+    row(f"PUT {AUTHZ}/built_in_database", 204, body={"type": "built_in_database", "enable": False}),
+    row(f"DELETE {RULES}", 204),
+    row(f"PUT {AUTHZ}/built_in_database", 204, body={"type": "built_in_database", "enable": True}),
+    row(f"GET {RULES}/users", 200, page([dict, ...]), only=("username", set())),
+]
+
+
 def extra(**changes):
     """A listener on a port that was free a moment ago."""
     return lambda kept: {"type": "tcp", "name": "extra", "bind": f"127.0.0.1:{kept['free_port']}",
@@ -685,6 +786,7 @@ TABLE = {
     "6 topic metrics, slow subscriptions": MEASURES,
     "7 bans": BANNED,
     "7 authentication": AUTHENTICATION,
+    "7 authorization": AUTHORIZATION,
     "9 listeners": LISTENERS,
     "9 configuration": CONFIGS,
     "9 API keys": API_KEYS,

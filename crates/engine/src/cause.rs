@@ -117,6 +117,8 @@ causes! {
     AnswerTooLarge = "connack_too_large", PACKET_TOO_LARGE,
         "CONNACK is larger than the client's Maximum Packet Size";
     // Anything after it, too.
+    NotAllowed = "not_allowed", NOT_AUTHORIZED,
+        "did what a rule of access denies (authorization.deny_action)";
     Malformed(place) = "malformed", MALFORMED_PACKET, "a malformed packet";
     ProtocolError(place) = "protocol_error", PROTOCOL_ERROR, "the protocol was not kept";
     TopicInvalid(place) = "topic_invalid", TOPIC_NAME_INVALID, "the topic name is invalid";

@@ -114,6 +114,19 @@ pub const SHARDS_MAX: u16 = 32;
 pub const BANS_MAX: usize = 100_000;
 /// Bans by regular expression: each is tried at each CONNECT.
 pub const BAN_PATTERNS_MAX: usize = 100;
+/// Rules of access of all sources together, and their topics.
+pub const RULES_MAX: usize = 100_000;
+pub const RULE_TOPICS_MAX: usize = 200_000;
+/// Rules of access that are for a network or for names that look like something: each is tried at each
+/// CONNECT.
+pub const CONDITIONS_MAX: usize = 1000;
+/// Subscriptions that one pass looks at after rules of access have changed.
+pub const REJUDGE_SLICE: usize = 2000;
+/// Denials of one shard that are remembered so that none is told again and again, how long that is, and
+/// how many are told in a second at most.
+pub const DENIALS_MAX: usize = 1024;
+pub const DENIAL_MILLIS: u64 = 60_000;
+pub const DENIALS_TOLD_MAX: u32 = 20;
 /// Room that a compiled regular expression may take, in bytes.
 pub const PATTERN_BYTES_MAX: usize = 32 * 1024;
 /// A longer text is not given to a regular expression.

@@ -1,10 +1,14 @@
 //! An application message as it is shared: between receivers, shards, the log and the retained store.
 
+use std::sync::Arc;
+
 use protocol::{QoS, Topic, Version, packet::publish};
 
 use crate::{
     Time,
+    acl::Writer,
     plant::{self, Fault},
+    record,
 };
 
 /// Which session, on which shard. The generation tells a slot's later owner from an earlier one.
@@ -76,8 +80,10 @@ pub struct View<'a> {
     pub payload: &'a [u8],
 }
 
-/// Set in the first byte of a stored message that says when it was published.
+/// Set in the first byte of a stored message that says when it was published, and in that of one that
+/// says by whom.
 const TIMED: u8 = 8;
+const SIGNED: u8 = 16;
 
 /// An owned message: one block for topic, properties and payload.
 #[derive(Debug)]
@@ -92,6 +98,8 @@ pub struct Message {
     topic_bytes: u16,
     forwarded_bytes: u32,
     block: Box<[u8]>,
+    /// Of what is retained.
+    pub(crate) writer: Option<Arc<Writer>>,
 }
 
 impl Message {
@@ -112,6 +120,7 @@ impl Message {
             forwarded_bytes: u32::try_from(view.forwarded.len())
                 .expect("bounded by the packet size"),
             block: block.into_boxed_slice(),
+            writer: None,
         }
     }
 
@@ -146,10 +155,14 @@ impl Message {
         }
     }
 
-    /// Appends its stored form; [`Message::decode`] reads it. Who published it is not in it.
+    /// Appends its stored form; [`Message::decode`] reads it. Who published it is in it if it is retained.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        out.push(self.qos.bits() | u8::from(self.retain) << 2 | TIMED);
+        let signed = if self.writer.is_some() { SIGNED } else { 0 };
+        out.push(self.qos.bits() | u8::from(self.retain) << 2 | TIMED | signed);
         out.extend_from_slice(&self.at.0.to_be_bytes());
+        if let Some(writer) = &self.writer {
+            record::put_writer(out, writer);
+        }
         out.extend_from_slice(&self.expires.0.to_be_bytes());
         out.extend_from_slice(&self.topic_bytes.to_be_bytes());
         out.extend_from_slice(&self.forwarded_bytes.to_be_bytes());
@@ -173,6 +186,13 @@ impl Message {
                 (u64::from_be_bytes(*at), bytes)
             }
         };
+        let (writer, bytes) = match bits & SIGNED {
+            0 => (None, bytes),
+            _ => {
+                let (writer, bytes) = record::writer_in(bytes)?;
+                (Some(Arc::new(writer)), bytes)
+            }
+        };
         let (expires, bytes) = bytes.split_first_chunk::<8>()?;
         let (topic, bytes) = bytes.split_first_chunk::<2>()?;
         let (forwarded, block) = bytes.split_first_chunk::<4>()?;
@@ -190,6 +210,7 @@ impl Message {
             topic_bytes,
             forwarded_bytes,
             block: block.into(),
+            writer,
         })
     }
 

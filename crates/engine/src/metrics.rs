@@ -52,6 +52,10 @@ pub enum Counter {
     /// PUBLISHes that ended their connection.
     PublishErrors,
     PublishDenied,
+    /// Messages that a subscription would have brought to somebody who may not have them.
+    DeliveryDenied,
+    /// Subscriptions that were allowed once and are not any more.
+    SubscriptionRevoked,
     /// PUBLISHes beyond what the client may have unacknowledged.
     PublishOverQuota,
     /// PUBLISHes of QoS 2 that came again.

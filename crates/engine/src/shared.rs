@@ -7,11 +7,17 @@ use std::{collections::VecDeque, hash::BuildHasher, sync::Arc};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use protocol::QoS;
+use protocol::{QoS, Topic};
 
 use crate::{
-    Message, SessionRef, Strategy, Time, leases::Leases, message::View, record::GroupRecord,
-    router::NodeId, session::Grace, table::is_oversized,
+    Message, SessionRef, Strategy, Time,
+    acl::{Acl, Guard},
+    leases::Leases,
+    message::View,
+    record::GroupRecord,
+    router::NodeId,
+    session::Grace,
+    table::is_oversized,
 };
 
 /// How long a member that gave a message back is left alone, unless it finishes something first.
@@ -59,9 +65,19 @@ pub(crate) struct Member {
     pub(crate) open: u32,
     pub(crate) online: bool,
     pub(crate) stalled_until: Time,
+    /// Some of what the group gets may be denied to it.
+    pub(crate) guard: Option<Arc<Guard>>,
 }
 
 impl Member {
+    #[inline]
+    fn may_take(&self, topic: Topic<'_>, acl: &Acl) -> bool {
+        match &self.guard {
+            None => true,
+            Some(guard) => acl.receives(&**guard, topic, self.qos),
+        }
+    }
+
     fn can_take(&self, qos: QoS, now: Time) -> bool {
         self.online
             && self.stalled_until <= now
@@ -157,6 +173,7 @@ impl Group {
         draw: u64,
         hasher: &FixedState,
         now: Time,
+        acl: &Acl,
     ) -> Option<Member> {
         let n = self.members.len();
         if n == 0 {
@@ -173,7 +190,10 @@ impl Group {
             Strategy::HashTopic => index(hasher.hash_one(message.topic.as_str()), n),
         };
         let around = (0..n).map(|i| (start + i) % n);
-        let able = |at: &usize| self.members[*at].can_take(message.qos, now);
+        let able = |at: &usize| {
+            let member = &self.members[*at];
+            member.can_take(message.qos, now) && member.may_take(message.topic, acl)
+        };
         let local = |at: &usize| self.members[*at].session.shard == message.publisher.shard;
         let at = if strategy == Strategy::Local {
             around
@@ -191,6 +211,12 @@ impl Group {
             member.open += 1;
         }
         Some(member.clone())
+    }
+
+    /// Whether a message is denied to all members.
+    pub(crate) fn is_for_nobody(&self, message: &View<'_>, acl: &Acl) -> bool {
+        let mut members = self.members.iter();
+        !self.members.is_empty() && members.all(|m| !m.may_take(message.topic, acl))
     }
 
     /// The member is left alone for a while.

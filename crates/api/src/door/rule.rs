@@ -94,6 +94,12 @@ pub(crate) fn rule(method: &Method, template: Option<&str>, path: &str) -> Rule 
             rule.people_only = true;
             rule.audited = false;
         }
+        // A question that has a body.
+        ("authorization", Some("check")) => {
+            rule.who = Who::Viewer;
+            rule.before_password = true;
+            rule.audited = false;
+        }
         ("users", Some("change_pwd")) => {
             rule.who = Who::Oneself;
             rule.people_only = true;
@@ -241,6 +247,13 @@ mod tests {
                 false,
             ),
             ("POST", "/api/v5/mqtt_ticket", Who::Viewer, true, false),
+            (
+                "POST",
+                "/api/v5/authorization/check",
+                Who::Viewer,
+                false,
+                true,
+            ),
             ("GET", "/mqtt", Who::Anybody, false, true),
             ("GET", "/api/v5/audit", Who::Administrator, false, true),
             (

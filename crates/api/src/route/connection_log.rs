@@ -39,7 +39,7 @@ struct Filter {
     ip_address: Option<String>,
     /// With this cause, as in the field `cause`.
     cause: Option<String>,
-    /// `connected`, `refused` or `disconnected`.
+    /// `connected`, `refused`, `disconnected` or `denied`.
     event: Option<String>,
     /// Not before: a time, or milliseconds since 1970.
     since: Option<String>,
@@ -58,7 +58,7 @@ pub(crate) struct Row {
     at: String,
     /// The same in milliseconds since 1970.
     time_stamp: u64,
-    /// `connected`, `refused` or `disconnected`.
+    /// `connected`, `refused`, `disconnected` or `denied`.
     event: &'static str,
     ip_address: String,
     port: u16,
@@ -83,6 +83,10 @@ pub(crate) struct Row {
     client_shows: String,
     /// Who took over or kicked.
     by: Option<String>,
+    /// What was denied to the client.
+    topic: Option<String>,
+    /// The rule that decided it.
+    rule: Option<String>,
     /// How often the same peer without a name did the same.
     times: u32,
 }
@@ -115,6 +119,8 @@ impl Row {
             remedy: record.remedy,
             client_shows: record.shows,
             by: record.by,
+            topic: record.topic,
+            rule: record.rule,
             times: record.times,
         }
     }
@@ -136,8 +142,9 @@ impl Filter {
             "connected" => Ok(Kind::Connected),
             "refused" => Ok(Kind::Refused),
             "disconnected" => Ok(Kind::Disconnected),
+            "denied" => Ok(Kind::Denied),
             _ => Err(Refusal::invalid_parameter(
-                "event is none of connected, refused, disconnected",
+                "event is none of connected, refused, disconnected, denied",
             )),
         };
         Ok(observe::Query {

@@ -6,6 +6,7 @@ mod api_key;
 mod attention;
 mod audit;
 mod authentication;
+mod authorization;
 mod auto_subscribe;
 mod banned;
 mod client_messages;
@@ -68,6 +69,7 @@ const RESOURCES: &[fn() -> OpenApiRouter<App>] = &[
     attention::routes,
     audit::routes,
     authentication::routes,
+    authorization::routes,
     auto_subscribe::routes,
     banned::routes,
     client_messages::routes,

@@ -2,3 +2,4 @@
 //! plane's side of it. Shards ask and go on.
 
 pub(crate) mod authenticate;
+pub(crate) mod authorize;

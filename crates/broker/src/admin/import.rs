@@ -77,9 +77,10 @@ struct Replaced {
 }
 
 /// Buckets whose records are taken as they are.
-const TAKEN: [Bucket; 6] = [
+const TAKEN: [Bucket; 7] = [
     Bucket::Ban,
     Bucket::Policy,
+    Bucket::AccessRule,
     Bucket::User,
     Bucket::ApiKey,
     Bucket::Authenticator,
@@ -142,7 +143,8 @@ impl Admin {
             Ok(records.into_iter().collect())
         };
         let (policies, bans) = (merged(Bucket::Policy)?, merged(Bucket::Ban)?);
-        let (decided, faults) = Decided::of(&policies, &bans);
+        let rules = merged(Bucket::AccessRule)?;
+        let (decided, faults) = Decided::of(&policies, &bans, &rules);
         if let Some(fault) = faults.into_iter().next() {
             return Err(BackupError::Unfit(fault));
         }
@@ -203,7 +205,8 @@ impl Admin {
             changed.map_err(|error| BackupError::Unfit(error.to_string()))?;
         }
         let kept = |bucket| Ok::<_, BackupError>(self.keep().load(bucket)?);
-        let (decided, _) = Decided::of(&kept(Bucket::Policy)?, &kept(Bucket::Ban)?);
+        let rules = kept(Bucket::AccessRule)?;
+        let (decided, _) = Decided::of(&kept(Bucket::Policy)?, &kept(Bucket::Ban)?, &rules);
         *self.decided() = decided;
         let (setups, users) = (kept(Bucket::Authenticator)?, kept(Bucket::MqttUser)?);
         let taken = self.0.office.take(&setups, &users);

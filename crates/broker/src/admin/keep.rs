@@ -15,6 +15,8 @@ pub enum Bucket {
     Ban,
     /// What else is decided about clients and topics.
     Policy,
+    /// What users and clients may do.
+    AccessRule,
     /// Settings that were changed at run time.
     Setting,
     /// Who may sign in to the dashboard.
@@ -39,6 +41,7 @@ impl Bucket {
         match self {
             Self::Ban => "ban",
             Self::Policy => "policy",
+            Self::AccessRule => "access_rule",
             Self::Setting => "setting",
             Self::User => "user",
             Self::Token => "token",

@@ -3,6 +3,7 @@
 
 mod ask;
 pub mod authentication;
+pub mod authorize;
 pub mod auto_subscribe;
 pub mod backup;
 pub mod ban;

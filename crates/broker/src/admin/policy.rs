@@ -8,8 +8,13 @@ use engine::{Shard, policy::Policy};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
-    Admin, Bucket, Gone, KeepError, auto_subscribe::AutoSubscription, ban::BanList,
-    rewrite::RewriteRule, slow::SlowSettings, topic_metrics::CountedTopic,
+    Admin, Bucket, Gone, KeepError,
+    authorize::{self, AccessDecided},
+    auto_subscribe::AutoSubscription,
+    ban::BanList,
+    rewrite::RewriteRule,
+    slow::SlowSettings,
+    topic_metrics::CountedTopic,
 };
 use crate::control::store::Store;
 
@@ -50,6 +55,7 @@ pub(super) struct Decided {
     pub(super) auto_subscribe: Vec<AutoSubscription>,
     pub(super) counted: Vec<CountedTopic>,
     pub(super) slow: SlowSettings,
+    pub(super) access: AccessDecided,
 }
 
 /// Where it is held.
@@ -65,7 +71,8 @@ impl Decisions {
     pub(crate) fn load(store: &Store) -> Result<Self, backbone::Error> {
         let policies = store.records(Bucket::Policy.name())?;
         let bans = store.records(Bucket::Ban.name())?;
-        let (decided, faults) = Decided::of(&policies, &bans);
+        let rules = store.records(Bucket::AccessRule.name())?;
+        let (decided, faults) = Decided::of(&policies, &bans, &rules);
         for fault in faults {
             tracing::error!("in the store: {fault}");
         }
@@ -90,7 +97,11 @@ impl Decisions {
 
 impl Decided {
     /// What records say, and what is wrong with those that cannot be used.
-    pub(super) fn of(policies: &[(Blob, Blob)], bans: &[(Blob, Blob)]) -> (Self, Vec<String>) {
+    pub(super) fn of(
+        policies: &[(Blob, Blob)],
+        bans: &[(Blob, Blob)],
+        rules: &[(Blob, Blob)],
+    ) -> (Self, Vec<String>) {
         let mut decided = Self::default();
         let mut faults = Vec::new();
         for (key, value) in policies {
@@ -100,6 +111,7 @@ impl Decided {
                 <Vec<AutoSubscription>>::KEY => decided.restore::<Vec<AutoSubscription>>(value),
                 <Vec<CountedTopic>>::KEY => decided.restore::<Vec<CountedTopic>>(value),
                 SlowSettings::KEY => decided.restore::<SlowSettings>(value),
+                authorize::KEY => decided.access.restore(value),
                 _ => Err("unknown to this release".to_owned()),
             };
             if let Err(error) = read {
@@ -110,6 +122,9 @@ impl Decided {
             bans: list, policy, ..
         } = &mut decided;
         faults.extend(list.restore(bans, policy));
+        if let Err(error) = decided.access.restore_rules(rules, &mut decided.policy) {
+            faults.push(format!("rules of access cannot be used: {error}"));
+        }
         (decided, faults)
     }
 

@@ -192,7 +192,7 @@ pub(crate) fn returned<'e>(
                     back.insert(id, (before, entry.at.0));
                 }
             }
-            Event::Refused(_) => {}
+            Event::Refused(_) | Event::Denied(_) => {}
         }
     }
     let long = |at: u64| now.saturating_sub(at) >= SUBSCRIBE_MILLIS;

@@ -7,8 +7,8 @@ use std::{
     sync::{Mutex, MutexGuard},
 };
 
-use engine::{Cause, Close, Ending, Presence, Time};
-use protocol::Version;
+use engine::{Cause, Close, Deed, Ending, Presence, Time};
+use protocol::{Reason, Version};
 use smol_str::SmolStr;
 
 use super::{lock, words};
@@ -31,6 +31,8 @@ pub(crate) enum Event {
     Connected,
     Refused(Close),
     Ended(Ending),
+    /// The client goes on, without this.
+    Denied(Deed),
 }
 
 /// What happened to one connection, as shards note it.
@@ -57,6 +59,8 @@ struct Rare {
     user_name: Option<SmolStr>,
     /// Who is behind it: the address that took over, the user who kicked or whose session it is.
     by: Option<SmolStr>,
+    /// What was denied, and the rule that decided.
+    denied: Option<Box<(SmolStr, SmolStr)>>,
 }
 
 impl Entry {
@@ -102,12 +106,26 @@ impl Entry {
                 close,
                 told,
             } => (Event::Refused(close), version, told, user_name, owner),
+            Presence::Denied {
+                version,
+                user_name,
+                deed,
+                ..
+            } => (Event::Denied(deed), Some(version), true, user_name, None),
+        };
+        let denied = match *what {
+            Presence::Denied { topic, rule, .. } => {
+                Some(Box::new((cut(topic).into(), cut(rule).into())))
+            }
+            _ => None,
         };
         let text = |name: &str| cut(name).into();
-        let rare = (user_name.is_some() || by.is_some()).then(|| {
+        let is_rare = user_name.is_some() || by.is_some() || denied.is_some();
+        let rare = is_rare.then(|| {
             Box::new(Rare {
                 user_name: user_name.map(text),
                 by: by.map(text),
+                denied,
             })
         });
         Self {
@@ -148,13 +166,20 @@ impl Entry {
 
     /// What is said of it in the log of lines.
     pub(crate) fn line(&self) -> Option<String> {
-        words::line(&self.event)
+        let line = words::line(&self.event)?;
+        let rare = self.rare.as_ref();
+        Some(match rare.and_then(|rare| rare.denied.as_ref()) {
+            Some(denied) => format!("{line} {:?} ({})", denied.0, denied.1),
+            None => line,
+        })
     }
 
     fn bytes(&self) -> usize {
         let text = |t: &Option<SmolStr>| t.as_ref().map_or(0, |t| t.len());
         let rare = self.rare.as_ref();
-        self.client_id.len() + rare.map_or(0, |r| text(&r.user_name) + text(&r.by))
+        let denied = rare.and_then(|r| r.denied.as_ref());
+        let denied = denied.map_or(0, |denied| denied.0.len() + denied.1.len());
+        self.client_id.len() + rare.map_or(0, |r| text(&r.user_name) + text(&r.by)) + denied
     }
 
     /// Whether it says the same as another of the same peer that has no name.
@@ -220,6 +245,8 @@ pub enum Kind {
     Connected,
     Refused,
     Disconnected,
+    /// It did what it may not, and goes on.
+    Denied,
 }
 
 impl Kind {
@@ -229,6 +256,7 @@ impl Kind {
             Self::Connected => "connected",
             Self::Refused => "refused",
             Self::Disconnected => "disconnected",
+            Self::Denied => "denied",
         }
     }
 }
@@ -259,6 +287,10 @@ pub struct Record {
     /// What the client's library shows.
     pub shows: String,
     pub by: Option<String>,
+    /// What was denied.
+    pub topic: Option<String>,
+    /// The rule that decided it.
+    pub rule: Option<String>,
 }
 
 /// A page of the log.
@@ -404,6 +436,7 @@ impl Entry {
             Event::Connected => Kind::Connected,
             Event::Refused(_) => Kind::Refused,
             Event::Ended(_) => Kind::Disconnected,
+            Event::Denied(_) => Kind::Denied,
         }
     }
 
@@ -414,6 +447,7 @@ impl Entry {
             Event::Refused(close) | Event::Ended(Ending::Expelled(close)) => Some(close.reason.0),
             Event::Ended(Ending::Left(reason)) => Some(reason.0),
             Event::Ended(Ending::Lost) => None,
+            Event::Denied(_) => Some(Reason::NOT_AUTHORIZED.0),
         };
         let place = match self.event {
             Event::Refused(close) | Event::Ended(Ending::Expelled(close)) => close.cause.place(),
@@ -421,6 +455,7 @@ impl Entry {
         };
         let rare = self.rare.as_ref();
         let text = |t: &Option<SmolStr>| t.as_ref().map(|t| t.to_string());
+        let denied = rare.and_then(|r| r.denied.as_ref());
         Record {
             number,
             at: self.at.0,
@@ -438,6 +473,8 @@ impl Entry {
             remedy: told.remedy,
             shows: words::shows(&self.event, self.version, self.told, lang),
             by: rare.and_then(|r| text(&r.by)),
+            topic: denied.map(|denied| denied.0.to_string()),
+            rule: denied.map(|denied| denied.1.to_string()),
         }
     }
 }

@@ -54,7 +54,7 @@ impl Event {
                 expiry_secs,
             },
             Presence::Went { ending, .. } => What::Went(ending),
-            Presence::Refused { .. } => return None,
+            Presence::Refused { .. } | Presence::Denied { .. } => return None,
         };
         Some(Self {
             client_id: client_id.into(),

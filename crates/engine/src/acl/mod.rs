@@ -1,15 +1,32 @@
-//! Who may do what. The router and every delivery take nothing but an [`Authorized`], and only this
-//! room makes one, so no path can forget to ask.
-//!
-//! The rules are allow-all but for the broker's own `$` topics, until authenticators exist.
+//! Who may do what. Routing takes nothing but an [`Authorized`], and only this room makes one, so no path
+//! can forget to ask. What a subscription brings is asked about at its delivery, if some of it may be
+//! denied: a subscription says so.
 
 mod principal;
+mod rule;
+mod rules;
+mod tree;
+mod writer;
 
-use protocol::{Filter, Topic};
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;
+
+use core::net::SocketAddr;
+use std::sync::Arc;
+
+use protocol::{Filter, QoS, Topic};
 
 pub use principal::{Principal, User};
+pub use rule::{Actions, Network, Permission, Rule, Topics, TopicsError, Who};
+pub use rules::{Rules, RulesError, Terms};
+pub use writer::Writer;
+pub(crate) use writer::Writers;
 
-use crate::message::View;
+use crate::{message::View, policy::Client};
+use rules::Holds;
+use tree::Leaf;
 
 /// Proof that an action was allowed. The field is private to this room.
 #[derive(Clone, Copy, Debug)]
@@ -29,47 +46,478 @@ impl<T> Authorized<T> {
 
 /// The action "subscribe with this filter".
 #[derive(Clone, Copy, Debug)]
-pub struct Subscribe<'a>(pub Filter<'a>);
+pub struct Subscribe<'a> {
+    pub filter: Filter<'a>,
+    /// Some of what it brings may be denied: each message has to be asked about.
+    pub is_checked: bool,
+}
 
-/// The action "receive what was published on this topic", asked again at each delivery.
+/// What decided.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Ground {
+    /// Nobody but the broker publishes to a topic that begins with `$` (4.7.2, non-normative).
+    System,
+    /// Who may only look publishes nothing, and sees everything.
+    Viewer,
+    /// The broker, an administrator whom no rule is about, or a superuser.
+    Master,
+    /// Clients that come and go, and alarms, are told to those only who are allowed to know.
+    Events,
+    /// A rule of those for all, by its place.
+    Rule(u32),
+    /// A rule of the principal's own.
+    Own(u32),
+    NoMatch,
+}
+
+/// Whether something may be done, and why.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Judgement {
+    pub is_allowed: bool,
+    pub ground: Ground,
+}
+
+/// Who asks.
 #[derive(Clone, Copy, Debug)]
-pub struct Deliver<'a>(pub Topic<'a>);
+pub struct Subject<'a> {
+    pub who: &'a Principal,
+    pub client_id: &'a str,
+    pub access: Option<&'a Access>,
+}
 
-/// The compiled rules of access.
+/// Somebody who may be judged. What only rules need is told late.
+pub trait Asks {
+    fn principal(&self) -> &Principal;
+    fn subject(&self) -> Subject<'_>;
+}
+
+impl Asks for Subject<'_> {
+    fn principal(&self) -> &Principal {
+        self.who
+    }
+
+    fn subject(&self) -> Subject<'_> {
+        *self
+    }
+}
+
+/// Somebody without a client.
+impl Asks for Principal {
+    fn principal(&self) -> &Principal {
+        self
+    }
+
+    fn subject(&self) -> Subject<'_> {
+        Subject {
+            who: self,
+            client_id: "",
+            access: None,
+        }
+    }
+}
+
+/// What is known of a connection that rules may be about, while there are such rules.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// Of which rules that is.
+    epoch: u32,
+    peer: Option<SocketAddr>,
+    holds: Holds,
+}
+
+/// A member of a shared group who may not have all that the group gets.
+#[derive(Clone, Debug)]
+pub struct Guard {
+    who: Arc<Principal>,
+    client_id: Box<str>,
+    access: Option<Box<Access>>,
+}
+
+impl Guard {
+    pub(crate) fn new(who: Arc<Principal>, client_id: &str, access: Option<Box<Access>>) -> Self {
+        Self {
+            who,
+            client_id: client_id.into(),
+            access,
+        }
+    }
+}
+
+impl Asks for Guard {
+    fn principal(&self) -> &Principal {
+        &self.who
+    }
+
+    fn subject(&self) -> Subject<'_> {
+        Subject {
+            who: &self.who,
+            client_id: &self.client_id,
+            access: self.access.as_deref(),
+        }
+    }
+}
+
+impl<'a> Subject<'a> {
+    fn client(&self) -> Client<'a> {
+        Client {
+            id: self.client_id,
+            user_name: self.who.user(),
+            common_name: self.who.common_name(),
+            peer: None,
+        }
+    }
+}
+
+/// The rules of access as a shard has them.
 #[derive(Clone, Debug, Default)]
-pub struct Acl;
+pub struct Acl {
+    rules: Option<Arc<Rules>>,
+    /// Counts changes.
+    epoch: u32,
+}
 
 impl Acl {
-    /// Nobody but the broker publishes to a topic that begins with `$` (4.7.2, non-normative), and who
-    /// may only look publishes nothing.
-    #[inline]
+    /// With these rules.
     #[must_use]
-    pub fn publish<'a>(&self, who: &Principal, view: View<'a>) -> Option<Authorized<View<'a>>> {
-        if view.topic.is_system() && *who != Principal::Broker {
-            return None;
-        }
-        if let Principal::Viewer(_) = who {
-            return None;
-        }
-        Some(Authorized(view))
+    pub fn new(rules: Option<Arc<Rules>>) -> Self {
+        Self { rules, epoch: 0 }
     }
 
+    /// New rules, from now on. False if they are the same.
+    pub(crate) fn set(&mut self, rules: &Option<Arc<Rules>>) -> bool {
+        let same = match (&self.rules, rules) {
+            (None, None) => true,
+            (Some(old), Some(new)) => Arc::ptr_eq(old, new),
+            _ => false,
+        };
+        if !same {
+            self.rules.clone_from(rules);
+            self.epoch = self.epoch.wrapping_add(1);
+        }
+        !same
+    }
+
+    /// Whether somebody may be denied anything but topics of the system.
+    pub(crate) fn may_deny(&self, asks: &impl Asks) -> bool {
+        self.rules.is_some() || asks.principal().rules().is_some()
+    }
+
+    /// Whether what is denied ends the connection.
+    pub(crate) fn disconnects(&self) -> bool {
+        self.rules.as_ref().is_some_and(|r| r.terms().disconnects)
+    }
+
+    /// What has to be known of a connection, if anything.
     #[must_use]
+    pub fn access(
+        &self,
+        who: &Principal,
+        client_id: &str,
+        peer: Option<SocketAddr>,
+    ) -> Option<Box<Access>> {
+        let rules = self.rules.as_ref().filter(|rules| rules.has_conditions())?;
+        let subject = Subject {
+            who,
+            client_id,
+            access: None,
+        };
+        Some(Box::new(Access {
+            epoch: self.epoch,
+            peer,
+            holds: rules.holds(subject.client(), peer),
+        }))
+    }
+
+    /// # Errors
+    /// Why it may not.
+    #[inline]
+    pub fn publish<'a>(
+        &self,
+        asks: &impl Asks,
+        view: View<'a>,
+    ) -> Result<Authorized<View<'a>>, Ground> {
+        let is_usual = match asks.principal() {
+            Principal::Anonymous | Principal::Administrator(_) => true,
+            Principal::User(user) => user.rules.is_none(),
+            Principal::Viewer(_) | Principal::Broker => false,
+        };
+        if is_usual && self.rules.is_none() && !view.topic.is_system() {
+            return Ok(Authorized(view));
+        }
+        let judgement = self.judge_publish(asks.subject(), view.topic, view.qos, view.retain);
+        if judgement.is_allowed {
+            Ok(Authorized(view))
+        } else {
+            Err(judgement.ground)
+        }
+    }
+
+    /// As [`Acl::publish`], with the reason.
+    #[must_use]
+    pub fn judge_publish(
+        &self,
+        subject: Subject<'_>,
+        topic: Topic<'_>,
+        qos: QoS,
+        retain: bool,
+    ) -> Judgement {
+        match subject.who {
+            Principal::Broker => return allowed(Ground::Master),
+            _ if topic.is_system() => return denied(Ground::System),
+            Principal::Viewer(_) => return denied(Ground::Viewer),
+            _ => {}
+        }
+        let action = Actions::publish(qos, retain);
+        self.judge(subject, action, topic.as_str(), Ground::NoMatch)
+    }
+
+    /// Whether what somebody retained may still be theirs to retain. Where that hangs on what is not
+    /// known any more, it may.
+    #[must_use]
+    pub(crate) fn may_retain(&self, writer: &Writer, view: &View<'_>) -> bool {
+        let Some(rules) = &self.rules else {
+            return true;
+        };
+        if writer.who == Principal::Broker || view.topic.is_system() || writer.who.is_super() {
+            return true;
+        }
+        let client = writer.subject().client();
+        let mut holds = rules.holds(client, None).into_vec();
+        holds.retain(|(_, is_doubtful)| !is_doubtful);
+        let action = Actions::publish(view.qos, true);
+        match rules.first(client, &holds, action, view.topic.as_str()) {
+            Some(leaf) => leaf.permission == Permission::Allow,
+            None => {
+                let master = matches!(writer.who, Principal::Administrator(_));
+                let allows = rules.terms().no_match == Permission::Allow;
+                master || allows || rules.has_conditions()
+            }
+        }
+    }
+
+    /// # Errors
+    /// Why it may not.
     pub fn subscribe<'a>(
         &self,
-        _who: &Principal,
+        asks: &impl Asks,
         filter: Filter<'a>,
-    ) -> Option<Authorized<Subscribe<'a>>> {
-        Some(Authorized(Subscribe(filter)))
+        qos: QoS,
+    ) -> Result<Authorized<Subscribe<'a>>, Ground> {
+        let (judgement, is_checked) = self.judge_subscribe(asks.subject(), filter, qos);
+        if judgement.is_allowed {
+            Ok(Authorized(Subscribe { filter, is_checked }))
+        } else {
+            Err(judgement.ground)
+        }
     }
 
-    #[inline]
+    /// As [`Acl::subscribe`], with the reason; and whether some of what it brings may be denied.
+    ///
+    /// A subscription is allowed if one rule allows all of its filter and none before it denies all.
     #[must_use]
-    pub fn deliver<'a>(
+    pub fn judge_subscribe(
         &self,
-        _who: &Principal,
-        topic: Topic<'a>,
-    ) -> Option<Authorized<Deliver<'a>>> {
-        Some(Authorized(Deliver(topic)))
+        subject: Subject<'_>,
+        filter: Filter<'_>,
+        qos: QoS,
+    ) -> (Judgement, bool) {
+        let text = filter.as_str();
+        let unless = match events(text) {
+            Events::All => Ground::Events,
+            Events::Some | Events::None => Ground::NoMatch,
+        };
+        let judgement = self.judge(subject, Actions::ask(qos), text, unless);
+        let before = match judgement.ground {
+            Ground::Master | Ground::Viewer => return (judgement, false),
+            Ground::Rule(rule) | Ground::Own(rule) => rule,
+            Ground::System | Ground::Events | Ground::NoMatch => u32::MAX,
+        };
+        let some = events(text) == Events::Some && judgement.ground == Ground::NoMatch;
+        let receive = Actions::receive(qos);
+        let own = subject.who.rules().is_some_and(|own| {
+            let before = match judgement.ground {
+                Ground::Own(rule) => rule,
+                _ => u32::MAX,
+            };
+            own.denies_within(subject.client(), &[], receive, text, before)
+        });
+        let shared = || {
+            let own = matches!(judgement.ground, Ground::Own(_));
+            let rules = self.rules.as_ref().filter(|_| !own);
+            rules.is_some_and(|rules| {
+                let holds = self.holds(rules, subject);
+                rules.denies_within(subject.client(), &holds, receive, text, before)
+            })
+        };
+        (judgement, some || own || shared())
     }
+
+    /// Whether a message on this topic is for somebody who has a subscription with this QoS.
+    #[must_use]
+    pub fn receives(&self, asks: &impl Asks, topic: Topic<'_>, qos: QoS) -> bool {
+        self.judge_receive(asks.subject(), topic, Actions::receive(qos))
+    }
+
+    /// Whether a message that waited, and is to be sent with this QoS, is still for its receiver.
+    #[must_use]
+    pub(crate) fn still_receives(&self, asks: &impl Asks, topic: Topic<'_>, qos: QoS) -> bool {
+        if !self.may_deny(asks) && !topic.is_system() {
+            return true;
+        }
+        let subject = asks.subject();
+        Actions::receive_from(qos).any(|action| self.judge_receive(subject, topic, action))
+    }
+
+    fn judge_receive(&self, subject: Subject<'_>, topic: Topic<'_>, action: Actions) -> bool {
+        let unless = match events(topic.as_str()) {
+            Events::All => Ground::Events,
+            Events::Some | Events::None => Ground::NoMatch,
+        };
+        self.judge(subject, action, topic.as_str(), unless)
+            .is_allowed
+    }
+
+    /// `unless` says what it is where no rule says anything.
+    fn judge(
+        &self,
+        subject: Subject<'_>,
+        action: Actions,
+        text: &str,
+        unless: Ground,
+    ) -> Judgement {
+        match subject.who {
+            Principal::Broker => return allowed(Ground::Master),
+            Principal::Viewer(_) => return allowed(Ground::Viewer),
+            Principal::User(user) if user.superuser => return allowed(Ground::Master),
+            _ => {}
+        }
+        let client = subject.client();
+        if let Some(own) = subject.who.rules()
+            && let Some(leaf) = own.first(client, &[], action, text)
+        {
+            return by(leaf, Ground::Own(leaf.rule));
+        }
+        if let Some(rules) = &self.rules {
+            let holds = self.holds(rules, subject);
+            if let Some(leaf) = rules.first(client, &holds, action, text) {
+                return by(leaf, Ground::Rule(leaf.rule));
+            }
+        }
+        if let Principal::Administrator(_) = subject.who {
+            return allowed(Ground::Master);
+        }
+        let terms = self.rules.as_ref().map(|rules| rules.terms());
+        let no_match = terms.unwrap_or_default().no_match;
+        if unless == Ground::Events || no_match == Permission::Deny {
+            return denied(unless);
+        }
+        allowed(unless)
+    }
+
+    /// The conditions that hold for somebody. They were tried when the client connected, or the rules
+    /// are new.
+    fn holds<'a>(
+        &self,
+        rules: &Rules,
+        subject: Subject<'a>,
+    ) -> std::borrow::Cow<'a, [(u16, bool)]> {
+        if !rules.has_conditions() {
+            return (&[][..]).into();
+        }
+        match subject.access {
+            Some(access) if access.epoch == self.epoch => (&access.holds[..]).into(),
+            other => {
+                let peer = other.and_then(|access| access.peer);
+                rules.holds(subject.client(), peer).into_vec().into()
+            }
+        }
+    }
+
+    /// What decided, as people are told of it.
+    #[must_use]
+    pub fn told<'a>(&'a self, ground: Ground, who: &'a Principal) -> &'a str {
+        match ground {
+            Ground::System => "only the broker publishes to topics that begin with $",
+            Ground::Viewer => "a viewer of the dashboard sees everything and publishes nothing",
+            Ground::Master => "an administrator or superuser",
+            Ground::Events => {
+                "clients that come and go, and alarms, are told only to those whom a rule allows it"
+            }
+            Ground::Rule(rule) => self.rules.as_ref().map_or("", |rules| rules.name(rule)),
+            Ground::Own(rule) => who.rules().map_or("", |rules| rules.name(rule)),
+            Ground::NoMatch => "no rule is about it (no_match)",
+        }
+    }
+}
+
+impl Access {
+    /// The same without rules of which it is not known whether they are for this client; `None` if there
+    /// are none such.
+    pub(crate) fn certain(&self) -> Option<Self> {
+        let doubtful = |(_, in_doubt): &(u16, bool)| *in_doubt;
+        self.holds.iter().any(doubtful).then(|| Self {
+            holds: self
+                .holds
+                .iter()
+                .filter(|h| !doubtful(h))
+                .copied()
+                .collect(),
+            ..*self
+        })
+    }
+
+    /// Where the client came from last.
+    pub(crate) fn peer(&self) -> Option<SocketAddr> {
+        self.peer
+    }
+}
+
+fn allowed(ground: Ground) -> Judgement {
+    Judgement {
+        is_allowed: true,
+        ground,
+    }
+}
+
+fn denied(ground: Ground) -> Judgement {
+    Judgement {
+        is_allowed: false,
+        ground,
+    }
+}
+
+fn by(leaf: Leaf, ground: Ground) -> Judgement {
+    Judgement {
+        is_allowed: leaf.permission == Permission::Allow,
+        ground,
+    }
+}
+
+/// How much of what a topic or filter brings is about clients that come and go, or alarms.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Events {
+    None,
+    Some,
+    All,
+}
+
+fn events(text: &str) -> Events {
+    if !text.starts_with("$SYS") {
+        return Events::None;
+    }
+    // $SYS/brokers/NODE/clients/... and $SYS/brokers/NODE/alarms/...
+    let mut levels = text.split('/');
+    let mut is_sure = true;
+    for (at, due) in [&["$SYS"][..], &["brokers"], &[], &["clients", "alarms"]]
+        .into_iter()
+        .enumerate()
+    {
+        match levels.next() {
+            Some("#") => return Events::Some,
+            Some("+") if at != 2 => is_sure = false,
+            Some(level) if due.is_empty() || due.contains(&level) => {}
+            _ => return Events::None,
+        }
+    }
+    if is_sure { Events::All } else { Events::Some }
 }

@@ -1,5 +1,9 @@
 //! Whom a connection acts for.
 
+use std::sync::Arc;
+
+use super::Rules;
+
 /// Whom a connection acts for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Principal {
@@ -19,8 +23,12 @@ pub enum Principal {
 #[derive(Clone, Debug)]
 pub struct User {
     pub name: Box<str>,
+    /// CN of the certificate that it showed.
+    pub common_name: Option<Box<str>>,
     /// No rule is asked about it.
     pub superuser: bool,
+    /// Its own, as an authenticator knows them: asked before all others.
+    pub rules: Option<Arc<Rules>>,
 }
 
 impl User {
@@ -29,7 +37,9 @@ impl User {
     pub fn new(name: impl Into<Box<str>>) -> Self {
         Self {
             name: name.into(),
+            common_name: None,
             superuser: false,
+            rules: None,
         }
     }
 }
@@ -51,6 +61,27 @@ impl Principal {
             Self::User(user) => Some(&user.name),
             Self::Viewer(name) | Self::Administrator(name) => Some(name),
             Self::Anonymous | Self::Broker => None,
+        }
+    }
+
+    /// CN of the certificate that it showed.
+    #[must_use]
+    pub fn common_name(&self) -> Option<&str> {
+        match self {
+            Self::User(user) => user.common_name.as_deref(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_super(&self) -> bool {
+        matches!(self, Self::User(user) if user.superuser)
+    }
+
+    /// Its own rules.
+    pub(super) fn rules(&self) -> Option<&Rules> {
+        match self {
+            Self::User(user) => user.rules.as_deref(),
+            _ => None,
         }
     }
 

@@ -264,6 +264,7 @@ mod tests {
         let client = Client {
             id,
             user_name,
+            common_name: None,
             peer: peer.parse().ok(),
         };
         bans.hold(client, NOW)

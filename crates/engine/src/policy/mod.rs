@@ -19,7 +19,7 @@ pub use template::Template;
 
 pub(crate) use delay::Delay;
 pub(crate) use rewrite::first_match;
-pub(crate) use template::Client;
+pub(crate) use template::{Client, Fit};
 
 /// Everything that may be decided. With nothing decided it costs a publish, a connect and a delivery
 /// one branch each.
@@ -33,6 +33,8 @@ pub struct Policy {
     /// For the filters of SUBSCRIBE and UNSUBSCRIBE.
     pub subscribe_rules: Arc<[Arc<Rewrite>]>,
     pub auto_subscribe: Arc<[AutoSubscribe]>,
+    /// Who may do what; everybody everything where there are none.
+    pub access: Option<Arc<crate::acl::Rules>>,
     /// Topics whose messages are counted, no more than [`crate::limits::TOPIC_METRICS_MAX`].
     pub counted: Arc<[Box<str>]>,
     /// Slow subscriptions, if they are looked for.

@@ -37,7 +37,7 @@ impl Pattern {
     }
 
     /// `None` for a text that is too long to be looked at.
-    pub(super) fn is_match(&self, text: &str) -> Option<bool> {
+    pub(crate) fn is_match(&self, text: &str) -> Option<bool> {
         (text.len() <= PATTERN_TEXT_MAX).then(|| self.0.is_match(text))
     }
 

@@ -143,6 +143,7 @@ mod tests {
         let client = Client {
             id: "c",
             user_name: None,
+            common_name: None,
             peer: None,
         };
         for (text, expected) in cases {

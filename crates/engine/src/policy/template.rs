@@ -8,7 +8,21 @@ use core::net::SocketAddr;
 pub(crate) struct Client<'a> {
     pub(crate) id: &'a str,
     pub(crate) user_name: Option<&'a str>,
+    /// CN of the certificate that it showed.
+    pub(crate) common_name: Option<&'a str>,
     pub(crate) peer: Option<SocketAddr>,
+}
+
+/// What a text is to a template.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Fit {
+    /// The template with its places filled.
+    Same,
+    Other,
+    /// A name is missing.
+    Missing,
+    /// A name would be more than a part of one level of a topic.
+    Unsafe,
 }
 
 /// A topic or filter with places in it.
@@ -27,13 +41,15 @@ enum Piece {
 enum Place {
     ClientId,
     UserName,
+    CommonName,
     Host,
     Port,
 }
 
-const PLACES: [(&str, Place); 6] = [
+const PLACES: [(&str, Place); 7] = [
     ("${clientid}", Place::ClientId),
     ("${username}", Place::UserName),
+    ("${cert_common_name}", Place::CommonName),
     ("${host}", Place::Host),
     ("${port}", Place::Port),
     ("%c", Place::ClientId),
@@ -86,6 +102,53 @@ impl Template {
         Self(pieces)
     }
 
+    /// Whether it is a text without places.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.0.iter().all(|piece| matches!(piece, Piece::Text(_)))
+    }
+
+    /// Whether the address of a client has a place in it.
+    pub(crate) fn has_address(&self) -> bool {
+        let address = |piece: &Piece| matches!(piece, Piece::Place(Place::Host | Place::Port));
+        self.0.iter().any(address)
+    }
+
+    /// Compares a text with the template as it would be filled, without filling it.
+    pub(crate) fn fit(&self, text: &str, client: Client<'_>) -> Fit {
+        let mut rest = text;
+        for piece in &self.0 {
+            let part = match piece {
+                Piece::Text(fixed) => fixed,
+                Piece::Place(place) => {
+                    let name = match place {
+                        Place::ClientId => Some(client.id),
+                        Place::UserName => client.user_name,
+                        Place::CommonName => client.common_name,
+                        // They are no names.
+                        Place::Host | Place::Port => None,
+                    };
+                    let Some(name) = name else {
+                        return Fit::Missing;
+                    };
+                    if name.contains('/') || literal(name).is_none() {
+                        return Fit::Unsafe;
+                    }
+                    name
+                }
+                Piece::Group(_) => return Fit::Other,
+            };
+            match rest.strip_prefix(part) {
+                Some(after) => rest = after,
+                None => return Fit::Other,
+            }
+        }
+        if rest.is_empty() {
+            Fit::Same
+        } else {
+            Fit::Other
+        }
+    }
+
     /// The text with its places filled. `None` where a name is missing, or would be more than a name:
     /// one with a wildcard in it.
     pub(crate) fn fill<'g>(
@@ -102,6 +165,7 @@ impl Template {
                 Piece::Group(number) => text.push_str(group(*number).unwrap_or("")),
                 Piece::Place(Place::ClientId) => text.push_str(literal(client.id)?),
                 Piece::Place(Place::UserName) => text.push_str(literal(client.user_name?)?),
+                Piece::Place(Place::CommonName) => text.push_str(literal(client.common_name?)?),
                 Piece::Place(Place::Host) => text.push_str(&client.peer?.ip().to_string()),
                 Piece::Place(Place::Port) => text.push_str(&client.peer?.port().to_string()),
             }
@@ -124,6 +188,7 @@ mod tests {
         let client = Client {
             id,
             user_name,
+            common_name: None,
             peer,
         };
         let group = |n| [None, Some("one"), Some("+")].get(n).copied().flatten();
@@ -166,9 +231,40 @@ mod tests {
         let client = Client {
             id: "c",
             user_name: None,
+            common_name: None,
             peer: None,
         };
         let text = Template::of_names("$1/%c").fill(client, |_| None);
         assert_eq!(text.as_deref(), Some("$1/c"));
+    }
+
+    /// A name is a name, or the template fits nothing.
+    #[test]
+    fn compared_without_being_filled() {
+        let table = [
+            ("dev-${clientid}", "c1", "dev-c1", Fit::Same),
+            ("dev-${clientid}", "c1", "dev-c2", Fit::Other),
+            ("dev-${clientid}-x", "c1", "dev-c1", Fit::Other),
+            ("${clientid}", "#", "#", Fit::Unsafe),
+            ("${clientid}", "+", "a", Fit::Unsafe),
+            ("x${clientid}", "a/b", "xa/b", Fit::Unsafe),
+            ("x${clientid}", "$SYS", "x$SYS", Fit::Same),
+            ("${clientid}", "%u", "%u", Fit::Same),
+            ("${clientid}", "${clientid}", "${clientid}", Fit::Same),
+            ("${username}", "c1", "", Fit::Missing),
+            ("a${username}", "c1", "b", Fit::Other),
+            ("dev-${clientid}", "#", "site", Fit::Other),
+            ("", "c1", "", Fit::Same),
+        ];
+        for (template, id, text, due) in table {
+            let client = Client {
+                id,
+                user_name: None,
+                common_name: None,
+                peer: None,
+            };
+            let fit = Template::of_names(template).fit(text, client);
+            assert_eq!(fit, due, "{template} for {id}: {text}");
+        }
     }
 }

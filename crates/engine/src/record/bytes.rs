@@ -1,6 +1,8 @@
 //! Parts of records. Reading, every step may find that there is nothing left.
 
-use crate::acl::{Principal, User};
+use std::sync::Arc;
+
+use crate::acl::{Principal, Rules, User, Writer};
 
 /// Bytes that have still to be read. Numbers are big-endian, texts have their length before them.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +45,14 @@ impl<'a> Reader<'a> {
             (2, _) => Some(Principal::Broker),
             (3, name) => Some(Principal::Viewer(name.into())),
             (4, name) => Some(Principal::Administrator(name.into())),
+            (6, name) => {
+                // What its own rules were is not known any more: it may nothing until it comes again.
+                let mut user = User::new(name);
+                user.rules = Some(Arc::new(Rules::nothing(
+                    "what it may is not known until it comes",
+                )));
+                Some(Principal::User(user))
+            }
             (5, name) => {
                 let mut user = User::new(name);
                 user.superuser = true;
@@ -58,6 +68,7 @@ pub(crate) fn put_owner(out: &mut Vec<u8>, owner: &Principal) {
     let (kind, name) = match owner {
         Principal::Anonymous => (0, ""),
         Principal::User(user) if user.superuser => (5, &*user.name),
+        Principal::User(user) if user.rules.is_some() => (6, &*user.name),
         Principal::User(user) => (1, &*user.name),
         Principal::Broker => (2, ""),
         Principal::Viewer(name) => (3, &**name),
@@ -65,6 +76,20 @@ pub(crate) fn put_owner(out: &mut Vec<u8>, owner: &Principal) {
     };
     out.push(kind);
     put_text(out, name);
+}
+
+/// Appends who wrote something, as [`writer_in`] reads it.
+pub(crate) fn put_writer(out: &mut Vec<u8>, writer: &Writer) {
+    put_owner(out, &writer.who);
+    put_text(out, &writer.client_id);
+}
+
+/// Who wrote something, and what comes behind that.
+pub(crate) fn writer_in(bytes: &[u8]) -> Option<(Writer, &[u8])> {
+    let mut reader = Reader(bytes);
+    let who = reader.owner()?;
+    let client_id = reader.text()?.into();
+    Some((Writer { who, client_id }, reader.0))
 }
 
 /// Appends a text as [`Reader::text`] reads it. Names of MQTT have at most 65,535 bytes.

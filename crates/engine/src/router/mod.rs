@@ -6,7 +6,7 @@
 //! route is walked again only if one of them matches its topic.
 
 mod exact;
-mod level;
+pub(crate) mod level;
 mod route;
 mod subs;
 mod trie;
@@ -161,6 +161,13 @@ impl Router {
         }
         self.count(told, node);
         Some(self.settle(node, before))
+    }
+
+    /// Says whether a subscription is checked at delivery. What others know of it stays the same.
+    pub(crate) fn set_flags(&mut self, node: NodeId, session: u32, flags: Flags) {
+        self.subs_mut(node).set_flags(session, flags);
+        let text = self.filter(node);
+        self.changed(Filter::trusted(&text));
     }
 
     /// Lets a shared group receive what matches the filter, live or from the log.

@@ -5,23 +5,24 @@ use protocol::{QoS, RetainHandling};
 use super::Wants;
 use crate::table::is_oversized;
 
-/// Subscription options in one byte.
+/// Subscription options, of which the first byte is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Flags(u8);
+pub struct Flags(u16);
 
 impl Flags {
-    const QOS: u8 = 0b11;
-    const NO_LOCAL: u8 = 4;
-    const AS_PUBLISHED: u8 = 8;
-    const DURABLE: u8 = 16;
+    const QOS: u16 = 0b11;
+    const NO_LOCAL: u16 = 4;
+    const AS_PUBLISHED: u16 = 8;
+    const DURABLE: u16 = 16;
     /// Retain Handling, which is only told.
-    const HANDLING: u8 = 0b110_0000;
-    const HANDLING_SHIFT: u8 = 5;
-    const LOGGED: u8 = 1 << 7;
+    const HANDLING: u16 = 0b110_0000;
+    const HANDLING_SHIFT: u16 = 5;
+    const LOGGED: u16 = 1 << 7;
+    const CHECKED: u16 = 1 << 8;
 
     #[must_use]
     pub fn new(qos: QoS, no_local: bool, as_published: bool, durable: bool) -> Self {
-        let mut bits = qos.bits();
+        let mut bits = u16::from(qos.bits());
         if no_local {
             bits |= Self::NO_LOCAL;
         }
@@ -36,7 +37,7 @@ impl Flags {
 
     #[must_use]
     pub(crate) fn with_handling(self, handling: RetainHandling) -> Self {
-        Self(self.0 & !Self::HANDLING | (handling as u8) << Self::HANDLING_SHIFT)
+        Self(self.0 & !Self::HANDLING | u16::from(handling as u8) << Self::HANDLING_SHIFT)
     }
 
     pub(crate) fn handling(self) -> RetainHandling {
@@ -49,17 +50,20 @@ impl Flags {
 
     /// As they are kept in a record; [`Flags::from_bits`] reads them.
     pub(crate) fn bits(self) -> u8 {
-        self.0
+        let [kept, _] = self.0.to_le_bytes();
+        kept
     }
 
     pub(crate) fn from_bits(bits: u8) -> Option<Self> {
-        QoS::from_bits(bits & Self::QOS)?;
+        QoS::from_bits(bits & 0b11)?;
+        let bits = u16::from(bits);
         (bits & Self::HANDLING != Self::HANDLING).then_some(Self(bits))
     }
 
     #[inline]
     pub(crate) fn qos(self) -> QoS {
-        QoS::from_bits(self.0 & Self::QOS).expect("made of a QoS")
+        let [bits, _] = (self.0 & Self::QOS).to_le_bytes();
+        QoS::from_bits(bits).expect("made of a QoS")
     }
 
     #[inline]
@@ -91,6 +95,21 @@ impl Flags {
         })
     }
 
+    /// Some of what it brings may be denied, so each message is asked about.
+    #[inline]
+    pub(crate) fn is_checked(self) -> bool {
+        self.0 & Self::CHECKED != 0
+    }
+
+    /// The same, with that.
+    pub(crate) fn with_checked(self, checked: bool) -> Self {
+        Self(if checked {
+            self.0 | Self::CHECKED
+        } else {
+            self.0 & !Self::CHECKED
+        })
+    }
+
     /// Messages that are in the log come from there, and not live.
     #[inline]
     pub(crate) fn reads_log(self) -> bool {
@@ -107,6 +126,7 @@ impl Flags {
             self.durable() || other.durable(),
         )
         .with_logged(self.logged() || other.logged())
+        .with_checked(self.is_checked() || other.is_checked())
     }
 }
 
@@ -152,6 +172,18 @@ impl Subs {
                 true
             }
             Self::Many(many) => many.insert(sub),
+        }
+    }
+
+    /// Other options for a session that has a subscription here.
+    pub(crate) fn set_flags(&mut self, session: u32, flags: Flags) {
+        let subs = match self {
+            Self::None => return,
+            Self::One(one) => std::slice::from_mut(one),
+            Self::Many(many) => &mut many.subs,
+        };
+        if let Some(sub) = subs.iter_mut().find(|sub| sub.session == session) {
+            sub.flags = flags;
         }
     }
 

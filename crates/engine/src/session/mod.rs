@@ -32,7 +32,7 @@ pub(crate) use will::Will;
 
 use crate::{
     Time,
-    acl::Principal,
+    acl::{Access, Principal},
     plant::{self, Fault},
     record::{self, Lease},
     router::NodeId,
@@ -82,6 +82,8 @@ pub(crate) struct Rarities {
     pub(crate) queue: Option<Box<Queue>>,
     pub(crate) scanning: Option<Box<Scanning>>,
     pub(crate) shared: Option<Vec<Membership>>,
+    /// What rules of access need to know of it.
+    pub(crate) access: Option<Box<Access>>,
     /// Largest packet the client takes [MQTT-3.1.2-24].
     pub(crate) packet_max: u32,
 }
@@ -97,6 +99,7 @@ impl Rarities {
             queue: None,
             scanning: None,
             shared: None,
+            access: None,
             packet_max: protocol::PACKET_BYTES_MAX,
         }
     }
@@ -108,6 +111,7 @@ impl Rarities {
             && self.queue.is_none()
             && self.scanning.is_none()
             && self.shared.is_none()
+            && self.access.is_none()
             && self.packet_max == protocol::PACKET_BYTES_MAX
     }
 }
@@ -392,6 +396,14 @@ impl Session {
 
     pub(crate) fn take_will(&mut self) -> Option<Box<Will>> {
         self.rare.take(|r| r.will.take())
+    }
+
+    pub(crate) fn set_access(&mut self, access: Option<Box<Access>>) {
+        if access.is_some() {
+            self.rare.make().access = access;
+        } else {
+            self.rare.take(|r| r.access.take());
+        }
     }
 
     pub(crate) fn take_queue(&mut self) -> Option<Box<Queue>> {

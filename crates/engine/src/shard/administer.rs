@@ -12,7 +12,12 @@ use super::{
     subscribe::Round,
     visible::{Asked, Owed},
 };
-use crate::{Cause, Message, SessionRef, Time, acl::Principal, message::View, policy::Client};
+use crate::{
+    Cause, Counter, Message, SessionRef, Time,
+    acl::{Principal, Subject},
+    message::View,
+    policy::Client,
+};
 
 /// Whose messages those are that come without a connection, as EMQX names it.
 const API_CLIENT: &str = "http_api";
@@ -63,7 +68,7 @@ impl Shard {
             return false;
         };
         let session = self.reference(slot);
-        self.metrics.add(crate::Counter::SessionDiscarded, 1);
+        self.metrics.add(Counter::SessionDiscarded, 1);
         self.expel(slot, Cause::Kicked.close(), sink);
         if let Some(slot) = self.resolve(session) {
             self.end(slot, sink);
@@ -107,6 +112,7 @@ impl Shard {
             Ok(granted) => QoS::from_bits(granted.0).expect("a granted QoS is its own code"),
             Err(refused) => {
                 self.note_refused(refused);
+                self.note_all_denied(slot, &mut round, sink);
                 return Some(Err(refused));
             }
         };
@@ -203,6 +209,7 @@ impl Shard {
         let client = Client {
             id: API_CLIENT,
             user_name: who.user(),
+            common_name: who.common_name(),
             peer: None,
         };
         let Meant { topic, delay } = self.meant_by(client, what.topic.as_str())?;
@@ -215,7 +222,15 @@ impl Shard {
             forwarded: what.forwarded,
             payload: what.payload,
         };
-        let allowed = self.acl.publish(who, view).ok_or(Reason::NOT_AUTHORIZED)?;
+        let subject = Subject {
+            who,
+            client_id: API_CLIENT,
+            access: None,
+        };
+        let Ok(allowed) = self.acl.publish(&subject, view) else {
+            self.metrics.add(Counter::PublishDenied, 1);
+            return Err(Reason::NOT_AUTHORIZED);
+        };
         if let Some(delay) = delay {
             let ticket = self.delay_for(API_CLIENT, who, allowed, (delay, what.expiry_secs))?;
             return Ok(Published {
@@ -223,7 +238,12 @@ impl Shard {
                 ticket,
             });
         }
-        let routed = self.publish(allowed, None, None, sink);
+        let writer = if what.retain {
+            self.writer(&subject)
+        } else {
+            None
+        };
+        let routed = self.publish(allowed, writer, None, None, sink);
         let mut ticket = None;
         if routed.parts > 0 && what.qos > QoS::AtMostOnce {
             let bytes = what.payload.len();

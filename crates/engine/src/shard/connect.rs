@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Cause, Counter, Message, SessionRef, Time,
-    acl::Principal,
+    acl::{Principal, Subject},
     message::View,
     plant::{self, Fault},
     session::{
@@ -202,13 +202,20 @@ impl Shard {
         };
         let rewritten = self.rewritten_will(client_id, packet);
         let packet = &with_will_topic(packet, rewritten.as_deref());
-        self.check_will(packet, &owner)?;
+        let access = self.acl.access(&owner, client_id, sink.peer(conn));
+        let subject = Subject {
+            who: &owner,
+            client_id,
+            access: access.as_deref(),
+        };
+        self.check_will(packet, &subject)?;
         let slot = self.find(client_id);
         if slot.is_none() && self.sessions.len() >= self.settings.sessions_max {
             return Err(Cause::SessionsMax.close());
         }
         let properties = self.connack_properties(packet, &asked, assigned.as_deref())?;
         let (slot, present) = self.take_session(slot, client_id, owner, packet, sink)?;
+        self.session_mut(slot).set_access(access);
         // Perhaps one of this client.
         let replaced = !present && self.ending > 0;
         self.attach(slot, conn, packet, &asked, replaced, sink);
@@ -241,6 +248,7 @@ impl Shard {
         sink.note(conn, client_id, came);
         if present {
             self.metrics.add(Counter::SessionResumed, 1);
+            self.rejudge_resumed(slot, sink);
             self.resume(slot, sink);
         }
         self.auto_subscribe(slot, sink);
@@ -318,7 +326,7 @@ impl Shard {
         })
     }
 
-    fn check_will(&self, packet: &connect::Connect<'_>, owner: &Principal) -> Verdict<()> {
+    fn check_will(&self, packet: &connect::Connect<'_>, owner: &Subject<'_>) -> Verdict<()> {
         let Some(will) = &packet.will else {
             return Ok(());
         };
@@ -333,7 +341,7 @@ impl Shard {
             return Err(Cause::RetainOff(place).close());
         }
         let view = will_view(will, SessionRef::BROKER);
-        if self.acl.publish(owner, view).is_none() {
+        if self.acl.publish(owner, view).is_err() {
             return Err(Cause::WillNotAllowed.close());
         }
         Ok(())

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Cause, Counter, Delayed, DelayedId, Message, SessionRef, Time,
-    acl::{Authorized, Principal},
+    acl::{Authorized, Principal, Subject},
     limits::DELAYED_SLICE,
     message::{View, fingerprint},
     policy::Delay,
@@ -198,12 +198,23 @@ impl Shard {
     pub(super) fn publish_one_delayed(&mut self, delayed: &Arc<Delayed>, sink: &mut impl Sink) {
         let mut view = delayed.message.view();
         view.expires = delayed.expiry_secs.map(|secs| self.now.plus_secs(secs));
-        let Some(allowed) = self.acl.publish(&delayed.owner, view) else {
+        let subject = Subject {
+            who: &delayed.owner,
+            client_id: &delayed.client_id,
+            // Its address is not known any more.
+            access: None,
+        };
+        let Ok(allowed) = self.acl.publish(&subject, view) else {
             self.metrics.add(Counter::PublishDenied, 1);
             return self.end_delayed(delayed);
         };
         let identity = (view.qos == QoS::ExactlyOnce).then(|| record::delayed_identity(delayed.id));
-        let routed = self.publish(allowed, None, identity, sink);
+        let writer = if view.retain {
+            self.writer(&subject)
+        } else {
+            None
+        };
+        let routed = self.publish(allowed, writer, None, identity, sink);
         if view.qos == QoS::AtMostOnce {
             return;
         }

@@ -10,6 +10,7 @@ use protocol::{
 use super::{Entry, Mail, Shard, Sink, batch::Hand};
 use crate::{
     Cause, Counter, Drop, Message, QueueFull, SessionRef, Time,
+    acl::Writer,
     limits::HOLD_MILLIS,
     message::View,
     plant::{self, Fault},
@@ -25,6 +26,8 @@ pub(super) struct Shot<'a> {
     /// When it came; 0 where that is not known.
     now: Time,
     arc: Option<Arc<Message>>,
+    /// Who retains it.
+    pub(super) writer: Option<Arc<Writer>>,
     /// Which of the layouts hold this message.
     encoded: [bool; 4],
     /// The shard that routed it, if that is another.
@@ -37,6 +40,7 @@ impl<'a> Shot<'a> {
             view,
             now,
             arc: None,
+            writer: None,
             encoded: [false; 4],
             from: None,
         }
@@ -47,6 +51,7 @@ impl<'a> Shot<'a> {
             view: message.view(),
             now: message.at,
             arc: Some(message.clone()),
+            writer: None,
             encoded: [false; 4],
             from: None,
         }
@@ -64,7 +69,11 @@ impl<'a> Shot<'a> {
 
     pub(super) fn arc(&mut self) -> Arc<Message> {
         self.arc
-            .get_or_insert_with(|| Arc::new(Message::new(&self.view, self.now)))
+            .get_or_insert_with(|| {
+                let mut message = Message::new(&self.view, self.now);
+                message.writer = self.writer.take();
+                Arc::new(message)
+            })
             .clone()
     }
 }
@@ -107,6 +116,10 @@ impl Shard {
         sink: &mut impl Sink,
     ) {
         let slot = target.session;
+        if target.flags.is_checked() && !self.may_receive(slot, shot.view.topic, target.flags.qos())
+        {
+            return;
+        }
         let Some(s) = self.sessions.get(slot) else {
             return;
         };
@@ -306,6 +319,10 @@ impl Shard {
         let Held::Message(kept) = held else {
             return;
         };
+        let topic = kept.message.topic();
+        if !self.may_still_receive(slot, topic, qos_of(state)) {
+            return self.withdraw(slot, id, kept.number);
+        }
         if !sent && (kept.message.view().is_expired(self.now) || self.is_outdated(slot, &kept)) {
             // Nothing of it has left yet [MQTT-3.3.2-5].
             self.lose(
@@ -324,10 +341,7 @@ impl Shard {
             ids,
             ..
         } = *kept;
-        let qos = match state {
-            State::PubRec => QoS::ExactlyOnce,
-            _ => QoS::AtLeastOnce,
-        };
+        let qos = qos_of(state);
         let now = self.now;
         let s = self.session_mut(slot);
         let view = message.view();
@@ -389,6 +403,9 @@ impl Shard {
         ids: &[u32],
         sink: &mut impl Sink,
     ) {
+        if !self.may_still_receive(slot, message.topic(), qos) || !self.is_still_written(message) {
+            return;
+        }
         self.withdraw_older(slot, message);
         let keeps = self.session(slot).rare.durable.is_some() && qos > QoS::AtMostOnce;
         let held = if keeps {
@@ -541,6 +558,10 @@ impl Shard {
                 self.give_up(slot, next.held);
                 continue;
             }
+            if !self.may_still_receive(slot, view.topic, next.qos) {
+                self.give_up(slot, next.held);
+                continue;
+            }
             let terms = Terms {
                 qos: next.qos,
                 retain: next.retain,
@@ -618,6 +639,14 @@ impl Shard {
         self.holds
             .iter()
             .find_map(|(publisher, until)| (*publisher == who).then_some(*until))
+    }
+}
+
+/// The QoS of a PUBLISH in flight.
+fn qos_of(state: State) -> QoS {
+    match state {
+        State::PubRec => QoS::ExactlyOnce,
+        _ => QoS::AtLeastOnce,
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use protocol::{Filter, QoS};
 
 use super::{Mail, Shard, Sink, batch::Hand, deliver::Shot, mail::Join};
-use crate::{Drop, Message, SessionRef, Time, shared::Member};
+use crate::{Counter, Drop, Message, SessionRef, Time, acl::Guard, shared::Member};
 
 impl Shard {
     /// The shard on which a group lives.
@@ -37,6 +37,7 @@ impl Shard {
             open: group.member_mut(join.member).map_or(0, |m| m.open),
             online: true,
             stalled_until: Time(0),
+            guard: join.guard.clone(),
         };
         match group.member_mut(join.member) {
             Some(old) => *old = member,
@@ -94,6 +95,21 @@ impl Shard {
         }
     }
 
+    /// What a member may have has changed.
+    pub(super) fn on_guard(
+        &mut self,
+        group: &str,
+        filter: &str,
+        member: SessionRef,
+        guard: Option<Arc<Guard>>,
+    ) {
+        let key = self.groups.find(group, filter);
+        let group = key.and_then(|key| self.groups.get_mut(key));
+        if let Some(member) = group.and_then(|group| group.member_mut(member)) {
+            member.guard = guard;
+        }
+    }
+
     pub(super) fn on_away(
         &mut self,
         group: &str,
@@ -145,8 +161,14 @@ impl Shard {
                 return true;
             };
             let strategy = self.settings.shared_strategy;
-            let Some(m) = group.pick(&shot.view, strategy, draw, &self.hasher, self.now) else {
-                return false;
+            let (hasher, acl) = (&self.hasher, &self.acl);
+            let Some(m) = group.pick(&shot.view, strategy, draw, hasher, self.now, acl) else {
+                if !group.is_for_nobody(&shot.view, acl) {
+                    return false;
+                }
+                self.metrics.add(Counter::DeliveryDenied, 1);
+                self.note_lease(key, position, QoS::AtMostOnce);
+                return true;
             };
             let hand = Hand {
                 group: key,

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Cause, Counter, Drop, Time,
-    acl::Principal,
+    acl::{Asks, Subject},
     message::View,
     plant::{self, Fault},
     record::{self, Bucket},
@@ -358,23 +358,36 @@ impl Shard {
         let key = record::key_of(&self.session(slot).client_id, will.serial);
         let mut view = will.message.view();
         view.expires = will.expiry_secs.map(|secs| self.now.plus_secs(secs));
-        let owner = self.session(slot).owner.clone();
-        self.publish_kept_will(&owner, view, key, sink);
+        let s = self.session(slot);
+        let (owner, client_id) = (s.owner.clone(), Box::<str>::from(&*s.client_id));
+        let access = s.rare.access.clone();
+        let subject = Subject {
+            who: &owner,
+            client_id: &client_id,
+            access: access.as_deref(),
+        };
+        self.publish_kept_will(&subject, view, key, sink);
     }
 
     /// Publishes a will; its record goes when the store has what it published.
     pub(super) fn publish_kept_will(
         &mut self,
-        owner: &Principal,
+        owner: &impl Asks,
         view: View<'_>,
         key: Box<[u8]>,
         sink: &mut impl Sink,
     ) {
-        let Some(allowed) = self.acl.publish(owner, view) else {
+        let Ok(allowed) = self.acl.publish(owner, view) else {
+            self.metrics.add(Counter::PublishDenied, 1);
             return self.save(Bucket::Will, key, None, None);
         };
         self.metrics.add(Counter::WillPublished, 1);
-        let routed = self.publish(allowed, None, None, sink);
+        let writer = if view.retain {
+            self.writer(owner)
+        } else {
+            None
+        };
+        let routed = self.publish(allowed, writer, None, None, sink);
         if routed.parts == 0 || plant::on(Fault::WillRecordDeletedEarly) {
             self.save(Bucket::Will, key, None, None);
         } else {

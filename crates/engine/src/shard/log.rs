@@ -156,6 +156,14 @@ impl Shard {
         if target.flags.no_local() && self.is_publisher(entry.message.publisher, slot) {
             return; // [MQTT-3.8.3-3]
         }
+        if target.flags.is_checked()
+            && !self.may_receive(slot, entry.message.topic(), target.flags.qos())
+        {
+            return;
+        }
+        let Some(s) = self.sessions.get(slot) else {
+            return;
+        };
         let full = sink.out(s.conn).len() > self.settings.out_bytes_max;
         let clear = !full && !s.bits.has(Bit::Blocked) && !s.has_queue();
         let room = s.is_online() && clear && s.has_window(qos);
@@ -246,7 +254,10 @@ impl Shard {
             if let Some(d) = self.session_mut(slot).durable_mut() {
                 d.cursor = entry.position;
             }
-            if let Some(target) = self.terms_of(slot, entry) {
+            if let Some(target) = self.terms_of(slot, entry)
+                && (!target.flags.is_checked()
+                    || self.may_receive(slot, entry.message.topic(), target.flags.qos()))
+            {
                 let qos = self.effective_qos(entry.message.qos, target.flags.qos());
                 let as_published = target.flags.as_published();
                 self.send_logged(slot, entry, qos, as_published, &target.ids, sink);

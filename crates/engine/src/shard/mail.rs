@@ -5,7 +5,7 @@ use std::sync::Arc;
 use protocol::{Filter, QoS};
 
 use super::{Batch, Shard, Sink};
-use crate::{Message, SessionRef, Time, retained::Cursor, router::Change};
+use crate::{Message, SessionRef, Time, acl::Guard, retained::Cursor, router::Change};
 
 /// A letter from one shard to another. Letters between two shards keep their order.
 #[derive(Debug)]
@@ -66,6 +66,13 @@ pub enum Mail {
     Joined {
         session: SessionRef,
         ticket: u64,
+    },
+    /// Whether some of what a group gets may be denied to a member.
+    Guard {
+        group: Box<str>,
+        filter: Box<str>,
+        member: SessionRef,
+        guard: Option<Arc<Guard>>,
     },
     Leave {
         group: Box<str>,
@@ -157,6 +164,8 @@ pub struct Join {
     pub(crate) ticket: u64,
     /// Its session outlives its connection.
     pub(crate) lasting: bool,
+    /// Who asks, where some of what the group gets may be denied to it.
+    pub(crate) guard: Option<Arc<Guard>>,
 }
 
 impl Shard {
@@ -205,6 +214,12 @@ impl Shard {
                 }
                 Mail::Join(join) => self.on_join(*join, sink),
                 Mail::Joined { session, ticket } => self.on_joined(session, ticket, sink),
+                Mail::Guard {
+                    group,
+                    filter,
+                    member,
+                    guard,
+                } => self.on_guard(&group, &filter, member, guard),
                 Mail::Leave {
                     group,
                     filter,

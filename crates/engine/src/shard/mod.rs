@@ -3,6 +3,7 @@
 //!
 //! Bytes come in with [`Shard::open`] and [`Shard::receive`], bytes go out through the [`Sink`].
 
+mod access;
 mod ack;
 mod administer;
 mod batch;
@@ -39,6 +40,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use protocol::{DecodeError, Frame, QoS, Reason, Topic, Version, frame, kind};
 
+pub use access::Deed;
 pub use administer::{Answer, Imported, Publication, Published};
 pub use batch::Batch;
 pub use inspect::{Client, Place, Subscribed, Underway};
@@ -50,7 +52,7 @@ pub use watch::{Receiver, Receivers};
 
 use crate::{
     Cause, Counter, Metrics, SessionRef, Settings, Time,
-    acl::{Acl, Principal},
+    acl::{Acl, Principal, Writers},
     delayed::Waiting,
     limits::{HOLD_MILLIS, UNDER_WAY_MAX},
     policy::Policy,
@@ -119,6 +121,15 @@ pub enum Presence<'a> {
         close: Close,
         /// A CONNACK says so.
         told: bool,
+    },
+    /// It did what it may not; told now and then if it goes on.
+    Denied {
+        version: Version,
+        user_name: Option<&'a str>,
+        deed: Deed,
+        topic: &'a str,
+        /// The rule that decided, in words.
+        rule: &'a str,
     },
 }
 
@@ -213,6 +224,10 @@ pub struct Shard {
     serving: Time,
     settings: Arc<Settings>,
     acl: Acl,
+    /// The slot at which the look goes on at who may do less than before.
+    rejudging: Option<u32>,
+    denials: access::Denials,
+    writers: Writers,
     anonymous: Arc<Principal>,
     hasher: FixedState,
     random: u64,
@@ -296,7 +311,10 @@ impl Shard {
             ticked: Time(0),
             serving: Time(0),
             settings,
-            acl: Acl,
+            acl: Acl::default(),
+            rejudging: None,
+            denials: access::Denials::default(),
+            writers: Writers::default(),
             anonymous: Arc::new(Principal::Anonymous),
             hasher: FixedState::with_seed(seed),
             random: seed ^ (u64::from(id) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15),
@@ -363,6 +381,9 @@ impl Shard {
             return Received::Closed(0);
         };
         s.seen = self.reading;
+        if self.rejudging.is_some() {
+            self.rejudge_first(slot, sink);
+        }
         let received = self.take_packets(slot, bytes, sink);
         // What was not taken comes again.
         let (Received::Consumed(n) | Received::Hold(n, _) | Received::Closed(n)) = received;

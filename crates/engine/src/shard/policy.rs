@@ -66,6 +66,7 @@ impl Shard {
             self.measures = Some(Box::new(Measures { counted, slow }));
         }
         self.policy = policy;
+        self.set_access();
     }
 
     /// A CONNECT of somebody who is shut out.
@@ -83,6 +84,7 @@ impl Shard {
         let client = Client {
             id: client_id,
             user_name: packet.user_name,
+            common_name: None,
             peer: sink.peer(conn),
         };
         if bans.hold(client, self.now) {
@@ -115,6 +117,7 @@ impl Shard {
             let client = Client {
                 id: &s.client_id,
                 user_name: s.user_name(),
+                common_name: s.owner.common_name(),
                 peer: sink.peer(s.conn),
             };
             if bans.hold(client, self.now) {
@@ -143,6 +146,7 @@ impl Shard {
         let client = Client {
             id: &s.client_id,
             user_name: s.user_name(),
+            common_name: s.owner.common_name(),
             peer: None,
         };
         self.meant_by(client, topic)
@@ -190,6 +194,7 @@ impl Shard {
         let client = Client {
             id: client_id,
             user_name: packet.user_name,
+            common_name: None,
             peer: None,
         };
         let topic = packet.will?.topic;
@@ -212,6 +217,7 @@ impl Shard {
         let client = Client {
             id: &s.client_id,
             user_name: s.user_name(),
+            common_name: s.owner.common_name(),
             peer: None,
         };
         let rewritten = first_match(rules.iter().map(|r| &**r), filter, client)?;
@@ -228,6 +234,7 @@ impl Shard {
         let client = Client {
             id: &s.client_id,
             user_name: s.user_name(),
+            common_name: s.owner.common_name(),
             peer: sink.peer(s.conn),
         };
         let filled = self.policy.auto_subscribe.iter().filter_map(|auto| {

@@ -8,12 +8,12 @@ use protocol::{
 };
 
 use super::{
-    Request, Shard, Sink, Verdict, delayed::Terms, deliver::Shot, park::Again, policy::Meant,
+    Deed, Request, Shard, Sink, Verdict, delayed::Terms, deliver::Shot, park::Again, policy::Meant,
     protocol_error, refuse, store::Then,
 };
 use crate::{
     Cause, Counter, Message, SessionRef,
-    acl::{Authorized, Principal},
+    acl::{Authorized, Principal, Writer},
     message::{View, fingerprint},
     plant::{self, Fault},
     policy::Delay,
@@ -191,9 +191,14 @@ impl Shard {
             payload: packet.payload,
         };
         let (publisher, v5) = (view.publisher, s.version.is_v5());
-        let allowed = self.acl.publish(&s.owner, view);
+        let allowed = self.acl.publish(s, view);
+        let writer = if packet.retain {
+            self.writer_of(slot)
+        } else {
+            None
+        };
         let (reason, waits_for) = match (allowed, delay) {
-            (Some(allowed), Some(delay)) => {
+            (Ok(allowed), Some(delay)) => {
                 let (id, expiry_secs) = (packet.id, packet.expiry_secs);
                 let terms = Terms {
                     delay,
@@ -205,8 +210,8 @@ impl Shard {
                     Err(reason) => (reason, None),
                 }
             }
-            (Some(allowed), None) => {
-                let routed = self.publish(allowed, route, identity, sink);
+            (Ok(allowed), None) => {
+                let routed = self.publish(allowed, writer, route, identity, sink);
                 let waits = routed.parts > 0 && packet.id.is_some();
                 let waits = waits && !plant::on(Fault::AckBeforeAppend);
                 if waits {
@@ -226,8 +231,12 @@ impl Shard {
                 };
                 (reason, waits.then_some(routed.token))
             }
-            (None, _) => {
+            (Err(ground), _) => {
                 self.metrics.add(Counter::PublishDenied, 1);
+                self.note_denied(slot, Deed::Publish, topic.as_str(), ground, sink);
+                if self.acl.disconnects() {
+                    return Err(Cause::NotAllowed.close());
+                }
                 (Reason::NOT_AUTHORIZED, None)
             }
         };
@@ -315,16 +324,18 @@ impl Shard {
         }
     }
 
-    /// Everything that is published comes through here: clients, wills, the broker. `route` is the
-    /// topic's, where the caller has it. What has an identity is logged, whoever receives it.
+    /// Everything that is published comes through here: clients, wills, the broker. `writer` is named if
+    /// it is retained; `route` is the topic's, where the caller has it. What has an identity is logged, whoever receives it.
     pub(super) fn publish(
         &mut self,
         what: Authorized<View<'_>>,
+        writer: Option<Arc<Writer>>,
         route: Option<&Route>,
         identity: Option<Box<[u8]>>,
         sink: &mut impl Sink,
     ) -> Routed {
         let mut shot = Shot::new(what.into_inner(), self.now);
+        shot.writer = writer;
         self.note_received(shot.view.topic, shot.view.qos, 1);
         if self.watch.is_some() {
             self.note_watched(&shot.view, 1, shot.view.payload.len() as u64);
@@ -463,8 +474,8 @@ impl Shard {
             forwarded: &[],
             payload,
         };
-        if let Some(allowed) = self.acl.publish(&Principal::Broker, view) {
-            self.publish(allowed, None, None, sink);
+        if let Ok(allowed) = self.acl.publish(&Principal::Broker, view) {
+            self.publish(allowed, None, None, None, sink);
         }
     }
 

@@ -8,6 +8,7 @@ use protocol::{Filter, PacketId, Topic};
 use super::{Mail, Membership, Shard, Sink};
 use crate::{
     Message, Time,
+    acl::Subject,
     plant::{self, Fault},
     record::{self, Bucket, Delivery, SessionRecord, Step, WillRecord},
     retained::Totals,
@@ -63,9 +64,12 @@ impl Shard {
         self.metrics.gauges.lasting += 1;
         for kept in &record.subscriptions {
             let filter = Filter::trusted(&kept.filter);
+            let judged = self.acl.subscribe(self.session(slot), filter, kept.qos);
+            let is_checked = judged.map_or(true, |allowed| allowed.get().is_checked);
             let flags = Flags::new(kept.qos, kept.no_local, kept.as_published, true)
                 .with_handling(kept.handling)
-                .with_logged(kept.logged);
+                .with_logged(kept.logged)
+                .with_checked(is_checked);
             let sub = Sub {
                 session: slot,
                 flags,
@@ -257,7 +261,12 @@ impl Shard {
         let mut view = record.message.view();
         view.expires = record.expiry_secs.map(|secs| now.plus_secs(secs));
         let key = record::key_of(client_id, serial);
-        self.publish_kept_will(&record.owner, view, key, sink);
+        let subject = Subject {
+            who: &record.owner,
+            client_id,
+            access: None,
+        };
+        self.publish_kept_will(&subject, view, key, sink);
         true
     }
 

@@ -45,9 +45,11 @@ impl Shard {
             forwarded: &forwarded,
             payload: packet.payload,
         };
-        let allowed = self.acl.publish(&self.session(slot).owner, view)?;
+        let allowed = self.acl.publish(self.session(slot), view).ok()?;
         let token = self.next_token();
-        if !self.retain(&mut Shot::new(allowed.into_inner(), self.now), token) {
+        let mut shot = Shot::new(allowed.into_inner(), self.now);
+        shot.writer = self.writer_of(slot);
+        if !self.retain(&mut shot, token) {
             return None;
         }
         self.wait_for_store(token, 1, 0, Then::Acknowledge(publisher, None));

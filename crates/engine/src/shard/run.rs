@@ -5,7 +5,7 @@
 
 use protocol::{QoS, Topic, Version, packet::publish, run as frames};
 
-use super::{Shard, Sink, Verdict, deliver::Shot};
+use super::{Deed, Shard, Sink, Verdict, deliver::Shot};
 use crate::{
     Cause, Counter, SessionRef,
     limits::RUN_BYTES_MAX,
@@ -72,9 +72,13 @@ impl Shard {
             .tally
             .received(QoS::AtMostOnce, u64::from(run.count));
         let view = view(&run, packet.payload);
-        if self.acl.publish(&self.session(slot).owner, view).is_none() {
-            self.metrics
-                .add(Counter::PublishDenied, u64::from(run.count));
+        if let Err(ground) = self.acl.publish(self.session(slot), view) {
+            let n = u64::from(run.count);
+            self.metrics.add(Counter::PublishDenied, n);
+            self.note_denied(slot, Deed::Publish, run.topic.as_str(), ground, sink);
+            if self.acl.disconnects() {
+                return Err(Cause::NotAllowed.close());
+            }
             return Ok(end);
         }
         if let Some(route) = route {
@@ -140,6 +144,11 @@ impl Shard {
     /// Copies the run as it is, if the receiver would get each packet unchanged.
     #[inline]
     fn copy_run(&mut self, run: &Packets<'_>, target: &Target, sink: &mut impl Sink) -> bool {
+        if target.flags.is_checked()
+            && !self.may_receive(target.session, run.topic, target.flags.qos())
+        {
+            return true;
+        }
         let own = target.flags.no_local() && self.is_publisher(run.publisher, target.session);
         let Some(s) = self.sessions.get_mut(target.session) else {
             return true;
@@ -172,8 +181,8 @@ impl Shard {
     fn one_by_one(&mut self, run: &Packets<'_>, route: &Route, sink: &mut impl Sink) {
         for payload in frames::payloads(run.bytes, run.version) {
             let view = view(run, payload);
-            if let Some(allowed) = self.acl.publish(&crate::acl::Principal::Broker, view) {
-                self.publish(allowed, Some(route), None, sink);
+            if let Ok(allowed) = self.acl.publish(&crate::acl::Principal::Broker, view) {
+                self.publish(allowed, None, Some(route), None, sink);
             }
         }
     }

@@ -17,7 +17,8 @@ use super::{
     visible::{Asked, Owed},
 };
 use crate::{
-    Counter,
+    Cause, Counter,
+    acl::{Authorized, Ground, Subscribe},
     plant::{self, Fault},
     record::Group,
     retained::Cursor,
@@ -28,6 +29,8 @@ use crate::{
 /// One SUBSCRIBE while its filters are gone through.
 pub(super) struct Round {
     codes: Vec<Reason>,
+    /// Filters that were denied, and what decided.
+    denied: Vec<(Box<str>, Ground)>,
     scans: Vec<Scan>,
     joins: u32,
     ticket: u64,
@@ -38,11 +41,16 @@ impl Round {
     pub(super) fn new(ticket: u64) -> Self {
         Self {
             codes: Vec::new(),
+            denied: Vec::new(),
             scans: Vec::new(),
             joins: 0,
             ticket,
             id: 0,
         }
+    }
+
+    pub(super) fn take_denied(&mut self) -> Vec<(Box<str>, Ground)> {
+        std::mem::take(&mut self.denied)
     }
 
     /// How many groups have to answer, and what retained messages are to be looked for.
@@ -61,7 +69,12 @@ impl Shard {
     ) -> Verdict<()> {
         let packet =
             subscribe::decode(f.first, f.body, version, &self.settings.limits).map_err(refuse)?;
-        let round = self.subscribe_all(slot, packet.requests(), packet.subscription_id);
+        let mut round = self.subscribe_all(slot, packet.requests(), packet.subscription_id);
+        let denied = !round.denied.is_empty();
+        self.note_all_denied(slot, &mut round, sink);
+        if denied && self.acl.disconnects() {
+            return Err(Cause::NotAllowed.close());
+        }
         let mut answer = Vec::new();
         suback::encode(&mut answer, version, packet.id, &round.codes, &[]); // [MQTT-3.8.4-2]
         self.wait_visible(slot, round, answer, sink);
@@ -75,7 +88,8 @@ impl Shard {
         requests: impl Iterator<Item = subscribe::Request<'a>>,
         sink: &mut impl Sink,
     ) {
-        let round = self.subscribe_all(slot, requests, None);
+        let mut round = self.subscribe_all(slot, requests, None);
+        self.note_all_denied(slot, &mut round, sink);
         self.wait_visible(slot, round, Vec::new(), sink);
     }
 
@@ -159,20 +173,23 @@ impl Shard {
         if shared.group.is_some() && !settings.shared_available {
             return Err(Reason::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED);
         }
-        let allowed = self
-            .acl
-            .subscribe(&self.session(slot).owner, shared.filter)
-            .ok_or(Reason::NOT_AUTHORIZED)?;
-        let filter = allowed.into_inner().0;
-        let s = self.session(slot);
-        let held = s.subs.slice().len() + s.rare.shared.as_ref().map_or(0, |m| m.len());
         // Granted lower, not refused [MQTT-3.2.2-10].
         let qos = request.options.qos.min(settings.qos_max);
+        let allowed = match self.acl.subscribe(self.session(slot), shared.filter, qos) {
+            Ok(allowed) => allowed,
+            Err(ground) => {
+                round.denied.push((text.into(), ground));
+                return Err(Reason::NOT_AUTHORIZED);
+            }
+        };
+        let filter = allowed.get().filter;
+        let s = self.session(slot);
+        let held = s.subs.slice().len() + s.rare.shared.as_ref().map_or(0, |m| m.len());
         if let Some(group) = shared.group {
             if held >= settings.subscriptions_max {
                 return Err(Reason::QUOTA_EXCEEDED);
             }
-            self.join_group(slot, group, filter, qos, &request.options, round);
+            self.join_group(slot, group, allowed, qos, &request.options, round);
         } else {
             let known = self
                 .router
@@ -181,7 +198,7 @@ impl Shard {
             if held >= settings.subscriptions_max && !known {
                 return Err(Reason::QUOTA_EXCEEDED);
             }
-            self.subscribe_plain(slot, filter, qos, &request.options, round);
+            self.subscribe_plain(slot, allowed, qos, &request.options, round);
         }
         self.metrics.add(Counter::FilterSubscribed, 1);
         Ok(Reason(qos.bits())) // the granted QoS is its own reason code
@@ -190,11 +207,12 @@ impl Shard {
     fn subscribe_plain(
         &mut self,
         slot: u32,
-        filter: Filter<'_>,
+        allowed: Authorized<Subscribe<'_>>,
         qos: QoS,
         options: &subscribe::Options,
         round: &mut Round,
     ) {
+        let Subscribe { filter, is_checked } = allowed.into_inner();
         let before = self.router.find(filter);
         let before = before.and_then(|node| self.router.sub(node, slot));
         let read_log = before.is_some_and(|old| old.flags.reads_log());
@@ -205,7 +223,8 @@ impl Shard {
         let durable = self.session(slot).rare.durable.is_some();
         let flags = Flags::new(qos, options.no_local, options.retain_as_published, durable)
             .with_handling(options.retain_handling)
-            .with_logged(logged && durable);
+            .with_logged(logged && durable)
+            .with_checked(is_checked);
         let sub = Sub {
             session: slot,
             flags,
@@ -254,11 +273,12 @@ impl Shard {
         &mut self,
         slot: u32,
         group: &str,
-        filter: Filter<'_>,
+        allowed: Authorized<Subscribe<'_>>,
         qos: QoS,
         options: &subscribe::Options,
         round: &mut Round,
     ) {
+        let Subscribe { filter, is_checked } = allowed.into_inner();
         self.next_token += 1;
         let mut membership = Membership {
             label: self.next_token,
@@ -269,6 +289,7 @@ impl Shard {
             as_published: options.retain_as_published,
             handling: options.retain_handling,
             id: round.id,
+            is_checked,
         };
         let rare = self.session_mut(slot).rare.make();
         let list = rare.shared.get_or_insert_default();
@@ -304,6 +325,7 @@ impl Shard {
             window: s.receive_max,
             ticket,
             lasting: s.rare.durable.is_some(),
+            guard: m.is_checked.then(|| self.guard(slot)),
         }
     }
 
@@ -392,7 +414,7 @@ impl Shard {
         true
     }
 
-    fn leave_group(&mut self, slot: u32, group: &str, filter: Filter<'_>) -> bool {
+    pub(super) fn leave_group(&mut self, slot: u32, group: &str, filter: Filter<'_>) -> bool {
         let Some(list) = self.session_mut(slot).shared_mut() else {
             return false;
         };
@@ -452,6 +474,8 @@ pub(crate) struct Membership {
     as_published: bool,
     handling: RetainHandling,
     id: u32,
+    /// Some of what the group gets may be denied to it.
+    is_checked: bool,
 }
 
 impl Membership {
@@ -471,6 +495,14 @@ impl Membership {
         (&self.group, &self.filter)
     }
 
+    pub(super) fn qos(&self) -> QoS {
+        self.qos
+    }
+
+    pub(super) fn set_checked(&mut self, is_checked: bool) {
+        self.is_checked = is_checked;
+    }
+
     pub(super) fn label(&self) -> u64 {
         self.label
     }
@@ -486,6 +518,7 @@ impl Membership {
             as_published: kept.as_published,
             handling: kept.handling,
             id: kept.id,
+            is_checked: true, // until it is judged
         }
     }
 

@@ -28,6 +28,7 @@ impl Shard {
         self.check_due(sink);
         self.publish_delayed(sink);
         self.expel_banned(sink);
+        self.rejudge_some(sink);
         self.tick_measures();
         self.retry_groups(sink);
         if now.since(self.swept) >= SWEEP_MILLIS {
@@ -48,9 +49,9 @@ impl Shard {
             let reading_now = u64::from(self.reading) * 100;
             self.ticked.plus_millis(t.0.saturating_sub(reading_now))
         });
-        let bans = self.is_expelling().then_some(self.now);
+        let soon = (self.is_expelling() || self.rejudging.is_some()).then_some(self.now);
         let (due, delayed) = (self.due.next(), self.delayed.next());
-        [silence, due, delayed, bans, self.groups.next_retry()]
+        [silence, due, delayed, soon, self.groups.next_retry()]
             .into_iter()
             .flatten()
             .min()

@@ -376,6 +376,16 @@ pub(in crate::observe) const fn of(cause: Cause, lang: Lang) -> Words {
                 "更换遗嘱主题；以 $ 开头的主题归服务器使用。",
             ],
         ),
+        Cause::NotAllowed => (
+            [
+                "The client did what a rule of access denies, and deny_action ends the connection then.",
+                "Look for what was denied right before it in this log; allow it, or set deny_action to ignore (Access control, Authorization).",
+            ],
+            [
+                "客户端执行了访问规则拒绝的操作，而 deny_action 设为断开连接。",
+                "查看此日志中之前被拒绝的操作；允许它，或把 deny_action 设为 ignore（访问控制，授权）。",
+            ],
+        ),
         Cause::SessionsMax => (
             [
                 "The broker has as many sessions as it may.",

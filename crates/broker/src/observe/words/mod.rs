@@ -3,7 +3,7 @@
 
 mod cause;
 
-use engine::{Cause, Ending};
+use engine::{Cause, Deed, Ending};
 use protocol::{Reason, Version};
 
 use super::connection::Event;
@@ -36,6 +36,9 @@ pub(super) const fn code(event: &Event) -> &'static str {
         Event::Ended(Ending::Left(Reason::NORMAL_DISCONNECTION)) => "client_disconnected",
         Event::Ended(Ending::Left(Reason::DISCONNECT_WITH_WILL)) => "client_disconnected_with_will",
         Event::Ended(Ending::Left(_)) => "client_gave_up",
+        Event::Denied(Deed::Publish) => "publish_denied",
+        Event::Denied(Deed::Subscribe) => "subscribe_denied",
+        Event::Denied(Deed::Subscribed) => "subscription_revoked",
     }
 }
 
@@ -49,6 +52,9 @@ pub fn causes() -> Vec<&'static str> {
         Event::Ended(Ending::Left(Reason::NORMAL_DISCONNECTION)),
         Event::Ended(Ending::Left(Reason::DISCONNECT_WITH_WILL)),
         Event::Ended(Ending::Left(Reason::UNSPECIFIED_ERROR)),
+        Event::Denied(Deed::Publish),
+        Event::Denied(Deed::Subscribe),
+        Event::Denied(Deed::Subscribed),
     ];
     let ours = Cause::ALL.iter().filter(|c| **c != Cause::ShuttingDown);
     let ours = ours.map(|cause| cause.code());
@@ -61,6 +67,7 @@ pub(super) const fn told(event: &Event, lang: Lang) -> Words {
     match event {
         Event::Connected => words(lang, ["Connected.", ""], ["已连接。", ""]),
         Event::Refused(close) | Event::Ended(Ending::Expelled(close)) => of(close.cause, lang),
+        Event::Denied(deed) => denied(*deed, lang),
         Event::Ended(Ending::Lost) => words(
             lang,
             [
@@ -102,6 +109,27 @@ pub(super) const fn told(event: &Event, lang: Lang) -> Words {
     }
 }
 
+/// What a rule of access denied, and what to do about it.
+const fn denied(deed: Deed, lang: Lang) -> Words {
+    const ALLOW: &str = "If it is meant to, allow it: Access control, Authorization; the rule that decided is named here.";
+    const ALLOW_ZH: &str = "如果应当允许：在“访问控制”的“授权”中添加允许规则；起作用的规则见此处。";
+    let (en, zh) = match deed {
+        Deed::Publish => (
+            "The client published to a topic that it may not publish to; nobody got the message.",
+            "客户端向无权发布的主题发布消息；没有任何客户端收到。",
+        ),
+        Deed::Subscribe => (
+            "The client wanted to subscribe to what it may not subscribe to.",
+            "客户端请求订阅无权订阅的主题。",
+        ),
+        Deed::Subscribed => (
+            "A rule was changed, and the client lost a subscription that it had.",
+            "规则已更改，客户端失去了原有的一个订阅。",
+        ),
+    };
+    words(lang, [en, ALLOW], [zh, ALLOW_ZH])
+}
+
 /// What the client's library shows of it.
 #[must_use]
 pub(super) fn shows(event: &Event, version: Option<Version>, told: bool, lang: Lang) -> String {
@@ -133,6 +161,12 @@ pub(super) fn shows(event: &Event, version: Option<Version>, told: bool, lang: L
         (Event::Ended(Ending::Expelled(_) | Ending::Lost), _) => {
             say("connection lost (paho: rc=7)", "连接丢失（paho：rc=7）")
         }
+        (Event::Denied(Deed::Publish), Some(Version::V5)) => {
+            say("PUBACK or PUBREC 0x87", "PUBACK 或 PUBREC 0x87")
+        }
+        (Event::Denied(Deed::Subscribe), Some(Version::V5)) => "SUBACK 0x87".to_owned(),
+        (Event::Denied(Deed::Subscribe), _) => "SUBACK 0x80".to_owned(),
+        (Event::Denied(_), _) => say("nothing", "没有提示"),
         (Event::Ended(Ending::Left(reason)), Some(Version::V5)) if reason.is_error() => {
             format!("0x{:02x} {reason}", reason.0)
         }
@@ -174,6 +208,7 @@ pub(super) fn line(event: &Event) -> Option<String> {
     let coded = |reason: Reason, cause: &str| format!("0x{:02x} {reason}: {cause}", reason.0);
     match event {
         Event::Connected | Event::Ended(Ending::Lost) => None,
+        Event::Denied(deed) => Some(denied(*deed, Lang::En).cause.to_owned()),
         Event::Ended(Ending::Left(reason)) => {
             (reason.is_error()).then(|| coded(*reason, "the client disconnected"))
         }

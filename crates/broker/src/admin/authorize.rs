@@ -1,0 +1,464 @@
+//! What clients may do: sources of rules, the rules that are edited here, and the question whether
+//! somebody may do something. A change holds on all shards when the call that made it returns; clients that
+//! are connected are judged anew within a second.
+
+use std::{net::IpAddr, sync::Arc};
+
+use backbone::Blob;
+use engine::{
+    acl::{Acl, Ground, Judgement, Principal, Rules, Subject, User},
+    policy::Policy,
+};
+use protocol::{Filter, QoS, SharedFilter, Topic};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Admin, Bucket, Change, DecideError,
+    policy::{Decided, decode, encode},
+};
+pub use crate::access::authorize::{
+    AccessAction, AccessRule, AccessSettings, CacheSettings, RULES_MAX, RuleOwner, Source,
+    SourceKind,
+};
+use crate::access::authorize::{Authorization, Book};
+
+/// Under which sources and settings are kept.
+pub(super) const KEY: &str = "authorization";
+
+/// Why rules were not changed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AccessError {
+    #[error("there is already {0}")]
+    Exists(String),
+    #[error("there is no {0}")]
+    Missing(String),
+    #[error("disable the source built_in_database first: its rules are in force")]
+    InForce,
+    #[error(transparent)]
+    Decide(#[from] DecideError),
+}
+
+/// All that is decided about it.
+#[derive(Debug, Default)]
+pub(super) struct AccessDecided {
+    authorization: Authorization,
+    book: Book,
+    /// What the store had of sources could not be read.
+    is_broken: bool,
+}
+
+/// Rules as they are kept.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    rules: Vec<AccessRule>,
+}
+
+impl AccessDecided {
+    /// Sources and settings of an earlier life.
+    pub(super) fn restore(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let read = decode(bytes).map(|authorization| self.authorization = authorization);
+        self.is_broken = read.is_err();
+        read
+    }
+
+    /// Rules of an earlier life. Where some cannot be used, nobody may anything, rather than somebody
+    /// what was denied.
+    pub(super) fn restore_rules(
+        &mut self,
+        records: &[(Blob, Blob)],
+        policy: &mut Policy,
+    ) -> Result<(), String> {
+        let restored = self.read(records);
+        policy.access = restored.clone().unwrap_or_else(|_| {
+            let name = "rules in the store cannot be used; see the log of the start";
+            Some(Arc::new(Rules::nothing(name)))
+        });
+        restored.map(|_| ())
+    }
+
+    fn read(&mut self, records: &[(Blob, Blob)]) -> Result<Option<Arc<Rules>>, String> {
+        for (key, value) in records {
+            let owner = RuleOwner::of_key(key);
+            let owner = owner.ok_or_else(|| "a key is of no known form".to_owned())?;
+            let record: Record = decode(value)?;
+            self.book.insert(owner, record.rules.into());
+        }
+        if self.is_broken {
+            return Err("their sources are not known".to_owned());
+        }
+        self.authorization.compile(&self.book)
+    }
+}
+
+/// A name, and the rules of whoever has it.
+pub type Owned = (String, Arc<[AccessRule]>);
+
+/// Whether somebody may do something.
+#[derive(Clone, Debug, Default)]
+pub struct Inquiry {
+    /// Proven; none for anonymous.
+    pub user_name: Option<String>,
+    pub client_id: String,
+    pub common_name: Option<String>,
+    pub peer: Option<IpAddr>,
+    pub is_superuser: bool,
+    pub publishes: bool,
+    /// A topic, or the filter of a subscription.
+    pub topic: String,
+    pub qos: u8,
+    pub retain: bool,
+    /// Rules that are not in force, to be tried in the place of the file's.
+    pub file: Option<String>,
+}
+
+/// The answer, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub is_allowed: bool,
+    /// Some of what the subscription brings is denied.
+    pub is_partly: bool,
+    /// What kind of thing decided: `rule`, `no_match`, `superuser`, `system_topic`, `events`.
+    pub by: &'static str,
+    pub rule: String,
+}
+
+impl Admin {
+    #[must_use]
+    pub fn access_settings(&self) -> AccessSettings {
+        self.decided().access.authorization.settings.clone()
+    }
+
+    /// # Errors
+    /// If they cannot be kept.
+    pub async fn set_access_settings(&self, settings: AccessSettings) -> Result<(), AccessError> {
+        self.authorize(|authorization| {
+            authorization.settings = settings;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Sources in their order.
+    #[must_use]
+    pub fn access_sources(&self) -> Vec<Source> {
+        self.decided().access.authorization.sources.clone()
+    }
+
+    /// Adds a source behind the others.
+    ///
+    /// # Errors
+    /// If there is one of its kind, its rules are none, or it cannot be kept.
+    pub async fn add_access_source(&self, source: Source) -> Result<(), AccessError> {
+        self.authorize(|authorization| {
+            let sources = &mut authorization.sources;
+            if sources.iter().any(|other| other.kind == source.kind) {
+                return Err(AccessError::Exists(told(source.kind)));
+            }
+            sources.push(source);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Puts a source in the place of that of its kind.
+    ///
+    /// # Errors
+    /// If there is none, its rules are none, or it cannot be kept.
+    pub async fn set_access_source(&self, source: Source) -> Result<(), AccessError> {
+        self.authorize(|authorization| {
+            let mut sources = authorization.sources.iter_mut();
+            match sources.find(|other| other.kind == source.kind) {
+                Some(other) => *other = source,
+                None => return Err(AccessError::Missing(told(source.kind))),
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// # Errors
+    /// If there is none, or that cannot be kept.
+    pub async fn drop_access_source(&self, kind: SourceKind) -> Result<(), AccessError> {
+        self.authorize(|authorization| {
+            let before = authorization.sources.len();
+            authorization.sources.retain(|source| source.kind != kind);
+            if authorization.sources.len() == before {
+                return Err(AccessError::Missing(told(kind)));
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// # Errors
+    /// If these are not all sources, each once, or that cannot be kept.
+    pub async fn order_access_sources(&self, kinds: Vec<SourceKind>) -> Result<(), AccessError> {
+        self.authorize(|authorization| {
+            let mut sources = std::mem::take(&mut authorization.sources);
+            for kind in kinds {
+                let at = sources.iter().position(|source| source.kind == kind);
+                let at = at.ok_or_else(|| AccessError::Missing(told(kind)))?;
+                authorization.sources.push(sources.remove(at));
+            }
+            if let Some(left) = sources.first() {
+                let words = format!("{} has no place in this order", told(left.kind));
+                return Err(DecideError::Invalid(words).into());
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Rules of somebody; `None` if there are none.
+    #[must_use]
+    pub fn access_rules(&self, owner: &RuleOwner) -> Option<Arc<[AccessRule]>> {
+        self.decided().access.book.get(owner).cloned()
+    }
+
+    /// Of users, or else of clients: how many have rules and the wanted part of their names, and a window
+    /// of them with their rules.
+    #[must_use]
+    pub fn access_owners(
+        &self,
+        of: fn(&RuleOwner) -> Option<&str>,
+        like: Option<&str>,
+        (offset, limit): (usize, usize),
+    ) -> (usize, Vec<Owned>) {
+        let decided = self.decided();
+        let named = decided.access.book.iter();
+        let named = named.filter_map(|(owner, rules)| Some((of(owner)?, rules)));
+        let wanted = named.filter(|(name, _)| like.is_none_or(|part| name.contains(part)));
+        let page = wanted.clone().skip(offset).take(limit);
+        let page = page.map(|(name, rules)| (name.to_owned(), rules.clone()));
+        let page = page.collect();
+        (wanted.count(), page)
+    }
+
+    /// Gives rules to those who have none: all of them or nobody.
+    ///
+    /// # Errors
+    /// If one has some, one is no rule, there are too many, or they cannot be kept.
+    pub async fn add_access_rules(
+        &self,
+        given: Vec<(RuleOwner, Vec<AccessRule>)>,
+    ) -> Result<(), AccessError> {
+        self.write_rules(|book| {
+            let mut named = std::collections::BTreeSet::new();
+            for (owner, _) in &given {
+                if book.contains_key(owner) || !named.insert(owner.clone()) {
+                    return Err(AccessError::Exists(rules_of(owner)));
+                }
+            }
+            Ok(given
+                .into_iter()
+                .map(|(o, rules)| (o, Some(rules)))
+                .collect())
+        })
+        .await
+    }
+
+    /// Puts rules in the place of what somebody had.
+    ///
+    /// # Errors
+    /// If one is no rule, there are too many, or they cannot be kept.
+    pub async fn set_access_rules(
+        &self,
+        owner: RuleOwner,
+        rules: Vec<AccessRule>,
+    ) -> Result<(), AccessError> {
+        self.write_rules(|_| Ok(vec![(owner, Some(rules))])).await
+    }
+
+    /// # Errors
+    /// If there are none, or that cannot be kept.
+    pub async fn drop_access_rules(&self, owner: RuleOwner) -> Result<(), AccessError> {
+        self.write_rules(|book| {
+            if !book.contains_key(&owner) {
+                return Err(AccessError::Missing(rules_of(&owner)));
+            }
+            Ok(vec![(owner, None)])
+        })
+        .await
+    }
+
+    /// Deletes all rules that are edited here.
+    ///
+    /// # Errors
+    /// If their source is enabled, or that cannot be kept.
+    pub async fn drop_all_access_rules(&self) -> Result<(), AccessError> {
+        let enabled = self
+            .access_sources()
+            .into_iter()
+            .any(|source| source.kind == SourceKind::BuiltInDatabase && source.enabled);
+        if enabled {
+            return Err(AccessError::InForce);
+        }
+        self.write_rules(|book| Ok(book.keys().map(|owner| (owner.clone(), None)).collect()))
+            .await
+    }
+
+    /// Whether somebody may do something now, and what says so.
+    ///
+    /// # Errors
+    /// If it is no question, or the rules to be tried are none.
+    pub fn may(&self, inquiry: &Inquiry) -> Result<Answer, DecideError> {
+        let rules = match &inquiry.file {
+            None => self.decided().policy.access.clone(),
+            Some(text) => {
+                let decided = self.decided();
+                let mut tried = decided.access.authorization.clone();
+                let source = Source {
+                    kind: SourceKind::File,
+                    enabled: true,
+                    text: text.clone(),
+                };
+                match tried
+                    .sources
+                    .iter_mut()
+                    .find(|s| s.kind == SourceKind::File)
+                {
+                    Some(file) => *file = source,
+                    None => tried.sources.push(source),
+                }
+                let compiled = tried.compile(&decided.access.book);
+                compiled.map_err(DecideError::Invalid)?
+            }
+        };
+        inquiry.answer(&Acl::new(rules))
+    }
+
+    /// Changes sources or settings: checked first, then kept, then told to all shards.
+    async fn authorize(
+        &self,
+        change: impl FnOnce(&mut Authorization) -> Result<(), AccessError>,
+    ) -> Result<(), AccessError> {
+        let _turn = self.turn().await;
+        let (authorization, rules) = {
+            let decided = self.decided();
+            let mut changed = decided.access.authorization.clone();
+            change(&mut changed)?;
+            let rules = changed.compile(&decided.access.book);
+            (changed, rules.map_err(DecideError::Invalid)?)
+        };
+        let record = (KEY.as_bytes().to_vec(), Some(encode(&authorization)));
+        let kept = self.keep().put(Bucket::Policy, vec![record]).await;
+        kept.map_err(DecideError::from)?;
+        {
+            let mut decided = self.decided();
+            decided.access.authorization = authorization;
+            decided.policy.access = rules;
+        }
+        Ok(self.tell().await.map_err(DecideError::from)?)
+    }
+
+    async fn write_rules(
+        &self,
+        change: impl FnOnce(&Book) -> Result<Vec<(RuleOwner, Option<Vec<AccessRule>>)>, AccessError>,
+    ) -> Result<(), AccessError> {
+        let _turn = self.turn().await;
+        let (book, records, rules) = {
+            let decided = self.decided();
+            let mut book = decided.access.book.clone();
+            let mut records: Vec<Change> = Vec::new();
+            for (owner, rules) in change(&book)? {
+                let key = owner.key();
+                let Some(rules) = rules else {
+                    book.remove(&owner);
+                    records.push((key, None));
+                    continue;
+                };
+                check(&owner, &rules)?;
+                book.insert(owner, rules.clone().into());
+                records.push((key, Some(encode(&Record { rules }))));
+            }
+            let rules = decided.access.authorization.compile(&book);
+            (book, records, rules.map_err(DecideError::Invalid)?)
+        };
+        let kept = self.keep().put(Bucket::AccessRule, records).await;
+        kept.map_err(DecideError::from)?;
+        {
+            let mut decided: std::sync::MutexGuard<'_, Decided> = self.decided();
+            decided.access.book = book;
+            decided.policy.access = rules;
+        }
+        Ok(self.tell().await.map_err(DecideError::from)?)
+    }
+}
+
+fn told(kind: SourceKind) -> String {
+    format!("source {}", kind.name())
+}
+
+fn rules_of(owner: &RuleOwner) -> String {
+    match owner {
+        RuleOwner::Client(id) => format!("rule of client {id}"),
+        RuleOwner::User(name) => format!("rule of user {name}"),
+        RuleOwner::All => "rule for all".to_owned(),
+    }
+}
+
+fn check(owner: &RuleOwner, rules: &[AccessRule]) -> Result<(), DecideError> {
+    if rules.len() > RULES_MAX {
+        let text = format!(
+            "there may be {RULES_MAX} rules of one kind, not {}",
+            rules.len()
+        );
+        return Err(DecideError::TooMany(text));
+    }
+    let name = match owner {
+        RuleOwner::Client(name) | RuleOwner::User(name) => name,
+        RuleOwner::All => return Ok(()),
+    };
+    if name.is_empty() || name.contains('\0') || name.len() > usize::from(u16::MAX) {
+        let text = "a name is empty, too long, or has U+0000 in it";
+        return Err(DecideError::Invalid(text.to_owned()));
+    }
+    Ok(())
+}
+
+impl Inquiry {
+    fn answer(&self, acl: &Acl) -> Result<Answer, DecideError> {
+        let invalid = |text: &str| DecideError::Invalid(text.to_owned());
+        let qos = QoS::from_bits(self.qos).ok_or_else(|| invalid("qos is none of 0, 1 and 2"))?;
+        let who = match &self.user_name {
+            None if self.is_superuser || self.common_name.is_some() => {
+                return Err(invalid("whoever has proven something has a user name"));
+            }
+            None => Principal::Anonymous,
+            Some(name) => Principal::User(User {
+                superuser: self.is_superuser,
+                common_name: self.common_name.as_deref().map(Into::into),
+                ..User::new(name.as_str())
+            }),
+        };
+        let peer = self.peer.map(|peer| (peer, 0).into());
+        let access = acl.access(&who, &self.client_id, peer);
+        let subject = Subject {
+            who: &who,
+            client_id: &self.client_id,
+            access: access.as_deref(),
+        };
+        let (Judgement { is_allowed, ground }, is_partly) = if self.publishes {
+            let topic = Topic::parse(&self.topic, u16::MAX).map_err(|_| invalid("no topic"))?;
+            (acl.judge_publish(subject, topic, qos, self.retain), false)
+        } else {
+            let shared = SharedFilter::parse(&self.topic, u16::MAX);
+            let filter: Filter<'_> = shared.map_err(|_| invalid("no topic filter"))?.filter;
+            let (judgement, is_checked) = acl.judge_subscribe(subject, filter, qos);
+            (judgement, judgement.is_allowed && is_checked)
+        };
+        Ok(Answer {
+            is_allowed,
+            is_partly,
+            by: match ground {
+                Ground::Rule(_) | Ground::Own(_) => "rule",
+                Ground::NoMatch => "no_match",
+                Ground::Master | Ground::Viewer => "superuser",
+                Ground::System => "system_topic",
+                Ground::Events => "events",
+            },
+            rule: acl.told(ground, &who).to_owned(),
+        })
+    }
+}

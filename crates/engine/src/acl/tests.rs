@@ -1,0 +1,439 @@
+//! Who may do what, as tables.
+
+use super::*;
+use crate::{SessionRef, policy::Pattern};
+
+fn rule(text: &str) -> Rule {
+    // "allow user anna publish a/# b/+", "deny all subscribe eq:#"
+    let mut words = text.split(' ');
+    let mut next = || words.next().expect("a rule");
+    let permission = match next() {
+        "allow" => Permission::Allow,
+        _ => Permission::Deny,
+    };
+    let who = match next() {
+        "user" => Who::User(next().into()),
+        "client" => Who::Client(next().into()),
+        "like" => Who::ClientPattern(Pattern::new(next()).expect("a pattern")),
+        "net" => {
+            let (address, length) = next().split_once('/').expect("a network");
+            Who::Network(Network::new(
+                address.parse().unwrap(),
+                length.parse().unwrap(),
+            ))
+        }
+        _ => Who::Everybody,
+    };
+    let actions = match next() {
+        "publish" => Actions::PUBLISH,
+        "subscribe" => Actions::SUBSCRIBE,
+        "retain" => Actions::PUBLISH.only(&[QoS::AtMostOnce, QoS::AtLeastOnce], Some(true)),
+        "qos2" => Actions::ALL.only(&[QoS::ExactlyOnce], None),
+        _ => Actions::ALL,
+    };
+    let topics = words.map(|topic| Topics::parse(&topic.replace("eq:", "eq ")).expect(topic));
+    Rule {
+        permission,
+        who,
+        actions,
+        topics: topics.collect(),
+        name: text.into(),
+    }
+}
+
+fn rules(texts: &[&str], no_match: Permission) -> Acl {
+    let terms = Terms {
+        no_match,
+        disconnects: false,
+    };
+    let rules = texts.iter().map(|text| rule(text)).collect();
+    Acl::new(Some(Arc::new(Rules::compile(rules, terms).unwrap())))
+}
+
+fn publishes(acl: &Acl, who: &Principal, client_id: &str, topic: &str) -> bool {
+    let subject = Subject {
+        who,
+        client_id,
+        access: None,
+    };
+    let view = View {
+        publisher: SessionRef::BROKER,
+        topic: Topic::trusted(topic),
+        qos: QoS::AtMostOnce,
+        retain: false,
+        expires: None,
+        forwarded: &[],
+        payload: &[],
+    };
+    acl.publish(&subject, view).is_ok()
+}
+
+/// Whether a filter is granted, and whether what it brings has to be asked about.
+fn subscribes(acl: &Acl, who: &Principal, client_id: &str, filter: &str) -> Option<bool> {
+    let subject = Subject {
+        who,
+        client_id,
+        access: None,
+    };
+    let filter = Filter::trusted(filter);
+    let allowed = acl.subscribe(&subject, filter, QoS::AtMostOnce).ok()?;
+    Some(allowed.get().is_checked)
+}
+
+fn receives(acl: &Acl, who: &Principal, client_id: &str, topic: &str) -> bool {
+    let subject = Subject {
+        who,
+        client_id,
+        access: None,
+    };
+    acl.receives(&subject, Topic::trusted(topic), QoS::AtMostOnce)
+}
+
+fn user(name: &str) -> Principal {
+    Principal::User(User::new(name))
+}
+
+/// The first rule decides, whomever it is found by.
+#[test]
+fn in_their_order() {
+    let acl = rules(
+        &[
+            "deny client c2 all a/#",
+            "allow user anna publish a/b",
+            "deny all publish a/#",
+            "allow all all #",
+        ],
+        Permission::Deny,
+    );
+    let table = [
+        (user("anna"), "c1", "a/b", true),
+        (user("anna"), "c1", "a/c", false),
+        (user("anna"), "c2", "a/b", false),
+        (user("bob"), "c1", "a/b", false),
+        (user("bob"), "c1", "b", true),
+        (Principal::Anonymous, "anna", "a/b", false),
+        // A name of the dashboard's is a name.
+        (Principal::Administrator("anna".into()), "c1", "a/b", true),
+        (Principal::Administrator("bob".into()), "c1", "a/b", false),
+        (Principal::Viewer("anna".into()), "c1", "a/b", false),
+        (Principal::Broker, "", "a/c", true),
+    ];
+    for (who, id, topic, due) in table {
+        assert_eq!(
+            publishes(&acl, &who, id, topic),
+            due,
+            "{who:?} {id} {topic}"
+        );
+    }
+    let mut master = User::new("bob");
+    master.superuser = true;
+    assert!(publishes(&acl, &Principal::User(master), "c2", "a/b"));
+}
+
+/// Without rules everybody may everything but what is the broker's.
+#[test]
+fn open() {
+    let acl = Acl::default();
+    let nobody = Principal::Anonymous;
+    assert!(publishes(&acl, &nobody, "c", "a"));
+    assert!(!publishes(&acl, &nobody, "c", "$SYS/a"));
+    assert_eq!(subscribes(&acl, &nobody, "c", "#"), Some(false));
+    let mut master = User::new("bob");
+    master.superuser = true;
+    assert!(!publishes(&acl, &Principal::User(master), "c", "$SYS/a"));
+}
+
+/// Figures are for everybody, events for whom a rule allows them: decided at delivery.
+#[test]
+fn system_topics() {
+    let counters = "$SYS/brokers/n/stats/sessions/count";
+    let events = "$SYS/brokers/n/clients/c/connected";
+    let open = Acl::default();
+    let closed = rules(&[], Permission::Deny);
+    let told = rules(&["allow user anna subscribe $SYS/#"], Permission::Allow);
+    let nobody = Principal::Anonymous;
+    assert_eq!(subscribes(&open, &nobody, "c", "$SYS/#"), Some(true));
+    assert_eq!(
+        subscribes(&open, &nobody, "c", "$SYS/broker/#"),
+        Some(false)
+    );
+    assert_eq!(subscribes(&open, &nobody, "c", "$SYS/brokers"), Some(false));
+    assert_eq!(
+        subscribes(&open, &nobody, "c", "$SYS/brokers/+/stats/#"),
+        Some(false)
+    );
+    assert_eq!(
+        subscribes(&open, &nobody, "c", "$SYS/brokers/+/+/#"),
+        Some(true)
+    );
+    assert_eq!(
+        subscribes(&open, &nobody, "c", "$SYS/brokers/+/clients/#"),
+        None
+    );
+    assert_eq!(
+        subscribes(&open, &nobody, "c", "$SYS/brokers/+/alarms/activate"),
+        None
+    );
+    assert!(receives(&open, &nobody, "c", counters));
+    assert!(!receives(&open, &nobody, "c", events));
+    let viewer = Principal::Viewer("v".into());
+    assert_eq!(subscribes(&open, &viewer, "c", "$SYS/#"), Some(false));
+    assert!(receives(&open, &viewer, "c", events));
+    assert_eq!(subscribes(&told, &user("anna"), "c", "$SYS/#"), Some(false));
+    assert_eq!(subscribes(&told, &user("bob"), "c", "$SYS/#"), Some(true));
+    assert!(receives(&told, &user("anna"), "c", events));
+    assert!(!receives(&told, &user("bob"), "c", events));
+    assert_eq!(subscribes(&closed, &nobody, "c", "$SYS/#"), None);
+}
+
+/// A08, A09: granted if one rule covers it all; denials inside are left to delivery.
+#[test]
+fn filters() {
+    let closed = |texts: &[&str]| rules(texts, Permission::Deny);
+    let open = |texts: &[&str]| rules(texts, Permission::Allow);
+    let one = closed(&["allow all all a/b"]);
+    for wide in ["a/+", "a/#", "+/b", "#", "+/+"] {
+        assert_eq!(subscribes(&one, &user("u"), "c", wide), None, "{wide}");
+    }
+    assert_eq!(subscribes(&one, &user("u"), "c", "a/b"), Some(false));
+    let table = [
+        (closed(&["allow all all a/#"]), "a", Some(false)),
+        (closed(&["allow all all a/#"]), "a/+/c", Some(false)),
+        (closed(&["allow all all a/#"]), "#", None),
+        (closed(&["allow all all +/#"]), "#", Some(false)),
+        (closed(&["allow all all #"]), "$SYS/x", None),
+        (closed(&["allow all all +/x"]), "$SYS/x", None),
+        (closed(&["allow all all a/+/#"]), "a/#", None),
+        (
+            closed(&["deny all all a/b", "allow all all a/#"]),
+            "a/#",
+            Some(true),
+        ),
+        (
+            closed(&["deny all all a/b", "allow all all a/#"]),
+            "a/+",
+            Some(true),
+        ),
+        (
+            closed(&["deny all all a/b", "allow all all a/#"]),
+            "a/c",
+            Some(false),
+        ),
+        (
+            closed(&["deny all all a/b", "allow all all a/#"]),
+            "a/b",
+            None,
+        ),
+        (
+            closed(&["deny all all a/b/#", "allow all all a/#"]),
+            "a/+",
+            Some(true),
+        ),
+        (
+            closed(&["deny all publish a/b", "allow all all a/#"]),
+            "a/#",
+            Some(false),
+        ),
+        (
+            closed(&["allow all all a/#", "deny all all a/b"]),
+            "a/#",
+            Some(false),
+        ),
+        (open(&["deny all all a/b"]), "#", Some(true)),
+        (open(&["deny user w all a/b"]), "#", Some(false)),
+        (open(&["deny all all +/b"]), "a/#", Some(true)),
+        (open(&["deny all all +/b"]), "$x/#", Some(false)),
+        (open(&["deny all all $x/b"]), "#", Some(false)),
+        (open(&["deny all all eq:#"]), "#", None),
+        (open(&["deny all all eq:#"]), "a/#", Some(false)),
+        (open(&["deny all all eq:+/#"]), "+/#", None),
+        (closed(&["allow all all eq:a/+"]), "a/+", Some(false)),
+        (closed(&["allow all all eq:a/+"]), "a/b", None),
+        (closed(&["allow all all eq:a/b"]), "a/b", Some(false)),
+        (
+            open(&["deny all all dev/${clientid}/#"]),
+            "dev/+/x",
+            Some(true),
+        ),
+        (open(&["deny all all dev/${clientid}/#"]), "dev/c/x", None),
+        (
+            open(&["deny all all dev/${clientid}/#"]),
+            "dev/d/x",
+            Some(false),
+        ),
+    ];
+    for (acl, filter, due) in table {
+        assert_eq!(subscribes(&acl, &user("u"), "c", filter), due, "{filter}");
+    }
+    let eq = closed(&["allow all all eq:a/+"]);
+    assert!(receives(&eq, &user("u"), "c", "a/b"));
+    assert!(!publishes(&eq, &user("u"), "c", "a/b"));
+}
+
+/// A10: whatever somebody is called, it is a name and nothing else.
+#[test]
+fn names_are_literals() {
+    let own = rules(
+        &[
+            "allow all all dev/${clientid}/#",
+            "allow all all ${username}/x",
+        ],
+        Permission::Deny,
+    );
+    let not = rules(&["deny all all dev/${clientid}/#"], Permission::Allow);
+    assert!(publishes(&own, &user("u"), "c1", "dev/c1/t"));
+    assert!(publishes(&own, &user("u"), "c1", "u/x"));
+    assert!(!publishes(&own, &Principal::Anonymous, "c1", "u/x"));
+    assert!(!publishes(&own, &user("u"), "c1", "dev/c2/t"));
+    assert_eq!(subscribes(&own, &user("u"), "c1", "dev/+/t"), None);
+    let odd = ["#", "+", "a/b", "", "../x", "a\0b", "x/#", "+/+"];
+    for name in odd {
+        for topic in ["dev/c1/t", "dev/a/b/t", "dev/#x", "dev/..", "dev//t"] {
+            let topic = topic.replace("#x", "x");
+            assert!(
+                !publishes(&own, &user(name), name, &topic),
+                "{name:?} {topic}"
+            );
+            assert_eq!(subscribes(&own, &user(name), name, &topic), None);
+            // What is denied to a name is denied to whoever has one that cannot be compared.
+            assert!(
+                !publishes(&not, &user(name), name, &topic),
+                "{name:?} {topic}"
+            );
+        }
+        assert_eq!(subscribes(&own, &user(name), name, "#"), None, "{name:?}");
+        assert_eq!(subscribes(&own, &user("$SYS"), name, "$SYS/x"), None);
+    }
+    // Names that look like something else are names.
+    for name in [
+        "%u",
+        "${clientid}",
+        "${username}",
+        "a\r\nb",
+        "\u{202e}abc",
+        ".*",
+        &"x".repeat(60_000),
+    ] {
+        let topic = format!("dev/{name}/t");
+        assert!(publishes(&own, &user(name), name, &topic), "{name:?}");
+        assert!(
+            !publishes(&own, &user(name), name, "dev/other/t"),
+            "{name:?}"
+        );
+        assert!(!publishes(&not, &user(name), name, &topic), "{name:?}");
+        assert!(
+            publishes(&not, &user(name), name, "dev/other/t"),
+            "{name:?}"
+        );
+    }
+}
+
+/// Conditions are tried with what is known; where the address is not, nothing is gained by it.
+#[test]
+fn networks_and_patterns() {
+    let acl = rules(
+        &[
+            "deny net 10.0.0.0/8 all b",
+            "allow net 10.0.0.0/8 all a",
+            "allow like ^dev-[0-9]+$ all c",
+        ],
+        Permission::Deny,
+    );
+    let ask = |peer: Option<&str>, id: &str, topic: &str| {
+        let who = user("u");
+        let access = acl.access(&who, id, peer.map(|peer| peer.parse().unwrap()));
+        let subject = Subject {
+            who: &who,
+            client_id: id,
+            access: access.as_deref(),
+        };
+        let judged = acl.judge_publish(subject, Topic::trusted(topic), QoS::AtMostOnce, false);
+        (judged.is_allowed, judged.ground)
+    };
+    let near = Some("10.1.1.1:1");
+    let far = Some("192.0.2.1:1");
+    assert_eq!(ask(near, "x", "a"), (true, Ground::Rule(1)));
+    assert_eq!(ask(far, "x", "a"), (false, Ground::NoMatch));
+    assert_eq!(ask(None, "x", "a"), (false, Ground::NoMatch));
+    assert_eq!(ask(None, "x", "b"), (false, Ground::Rule(0)));
+    assert_eq!(ask(far, "x", "b"), (false, Ground::NoMatch));
+    assert_eq!(ask(far, "dev-7", "c"), (true, Ground::Rule(2)));
+    assert_eq!(ask(far, "dev-7x", "c"), (false, Ground::NoMatch));
+    assert_eq!(ask(far, "^dev-[0-9]+$", "c"), (false, Ground::NoMatch));
+}
+
+/// A principal's own rules come first.
+#[test]
+fn own_rules() {
+    let acl = rules(&["allow all all b", "deny all all #"], Permission::Deny);
+    let own = ["deny all all b", "allow all all a"].map(rule);
+    let mut anna = User::new("anna");
+    anna.rules = Some(Arc::new(
+        Rules::compile(own.into(), Terms::default()).unwrap(),
+    ));
+    let anna = Principal::User(anna);
+    assert!(publishes(&acl, &anna, "c", "a"));
+    assert!(!publishes(&acl, &anna, "c", "b"));
+    assert!(publishes(&acl, &user("bob"), "c", "b"));
+    assert!(!publishes(&Acl::default(), &anna, "c", "b"));
+    assert!(publishes(&Acl::default(), &anna, "c", "x"));
+    assert_eq!(subscribes(&Acl::default(), &anna, "c", "#"), Some(true));
+    assert!(!receives(&Acl::default(), &anna, "c", "b"));
+}
+
+/// QoS and RETAIN are conditions.
+#[test]
+fn conditions() {
+    let acl = rules(&["deny all retain a", "deny all qos2 a"], Permission::Allow);
+    let who = user("u");
+    let subject = who.subject();
+    let ask = |qos, retain| {
+        acl.judge_publish(subject, Topic::trusted("a"), qos, retain)
+            .is_allowed
+    };
+    assert!(ask(QoS::AtMostOnce, false));
+    assert!(!ask(QoS::AtMostOnce, true));
+    assert!(!ask(QoS::ExactlyOnce, false));
+    let filter = Filter::trusted("a");
+    let grants = |qos| acl.judge_subscribe(subject, filter, qos).0.is_allowed;
+    assert!(grants(QoS::AtLeastOnce));
+    assert!(!grants(QoS::ExactlyOnce));
+    // What came by a subscription of a QoS that may have it is not taken away.
+    assert!(acl.still_receives(&who, Topic::trusted("a"), QoS::AtMostOnce));
+    assert!(!acl.still_receives(&who, Topic::trusted("a"), QoS::ExactlyOnce));
+}
+
+/// Every rule on the way is told by its name.
+#[test]
+fn told() {
+    let acl = rules(&["allow all all a"], Permission::Deny);
+    let who = user("u");
+    assert_eq!(acl.told(Ground::Rule(0), &who), "allow all all a");
+    assert_eq!(
+        acl.told(Ground::NoMatch, &who),
+        "no rule is about it (no_match)"
+    );
+}
+
+/// There are bounds, and they are named.
+#[test]
+fn bounded() {
+    let many = |n: usize, text: &str| vec![rule(text); n];
+    let compile = |rules| Rules::compile(rules, Terms::default()).map(|rules| rules.len());
+    let most = crate::limits::CONDITIONS_MAX;
+    let networks = (0..=most).map(|n| Rule {
+        who: Who::Client(format!("c{n}").into()),
+        ..rule("allow all all a")
+    });
+    assert_eq!(compile(networks.collect()), Ok(most + 1));
+    let networks = (0..=most).map(|n| Rule {
+        who: Who::Every(vec![Who::Client(format!("c{n}").into())]),
+        ..rule("allow all all a")
+    });
+    assert_eq!(compile(networks.collect()), Err(RulesError::Conditions));
+    let too_many = crate::limits::RULES_MAX + 1;
+    assert_eq!(
+        compile(many(too_many, "allow all all a")),
+        Err(RulesError::Rules)
+    );
+}

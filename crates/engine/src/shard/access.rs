@@ -1,0 +1,318 @@
+//! Where a shard asks what its clients may do, and what happens when that changes: subscriptions that are
+//! not allowed any more end, of clients that are away as well, a slice in each pass.
+
+use std::{hash::BuildHasher as _, sync::Arc};
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use protocol::{Filter, QoS, Topic};
+
+use super::{
+    Mail, Presence, Shard, Sink,
+    subscribe::{Membership, Round},
+};
+use crate::{
+    Counter, Message, SessionRef, Time,
+    acl::{Access, Asks, Ground, Guard, Subject, Writer},
+    limits::{DENIAL_MILLIS, DENIALS_MAX, DENIALS_TOLD_MAX, REJUDGE_SLICE},
+    router::NodeId,
+    session::Session,
+};
+
+/// What was denied to a client.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Deed {
+    Publish,
+    Subscribe,
+    /// A subscription that had been allowed.
+    Subscribed,
+}
+
+impl Asks for Session {
+    #[inline]
+    fn principal(&self) -> &crate::acl::Principal {
+        &self.owner
+    }
+
+    fn subject(&self) -> Subject<'_> {
+        Subject {
+            who: &self.owner,
+            client_id: &self.client_id,
+            access: self.rare.access.as_deref(),
+        }
+    }
+}
+
+/// What was told of denials, so that it is not told again and again.
+#[derive(Debug, Default)]
+pub(super) struct Denials {
+    told: HashMap<(SessionRef, Deed, Ground), Time, FixedState>,
+    second: Time,
+    in_second: u32,
+}
+
+impl Denials {
+    /// Whether it is news.
+    fn is_new(&mut self, who: SessionRef, deed: Deed, ground: Ground, now: Time) -> bool {
+        let key = (who, deed, ground);
+        let is_fresh = |at: &Time| now.since(*at) < DENIAL_MILLIS;
+        if self.told.get(&key).is_some_and(is_fresh) {
+            return false;
+        }
+        if now.since(self.second) >= 1000 {
+            self.second = now;
+            self.in_second = 0;
+        }
+        if self.in_second >= DENIALS_TOLD_MAX {
+            return false;
+        }
+        if self.told.len() >= DENIALS_MAX {
+            self.told.retain(|_, at| is_fresh(at));
+        }
+        self.in_second += 1;
+        // One that finds no room is told again and again, as often as may be.
+        if self.told.len() < DENIALS_MAX {
+            self.told.insert(key, now);
+        }
+        true
+    }
+}
+
+impl Shard {
+    /// Tells, now and then, that a client did what it may not.
+    #[cold]
+    pub(super) fn note_denied(
+        &mut self,
+        slot: u32,
+        deed: Deed,
+        topic: &str,
+        ground: Ground,
+        sink: &mut impl Sink,
+    ) {
+        let now = self.now;
+        let who = self.reference(slot);
+        if !self.denials.is_new(who, deed, ground, now) {
+            return;
+        }
+        let s = self.session(slot);
+        let denied = Presence::Denied {
+            version: s.version,
+            user_name: s.user_name(),
+            deed,
+            topic,
+            rule: self.acl.told(ground, &s.owner),
+        };
+        sink.note(s.conn, &s.client_id, denied);
+    }
+
+    /// Tells of the filters that were denied in one go.
+    pub(super) fn note_all_denied(&mut self, slot: u32, round: &mut Round, sink: &mut impl Sink) {
+        for (filter, ground) in round.take_denied() {
+            self.note_denied(slot, Deed::Subscribe, &filter, ground, sink);
+        }
+    }
+
+    /// New rules: who is connected and who is away is judged anew, soon.
+    pub(super) fn set_access(&mut self) {
+        let policy = self.policy.clone();
+        if self.acl.set(&policy.access) {
+            self.rejudging = (!self.sessions.is_empty()).then_some(0);
+        }
+    }
+
+    /// Goes on with judging anew.
+    pub(super) fn rejudge_some(&mut self, sink: &mut impl Sink) {
+        let Some(from) = self.rejudging else { return };
+        let mut left = REJUDGE_SLICE;
+        let mut at = from;
+        let end = self.sessions.end();
+        while at < end && left > 0 {
+            left -= 1;
+            if let Some(s) = self.sessions.get(at) {
+                left = left.saturating_sub(s.subscriptions());
+                self.rejudge(at, sink);
+            }
+            at += 1;
+        }
+        self.rejudging = (at < end).then_some(at);
+    }
+
+    /// What a client sends is not taken before it is judged by the rules that hold.
+    #[cold]
+    pub(super) fn rejudge_first(&mut self, slot: u32, sink: &mut impl Sink) {
+        if self.rejudging.is_some_and(|from| slot >= from) {
+            self.rejudge(slot, sink);
+        }
+    }
+
+    /// Looks at a session with the rules that hold now: ends what is not allowed any more, and says of
+    /// the rest whether each message has to be asked about.
+    pub(super) fn rejudge(&mut self, slot: u32, sink: &mut impl Sink) {
+        let s = self.session(slot);
+        let before = s.rare.access.as_ref().and_then(|access| access.peer());
+        let peer = if s.is_online() {
+            sink.peer(s.conn)
+        } else {
+            before
+        };
+        let access = self.acl.access(&s.owner, &s.client_id, peer);
+        self.session_mut(slot).set_access(access);
+        let ended = self.rejudge_plain(slot, sink) | self.rejudge_shared(slot, sink);
+        if ended && self.session(slot).rare.durable.is_some() {
+            self.save_session(slot, None);
+        }
+    }
+
+    /// Somebody else may have come, or the same one with other rights.
+    pub(super) fn rejudge_resumed(&mut self, slot: u32, sink: &mut impl Sink) {
+        let s = self.session(slot);
+        let is_checked = |node: &NodeId| {
+            let sub = self.router.sub(*node, slot);
+            sub.is_some_and(|sub| sub.flags.is_checked())
+        };
+        if self.acl.may_deny(s) || s.rare.shared.is_some() || s.subs.slice().iter().any(is_checked)
+        {
+            self.rejudge(slot, sink);
+        }
+    }
+
+    /// Whether it is not sure that a client which is away may not have what it had: its own rules, or
+    /// where it comes from, may have been forgotten.
+    fn is_in_doubt(&self, slot: u32, filter: Filter<'_>, qos: QoS, ground: Ground) -> bool {
+        let s = self.session(slot);
+        if s.is_online() {
+            return false;
+        }
+        let certain = s.rare.access.as_ref().and_then(|access| access.certain());
+        let known = certain.is_some_and(|access| {
+            let subject = Subject {
+                access: Some(&access),
+                ..s.subject()
+            };
+            self.acl.subscribe(&subject, filter, qos).is_ok()
+        });
+        known || matches!(ground, Ground::Own(_))
+    }
+
+    fn rejudge_plain(&mut self, slot: u32, sink: &mut impl Sink) -> bool {
+        let mut ended = false;
+        for node in self.session(slot).subs.slice().to_vec() {
+            let Some(sub) = self.router.sub(node, slot) else {
+                continue;
+            };
+            let text = self.router.filter(node);
+            let filter = Filter::trusted(&text);
+            let judged = self
+                .acl
+                .subscribe(self.session(slot), filter, sub.flags.qos());
+            match judged {
+                Ok(allowed) => {
+                    let flags = sub.flags.with_checked(allowed.get().is_checked);
+                    if flags != sub.flags {
+                        self.router.set_flags(node, slot, flags);
+                    }
+                }
+                Err(ground) if self.is_in_doubt(slot, filter, sub.flags.qos(), ground) => {
+                    let flags = sub.flags.with_checked(true);
+                    self.router.set_flags(node, slot, flags);
+                }
+                Err(ground) => {
+                    self.drop_sub(slot, node);
+                    self.metrics.add(Counter::SubscriptionRevoked, 1);
+                    self.note_denied(slot, Deed::Subscribed, &text, ground, sink);
+                    ended = true;
+                }
+            }
+        }
+        ended
+    }
+
+    fn rejudge_shared(&mut self, slot: u32, sink: &mut impl Sink) -> bool {
+        let memberships: Vec<Membership> = match &self.session(slot).rare.shared {
+            Some(list) => list.clone(),
+            None => return false,
+        };
+        let mut ended = false;
+        for membership in memberships {
+            let (group, filter) = membership.names();
+            let filter = Filter::trusted(filter);
+            let judged = self
+                .acl
+                .subscribe(self.session(slot), filter, membership.qos());
+            match judged {
+                Ok(allowed) => {
+                    let is_checked = allowed.get().is_checked;
+                    let list = self.session_mut(slot).shared_mut().into_iter().flatten();
+                    for same in list.filter(|m| m.label() == membership.label()) {
+                        same.set_checked(is_checked);
+                    }
+                    let guard = is_checked.then(|| self.guard(slot));
+                    let letter = Mail::Guard {
+                        group: group.into(),
+                        filter: filter.as_str().into(),
+                        member: self.reference(slot),
+                        guard,
+                    };
+                    self.mail(self.group_home(group, filter.as_str()), letter);
+                }
+                // It is away and gets nothing; it is judged when it comes.
+                Err(ground) if self.is_in_doubt(slot, filter, membership.qos(), ground) => {}
+                Err(ground) => {
+                    self.leave_group(slot, group, filter);
+                    self.metrics.add(Counter::SubscriptionRevoked, 1);
+                    let told = membership.told().filter;
+                    self.note_denied(slot, Deed::Subscribed, &told, ground, sink);
+                    ended = true;
+                }
+            }
+        }
+        ended
+    }
+
+    /// Who asks for a member of a shared group, where that lives.
+    pub(super) fn guard(&self, slot: u32) -> Arc<Guard> {
+        let s = self.session(slot);
+        let access: Option<Box<Access>> = s.rare.access.clone();
+        Arc::new(Guard::new(s.owner.clone(), &s.client_id, access))
+    }
+
+    /// Whether a subscription that may bring what is denied brings this. Counted if not.
+    pub(super) fn may_receive(&mut self, slot: u32, topic: Topic<'_>, qos: QoS) -> bool {
+        let Some(s) = self.sessions.get(slot) else {
+            return false;
+        };
+        let receives = self.acl.receives(s, topic, qos);
+        self.metrics
+            .add(Counter::DeliveryDenied, u64::from(!receives));
+        receives
+    }
+
+    /// Whether who retained a message may still do that. Counted if not.
+    pub(super) fn is_still_written(&mut self, message: &Message) -> bool {
+        let writer = message.writer.as_deref();
+        let may = writer.is_none_or(|writer| self.acl.may_retain(writer, &message.view()));
+        self.metrics.add(Counter::DeliveryDenied, u64::from(!may));
+        may
+    }
+
+    /// Names who retains something, so that it can be asked again.
+    pub(super) fn writer(&mut self, asks: &impl Asks) -> Option<Arc<Writer>> {
+        let hash = self.hasher.hash_one(asks.subject().client_id);
+        self.writers.of(asks, hash)
+    }
+
+    /// As above, of a session.
+    pub(super) fn writer_of(&mut self, slot: u32) -> Option<Arc<Writer>> {
+        let s = self.sessions.get(slot)?;
+        let hash = self.hasher.hash_one(&*s.client_id);
+        self.writers.of(s, hash)
+    }
+
+    /// Whether a message that waited is still for this session. Counted if not.
+    pub(super) fn may_still_receive(&mut self, slot: u32, topic: Topic<'_>, qos: QoS) -> bool {
+        let receives = self.acl.still_receives(self.session(slot), topic, qos);
+        self.metrics
+            .add(Counter::DeliveryDenied, u64::from(!receives));
+        receives
+    }
+}
