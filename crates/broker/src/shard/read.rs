@@ -176,6 +176,12 @@ impl Worker {
         if done.is_err() {
             // The hook has printed it.
             self.engine.metrics.add(Counter::Panics, 1);
+            if let Some(conn) = self.conns.get_mut(slot) {
+                // Its CONNECT may have come as far as a session.
+                conn.session = conn
+                    .session
+                    .or_else(|| self.engine.session_on(ConnId(slot)));
+            }
             self.abandon(slot, Cause::Fault);
         }
         done.ok()
@@ -188,12 +194,15 @@ impl Worker {
         let conn = ConnId(slot);
         self.conns.opening = self.conns.get(slot).map(|c| c.peer);
         self.conns.gate.brought = bytes.len();
-        let opened = if self.conns.gate.verdict.is_some() {
-            self.engine.reopen(self.now, conn, bytes, &mut self.conns)
-        } else {
-            self.engine.open(self.now, conn, bytes, &mut self.conns)
-        };
-        match opened {
+        let now = self.now;
+        let opened = self.guarded(slot, |engine, conns| {
+            if conns.gate.verdict.is_some() {
+                engine.reopen(now, conn, bytes, conns)
+            } else {
+                engine.open(now, conn, bytes, conns)
+            }
+        });
+        match opened? {
             Opened::NeedMore => Some(0),
             Opened::Waits => {
                 // It has sent its CONNECT in time; how long it waits for us is another deadline's.
@@ -478,7 +487,7 @@ mod tests {
         let dir = std::env::temp_dir().join(format!("ternmq-fault-{}", std::process::id()));
         let mut worker = worker(&dir);
         let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut clients = ["one", "two"].map(|id| {
+        let mut clients = ["one", "two", ""].map(|id| {
             let client = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
             client
                 .set_read_timeout(Some(Duration::from_secs(10)))
@@ -488,7 +497,7 @@ mod tests {
             worker.post.opened(0);
             worker.adopt(Moving {
                 stream: mio::net::TcpStream::from_std(stream),
-                bytes: connect(id),
+                bytes: if id.is_empty() { vec![] } else { connect(id) },
                 web: None,
                 peer: Peer::new(peer),
                 listener: 0,
@@ -515,6 +524,17 @@ mod tests {
         }
         let session = worker.conns.get(slots[1]).unwrap().session.unwrap();
         assert_eq!(worker.feed(slots[1], session, &[0xC0, 0]), Some(2));
+
+        // In the middle of a CONNECT: its session does not stay behind on a number that another gets.
+        let now = worker.now;
+        let faulty = worker.guarded(slots[2], |engine, conns| -> () {
+            engine.open(now, ConnId(slots[2]), &connect("three"), conns);
+            assert!(engine.session_on(ConnId(slots[2])).is_some());
+            panic!("a fault, as the test wants")
+        });
+        assert_eq!(faulty, None);
+        assert_eq!(worker.engine.session_on(ConnId(slots[2])), None);
+        assert_eq!(worker.conns.slots(), slots[1..2]);
         drop(worker);
         std::fs::remove_dir_all(dir).unwrap();
     }

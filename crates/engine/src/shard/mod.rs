@@ -543,6 +543,14 @@ impl Shard {
         self.sessions.get(session.0).map(|s| &*s.client_id)
     }
 
+    /// Whose connection this is: a walk over all sessions, for when nothing else knows any more.
+    #[must_use]
+    pub fn session_on(&self, conn: ConnId) -> Option<SessionId> {
+        let mut all = self.sessions.range(0);
+        all.find(|(_, s)| s.conn == conn)
+            .map(|(slot, _)| SessionId(slot))
+    }
+
     /// The version that a session's client speaks.
     #[must_use]
     pub fn version(&self, session: SessionId) -> Option<Version> {
