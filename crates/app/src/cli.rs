@@ -8,6 +8,7 @@ use broker::config::Sources;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
+use crate::manual::{Entry, Shell};
 use crate::owner;
 use crate::store;
 use crate::text::Text;
@@ -98,8 +99,11 @@ pub(crate) fn parse(
         names.push(name);
         matches = inner;
     }
-    if let Some(tool) = names.first().and_then(|name| Tool::named(name.as_ref())) {
+    if let Some((tool, _)) = Tool::find(&names) {
         return Err(text.tool_comes_first(tool.name()));
+    }
+    if let Some(page) = manual(&names, &mut matches, text) {
+        return page.map(Parsed::Show);
     }
     let owner = owner_command(&names, &mut matches);
     let store = match names.first() {
@@ -180,7 +184,7 @@ fn store_command(names: &[String], matches: &mut ArgMatches) -> store::Command {
     }
 }
 
-fn command(text: Text) -> Command {
+pub(crate) fn command(text: Text) -> Command {
     let option = |id: &'static str, value: &'static str, help: &'static str| {
         Arg::new(id)
             .long(id)
@@ -200,7 +204,8 @@ fn command(text: Text) -> Command {
         .subcommand(Command::new("console").about(text.help_console()))
         .subcommand(store_arguments(text))
         .subcommands(owner_arguments(text))
-        .subcommands(Tool::ALL.map(|tool| tool_arguments(tool, text)))
+        .subcommands(tools(text))
+        .subcommands(manual_arguments(text))
         .arg(
             option("config", "FILE", text.help_config())
                 .short('c')
@@ -316,10 +321,85 @@ fn owner_arguments(text: Text) -> [Command; 2] {
     ]
 }
 
+fn manual_arguments(text: Text) -> [Command; 2] {
+    let shell = Arg::new("shell")
+        .value_name("bash|zsh|fish|powershell")
+        .help(text.help_shell())
+        .required(true)
+        .value_parser(Shell::ALL.map(|(name, _)| name));
+    let words = Arg::new("words")
+        .value_name("COMMAND")
+        .help(text.help_man_words())
+        .num_args(0..);
+    let dir = Arg::new("dir")
+        .long("dir")
+        .value_name("DIR")
+        .help(text.help_man_dir())
+        .value_parser(clap::value_parser!(PathBuf));
+    [
+        Command::new("completions")
+            .about(text.help_completions())
+            .arg(shell),
+        Command::new("man")
+            .about(text.help_man())
+            .arg(words)
+            .arg(dir),
+    ]
+}
+
+/// The script or page that `completions` and `man` print.
+fn manual(
+    names: &[String],
+    matches: &mut ArgMatches,
+    text: Text,
+) -> Option<Result<String, String>> {
+    match names.first().map(String::as_str) {
+        Some("completions") => {
+            let name: String = matches.remove_one("shell")?;
+            let shell = Shell::named(&name)?;
+            Some(Ok(Entry::all(command(text), text).completions(shell)))
+        }
+        Some("man") => {
+            let program = Entry::all(command(text), text);
+            if let Some(dir) = matches.remove_one::<PathBuf>("dir") {
+                let written = program.write_man(&dir, text);
+                let shown = dir.display();
+                return Some(match written {
+                    Ok(count) => Ok(text.man_written(count, &shown)),
+                    Err(error) => Err(text.no_man_written(&shown, &error)),
+                });
+            }
+            let words: Vec<String> = matches
+                .remove_many("words")
+                .map(Iterator::collect)
+                .unwrap_or_default();
+            let page = program.man(&words, text);
+            Some(page.ok_or_else(|| text.no_such_command(&words.join(" "))))
+        }
+        _ => None,
+    }
+}
+
 /// For the help alone: whoever names a tool first does not come here.
-fn tool_arguments(tool: Tool, text: Text) -> Command {
+fn tools(text: Text) -> Vec<Command> {
+    let mut bench = Command::new("bench")
+        .about(text.help_bench())
+        .disable_help_subcommand(true)
+        .subcommand_required(true);
+    let mut all = Vec::new();
+    for tool in Tool::ALL {
+        match tool.name().split_once(' ') {
+            None => all.push(tool_arguments(tool, tool.name(), text)),
+            Some((_, name)) => bench = bench.subcommand(tool_arguments(tool, name, text)),
+        }
+    }
+    all.push(bench);
+    all
+}
+
+fn tool_arguments(tool: Tool, name: &'static str, text: Text) -> Command {
     let rest = Arg::new("rest").num_args(0..).hide(true);
-    Command::new(tool.name())
+    Command::new(name)
         .about(tool.about(text))
         .arg(rest.trailing_var_arg(true).allow_hyphen_values(true))
 }

@@ -1,13 +1,17 @@
 //! The limit of open files, which is the limit of connections.
 
-/// Files that are not connections: listeners, log, store, what is opened for a moment.
-#[cfg(unix)]
+/// Files of a broker that are not connections: listeners, log, store, what is opened for a moment.
 const RESERVED: u64 = 512;
 
 /// Raises the soft limit of open files to the hard one. Gives the connections that this allows, or
 /// `None` where there is no such limit.
-#[cfg(unix)]
 pub(crate) fn raise() -> Option<u64> {
+    raise_for(RESERVED)
+}
+
+/// The same for a program that has `others` open.
+#[cfg(unix)]
+pub(crate) fn raise_for(others: u64) -> Option<u64> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
@@ -19,11 +23,11 @@ pub(crate) fn raise() -> Option<u64> {
     }
     getrlimit(Resource::Nofile)
         .current
-        .map(|files| files.saturating_sub(RESERVED))
+        .map(|files| files.saturating_sub(others))
 }
 
 /// Windows counts handles and has no limit that matters here.
 #[cfg(not(unix))]
-pub(crate) fn raise() -> Option<u64> {
+pub(crate) fn raise_for(_: u64) -> Option<u64> {
     None
 }

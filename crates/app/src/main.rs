@@ -6,6 +6,7 @@ mod cli;
 mod files;
 mod holder;
 mod log;
+mod manual;
 mod owner;
 mod password;
 mod signals;
@@ -67,8 +68,8 @@ fn main() -> ExitCode {
     let args = plant(std::env::args_os());
     let args: Vec<_> = args.into_iter().collect();
     // Tools read their arguments themselves: `-h` is the host there.
-    if let Some(tool) = args.get(1).and_then(|name| Tool::named(name)) {
-        return tools::run(tool, &args[2..], text);
+    if let Some((tool, rest)) = args.get(1..).and_then(Tool::find) {
+        return tools::run(tool, rest, text);
     }
     let result = match cli::parse(args, text) {
         Ok(Parsed::Show(page)) => {

@@ -49,6 +49,51 @@ impl Text {
     pub(crate) fn help_console(self) -> &'static str {
         self.pick("The same as start", "与 start 相同")
     }
+    pub(crate) fn help_completions(self) -> &'static str {
+        self.pick(
+            "Print the script that makes a shell complete commands and options",
+            "输出 shell 自动补全脚本",
+        )
+    }
+    pub(crate) fn help_shell(self) -> &'static str {
+        self.pick("Which shell", "shell 名称")
+    }
+    pub(crate) fn help_man(self) -> &'static str {
+        self.pick(
+            "Print a man page: ternmq man bench pub | man -l -",
+            "输出手册页：ternmq man bench pub | man -l -",
+        )
+    }
+    pub(crate) fn help_man_words(self) -> &'static str {
+        self.pick(
+            "The command that it is about [default: ternmq itself]",
+            "要查看的命令 [默认：ternmq 本身]",
+        )
+    }
+    pub(crate) fn help_man_dir(self) -> &'static str {
+        self.pick(
+            "Write all pages into this directory instead",
+            "把所有手册页写入该目录",
+        )
+    }
+    pub(crate) fn man_written(self, count: usize, dir: &dyn Display) -> String {
+        self.pick(
+            format!("{count} man pages written to {dir}\n"),
+            format!("已将 {count} 个手册页写入 {dir}\n"),
+        )
+    }
+    pub(crate) fn no_man_written(self, dir: &dyn Display, cause: &dyn Display) -> String {
+        self.pick(
+            format!("the man pages cannot be written to {dir}: {cause}"),
+            format!("无法将手册页写入 {dir}：{cause}"),
+        )
+    }
+    pub(crate) fn no_such_command(self, words: &str) -> String {
+        self.pick(
+            format!("there is no command {words}; see ternmq --help"),
+            format!("没有命令 {words}；请看 ternmq --help"),
+        )
+    }
     pub(crate) fn help_store(self) -> &'static str {
         self.pick(
             "Check, repair, export, import or back up what is kept, while no broker runs on it",

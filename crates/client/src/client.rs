@@ -36,6 +36,38 @@ pub struct Options {
     pub patience: Duration,
 }
 
+impl Options {
+    /// The CONNECT that says all this.
+    ///
+    /// # Errors
+    /// `Decode` for properties that a CONNECT or a will may not have.
+    pub fn connect(&self) -> Result<Vec<u8>, Error> {
+        let will = match &self.will {
+            None => None,
+            Some(will) => Some(protocol::Will {
+                qos: will.qos,
+                retain: will.retain,
+                topic: &will.topic,
+                payload: &will.payload,
+                properties: Properties::parse(&will.properties, Place::Will, &LIMITS)?,
+            }),
+        };
+        let connect = Connect {
+            version: self.version,
+            clean_start: self.clean_start,
+            keep_alive_secs: self.keep_alive_secs,
+            client_id: &self.client_id,
+            properties: Properties::parse(&self.properties, Place::Connect, &LIMITS)?,
+            will,
+            user_name: self.user_name.as_deref(),
+            password: self.password.as_deref(),
+        };
+        let mut packet = Vec::new();
+        connect.encode(&mut packet);
+        Ok(packet)
+    }
+}
+
 /// The message that the broker publishes if this client is gone without a word.
 #[derive(Clone, Debug)]
 pub struct Will {
@@ -325,29 +357,7 @@ impl Client {
     }
 
     fn greet(&mut self) -> Result<(), Error> {
-        let options = &self.options;
-        let will = match &options.will {
-            None => None,
-            Some(will) => Some(protocol::Will {
-                qos: will.qos,
-                retain: will.retain,
-                topic: &will.topic,
-                payload: &will.payload,
-                properties: Properties::parse(&will.properties, Place::Will, &LIMITS)?,
-            }),
-        };
-        let connect = Connect {
-            version: options.version,
-            clean_start: options.clean_start,
-            keep_alive_secs: options.keep_alive_secs,
-            client_id: &options.client_id,
-            properties: Properties::parse(&options.properties, Place::Connect, &LIMITS)?,
-            will,
-            user_name: options.user_name.as_deref(),
-            password: options.password.as_deref(),
-        };
-        let mut packet = Vec::new();
-        connect.encode(&mut packet);
+        let packet = self.options.connect()?;
         self.send(&packet, 0)?;
         let deadline = Instant::now() + self.options.patience;
         let (first, body) = loop {

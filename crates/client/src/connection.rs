@@ -11,6 +11,7 @@ use protocol::{PACKET_BYTES_MAX, frame};
 
 use crate::dial::{Dialled, Plain};
 use crate::error::Error;
+use crate::tls::{self, Stream};
 use crate::websocket;
 
 const SOCKET: Token = Token(0);
@@ -27,6 +28,10 @@ const CHUNK: usize = 64 << 10;
 pub struct Waker(Arc<mio::Waker>);
 
 impl Waker {
+    pub(crate) fn new(waker: mio::Waker) -> Self {
+        Self(Arc::new(waker))
+    }
+
     /// The wait that is on, or the next one, is over.
     pub fn wake(&self) {
         // It fails only when the process may open nothing more, and then nobody waits for long.
@@ -35,7 +40,7 @@ impl Waker {
 }
 
 pub(crate) struct Connection {
-    socket: Socket,
+    stream: Stream<Socket>,
     poll: Poll,
     events: Events,
     waker: Waker,
@@ -71,10 +76,10 @@ impl Connection {
         let mut socket = Socket::new(dialled.socket).map_err(Error::System)?;
         socket.register(&poll).map_err(Error::System)?;
         Ok(Self {
-            socket,
+            stream: Stream::new(socket, dialled.tls),
             poll,
             events: Events::with_capacity(4),
-            waker: Waker(Arc::new(waker)),
+            waker: Waker::new(waker),
             raw: is_websocket.then(Vec::new),
             inbox: Vec::new(),
             taken: 0,
@@ -91,8 +96,12 @@ impl Connection {
     pub(crate) fn renew(&mut self, dialled: Dialled) -> Result<(), Error> {
         self.raw = dialled.is_websocket.then(Vec::new);
         // The old one is closed, which ends its registration.
-        self.socket = Socket::new(dialled.socket).map_err(Error::System)?;
-        self.socket.register(&self.poll).map_err(Error::System)?;
+        let socket = Socket::new(dialled.socket).map_err(Error::System)?;
+        self.stream = Stream::new(socket, dialled.tls);
+        self.stream
+            .socket
+            .register(&self.poll)
+            .map_err(Error::System)?;
         self.inbox.clear();
         self.out.clear();
         self.taken = 0;
@@ -160,7 +169,7 @@ impl Connection {
             if self.broken {
                 return Err(Error::Lost);
             }
-            if self.out.is_empty() {
+            if self.out.is_empty() && !self.stream.is_behind() {
                 return Ok(());
             }
             if self.out.len() < before {
@@ -178,7 +187,8 @@ impl Connection {
     /// Says no more, and waits until the other side does not either: closing a socket with unread
     /// bytes in it would throw away what the other side has not read yet.
     pub(crate) fn end(&mut self, deadline: Instant) {
-        self.socket.say_no_more();
+        self.stream.say_no_more();
+        self.stream.socket.say_no_more();
         while Instant::now() < deadline
             && matches!(
                 self.next(Some(deadline)),
@@ -206,13 +216,19 @@ impl Connection {
     /// What cannot be written is lost; reading tells why.
     fn write(&mut self) {
         let mut done = 0;
-        while self.writable && done < self.out.len() {
-            match self.socket.write(&self.out[done..]) {
+        while self.writable && (done < self.out.len() || self.stream.is_behind()) {
+            let written = if done < self.out.len() {
+                self.stream.write(&self.out[done..])
+            } else {
+                self.stream.flush().map(|()| 0)
+            };
+            match written {
                 Ok(written) => done += written,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => {
                     self.broken = true;
+                    self.writable = false;
                     done = self.out.len();
                 }
             }
@@ -230,14 +246,17 @@ impl Connection {
                 break;
             }
             into.resize(len + CHUNK, 0);
-            let read = self.socket.read(&mut into[len..]);
+            let read = self.stream.read(&mut into[len..]);
             into.truncate(len + *read.as_ref().unwrap_or(&0));
             match read {
                 Ok(0) => self.over = true,
                 Ok(_) => any = true,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => self.over = true,
+                Err(error) => match tls::fault(&error) {
+                    Some(fault) => return Err(fault.into()),
+                    None => self.over = true,
+                },
             }
         }
         if let Some(raw) = self.raw.as_mut().filter(|_| any)

@@ -1,14 +1,16 @@
 //! From an address to an open connection on which nothing of MQTT was said yet.
 
-use std::io;
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use rustls::ClientConnection;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::error::Error;
 use crate::proxy::Proxy;
+use crate::tls::{self, Secured, Tls, TlsFault, secured};
 use crate::websocket;
 
 /// Where a broker is and how it is reached.
@@ -16,6 +18,8 @@ use crate::websocket;
 pub struct Address {
     pub place: Place,
     pub transport: Transport,
+    /// Below it.
+    pub tls: Option<Tls>,
     /// A name or address of this machine to come from.
     pub local: Option<String>,
     pub proxy: Option<Proxy>,
@@ -44,11 +48,25 @@ pub enum Transport {
 #[derive(Debug)]
 pub struct Dialled {
     pub(crate) socket: Plain,
+    pub(crate) tls: Option<Box<ClientConnection>>,
     pub(crate) is_websocket: bool,
     /// The broker's address, unless a proxy or a file stands for it.
     pub peer: Option<SocketAddr>,
-    /// Until the name had addresses, until TCP was open, until the rest was done.
-    pub steps: [Duration; 3],
+    /// What TLS agreed on, if there is TLS.
+    pub secured: Option<Secured>,
+    pub steps: Steps,
+}
+
+/// How long each part of dialling took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Steps {
+    /// Until the name had addresses.
+    pub name: Duration,
+    /// TCP, or the socket in the file system.
+    pub connect: Duration,
+    pub proxy: Duration,
+    pub tls: Duration,
+    pub websocket: Duration,
 }
 
 /// A socket that blocks.
@@ -72,7 +90,7 @@ pub fn resolve(name: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
     };
     let found: Vec<_> = (bare, port).to_socket_addrs().map_err(fail)?.collect();
     if found.is_empty() {
-        return Err(fail(io::ErrorKind::NotFound.into()));
+        return Err(fail(ErrorKind::NotFound.into()));
     }
     Ok(found)
 }
@@ -80,7 +98,7 @@ pub fn resolve(name: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
 /// Opens a connection.
 ///
 /// # Errors
-/// `Name`, `Local`, `Connect`, `Unix`, `Proxy`, `WebSocket`, or what the system refused.
+/// `Name`, `Local`, `Connect`, `Unix`, `Proxy`, `Tls`, `WebSocket`, or what the system refused.
 pub fn dial(address: &Address) -> Result<Dialled, Error> {
     let begun = Instant::now();
     let (name, port) = match &address.place {
@@ -92,34 +110,78 @@ pub fn dial(address: &Address) -> Result<Dialled, Error> {
         None => (name, port),
     };
     let found = resolve(first_name, first_port)?;
-    let named = begun.elapsed();
-    let (stream, peer) = open(&found, address)?;
-    let opened = begun.elapsed();
-    if let Some(proxy) = &address.proxy {
-        stream
-            .set_read_timeout(Some(address.patience))
-            .map_err(Error::System)?;
-        proxy.ask(&stream, name, port)?;
-    }
-    let is_websocket = shake(&stream, address, &format!("{name}:{port}"))?;
-    Ok(Dialled {
-        socket: Plain::Tcp(stream),
-        is_websocket,
-        peer: address.proxy.is_none().then_some(peer),
-        steps: [named, opened, begun.elapsed()],
-    })
-}
-
-/// Speaks WebSocket if that is asked for.
-fn shake(stream: &TcpStream, address: &Address, host: &str) -> Result<bool, Error> {
-    let Transport::WebSocket(path) = &address.transport else {
-        return Ok(false);
+    let mut steps = Steps {
+        name: begun.elapsed(),
+        ..Steps::default()
     };
+    let mut lap = Lap(Instant::now());
+    let (mut stream, peer) = open(&found, address)?;
+    steps.connect = lap.end();
     stream
         .set_read_timeout(Some(address.patience))
         .map_err(Error::System)?;
-    websocket::shake(stream, host, path)?;
-    Ok(true)
+    if let Some(proxy) = &address.proxy {
+        proxy.ask(&stream, name, port)?;
+        steps.proxy = lap.end();
+    }
+    let mut tls = match &address.tls {
+        None => None,
+        Some(tls) => Some(agree(tls, name, &mut stream)?),
+    };
+    steps.tls = lap.end();
+    let is_websocket = match &address.transport {
+        Transport::Plain => false,
+        Transport::WebSocket(path) => {
+            let host = format!("{name}:{port}");
+            match &mut tls {
+                None => websocket::shake(&mut stream, &host, path)?,
+                Some(tls) => {
+                    let mut stream = rustls::Stream::new(&mut **tls, &mut stream);
+                    websocket::shake(&mut stream, &host, path)?;
+                }
+            }
+            true
+        }
+    };
+    steps.websocket = lap.end();
+    Ok(Dialled {
+        socket: Plain::Tcp(stream),
+        secured: tls.as_deref().map(secured),
+        tls,
+        is_websocket,
+        peer: address.proxy.is_none().then_some(peer),
+        steps,
+    })
+}
+
+/// Times one thing after the other.
+struct Lap(Instant);
+
+impl Lap {
+    fn end(&mut self) -> Duration {
+        let before = std::mem::replace(&mut self.0, Instant::now());
+        self.0.saturating_duration_since(before)
+    }
+}
+
+/// The handshake of TLS.
+fn agree(tls: &Tls, name: &str, stream: &mut TcpStream) -> Result<Box<ClientConnection>, Error> {
+    let mut connection = tls.begin(name)?;
+    while connection.is_handshaking() {
+        if let Err(error) = connection.complete_io(stream) {
+            return Err(match tls::fault(&error) {
+                Some(fault) => fault.into(),
+                None => match error.kind() {
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut => Error::Silent,
+                    ErrorKind::UnexpectedEof
+                    | ErrorKind::ConnectionReset
+                    | ErrorKind::BrokenPipe => TlsFault::Closed.into(),
+                    _ => Error::System(error),
+                },
+            });
+        }
+    }
+    Ok(connection)
 }
 
 /// The first address that answers; its errors are those of the last.
@@ -144,7 +206,7 @@ fn open(found: &[SocketAddr], address: &Address) -> Result<(TcpStream, SocketAdd
     }
     Err(failed.unwrap_or_else(|| Error::Local {
         local: address.local.clone().unwrap_or_default(),
-        source: io::ErrorKind::AddrNotAvailable.into(),
+        source: ErrorKind::AddrNotAvailable.into(),
     }))
 }
 
@@ -195,11 +257,19 @@ fn unix(address: &Address, path: &std::path::Path) -> Result<Dialled, Error> {
     if address.transport != Transport::Plain {
         return Err(Error::WebSocket("not through a Unix socket".to_owned()));
     }
+    if address.tls.is_some() {
+        return Err(TlsFault::Other("not through a Unix socket".to_owned()).into());
+    }
     Ok(Dialled {
         socket: Plain::Unix(socket),
+        tls: None,
+        secured: None,
         is_websocket: false,
         peer: None,
-        steps: [Duration::ZERO, begun.elapsed(), begun.elapsed()],
+        steps: Steps {
+            connect: begun.elapsed(),
+            ..Steps::default()
+        },
     })
 }
 
@@ -207,6 +277,6 @@ fn unix(address: &Address, path: &std::path::Path) -> Result<Dialled, Error> {
 fn unix(_: &Address, path: &std::path::Path) -> Result<Dialled, Error> {
     Err(Error::Unix {
         path: path.display().to_string(),
-        source: io::ErrorKind::Unsupported.into(),
+        source: ErrorKind::Unsupported.into(),
     })
 }

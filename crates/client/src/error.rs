@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 
 use protocol::{DecodeError, Reason};
 
+use crate::tls::TlsFault;
+
 /// Why a connection did not come about, or ended.
 #[derive(thiserror::Error, Debug)]
 #[non_exhaustive]
@@ -22,6 +24,8 @@ pub enum Error {
     Unix { path: String, source: io::Error },
     #[error("the proxy did not connect us: {0}")]
     Proxy(&'static str),
+    #[error("no TLS: {0}")]
+    Tls(#[from] TlsFault),
     #[error("no WebSocket there: {0}")]
     WebSocket(String),
     /// A CONNACK that says no.
@@ -52,7 +56,11 @@ impl Error {
     pub fn may_pass(&self) -> bool {
         !matches!(
             self,
-            Self::Refused { .. } | Self::Full | Self::TooLarge { .. } | Self::System(_)
+            Self::Refused { .. }
+                | Self::Full
+                | Self::TooLarge { .. }
+                | Self::System(_)
+                | Self::Tls(_)
         )
     }
 }

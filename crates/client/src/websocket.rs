@@ -1,7 +1,6 @@
 //! A client's side of WebSocket (RFC 6455): the handshake on a socket that blocks, frames as bytes.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::{Read, Write};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -27,7 +26,7 @@ fn fault(cause: &str) -> Error {
 }
 
 /// Asks for WebSocket and reads the answer, byte by byte so that no frame is swallowed.
-pub(crate) fn shake(mut stream: &TcpStream, host: &str, path: &str) -> Result<(), Error> {
+pub(crate) fn shake(stream: &mut (impl Read + Write), host: &str, path: &str) -> Result<(), Error> {
     let mut nonce = [0; 16];
     fill(&mut nonce)?;
     let key = STANDARD.encode(nonce);

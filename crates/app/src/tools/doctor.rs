@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use client::{Client, Dialled, Error, Event, Outgoing, Place};
+use client::{Client, Dialled, Error, Event, Outgoing, Place, Secured};
 use protocol::{Options, Reason, Request, RetainHandling};
 
 use super::settings::Settings;
@@ -26,6 +26,7 @@ enum Step {
     Name,
     Tcp,
     Proxy,
+    Tls,
     WebSocket,
     ConnAck,
     SubAck,
@@ -38,6 +39,7 @@ impl Step {
             Self::Name => text.pick("name", "主机名"),
             Self::Tcp => "TCP",
             Self::Proxy => text.pick("proxy", "代理"),
+            Self::Tls => "TLS",
             Self::WebSocket => "WebSocket",
             Self::ConnAck => "CONNACK",
             Self::SubAck => "SUBACK",
@@ -89,12 +91,13 @@ impl Walk<'_> {
             let step = match error {
                 Error::Name { .. } => Step::Name,
                 Error::Proxy(_) => Step::Proxy,
+                Error::Tls(_) => Step::Tls,
                 Error::WebSocket(_) => Step::WebSocket,
                 _ => Step::Tcp,
             };
             self.failed(step, &error)
         })?;
-        let [named, opened, ready] = dialled.steps;
+        let steps = dialled.steps;
         let peer = match (dialled.peer, &address.place) {
             (Some(peer), _) => peer.to_string(),
             (None, Place::Unix(path)) => path.display().to_string(),
@@ -103,20 +106,20 @@ impl Walk<'_> {
         let told = self
             .text
             .pick(format!("connected to {peer}"), format!("已连接 {peer}"));
-        self.passed(Step::Tcp, &told, opened.saturating_sub(named));
-        let rest = ready.saturating_sub(opened);
-        if self.settings.websocket {
-            self.passed(
-                Step::WebSocket,
-                self.text.pick("agreed on MQTT", "已协商 MQTT"),
-                rest,
-            );
-        } else if let (Some(_), Place::Host { name, port }) = (&address.proxy, &address.place) {
+        self.passed(Step::Tcp, &told, steps.connect);
+        if let (Some(_), Place::Host { name, port }) = (&address.proxy, &address.place) {
             let told = self.text.pick(
                 format!("leads to {name}:{port}"),
                 format!("已通往 {name}:{port}"),
             );
-            self.passed(Step::Proxy, &told, rest);
+            self.passed(Step::Proxy, &told, steps.proxy);
+        }
+        if let Some(Secured { version, cipher }) = &dialled.secured {
+            self.passed(Step::Tls, &format!("{version}, {cipher}"), steps.tls);
+        }
+        if self.settings.websocket {
+            let told = self.text.pick("agreed on MQTT", "已协商 MQTT");
+            self.passed(Step::WebSocket, told, steps.websocket);
         }
         Ok(dialled)
     }
@@ -209,8 +212,8 @@ impl Walk<'_> {
     /// What answers TCP need not be an MQTT broker.
     fn no_connack(&self, error: &Error) -> u8 {
         let not_mqtt = self.text.pick(
-            "; is it MQTT without TLS that listens on this port? 1883 usually is, 8883 has TLS, 8083 WebSocket (--ws), 18083 the dashboard",
-            "；请确认该端口是不带 TLS 的 MQTT：通常 1883 是，8883 为 TLS，8083 为 WebSocket（--ws），18083 为控制台",
+            "; is it MQTT without TLS that listens on this port? 1883 usually is, 8883 has TLS (--cafile), 8083 WebSocket (--ws), 18083 the dashboard",
+            "；请确认该端口是不带 TLS 的 MQTT：通常 1883 是，8883 为 TLS（--cafile），8083 为 WebSocket（--ws），18083 为控制台",
         );
         let line = match error {
             Error::Lost | Error::Silent => {
@@ -234,7 +237,13 @@ impl Walk<'_> {
             }
             other => self.text.client_error(other),
         };
-        self.told(Step::ConnAck, &line);
+        // With TLS 1.3 a broker says only now what it thinks of our certificate.
+        let step = if let Error::Tls(_) = error {
+            Step::Tls
+        } else {
+            Step::ConnAck
+        };
+        self.told(step, &line);
         match error {
             Error::Refused { reason, .. } if self.settings.version.is_v5() => reason.code(),
             Error::Refused { reason, .. } => reason.connack_v3(),

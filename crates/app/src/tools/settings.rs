@@ -4,17 +4,25 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use client::{Address, Options, Place as Where, Proxy, Transport, Will};
+use client::{
+    Address, Options, Place as Where, Proxy, Tls, TlsOptions, TlsSetup, Transport, Will,
+    tls_ciphers,
+};
 use protocol::{Limits, Place, Properties, Property, QoS, Version};
 
 use super::Tool;
+use super::bench::Load;
 use super::format::Format;
 use super::said::{Said, said};
+use super::simulate::Play;
+use super::top::Watch;
 
 /// How long connecting and a CONNACK may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 const PORT: u16 = 1883;
+const TLS_PORT: u16 = 8883;
 const WEBSOCKET_PORT: u16 = 8083;
+const WEBSOCKET_TLS_PORT: u16 = 8084;
 /// The session never ends by itself (3.1.2.11.2).
 const FOREVER: u32 = u32::MAX;
 
@@ -50,6 +58,10 @@ pub(super) struct Settings {
     pub(super) no_delay: bool,
     pub(super) websocket: bool,
     pub(super) path: String,
+    pub(super) wants_tls: bool,
+    pub(super) tls: TlsOptions,
+    /// What these two make, once they were checked.
+    secure: Option<Tls>,
     // Who.
     pub(super) version: Version,
     pub(super) client_id: Option<String>,
@@ -105,6 +117,12 @@ pub(super) struct Settings {
     /// Of a thousand messages, so many are printed.
     pub(super) permille: u16,
     pub(super) into: Option<Into>,
+    // What is measured.
+    pub(super) load: Load,
+    // Which devices are simulated.
+    pub(super) play: Play,
+    // How a broker is watched.
+    pub(super) watch: Watch,
 }
 
 impl Settings {
@@ -119,9 +137,14 @@ impl Settings {
             no_delay: false,
             websocket: false,
             path: "/mqtt".to_owned(),
+            wants_tls: false,
+            tls: TlsOptions::default(),
+            secure: None,
             version: match tool {
                 Tool::Request | Tool::Doctor => Version::V5,
-                Tool::Publish | Tool::Subscribe => Version::V3_1_1,
+                Tool::Publish | Tool::Subscribe | Tool::Bench(_) | Tool::Simulate | Tool::Top => {
+                    Version::V3_1_1
+                }
             },
             client_id: None,
             id_prefix: None,
@@ -150,7 +173,7 @@ impl Settings {
             payload: None,
             repeat: 1,
             repeat_delay: Duration::ZERO,
-            inflight_max: 20,
+            inflight_max: if let Tool::Bench(_) = tool { 100 } else { 20 },
             response_topic: None,
             filters: Vec::new(),
             filters_out: Vec::new(),
@@ -170,6 +193,9 @@ impl Settings {
             remove_retained: false,
             permille: 1000,
             into: None,
+            load: Load::default(),
+            play: Play::default(),
+            watch: Watch::default(),
         }
     }
 
@@ -178,7 +204,9 @@ impl Settings {
         self.check_message()?;
         self.check_will()?;
         self.check_session()?;
-        if self.user_name.is_none() && self.has_password() && !self.version.is_v5() {
+        self.check_tls()?;
+        let needs_user = !self.version.is_v5() && self.tool != Tool::Top;
+        if self.user_name.is_none() && self.has_password() && needs_user {
             return Err(said(
                 "a password without a user name (-u) needs -V 5",
                 "MQTT 5（-V 5）之前的版本中，密码必须与用户名（-u）一起使用",
@@ -214,6 +242,7 @@ impl Settings {
                 "-R and --retained-only together let nothing through; leave one out",
                 "-R 与 --retained-only 同时使用会过滤掉所有消息，请去掉其中一个",
             ),
+            Tool::Bench(kind) => return self.load.check(kind, self.topic.as_deref()),
             _ => return Ok(()),
         };
         Err(missing)
@@ -253,6 +282,37 @@ impl Settings {
         Ok(())
     }
 
+    fn check_tls(&mut self) -> Result<(), Said> {
+        let tls = &mut self.tls;
+        if tls.cert.is_some() != tls.key.is_some() {
+            return Err(said(
+                "--cert and --key belong together: a certificate and its private key",
+                "--cert 与 --key 须同时使用：证书及其私钥",
+            ));
+        }
+        let is_told_whom = tls.ca_file.is_some() || tls.ca_path.is_some() || tls.os_certs;
+        if !is_told_whom && !self.wants_tls {
+            let needs_tls = [
+                ("--cert", tls.cert.is_some()),
+                ("--insecure", tls.any_name),
+                ("--tls-version", tls.version.is_some()),
+                ("--ciphers", tls.ciphers.is_some()),
+                ("--tls-alpn", tls.alpn.is_some()),
+            ];
+            return match needs_tls.into_iter().find(|(_, is_given)| *is_given) {
+                None => Ok(()),
+                Some((name, _)) => Err(said(
+                    "needs TLS, and whom to trust: --cafile FILE, --capath FOLDER or --tls-use-os-certs",
+                    "需要 TLS，并指定信任谁：--cafile 文件、--capath 目录或 --tls-use-os-certs",
+                )
+                .of(name)),
+            };
+        }
+        tls.os_certs |= !is_told_whom;
+        self.secure = Some(Tls::new(tls).map_err(|error| no_tls(&error))?);
+        Ok(())
+    }
+
     fn check_properties(&self) -> Result<(), Said> {
         let blocks: [(&str, &[u8], Place); 6] = [
             ("CONNECT", &self.connect, Place::Connect),
@@ -289,9 +349,13 @@ impl Settings {
     }
 
     pub(super) fn address(&self) -> Address {
-        let port = self
-            .port
-            .unwrap_or(if self.websocket { WEBSOCKET_PORT } else { PORT });
+        let usual = match (self.websocket, self.secure.is_some()) {
+            (false, false) => PORT,
+            (false, true) => TLS_PORT,
+            (true, false) => WEBSOCKET_PORT,
+            (true, true) => WEBSOCKET_TLS_PORT,
+        };
+        let port = self.port.unwrap_or(usual);
         Address {
             place: match &self.unix {
                 Some(path) => Where::Unix(path.clone()),
@@ -305,6 +369,7 @@ impl Settings {
             } else {
                 Transport::Plain
             },
+            tls: self.secure.clone(),
             local: self.local.clone(),
             proxy: self.proxy.clone(),
             no_delay: self.no_delay,
@@ -314,7 +379,8 @@ impl Settings {
 
     pub(super) fn options(&self) -> Options {
         let mut properties = self.connect.clone();
-        if self.version.is_v5() {
+        // What is measured is the broker's window, not ours.
+        if self.version.is_v5() && !matches!(self.tool, Tool::Bench(_)) {
             self.put_receive_maximum(&mut properties);
         }
         Options {
@@ -364,6 +430,45 @@ impl Settings {
             Version::V3_1_1 | Version::V5 => String::new(),
         }
     }
+}
+
+/// Why TLS cannot be tried, and what to do.
+fn no_tls(error: &TlsSetup) -> Said {
+    let (en, zh) = match error {
+        TlsSetup::File { path, source } => {
+            let path = path.display();
+            return said(
+                format!("the file {path} cannot be used: {source}"),
+                format!("无法使用文件 {path}：{source}"),
+            );
+        }
+        TlsSetup::NoCertificate(_) | TlsSetup::NotPem(_) => (
+            "it has to begin with -----BEGIN CERTIFICATE-----; openssl x509 -inform der -in FILE makes that of other forms".to_owned(),
+            "文件应以 -----BEGIN CERTIFICATE----- 开头；其他格式可用 openssl x509 -inform der -in 文件 转换".to_owned(),
+        ),
+        TlsSetup::NoKey(_) => (
+            "it has to begin with -----BEGIN PRIVATE KEY-----".to_owned(),
+            "文件应以 -----BEGIN PRIVATE KEY----- 开头".to_owned(),
+        ),
+        TlsSetup::EncryptedKey(_) => (
+            "openssl pkey -in FILE -out FILE2 writes it without its passphrase".to_owned(),
+            "可用 openssl pkey -in 文件 -out 新文件 去掉密码".to_owned(),
+        ),
+        TlsSetup::NoSystemCertificates => (
+            "install ca-certificates, or give --cafile".to_owned(),
+            "请安装 ca-certificates，或用 --cafile 指定".to_owned(),
+        ),
+        TlsSetup::Cipher(_) => {
+            let known: Vec<_> = tls_ciphers().collect();
+            let known = known.join(":");
+            (format!("there are {known}"), format!("可用的有 {known}"))
+        }
+        _ => (
+            "look at the files".to_owned(),
+            "请检查这些文件".to_owned(),
+        ),
+    };
+    said(format!("TLS: {error}; {en}"), format!("TLS：{error}；{zh}"))
 }
 
 /// The value of an option.

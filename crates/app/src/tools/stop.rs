@@ -5,18 +5,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use client::Waker;
-
 /// Whether the tool is to end.
 pub(super) struct Stop {
     asked: Arc<AtomicBool>,
 }
 
 impl Stop {
-    /// Listens from now on, and wakes the client and this thread.
-    pub(super) fn listen(waker: Waker) -> std::io::Result<Self> {
+    /// Listens from now on, and wakes this thread and whatever `wake` wakes.
+    pub(super) fn listen(wake: impl Fn() + Send + 'static) -> std::io::Result<Self> {
         let asked = Arc::new(AtomicBool::new(false));
-        listen(Arc::clone(&asked), waker, thread::current())?;
+        listen(Arc::clone(&asked), wake, thread::current())?;
         Ok(Self { asked })
     }
 
@@ -38,7 +36,11 @@ impl Stop {
 }
 
 #[cfg(unix)]
-fn listen(asked: Arc<AtomicBool>, waker: Waker, main: Thread) -> std::io::Result<()> {
+fn listen(
+    asked: Arc<AtomicBool>,
+    wake: impl Fn() + Send + 'static,
+    main: Thread,
+) -> std::io::Result<()> {
     use signal_hook::consts::{SIGINT, SIGTERM};
     // The second one ends the process at once.
     for signal in [SIGTERM, SIGINT] {
@@ -48,7 +50,7 @@ fn listen(asked: Arc<AtomicBool>, waker: Waker, main: Thread) -> std::io::Result
     thread::spawn(move || {
         for _ in signals.forever() {
             asked.store(true, Ordering::SeqCst);
-            waker.wake();
+            wake();
             main.unpark();
         }
     });
@@ -56,12 +58,16 @@ fn listen(asked: Arc<AtomicBool>, waker: Waker, main: Thread) -> std::io::Result
 }
 
 #[cfg(windows)]
-fn listen(asked: Arc<AtomicBool>, waker: Waker, main: Thread) -> std::io::Result<()> {
+fn listen(
+    asked: Arc<AtomicBool>,
+    wake: impl Fn() + Send + 'static,
+    main: Thread,
+) -> std::io::Result<()> {
     let listening = ctrlc::set_handler(move || {
         if asked.swap(true, Ordering::SeqCst) {
             std::process::exit(1);
         }
-        waker.wake();
+        wake();
         main.unpark();
     });
     listening.map_err(std::io::Error::other)

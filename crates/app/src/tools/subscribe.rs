@@ -27,7 +27,8 @@ pub(super) fn run(settings: &Settings, text: Text) -> u8 {
         Ok(client) => client,
         Err(code) => return code,
     };
-    let stop = match Stop::listen(client.waker()) {
+    let waker = client.waker();
+    let stop = match Stop::listen(move || waker.wake()) {
         Ok(stop) => stop,
         Err(error) => {
             super::complain(&text.no_signals(&error));

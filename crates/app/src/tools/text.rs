@@ -3,10 +3,11 @@
 use std::fmt::Display;
 use std::io::ErrorKind;
 
-use client::Error;
+use client::{Error, TlsFault};
 use protocol::Reason;
 
-use super::Tool;
+use super::simulate::Told;
+use super::{Kind, Tool};
 use crate::text::Text;
 
 impl Tool {
@@ -22,10 +23,31 @@ impl Tool {
                 "Try a connection step by step, and say what is wrong with it",
                 "逐步检查连接，说明问题所在",
             ),
+            Self::Bench(Kind::Publish) => text.pick(
+                "Publish as fast as can be, or at a rate",
+                "全速或按给定速率发布",
+            ),
+            Self::Bench(Kind::Subscribe) => text.pick("Subscribe and count", "订阅并计数"),
+            Self::Bench(Kind::Connect) => text.pick(
+                "Open many connections and keep them open",
+                "建立并保持大量连接",
+            ),
+            Self::Bench(Kind::Latency) => text.pick(
+                "Measure how long messages take, sent by the clock",
+                "按时钟发送并测量消息延迟",
+            ),
+            Self::Top => text.pick(
+                "Watch a broker: rates, clients, topics",
+                "实时查看服务器：速率、客户端、主题",
+            ),
+            Self::Simulate => text.pick(
+                "Let devices that do not exist publish what such devices would",
+                "模拟设备发布数据",
+            ),
         }
     }
 
-    pub(super) fn usage(self, text: Text) -> &'static str {
+    pub(crate) fn usage(self, text: Text) -> &'static str {
         match self {
             Self::Publish => text.pick(
                 "[-h HOST] -t TOPIC -m MESSAGE [OPTION]...",
@@ -39,12 +61,92 @@ impl Tool {
                 "[-h HOST] -t TOPIC -e RESPONSE-TOPIC -m MESSAGE [OPTION]...",
                 "[-h 主机] -t 主题 -e 响应主题 -m 消息 [选项]...",
             ),
-            Self::Doctor => text.pick("[-h HOST] [OPTION]...", "[-h 主机] [选项]..."),
+            Self::Doctor | Self::Bench(_) | Self::Simulate | Self::Top => {
+                text.pick("[-h HOST] [OPTION]...", "[-h 主机] [选项]...")
+            }
         }
     }
 }
 
 impl Text {
+    pub(crate) fn help_bench(self) -> &'static str {
+        self.pick(
+            "Measure a broker: messages a second, latency, connections",
+            "测试服务器性能：每秒消息数、延迟、连接数",
+        )
+    }
+    pub(super) fn too_few_files(self, connections: usize, files: u64) -> String {
+        self.pick(
+            format!("{connections} connections need as many open files, and the system allows {files} (ulimit -Hn); give fewer, or raise the limit"),
+            format!("{connections} 个连接需要同样多的打开文件数，而系统只允许 {files}（ulimit -Hn）；请减少连接数或提高上限"),
+        )
+    }
+    pub(super) fn not_all_connected(self, ready: u64, wanted: u64, cause: &str) -> String {
+        self.pick(
+            format!("{ready} of {wanted} clients are ready, and then: {cause}; ternmq conn looks for the reason, the broker's log says more"),
+            format!("{wanted} 个客户端中 {ready} 个就绪，之后：{cause}；可用 ternmq conn 查找原因，或查看服务器日志"),
+        )
+    }
+    pub(super) fn no_dashboard_there(self, address: &dyn Display, cause: &dyn Display) -> String {
+        self.pick(
+            format!("no dashboard at {address} ({cause}); start the broker, or give the dashboard's port with -p"),
+            format!("{address} 上没有控制台（{cause}）；请启动服务器，或用 -p 指定控制台端口"),
+        )
+    }
+    pub(super) fn api_refused(self, status: u16, words: &str) -> String {
+        let (en, zh) = match status {
+            401 | 403 => (
+                "give a user of the dashboard with -u and --password-file",
+                "请用 -u 和 --password-file 提供控制台用户与密码",
+            ),
+            429 => ("wait a minute", "请稍等一分钟"),
+            _ => ("the broker's log says more", "详情请看服务器的日志"),
+        };
+        let words = in_parentheses(words);
+        self.pick(
+            format!("the dashboard answers {status}{words}; {en}"),
+            format!("控制台返回 {status}{words}；{zh}"),
+        )
+    }
+    pub(super) fn no_scenario(self, name: &str, cause: &dyn Display) -> String {
+        self.pick(
+            format!("no scenario {name}, and no such file ({cause}); ternmq simulate --list has those that are always there"),
+            format!("没有场景 {name}，也没有该文件（{cause}）；内置场景请看 ternmq simulate --list"),
+        )
+    }
+    pub(super) fn bad_scenario(self, name: &str, fault: &str) -> String {
+        let fault = fault.trim_end();
+        self.pick(
+            format!("the scenario {name} cannot be played: {fault}"),
+            format!("场景 {name} 有误：{fault}"),
+        )
+    }
+    pub(super) fn no_device(self, cause: &str) -> String {
+        self.pick(
+            format!("no device could connect: {cause}; ternmq conn looks for the reason, the broker's log says more"),
+            format!("设备无法连接：{cause}；可用 ternmq conn 查找原因，或查看服务器日志"),
+        )
+    }
+    pub(super) fn simulated(self, told: &Told) -> String {
+        let Told {
+            devices,
+            connected,
+            published,
+            skipped,
+            refused,
+            lost_connections,
+        } = told;
+        self.pick(
+            format!("{connected} of {devices} devices connected, {published} messages published, {skipped} skipped, {refused} refused, {lost_connections} connections lost"),
+            format!("{devices} 台设备中 {connected} 台已连接，已发布 {published} 条消息，跳过 {skipped}，被拒绝 {refused}，连接中断 {lost_connections}"),
+        )
+    }
+    pub(super) fn no_event_loop(self, cause: &dyn Display) -> String {
+        self.pick(
+            format!("the system refused what is needed to wait for connections: {cause}"),
+            format!("系统拒绝了等待连接所需的资源：{cause}"),
+        )
+    }
     pub(crate) fn see_help(self, line: &str, tool: &str) -> String {
         self.pick(
             format!("{line}; see ternmq {tool} --help"),
@@ -144,6 +246,10 @@ impl Text {
                 format!("the proxy did not connect us: {cause}"),
                 format!("代理未能建立连接：{cause}"),
             ),
+            Error::Tls(fault) => {
+                let (en, zh) = tls_remedy(fault);
+                self.pick(format!("{fault}; {en}"), format!("TLS 失败（{fault}）：{zh}"))
+            }
             Error::WebSocket(cause) => self.pick(
                 format!("no WebSocket there ({cause}); the port of the ws listener is 8083 by default, and --path /mqtt"),
                 format!("对方不是 WebSocket（{cause}）；ws 监听器默认端口为 8083，路径为 --path /mqtt"),
@@ -232,6 +338,53 @@ fn remedy(kind: ErrorKind) -> (&'static str, &'static str) {
             "网络不可达：请检查地址与本机网络",
         ),
         _ => ("look at host and port", "请检查主机与端口"),
+    }
+}
+
+/// What to do when TLS does not come about.
+fn tls_remedy(fault: &TlsFault) -> (&'static str, &'static str) {
+    match fault {
+        TlsFault::Issuer => (
+            "give the certificate of whoever signed it, or the broker's own, with --cafile",
+            "请用 --cafile 给出签发者的证书，或服务器自己的证书",
+        ),
+        TlsFault::Name(_) => (
+            "connect to one of its names with -h, or do without that check with --insecure",
+            "请用 -h 连接证书上的名称，或用 --insecure 跳过该检查",
+        ),
+        TlsFault::Expired => (
+            "the broker needs a new one; if it is new, look at the clock of this machine",
+            "服务器需要换新证书；若证书是新的，请检查本机时钟",
+        ),
+        TlsFault::NotYet => ("look at the clock of this machine", "请检查本机时钟"),
+        TlsFault::NotTls => (
+            "leave out the options of TLS, or give the port that has it with -p: usually 8883",
+            "请去掉 TLS 选项，或用 -p 指定 TLS 端口，通常为 8883",
+        ),
+        TlsFault::Closed => (
+            "is it TLS that listens on this port? 8883 usually is, 1883 is not",
+            "请确认该端口提供 TLS：通常 8883 是，1883 不是",
+        ),
+        TlsFault::Wanted => (
+            "give one that it accepts, and its key, with --cert and --key",
+            "请用 --cert 和 --key 给出服务器认可的证书及私钥",
+        ),
+        TlsFault::Unwanted(_) => (
+            "give one of --cert and --key that the broker's CA signed",
+            "请用 --cert 和 --key 给出由服务器认可的 CA 签发的证书",
+        ),
+        TlsFault::BrokenOff => (
+            "it may want a certificate, --cert and --key, or have none of the --ciphers",
+            "服务器可能要求客户端证书（--cert 和 --key），或没有 --ciphers 中的任何套件",
+        ),
+        TlsFault::NothingInCommon => (
+            "leave out --tls-version and --ciphers; a broker that has neither TLS 1.2 nor 1.3 cannot be reached",
+            "请去掉 --tls-version 和 --ciphers；不支持 TLS 1.2 或 1.3 的服务器无法连接",
+        ),
+        _ => (
+            "openssl s_client -connect HOST:PORT shows what the broker has",
+            "可用 openssl s_client -connect 主机:端口 查看服务器的情况",
+        ),
     }
 }
 

@@ -8,18 +8,18 @@ use super::settings::{Settings, Value};
 
 const PROXY_PORT: u16 = 1080;
 
-/// `mqtt://[user[:password]@]host[:port]/topic`; `ws://` for WebSocket.
+/// `mqtt://[user[:password]@]host[:port]/topic`; `ws://` for WebSocket, with an s for TLS.
 pub(super) fn broker(settings: &mut Settings, url: &str) -> Result<(), Said> {
     let (scheme, rest) = url.split_once("://").ok_or_else(no_url)?;
-    let port = match scheme.to_ascii_lowercase().as_str() {
-        "mqtt" => 1883,
-        "ws" => {
-            settings.websocket = true;
-            8083
-        }
-        "mqtts" | "wss" => return Err(super::options::no_tls()),
+    let (port, websocket, tls) = match scheme.to_ascii_lowercase().as_str() {
+        "mqtt" => (1883, false, false),
+        "mqtts" => (8883, false, true),
+        "ws" => (8083, true, false),
+        "wss" => (8084, true, true),
         _ => return Err(no_url()),
     };
+    settings.websocket |= websocket;
+    settings.wants_tls |= tls;
     let (place, topic) = rest.split_once('/').ok_or_else(no_url)?;
     let topic = Value(topic.as_ref());
     if settings.tool == Tool::Subscribe {
@@ -75,8 +75,8 @@ pub(super) fn proxy(url: &str) -> Result<Proxy, Said> {
 
 fn no_url() -> Said {
     said(
-        "a broker with a topic is mqtt://[USER[:PASSWORD]@]HOST[:PORT]/TOPIC, or ws://",
-        "带主题的地址格式为 mqtt://[用户[:密码]@]主机[:端口]/主题，或 ws://",
+        "a broker with a topic is mqtt://[USER[:PASSWORD]@]HOST[:PORT]/TOPIC, or mqtts://, ws://, wss://",
+        "带主题的地址格式为 mqtt://[用户[:密码]@]主机[:端口]/主题，或 mqtts://、ws://、wss://",
     )
 }
 
@@ -143,12 +143,14 @@ mod tests {
         assert_eq!(read("MQTT://u:p@h:9/a/b"), Ok(full));
         assert_eq!(read("ws://[::1]:9/a").unwrap().0, "[::1]");
         assert_eq!(read("ws://[::1]/a").unwrap().1, 8083);
+        assert_eq!(read("mqtts://h/a").unwrap().1, 8883);
+        assert_eq!(read("wss://h/a").unwrap().1, 8084);
         for bad in [
             "h/a",
             "mqtt://h",
             "mqtt:///a",
             "mqtt://h:x/a",
-            "mqtts://h/a",
+            "mqttx://h/a",
             "mqtt://h/a/#",
         ] {
             assert!(read(bad).is_err(), "{bad}");

@@ -2,7 +2,7 @@
 
 use protocol::Version;
 
-use super::{ALL, Row, Take};
+use super::{ALL, BENCH_PUB, BENCH_SUB, LATENCY, MANY, Row, TOP, Take};
 use crate::tools::said::{Said, said};
 use crate::tools::settings::{Settings, Value};
 use crate::tools::{property, url};
@@ -93,7 +93,8 @@ pub(super) const ROWS: &[Row] = &[
         },
         "Host of the broker [default: localhost]",
         "服务器主机 [默认：localhost]",
-    ),
+    )
+    .also(MANY | TOP),
     value(
         &["-p", "--port"],
         "PORT",
@@ -101,15 +102,16 @@ pub(super) const ROWS: &[Row] = &[
             s.port = Some(v.number(1, u16::MAX)?);
             Ok(())
         },
-        "Its port [default: 1883, with WebSocket 8083]",
-        "服务器端口 [默认：1883，WebSocket 为 8083]",
-    ),
+        "Its port [default: 1883, TLS 8883, WebSocket 8083, both 8084]",
+        "服务器端口 [默认：1883，TLS 为 8883，WebSocket 为 8083，两者为 8084]",
+    )
+    .also(MANY),
     value(
         &["-L", "--url"],
         "URL",
         |s, v| url::broker(s, v.text()?),
-        "mqtt://[USER[:PASSWORD]@]HOST[:PORT]/TOPIC, or ws://",
-        "mqtt://[用户[:密码]@]主机[:端口]/主题，或 ws://",
+        "mqtt://[USER[:PASSWORD]@]HOST[:PORT]/TOPIC, or mqtts://, ws://, wss://",
+        "mqtt://[用户[:密码]@]主机[:端口]/主题，或 mqtts://、ws://、wss://",
     ),
     value(
         &["--unix"],
@@ -130,7 +132,8 @@ pub(super) const ROWS: &[Row] = &[
         },
         "Come from this address of the machine",
         "使用本机的这个地址发起连接",
-    ),
+    )
+    .also(MANY),
     value(
         &["--proxy"],
         "URL",
@@ -155,10 +158,10 @@ pub(super) const ROWS: &[Row] = &[
     ),
     value(
         &["--protocol"],
-        "mqtt|ws",
+        "mqtt|mqtts|ws|wss",
         transport,
-        "MQTT over TCP or over WebSocket",
-        "TCP 上的 MQTT 或 WebSocket",
+        "MQTT over TCP or over WebSocket; with s over TLS, trusting the system's certificates unless told whom",
+        "TCP 上的 MQTT 或 WebSocket；带 s 使用 TLS，未另行指定时信任系统证书",
     ),
     value(
         &["--path"],
@@ -174,9 +177,10 @@ pub(super) const ROWS: &[Row] = &[
         &["-V", "--protocol-version", "--mqtt-version"],
         "5|311|31",
         version,
-        "MQTT version [default: pub and sub 311, others 5]",
-        "MQTT 版本 [默认：pub、sub 为 311，其余为 5]",
-    ),
+        "MQTT version [default: rr and conn 5, others 311]",
+        "MQTT 版本 [默认：rr、conn 为 5，其余为 311]",
+    )
+    .also(MANY),
     value(
         &["-i", "--id", "--client-id"],
         "ID",
@@ -190,7 +194,8 @@ pub(super) const ROWS: &[Row] = &[
         id_prefix,
         "Client id: PREFIX and the number of the process",
         "客户端 ID：前缀加进程号",
-    ),
+    )
+    .also(MANY),
     flag(
         &["-c", "--disable-clean-session", "--no-clean"],
         |s| s.clean = false,
@@ -213,7 +218,8 @@ pub(super) const ROWS: &[Row] = &[
         },
         "Keep alive [default: 60]",
         "保活间隔 [默认：60]",
-    ),
+    )
+    .also(MANY),
     value(
         &["-u", "--username"],
         "NAME",
@@ -223,7 +229,8 @@ pub(super) const ROWS: &[Row] = &[
         },
         "User name",
         "用户名",
-    ),
+    )
+    .also(MANY),
     value(
         &["-P", "--pw", "--password"],
         "PASSWORD",
@@ -233,7 +240,8 @@ pub(super) const ROWS: &[Row] = &[
         },
         "Password; every user of this machine can read it here",
         "密码；写在这里本机所有用户都能看到",
-    ),
+    )
+    .also(MANY | TOP),
     value(
         &["--password-file"],
         "FILE",
@@ -243,13 +251,15 @@ pub(super) const ROWS: &[Row] = &[
         },
         "File with the password",
         "存有密码的文件",
-    ),
+    )
+    .also(MANY | TOP),
     flag(
         &["--ask-password"],
         |s| s.ask_password = true,
         "Ask for the password",
         "运行时询问密码",
-    ),
+    )
+    .also(MANY | TOP),
     value(
         &["--will-topic"],
         "TOPIC",
@@ -288,12 +298,12 @@ pub(super) const ROWS: &[Row] = &[
     ),
     Row {
         names: &["-D", "--property"],
-        tools: ALL,
+        tools: ALL | MANY,
         take: Take::Property,
         en: "A property of connect, publish, subscribe, unsubscribe, disconnect or will; user-property has a name and a value (MQTT 5)",
         zh: "connect、publish、subscribe、unsubscribe、disconnect、will 的属性；user-property 后接名称和值（MQTT 5）",
     },
-    packet_property!(&["--rcv-max"], ALL, "COUNT", "connect" "receive-maximum", "As -D connect receive-maximum", "同 -D connect receive-maximum"),
+    packet_property!(&["--rcv-max"], ALL | MANY, "COUNT", "connect" "receive-maximum", "As -D connect receive-maximum", "同 -D connect receive-maximum"),
     packet_property!(&["--maximum-packet-size"], ALL, "BYTES", "connect" "maximum-packet-size", "As -D connect maximum-packet-size", "同 -D connect maximum-packet-size"),
     packet_property!(&["--topic-alias-max"], ALL, "COUNT", "connect" "topic-alias-maximum", "As -D connect topic-alias-maximum", "同 -D connect topic-alias-maximum"),
     packet_user!(
@@ -322,9 +332,10 @@ pub(super) const ROWS: &[Row] = &[
             s.inflight_max = v.number(1, u16::MAX)?;
             Ok(())
         },
-        "Messages of QoS 1 and 2 under way at once [default: 20]",
-        "同时在途的 QoS 1、2 消息数 [默认：20]",
-    ),
+        "Messages of QoS 1 and 2 under way at once [default: 20, bench 100 of each publisher]",
+        "同时在途的 QoS 1、2 消息数 [默认：20，bench 每个发布者 100]",
+    )
+    .also(BENCH_PUB | BENCH_SUB | LATENCY),
     flag(
         &["-d", "--debug"],
         |s| s.debug = true,
@@ -336,35 +347,22 @@ pub(super) const ROWS: &[Row] = &[
         |s| s.quiet = true,
         "Print no errors once running",
         "运行后不打印错误",
-    ),
+    )
+    .also(MANY | TOP),
     Row {
         names: &["--help"],
-        tools: ALL,
+        tools: ALL | MANY | TOP,
         take: Take::Help,
         en: "Print this",
         zh: "显示本页",
     },
     Row {
         names: &["--version"],
-        tools: ALL,
+        tools: ALL | MANY | TOP,
         take: Take::Version,
         en: "Print the version",
         zh: "显示版本",
     },
-    refused(&["--cafile"], super::no_tls),
-    refused(&["--capath"], super::no_tls),
-    refused(&["--cert"], super::no_tls),
-    refused(&["--ciphers"], super::no_tls),
-    refused(&["--insecure"], super::no_tls),
-    refused(&["--key"], super::no_tls),
-    refused(&["--keyform"], super::no_tls),
-    refused(&["--psk"], super::no_tls),
-    refused(&["--psk-identity"], super::no_tls),
-    refused(&["--tls-alpn"], super::no_tls),
-    refused(&["--tls-engine"], super::no_tls),
-    refused(&["--tls-engine-kpass-sha1"], super::no_tls),
-    refused(&["--tls-use-os-certs"], super::no_tls),
-    refused(&["--tls-version"], super::no_tls),
     refused(&["-S"], || {
         said(
             "SRV records are not looked up; name host and port with -h and -p",
@@ -384,11 +382,17 @@ pub(super) fn user(settings: &mut Settings, packet: &str, value: Value<'_>) -> R
 }
 
 fn transport(settings: &mut Settings, value: Value<'_>) -> Result<(), Said> {
-    settings.websocket = match value.text()? {
-        "mqtt" => false,
-        "ws" => true,
-        "mqtts" | "wss" => return Err(super::no_tls()),
-        _ => return Err(said("mqtt or ws", "应为 mqtt 或 ws")),
+    (settings.websocket, settings.wants_tls) = match value.text()? {
+        "mqtt" => (false, false),
+        "mqtts" => (false, true),
+        "ws" => (true, false),
+        "wss" => (true, true),
+        _ => {
+            return Err(said(
+                "mqtt, mqtts, ws or wss",
+                "应为 mqtt、mqtts、ws 或 wss",
+            ));
+        }
     };
     Ok(())
 }

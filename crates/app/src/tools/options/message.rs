@@ -11,7 +11,7 @@ use crate::tools::settings::{Into, Payload, Settings, Value};
 
 const fn value(
     names: &'static [&'static str],
-    tools: u8,
+    tools: u16,
     name: &'static str,
     take: fn(&mut Settings, Value<'_>) -> Result<(), Said>,
     en: &'static str,
@@ -29,7 +29,7 @@ const fn value(
 
 const fn flag(
     names: &'static [&'static str],
-    tools: u8,
+    tools: u16,
     take: fn(&mut Settings),
     en: &'static str,
     zh: &'static str,

@@ -1,31 +1,54 @@
 //! The options of all tools, one row each: names, value, what it does, and its help. Reading the
 //! arguments, and the help, are made from these rows. Names are mosquitto's and MQTTX's.
 
+mod bench;
 mod connection;
 mod message;
 mod read;
+mod simulate;
+mod tls;
+mod top;
 
 pub(super) use read::{Asked, read};
 
 use super::Tool;
-use super::said::{Said, said};
+use super::bench::Kind;
+use super::said::Said;
 use super::settings::{Settings, Value};
+use crate::manual::Choice;
 use crate::text::Text;
 
 /// Tools that have an option.
-const PUB: u8 = 1;
-const SUB: u8 = 2;
-const RR: u8 = 4;
-const CONN: u8 = 8;
-const ALL: u8 = PUB | SUB | RR | CONN;
+const PUB: u16 = 1;
+const SUB: u16 = 2;
+const RR: u16 = 4;
+const CONN: u16 = 8;
+const BENCH_PUB: u16 = 16;
+const BENCH_SUB: u16 = 32;
+const BENCH_CONN: u16 = 64;
+const LATENCY: u16 = 128;
+const SIMULATE: u16 = 256;
+const TOP: u16 = 512;
+const BENCH: u16 = BENCH_PUB | BENCH_SUB | BENCH_CONN | LATENCY;
+const ALL: u16 = PUB | SUB | RR | CONN;
+/// Those with connections by the hundred.
+const MANY: u16 = BENCH | SIMULATE;
 
 struct Row {
     /// The short one first.
     names: &'static [&'static str],
-    tools: u8,
+    tools: u16,
     take: Take,
     en: &'static str,
     zh: &'static str,
+}
+
+impl Row {
+    /// An option that these tools have, too.
+    const fn also(mut self, tools: u16) -> Self {
+        self.tools |= tools;
+        self
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -50,16 +73,23 @@ fn rows(tool: Tool) -> impl Iterator<Item = &'static Row> {
         Tool::Subscribe => SUB,
         Tool::Request => RR,
         Tool::Doctor => CONN,
+        Tool::Bench(Kind::Publish) => BENCH_PUB,
+        Tool::Bench(Kind::Subscribe) => BENCH_SUB,
+        Tool::Bench(Kind::Connect) => BENCH_CONN,
+        Tool::Bench(Kind::Latency) => LATENCY,
+        Tool::Simulate => SIMULATE,
+        Tool::Top => TOP,
     };
-    let all = message::ROWS.iter().chain(connection::ROWS);
+    let rooms = [
+        message::ROWS,
+        bench::ROWS,
+        simulate::ROWS,
+        top::ROWS,
+        connection::ROWS,
+        tls::ROWS,
+    ];
+    let all = rooms.into_iter().flatten();
     all.filter(move |row| row.tools & bit != 0)
-}
-
-pub(super) fn no_tls() -> Said {
-    said(
-        "TLS is not there yet: use a listener without it, or a tunnel such as ssh -L",
-        "暂不支持 TLS：请使用非 TLS 端口，或借助 ssh -L 等隧道",
-    )
 }
 
 /// The page that `--help` prints.
@@ -71,26 +101,56 @@ pub(super) fn help(tool: Tool, text: Text) -> String {
         tool.name(),
         tool.usage(text)
     );
-    for row in rows(tool).filter(|row| !matches!(row.take, Take::Refused(_))) {
-        let value = match row.take {
-            Take::Value(name, _) => name,
-            Take::Property => "PACKET NAME VALUE",
-            _ => "",
-        };
-        let names = row.names.join(", ");
-        let what = text.pick(row.en, row.zh);
-        page += &format!("  {names} {value}").trim_end().replace('\n', " ");
-        page += &format!("\n        {what}\n");
+    for choice in choices(tool, text) {
+        let names = choice.names.join(", ");
+        let value = choice.value.unwrap_or_default();
+        page += format!("  {names} {value}").trim_end();
+        page += &format!("\n        {}\n", choice.help);
     }
-    page += text.pick(
-        "\nDefaults: options, one a line, in ternmq/pub (sub, rr, conn) or else mosquitto_pub (_sub, _rr)\n\
-         below $XDG_CONFIG_HOME or ~/.config. Passwords: --password-file, --ask-password, or TERNMQ_PASSWORD\n\
-         or TERNMQ_PASSWORD_FILE in the environment; on the command line every user of the machine reads them.\n",
-        "\n默认选项：$XDG_CONFIG_HOME 或 ~/.config 下的 ternmq/pub（sub、rr、conn），不存在时读取 mosquitto_pub\n\
-         （_sub、_rr），每行一个选项。密码：--password-file、--ask-password，或环境变量 TERNMQ_PASSWORD、\n\
-         TERNMQ_PASSWORD_FILE；写在命令行上的密码本机所有用户都能看到。\n",
+    page + "\n" + &note(tool, text) + "\n"
+}
+
+/// The options that a tool has.
+pub(crate) fn choices(tool: Tool, text: Text) -> Vec<Choice> {
+    let offered = rows(tool).filter(|row| !matches!(row.take, Take::Refused(_)));
+    let choice = |row: &Row| Choice {
+        names: row.names.iter().map(ToString::to_string).collect(),
+        value: match row.take {
+            Take::Value("", _) => None,
+            Take::Value(name, _) => Some(name.to_owned()),
+            Take::Property => Some("PACKET NAME VALUE".to_owned()),
+            _ => None,
+        },
+        help: text.pick(row.en, row.zh).to_owned(),
+    };
+    offered.map(choice).collect()
+}
+
+/// What else there is to know of a tool.
+pub(crate) fn note(tool: Tool, text: Text) -> String {
+    let codes = match tool {
+        Tool::Bench(_) => text.pick(
+            "Exit code: 0 all went well, 1 it could not run, 2 it ran and something was lost, doubled, out of\n\
+             order, refused or cut off.\n\n",
+            "退出码：0 一切正常，1 无法运行，2 已运行但有丢失、重复、乱序、被拒绝或连接中断。\n\n",
+        ),
+        Tool::Simulate => text.pick(
+            "Exit code: 0 all went well, 1 it could not run, 2 messages were skipped or refused, or connections\n\
+             lost.\n\n",
+            "退出码：0 一切正常，1 无法运行，2 有消息被跳过或拒绝，或连接中断。\n\n",
+        ),
+        _ => "",
+    };
+    let defaults = text.pick(
+        "Defaults: options, one a line, in ternmq/pub (sub, rr, conn, bench-pub ...) or else mosquitto_pub\n\
+         (_sub, _rr) below $XDG_CONFIG_HOME or ~/.config. Passwords: --password-file, --ask-password, or\n\
+         TERNMQ_PASSWORD or TERNMQ_PASSWORD_FILE in the environment; on the command line every user of the\n\
+         machine reads them.",
+        "默认选项：$XDG_CONFIG_HOME 或 ~/.config 下的 ternmq/pub（sub、rr、conn、bench-pub 等），不存在时读取\n\
+         mosquitto_pub（_sub、_rr），每行一个选项。密码：--password-file、--ask-password，或环境变量\n\
+         TERNMQ_PASSWORD、TERNMQ_PASSWORD_FILE；写在命令行上的密码本机所有用户都能看到。",
     );
-    page
+    codes.to_owned() + defaults
 }
 
 #[cfg(test)]
@@ -99,7 +159,7 @@ mod tests {
 
     #[test]
     fn no_name_means_two_things() {
-        for tool in [Tool::Publish, Tool::Subscribe, Tool::Request, Tool::Doctor] {
+        for tool in Tool::ALL {
             let names: Vec<&str> = rows(tool)
                 .flat_map(|row| row.names.iter().copied())
                 .collect();
@@ -113,7 +173,7 @@ mod tests {
     fn help_has_every_option_in_both_languages() {
         for locale in ["C", "zh_CN.UTF-8"] {
             let text = Text::from_env(|_| Some(locale.to_owned()));
-            for tool in [Tool::Publish, Tool::Subscribe, Tool::Request, Tool::Doctor] {
+            for tool in Tool::ALL {
                 let page = help(tool, text);
                 for row in rows(tool).filter(|row| !matches!(row.take, Take::Refused(_))) {
                     assert!(page.contains(&row.names.join(", ")), "{:?}", row.names);

@@ -47,8 +47,9 @@ fn defaults(tool: Tool, env: impl Fn(&str) -> Option<OsString>) -> Option<(PathB
         Some(folder) => PathBuf::from(folder),
         None => PathBuf::from(named("HOME").or_else(|| named("USERPROFILE"))?).join(".config"),
     };
-    let own = folder.join("ternmq").join(tool.name());
-    let theirs = folder.join(format!("mosquitto_{}", tool.name()));
+    let name = tool.name().replace(' ', "-");
+    let own = folder.join("ternmq").join(&name);
+    let theirs = folder.join(format!("mosquitto_{name}"));
     [own, theirs].into_iter().find_map(|path| {
         let found = std::fs::read_to_string(&path).ok()?;
         Some((path, found))
@@ -213,8 +214,8 @@ mod tests {
             (Tool::Publish, &["-t", "a", "-m"], "-m: MESSAGE is missing"),
             (
                 Tool::Publish,
-                &["--cafile", "x"],
-                "--cafile: TLS is not there yet",
+                &["--psk", "00"],
+                "--psk: keys that both sides know",
             ),
             (Tool::Publish, &["-C", "1"], "-C is an option of ternmq sub"),
             (Tool::Publish, &["extra"], "unknown option extra"),
