@@ -686,13 +686,7 @@ fn the_doctor_finds_what_is_wrong() {
             "--password-file",
             "--password-file",
         ),
-        (
-            open.tcp,
-            &["--cafile", "x"],
-            "",
-            "TLS is not there yet",
-            "暂不支持 TLS",
-        ),
+        (open.tcp, &["--tls-use-os-certs"], "TLS", "8883", "8883"),
     ];
     for (address, args, step, told, told_zh) in cases {
         for (env, told) in [(&PLAIN[..], told), (&CHINESE, told_zh)] {

@@ -28,12 +28,16 @@ mod authenticate;
 mod authorize;
 #[path = "27_backup.rs"]
 mod backup;
+#[path = "38_bench.rs"]
+mod bench;
 #[path = "01_connect.rs"]
 mod connect;
 #[path = "31_connection_log.rs"]
 mod connection_log;
 #[path = "19_crowd.rs"]
 mod crowd;
+#[path = "39_devices.rs"]
+mod devices;
 #[path = "17_exhaustion.rs"]
 mod exhaustion;
 #[path = "23_features.rs"]
