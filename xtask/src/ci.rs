@@ -86,6 +86,7 @@ fn clients(tree: &Tree) -> Result<()> {
     install(tree, &CLIENTS)?;
     python(tree, "tests/clients/matrix.py", &[])?;
     python(tree, "tests/clients/tools.py", &[])?;
+    python(tree, "tests/clients/tls.py", &[])?;
     python(tree, "clients/python/tests/suite.py", &[])?;
     python(tree, "tests/docs/snippets.py", &[])
 }
@@ -120,8 +121,12 @@ struct Need {
     package: &'static str,
 }
 
-const CLIENTS: [Need; 4] = [
+const CLIENTS: [Need; 5] = [
     need("command -v mosquitto_rr", "mosquitto-clients"),
+    need(
+        "test -x /usr/sbin/mosquitto || command -v mosquitto",
+        "mosquitto",
+    ),
     need("python3 -c 'import ensurepip, venv'", "python3-venv"),
     need("command -v ip", "iproute2"),
     need("command -v openssl", "openssl"),

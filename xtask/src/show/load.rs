@@ -255,6 +255,10 @@ pub(super) fn generate(loadgen: &Path, broker: &Broker, args: &str) -> Result<Fi
 }
 
 impl Figures {
+    pub(super) fn of(said: String) -> Self {
+        Self(said)
+    }
+
     /// A number of the flat JSON object.
     pub(super) fn number(&self, key: &str) -> Result<f64> {
         let quoted = format!("\"{key}\":");

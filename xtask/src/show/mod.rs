@@ -1,6 +1,7 @@
 //! The must-show lines of each issue: what was promised, and the command that shows it.
 
 mod away;
+mod bench;
 mod broker;
 mod client;
 mod crowded;
@@ -255,6 +256,28 @@ const LINES: &[Line] = &[
         promise: "the Windows zip under wine from a path with a space and Chinese characters: console, \
                   messages in Chinese, restart, service, dashboard",
         how: How::Function(|tree, _| packages::show_windows(tree)),
+    },
+    Line {
+        issue: 6,
+        number: 3,
+        promise: "ternmq bench beside the load generator, five runs in turn: p50 and p99 at 10,000 messages a \
+                  second within 10 % or 50 us; full speed within 10 % or higher; processor for each \
+                  message no higher",
+        how: How::Function(bench::show),
+    },
+    Line {
+        issue: 6,
+        number: 4,
+        promise: "every option of the man pages of mosquitto_pub, _sub and _rr 2.0.11: equal output, exit \
+                  code and packets, at least 95 %; the rest refused by name; TLS against mosquitto",
+        how: How::Function(|tree, _| {
+            let binary = released(tree)?;
+            let binary = ["--bin", &*binary.to_string_lossy()];
+            for script in ["tests/clients/tools.py", "tests/clients/tls.py"] {
+                tree.run("python3", &[&[script][..], &binary].concat())?;
+            }
+            Ok(())
+        }),
     },
 ];
 
