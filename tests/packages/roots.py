@@ -3,9 +3,10 @@
     python3 tests/packages/roots.py --deb target/dist/ternmq_0.1.0_amd64.deb [--suite noble]...
 
 Makes a minimal system of each suite with debootstrap (kept in --work, and copied for each run), and
-goes through it in a network of its own, so that ports are as packaged. systemd does not run there:
-its unit is checked by its own `systemd-analyze`, and what the unit says is then done by hand, as the
-user it names. Needs root. A suite whose archive cannot be reached is named and fails.
+goes through it in a network of its own, so that ports are as packaged. First without systemd: its
+unit is checked by its own `systemd-analyze`, and what the unit says is done by hand, as the user it
+names. Then with systemd, booted by systemd-nspawn. Needs root. A suite whose archive cannot be
+reached is named and fails.
 """
 
 import argparse
@@ -40,6 +41,47 @@ os.setgid({id}); os.setuid({id})
 with socket.create_server(("0.0.0.0", 1883)):
     print("there", flush=True)
     sys.stdin.read()
+"""
+
+
+# Runs in a booted system, and tells what it sees.
+BOOTED = r"""
+set -u
+told() { echo "== $1"; }
+systemd-run --quiet --unit squatter --uid daemon perl -MIO::Socket::INET -e \
+    '$$s = IO::Socket::INET->new(LocalPort => 1883, Listen => 1) or die; sleep 600'
+for n in $(seq 100); do grep -q ':075B .* 0A ' /proc/net/tcp && break; sleep 0.1; done
+told install
+dpkg -i /srv/ternmq.deb && echo installed
+systemctl stop squatter
+mkdir -p /etc/systemd/system/ternmq.service.d
+printf '[Service]\nWatchdogSec=2s\n' > /etc/systemd/system/ternmq.service.d/watchdog.conf
+systemctl daemon-reload
+told free
+for n in $(seq 100); do systemctl --quiet is-active ternmq && break; sleep 0.2; done
+systemctl restart ternmq
+systemctl show --property ActiveState,StatusText ternmq
+told reload
+echo 'nonsense = 1' >> /etc/ternmq/ternmq.toml
+systemctl reload ternmq
+for n in $(seq 100); do
+    journalctl --unit ternmq --priority err --output cat | grep 'not reloaded' && break; sleep 0.2
+done
+sed -i '$d' /etc/ternmq/ternmq.toml
+systemctl is-active ternmq
+told watchdog
+kill -STOP "$(systemctl show --property MainPID ternmq | cut -d = -f 2)"
+for n in $(seq 100); do
+    systemctl show --property ActiveState,SubState,NRestarts ternmq | tr '\n' ' ' |
+        grep 'NRestarts=[1-9].*SubState=running\|SubState=running.*NRestarts=[1-9]' && break
+    sleep 0.2
+done
+journalctl --unit ternmq --output cat | grep -i 'watchdog timeout'
+told stop
+systemctl stop ternmq
+systemctl show --property Result ternmq
+dpkg --purge ternmq && echo purged
+told end
 """
 
 
@@ -274,6 +316,49 @@ def purge_asks(system):
     check(answered, "purge did not ask", said)
 
 
+def booted(root, deb, tell):
+    """The same package where systemd runs: a taken port, reload, watchdog, stop."""
+    shutil.copy(deb, root / "srv" / "ternmq.deb")
+    (root / "srv" / "steps").write_text(BOOTED)
+    system = root / "etc" / "systemd" / "system"
+    (system / "steps.service").write_text(
+        "[Unit]\nAfter=basic.target\n[Service]\nType=oneshot\nTimeoutStartSec=300\n"
+        "Environment=DEBIAN_FRONTEND=noninteractive\n"
+        "ExecStart=/bin/sh -c 'sh /srv/steps > /srv/told 2>&1; systemctl poweroff --force'\n")
+    wants = system / "multi-user.target.wants"
+    wants.mkdir(exist_ok=True)
+    (wants / "steps.service").symlink_to("../steps.service")
+    command = ["systemd-nspawn", "--quiet", "--directory", root, "--private-network", "--boot",
+               "--register=no", "--keep-unit", "--console=pipe", "--machine=ternmq-root"]
+    env = dict(os.environ, SYSTEMD_NSPAWN_UNIFIED_HIERARCHY="0" if cgroups() == "old" else "1")
+    done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=400)
+    told = root / "srv" / "told"
+    check(told.exists(), "systemd did not get there", done.stdout[-2000:])
+    text = told.read_text()
+    parts = dict(part.split("\n", 1) for part in text.split("== ")[1:])
+    check("end" in parts, "not all of it was done", text)
+    for part, words in {
+        "install": ["does not run", "port 1883 is used by", "squatter.service", "bind = 1884",
+                    ":18083", "installed"],
+        "free": ["ActiveState=active", "StatusText=http://"],
+        "reload": ["not reloaded", "\nactive"],
+        "watchdog": ["SubState=running", "atchdog timeout"],
+        "stop": ["Result=success", "is kept", "purged"],
+    }.items():
+        for word in words:
+            check(word in parts[part], f"booted, {part}: no {word!r}", text)
+    line = next(line for line in parts["install"].splitlines() if "port 1883" in line)
+    tell(f"booted, port taken: {line}")
+    tell("booted: comes when the port is free, reloads, is restarted by the watchdog, stops in order")
+
+
+def cgroups():
+    """Which kind of control groups this machine has."""
+    kind = subprocess.run(["stat", "-f", "-c", "%T", "/sys/fs/cgroup"], capture_output=True, text=True)
+    return "new" if kind.stdout.strip() == "cgroup2fs" else "old"
+
+
 def go_through(suite, deb, work, tell):
     with tempfile.TemporaryDirectory(prefix="ternmq-root-", dir=work) as place:
         place = pathlib.Path(place)
@@ -282,6 +367,9 @@ def go_through(suite, deb, work, tell):
             steps(system, deb, place, work, tell)
         finally:
             system.close()
+        again = place / "booted"
+        subprocess.run(["cp", "-a", base(work, suite), again], check=True)
+        booted(again, deb, tell)
 
 
 def steps(system, deb, place, work, tell):

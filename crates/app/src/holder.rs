@@ -1,6 +1,10 @@
 //! Finds who listens on a port that we wanted, so that the error names the program to stop.
 
 /// Who has a port.
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(dead_code, reason = "other systems are not asked")
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Holder {
     Process {

@@ -84,7 +84,7 @@ fn install(options: &Options, text: Text) -> Result<String, String> {
     let manager = manager(access, text)?;
     let home = home();
     std::fs::create_dir_all(&home).map_err(|error| text.service_refused(&error))?;
-    let rights = RIGHTS.iter().flat_map(|right| ["/grant:r", right]);
+    let rights = RIGHTS.iter().flat_map(|right| ["/grant:r", *right]);
     let told = Program::new("icacls")
         .arg(&home)
         .arg("/inheritance:r")
