@@ -14,8 +14,9 @@ METHODS = ("get", "put", "post", "delete", "patch")
 PUBLIC = re.compile(r"(/api/v5)?/status|/api/v5/(login|error_codes(/.*)?)|/api-docs(/.*)?")
 # Open to loopback and private addresses in the profile that is the default.
 NEAR = re.compile(r"/api/v5/prometheus/.+")
-# What somebody may do with their own account, page and MQTT client, whatever their role.
-OWN = {("post", "/api/v5/live/{id}"), ("post", "/api/v5/mqtt_ticket"),
+# What somebody may do with their own account, page and MQTT client, whatever their role; and what only
+# asks, with a body.
+OWN = {("post", "/api/v5/live/{id}"), ("post", "/api/v5/mqtt_ticket"), ("post", "/api/v5/authorization/check"),
        ("post", "/api/v5/logout"), ("post", "/api/v5/users/{username}/change_pwd"),
        ("put", "/api/v5/users/{username}/change_pwd")}
 # More than a token lives, and less than it is remembered to say why it is refused.
