@@ -163,6 +163,12 @@ fn anonymous_switches_itself_off() {
     assert_eq!(code(&broker, &as_user(V5, "any", "thing")), 0);
     api.post("/authentication", &built_in()).expect(200);
     before.ping();
+    // Whoever asks which ones those are is told.
+    let nameless = api
+        .get("/clients?anonymous=true&fields=clientid")
+        .expect(200)
+        .json();
+    assert_eq!(nameless["data"], json!([{"clientid": "before"}]));
     assert_eq!(code(&broker, &Connect::new(V5, "c")), 0x87);
     assert_eq!(api.get(ANONYMOUS).expect(200).json()["value"], false);
     // Undone with one call; a wrong name is wrong all the same.

@@ -36,7 +36,7 @@ CURRENT = dict.fromkeys(
      "subscriptions", "topics", "retained_msg_count", "shared_subscriptions"], int)
 
 CLIENT = {
-    "clientid": str, "username": (str, None), "node": str, "ip_address": str, "port": int,
+    "clientid": str, "username": (str, None), "anonymous": bool, "node": str, "ip_address": str, "port": int,
     "connected": bool, "connected_at": time, "created_at": time, "disconnected_at?": time,
     "proto_name": "MQTT", "proto_ver": int, "keepalive": int, "clean_start": bool,
     "expiry_interval": int, "is_bridge": bool, "is_persistent": bool, "is_expired": bool,

@@ -158,6 +158,8 @@ CLIENT_LISTS = [
     clients("clean_start=false", "away", "slow"),
     clients("clean_start=true&proto_ver=5", "reader"),
     clients("proto_ver=4", "writer"),
+    clients("anonymous=true", *FOUR),
+    clients("anonymous=false"),
     clients("like_clientid=eade", "reader"),
     clients("like_username=-rea", "reader"),
     clients("like_username=-rea&conn_state=disconnected"),
@@ -170,7 +172,7 @@ CLIENT_LISTS = [
             of={"clientid": str, "username": str, "node": ABSENT, "recv_msg": ABSENT}),
     *pages("/clients"),
     *(row(f"GET /clients?{query}", 400, "INVALID_PARAMETER")
-      for query in ("conn_state=odd", "clean_start=odd", "proto_ver=odd", "gte_created_at=odd",
+      for query in ("conn_state=odd", "clean_start=odd", "anonymous=odd", "proto_ver=odd", "gte_created_at=odd",
                     "lte_connected_at=odd", "ip_address=odd", "node=other@host")),
 ]
 

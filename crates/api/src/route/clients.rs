@@ -38,6 +38,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 pub(super) struct Row {
     clientid: String,
     username: Option<String>,
+    /// It has not proven who it is, whatever user name it gave.
+    anonymous: bool,
     node: &'static str,
     /// Empty while the client is away.
     ip_address: String,
@@ -120,6 +122,7 @@ impl From<Client> for Row {
             connected: c.disconnected_at.is_none(),
             clientid: c.client_id,
             username: c.user_name,
+            anonymous: c.is_anonymous,
             node: NODE,
             ip_address: c.address.map_or_else(String::new, |at| at.ip().to_string()),
             port: c.address.map_or(0, |at| at.port()),
@@ -192,6 +195,8 @@ struct Asked {
     #[param(inline)]
     conn_state: Option<ConnState>,
     clean_start: Option<bool>,
+    /// Those who have not proven who they are, or the others.
+    anonymous: Option<bool>,
     proto_ver: Option<u8>,
     /// A part of the client id.
     like_clientid: Option<String>,
@@ -235,6 +240,7 @@ fn filter(query: &Query) -> Result<ClientFilter, Refusal> {
         ip: query.parsed("ip_address", "ip")?,
         state: query.choice("conn_state", &states)?,
         is_clean_start: query.flag("clean_start")?,
+        is_anonymous: query.flag("anonymous")?,
         version: query.parsed("proto_ver", "integer")?,
         created: span("gte_created_at", "lte_created_at")?,
         connected: span("gte_connected_at", "lte_connected_at")?,

@@ -16,6 +16,8 @@ use crate::shard::{VISIT_MAX, Visit};
 pub struct Client {
     pub client_id: String,
     pub user_name: Option<String>,
+    /// It has not proven who it is.
+    pub is_anonymous: bool,
     /// While it is connected.
     pub address: Option<SocketAddr>,
     /// The listener it came to, while it is connected.
@@ -77,6 +79,7 @@ pub struct ClientFilter {
     pub ip: Option<IpAddr>,
     pub state: Option<Connected>,
     pub is_clean_start: Option<bool>,
+    pub is_anonymous: Option<bool>,
     pub version: Option<u8>,
     pub created: Span,
     pub connected: Span,
@@ -117,6 +120,7 @@ impl ClientFilter {
             && self.ip.is_none()
             && self.state.is_none()
             && self.is_clean_start.is_none()
+            && self.is_anonymous.is_none()
             && self.version.is_none()
             && self.created.is_open()
             && self.connected.is_open()
@@ -144,6 +148,9 @@ impl ClientFilter {
         let clean = self.is_clean_start;
         state
             && clean.is_none_or(|clean| clean == client.is_clean_start())
+            && self
+                .is_anonymous
+                .is_none_or(|anonymous| anonymous == client.is_anonymous())
             && self.version.is_none_or(|v| v == client.version().level())
             && any(&self.client_ids, Some(client.id()))
             && any(&self.user_names, client.user_name())
@@ -413,6 +420,7 @@ fn record(client: &engine::Client<'_>, visit: &Visit<'_>) -> Found {
     let record = Client {
         client_id: client.id().to_owned(),
         user_name: client.user_name().map(str::to_owned),
+        is_anonymous: client.is_anonymous(),
         address: peer.map(|(at, _)| at),
         listener: None,
         connected_at: client.connected_at().0,

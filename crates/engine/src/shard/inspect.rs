@@ -64,6 +64,12 @@ impl<'a> Client<'a> {
         self.session.client_id.user_name()
     }
 
+    /// Whether it has not proven who it is, whatever user name it gave.
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        *self.session.owner == crate::acl::Principal::Anonymous
+    }
+
     /// Names the session among all there have been.
     #[must_use]
     pub fn reference(&self) -> SessionRef {
