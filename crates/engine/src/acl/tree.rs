@@ -64,19 +64,29 @@ impl Leaves {
     }
 }
 
+/// What a check looks at: one line of the processor's cache.
 #[derive(Debug)]
+#[repr(align(64))]
 struct Node {
     level: Level,
-    parent: u32,
-    plus: u32,
-    /// The first child with a level that is text, and the next one of the same parent.
-    child: u32,
-    sibling: u32,
-    /// Children whose level has names in it.
-    templates: Vec<(Template, u32)>,
     /// Rules whose filter ends here, and those that go on with `#`.
     ends: Leaves,
     tails: Leaves,
+    parent: u32,
+    plus: u32,
+    /// The first child with a level that is text.
+    child: u32,
+    /// There are children whose level has names in it.
+    is_named_below: bool,
+}
+
+/// What else there is of a node.
+#[derive(Debug)]
+struct Rest {
+    /// The next one with a text of the same parent.
+    sibling: u32,
+    /// Children whose level has names in it.
+    templates: Vec<(Template, u32)>,
     /// The first denial here or below, by kind of action.
     denies: [u32; 3],
 }
@@ -85,17 +95,25 @@ impl Node {
     fn new(level: &str, parent: u32) -> Self {
         Self {
             level: Level::new(level),
+            ends: Leaves::None,
+            tails: Leaves::None,
             parent,
             plus: NONE,
             child: NONE,
-            sibling: NONE,
-            templates: Vec::new(),
-            ends: Leaves::None,
-            tails: Leaves::None,
-            denies: [u32::MAX; 3],
+            is_named_below: false,
         }
     }
 }
+
+impl Rest {
+    const NONE: Self = Self {
+        sibling: NONE,
+        templates: Vec::new(),
+        denies: [u32::MAX; 3],
+    };
+}
+
+const _: () = assert!(size_of::<Node>() == 64);
 
 #[derive(Debug)]
 pub(super) struct Tree {
@@ -103,6 +121,7 @@ pub(super) struct Tree {
     /// Children by parent and level.
     edges: HashTable<u32>,
     nodes: Vec<Node>,
+    rest: Vec<Rest>,
 }
 
 /// Who does what.
@@ -196,6 +215,7 @@ impl Tree {
             hasher: FixedState::with_seed(0x7465_726e_6d71),
             edges: HashTable::new(),
             nodes: vec![Node::new("", NONE)],
+            rest: vec![Rest::NONE],
         }
     }
 
@@ -207,6 +227,7 @@ impl Tree {
     fn grow(&mut self, parent: u32, level: &str) -> u32 {
         let node = u32::try_from(self.nodes.len()).expect("the number of rules is bounded");
         self.nodes.push(Node::new(level, parent));
+        self.rest.push(Rest::NONE);
         node
     }
 
@@ -232,7 +253,7 @@ impl Tree {
         if leaf.permission == Permission::Deny {
             for at in path {
                 for kind in leaf.actions.kinds() {
-                    let first = &mut self.nodes[at as usize].denies[kind];
+                    let first = &mut self.rest[at as usize].denies[kind];
                     *first = leaf.rule.min(*first);
                 }
             }
@@ -253,7 +274,8 @@ impl Tree {
                 return *child;
             }
             let child = self.grow(at, level);
-            self.nodes[at as usize].templates.push((template, child));
+            self.nodes[at as usize].is_named_below = true;
+            self.rest[at as usize].templates.push((template, child));
             return child;
         }
         if let Some(child) = self.child(at, level) {
@@ -261,7 +283,7 @@ impl Tree {
         }
         let child = self.grow(at, level);
         let first = std::mem::replace(&mut self.nodes[at as usize].child, child);
-        self.nodes[child as usize].sibling = first;
+        self.rest[child as usize].sibling = first;
         let (hasher, nodes) = (&self.hasher, &self.nodes);
         let hash = hasher.hash_one((at, level));
         self.edges.insert_unique(hash, child, |n| {
@@ -272,7 +294,7 @@ impl Tree {
     }
 
     fn templates(&self, at: u32) -> &[(Template, u32)] {
-        &self.nodes[at as usize].templates
+        &self.rest[at as usize].templates
     }
 
     #[inline]
@@ -320,11 +342,14 @@ impl Tree {
             {
                 stack.push(child, next);
             }
+            if !node.is_named_below {
+                continue;
+            }
             for (template, child) in self.templates(at) {
                 match fit(template, level, query, wildcards) {
                     Fit::Same => stack.push(*child, next),
                     Fit::Unsafe => {
-                        let rule = self.nodes[*child as usize].denies[query.action.kind()];
+                        let rule = self.rest[*child as usize].denies[query.action.kind()];
                         let leaf = Leaf {
                             rule,
                             actions: query.action,
@@ -360,7 +385,7 @@ impl Tree {
         let mut stack = Stack::at(root);
         while let Some((at, from)) = stack.pop() {
             let node = &self.nodes[at as usize];
-            if node.denies[kind] >= before {
+            if self.rest[at as usize].denies[kind] >= before {
                 continue;
             }
             let wildcards = at != root || !is_system;
@@ -385,7 +410,7 @@ impl Tree {
                     }
                     if level == "+" {
                         stack.push(child, next);
-                    } else if self.nodes[child as usize].denies[kind] < before {
+                    } else if self.rest[child as usize].denies[kind] < before {
                         return true;
                     }
                 }
@@ -400,7 +425,7 @@ impl Tree {
             for (template, child) in self.templates(at) {
                 match fit(template, level, query, wildcards) {
                     Fit::Same => stack.push(*child, next),
-                    Fit::Unsafe if self.nodes[*child as usize].denies[kind] < before => {
+                    Fit::Unsafe if self.rest[*child as usize].denies[kind] < before => {
                         return true;
                     }
                     _ => {}
@@ -416,7 +441,7 @@ impl Tree {
         let mut next = node.child;
         let texts = std::iter::from_fn(move || {
             let child = next;
-            next = self.nodes[child as usize].sibling;
+            next = self.rest[child as usize].sibling;
             (child != NONE).then_some(child)
         });
         let plus = (node.plus != NONE).then_some(node.plus);
