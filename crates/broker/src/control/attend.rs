@@ -14,8 +14,9 @@ use crate::{
     },
 };
 
-/// How often the machine is looked at, and how often it is looked for topics that are nearly equal.
-const MACHINE_TICKS: u32 = 10;
+/// How often the machine is looked at, and how often it is looked for topics that are nearly equal to those
+/// that are known. For a new one it is looked at once.
+const MACHINE_TICKS: u32 = 2;
 const SIMILAR_TICKS: u32 = 5;
 /// Topics without subscriber that are remembered.
 const UNHEARD_MAX: usize = 32;
@@ -28,12 +29,21 @@ const CRASH_MILLIS: u128 = 3_600_000;
 /// What is known of earlier ticks.
 #[derive(Default)]
 pub(super) struct Attend {
-    /// Topic -> publisher, and when it was last heard of.
-    unheard: BTreeMap<String, (String, u64)>,
-    similar: Vec<Need>,
+    /// By topic.
+    unheard: BTreeMap<String, Unheard>,
     behind: Vec<Behind>,
     busy: Option<Busy>,
     used: Vec<(Resource, u8)>,
+}
+
+/// A topic that somebody publishes to and nobody gets.
+struct Unheard {
+    publisher: String,
+    /// When it was last heard of.
+    at: u64,
+    is_looked_for: bool,
+    /// The subscription that was nearly meant.
+    similar: Option<String>,
 }
 
 impl Attend {
@@ -43,14 +53,21 @@ impl Attend {
         for sample in samples {
             self.behind.append(&mut sample.behind);
             for (topic, publisher) in std::mem::take(&mut sample.unheard) {
-                let heard = (publisher.into_string(), now);
-                if self.unheard.len() < UNHEARD_MAX || self.unheard.contains_key(&*topic) {
+                if let Some(known) = self.unheard.get_mut(&*topic) {
+                    (known.publisher, known.at) = (publisher.into_string(), now);
+                } else if self.unheard.len() < UNHEARD_MAX {
+                    let heard = Unheard {
+                        publisher: publisher.into_string(),
+                        at: now,
+                        is_looked_for: false,
+                        similar: None,
+                    };
                     self.unheard.insert(topic.into_string(), heard);
                 }
             }
         }
         self.unheard
-            .retain(|_, (_, at)| now.saturating_sub(*at) <= UNHEARD_MILLIS);
+            .retain(|_, heard| now.saturating_sub(heard.at) <= UNHEARD_MILLIS);
     }
 }
 
@@ -62,9 +79,7 @@ impl Work {
         }
         self.look_at_queues();
         self.raise_alarms(now);
-        if self.ticks.is_multiple_of(SIMILAR_TICKS) {
-            self.look_for_similar();
-        }
+        self.look_for_similar();
         let log = &self.observed.connections;
         let mut needs = log.look_back(now.saturating_sub(LOOK_BACK_MILLIS), |entries| {
             let mut needs = attention::shared_ids(entries.clone());
@@ -77,7 +92,7 @@ impl Work {
         needs.append(&mut attention::lost(&lost.losses));
         needs.append(&mut attention::behind(self.attend.behind.clone()));
         needs.append(&mut self.unsubscribed(now));
-        needs.append(&mut self.attend.similar.clone());
+        needs.extend(self.attend.nearly_subscribed());
         let active = self.observed.alarms().active();
         needs.extend(active.into_iter().map(|alarm| Need::High {
             what: alarm.what,
@@ -161,19 +176,18 @@ impl Work {
             .collect()
     }
 
-    /// Topics without subscriber beside nearly equal ones that have some.
+    /// Subscriptions that are nearly equal to topics which nobody gets.
     fn look_for_similar(&mut self) {
-        let mut similar = Vec::new();
-        for (topic, (publisher, _)) in &self.attend.unheard {
-            if let Some(filter) = self.similar_to(topic) {
-                similar.push(Need::NearlySubscribed {
-                    topic: topic.clone(),
-                    publisher: publisher.clone(),
-                    filter,
-                });
+        let all = self.ticks.is_multiple_of(SIMILAR_TICKS);
+        let unheard = self.attend.unheard.iter();
+        let wanted = unheard.filter(|(_, heard)| all || !heard.is_looked_for);
+        let wanted: Vec<_> = wanted.map(|(topic, _)| topic.clone()).collect();
+        for topic in wanted {
+            let similar = self.similar_to(&topic);
+            if let Some(heard) = self.attend.unheard.get_mut(&topic) {
+                (heard.is_looked_for, heard.similar) = (true, similar);
             }
         }
-        self.attend.similar = similar;
     }
 
     fn similar_to(&self, topic: &str) -> Option<String> {
@@ -194,6 +208,16 @@ impl Work {
 }
 
 impl Attend {
+    fn nearly_subscribed(&self) -> impl Iterator<Item = Need> {
+        self.unheard.iter().filter_map(|(topic, heard)| {
+            Some(Need::NearlySubscribed {
+                topic: topic.clone(),
+                publisher: heard.publisher.clone(),
+                filter: heard.similar.clone()?,
+            })
+        })
+    }
+
     fn now_of(&self, what: Resource) -> Option<u8> {
         let found = self.used.iter().find(|(other, _)| *other == what);
         found.map(|(_, percent)| *percent)

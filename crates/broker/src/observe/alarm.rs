@@ -8,8 +8,8 @@ const HISTORY_MAX: usize = 1000;
 /// Above it an alarm begins, below the other it ends, in percent.
 pub const HIGH_MARK: u8 = 80;
 pub const LOW_MARK: u8 = 70;
-/// A processor is busy now and then: it has to be for so many looks in a row.
-const BUSY_LOOKS: u8 = 6;
+/// A processor is busy now and then: it has to be for so many looks in a row, which is a minute.
+const BUSY_LOOKS: u8 = 30;
 
 /// What may be used up.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

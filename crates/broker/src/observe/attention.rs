@@ -23,7 +23,7 @@ const REFUSALS_MIN: u32 = 3;
 /// Without another refusal for this time, somebody has given up.
 const REFUSED_MILLIS: u64 = 2 * 60_000;
 /// A client that came back may take so long to subscribe again, and is watched for so long.
-const SUBSCRIBE_MILLIS: u64 = 10_000;
+const SUBSCRIBE_MILLIS: u64 = 3_000;
 pub(crate) const RETURNED_MILLIS: u64 = 30 * 60_000;
 /// A loss is news for this time.
 pub(crate) const LOST_MILLIS: u64 = 60_000;
