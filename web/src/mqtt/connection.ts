@@ -6,6 +6,7 @@ import { shallowReactive } from 'vue'
 import { bytesOf } from '@/payload/bytes'
 
 import { matches } from './filter'
+import { Gate, gated, wholeLength } from './gate'
 import { incoming, weight, type Message, type Outgoing } from './message'
 import type { Profile, Wish } from './profile'
 import { connectWire, willWire } from './properties'
@@ -76,12 +77,15 @@ export class Connection {
   readonly #counts = new Map<string, number>()
   readonly #refusals = new Map<string, Refusal>()
   #client: MqttClient | null = null
+  #gate: Gate | null = null
   #wanted = false
   #attempts = 0
   #number = 0
   #received = 0
   #published = 0
   #muted = 0
+  /** Let go before anything was made of them. */
+  #unmade = 0
   #drawing: ReturnType<typeof setTimeout> | undefined
   #retry: ReturnType<typeof setTimeout> | undefined
 
@@ -183,6 +187,7 @@ export class Connection {
     this.#received = 0
     this.#published = 0
     this.#muted = 0
+    this.#unmade = 0
     this.#counts.clear()
     this.#draw()
   }
@@ -208,6 +213,7 @@ export class Connection {
       keepalive: keepAlive,
       clean,
       reconnectPeriod: 0,
+      ...this.#throughGate(),
       // The other variant makes a worker of a blob, which the Content-Security-Policy refuses.
       timerVariant: 'native',
       connectTimeout: connectSecs * 1000,
@@ -228,6 +234,20 @@ export class Connection {
     }
   }
 
+  /** With topic aliases a message that is let go would take the name of others with it. */
+  #throughGate(): IClientOptions {
+    this.#gate = null
+    if (this.profile.version === 5 && (this.profile.properties.aliasMax ?? 0) > 0) return {}
+    const gate = new Gate(() => {
+      this.#received += 1
+      this.#unmade += 1
+      this.#draw()
+    })
+    this.#gate = gate
+    const Socket = gated(gate)
+    return { createWebsocket: (url, protocols) => new Socket(url, protocols) }
+  }
+
   #listen(client: MqttClient): MqttClient {
     const mine = () => this.#client === client
     client.on('connect', (packet) => mine() && this.#connected(packet))
@@ -244,6 +264,7 @@ export class Connection {
   }
 
   #arrived(packet: Packet): void {
+    this.#gate?.took(wholeLength(packet.length ?? 0))
     if ((packet.cmd === 'puback' || packet.cmd === 'pubrec') && packet.reasonCode === NO_READER) this.#unread.add(packet.messageId ?? 0)
     if (packet.cmd === 'disconnect') this.view.refusal = { kind: 'ended', code: packet.reasonCode ?? 0 }
     this.#log(packet, false)
@@ -332,7 +353,7 @@ export class Connection {
     this.#drawing ??= setTimeout(() => {
       this.#drawing = undefined
       this.view.messages = this.#messages.toArray()
-      this.view.skipped = this.#messages.skipped
+      this.view.skipped = this.#messages.skipped + this.#unmade
       this.view.muted = this.#muted
       this.view.received = this.#received
       this.view.published = this.#published
