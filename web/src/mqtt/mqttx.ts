@@ -1,5 +1,6 @@
 // Connections as MQTTX exports them: a list of records, of which some are folders. To where they connect
 // there is not taken, because this page talks to its own broker alone.
+import { newId } from './id'
 import { freshProfile, FRESH_WISH, type Profile, type Will, type Wish } from './profile'
 import { IDENTIFIER_MAX } from './profile-file'
 import { type ConnectProperties, type MessageProperties, pairs, typed, userWire } from './properties'
@@ -139,10 +140,10 @@ export interface Here {
 
 export function toMqttx(profiles: readonly Profile[], here: Here): string {
   const folders = [...new Set(profiles.map((one) => one.folder))].filter((name) => name !== '')
-  const ids = new Map(folders.map((name) => [name, crypto.randomUUID()]))
+  const ids = new Map(folders.map((name) => [name, newId()]))
   const collections = folders.map((name, at) => ({ id: ids.get(name), name, isCollection: true, orderId: at, parentId: null }))
   const connections = profiles.map((one, at) => ({
-    id: crypto.randomUUID(),
+    id: newId(),
     name: one.name,
     isCollection: false,
     orderId: at,
@@ -179,7 +180,7 @@ export function toMqttx(profiles: readonly Profile[], here: Here): string {
 
 function subscription(one: Wish): object {
   return {
-    id: crypto.randomUUID(),
+    id: newId(),
     topic: one.filter,
     qos: one.qos,
     disabled: false,
@@ -209,7 +210,7 @@ function connectRecord(one: Profile): object {
 function willRecord(will: Will): object {
   const { isText, expirySecs, contentType, responseTopic, correlation, user } = will.properties
   return {
-    id: crypto.randomUUID(),
+    id: newId(),
     lastWillTopic: will.topic,
     lastWillPayload: will.payload,
     lastWillQos: will.qos,
