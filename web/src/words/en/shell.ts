@@ -14,7 +14,7 @@ export default {
     nothing: 'No such page',
     signIn: 'Sign in',
   },
-  menu: { system: 'System', more: 'More', section: 'Pages of this section', name: 'Main menu', overview: 'Overview', clients: 'Clients', topics: 'Topics and messages', debug: 'Debug', access: 'Access' },
+  menu: { system: 'System', more: 'More', section: 'Pages of this section', name: 'Main menu', overview: 'Overview', clients: 'Clients', topics: 'Topics and messages', topicsShort: 'Topics', debug: 'Debug', access: 'Access' },
   word: { yes: 'yes', no: 'no' },
   state: { progress: 'Progress', loading: 'Loading…' },
   table: {

@@ -11,7 +11,7 @@ export default {
     nothing: '没有此页',
     signIn: '登录',
   },
-  menu: { system: '系统', more: '更多', section: '本节的页面', name: '主菜单', overview: '总览', clients: '客户端', topics: '主题与消息', debug: '调试', access: '访问控制' },
+  menu: { system: '系统', more: '更多', section: '本节的页面', name: '主菜单', overview: '总览', clients: '客户端', topics: '主题与消息', topicsShort: '主题', debug: '调试', access: '访问控制' },
   word: { yes: '是', no: '否' },
   state: { progress: '进度', loading: '正在加载…' },
   table: {
