@@ -7,6 +7,7 @@ use std::{
 
 use serde_json::{Value, json};
 
+use crate::accounts::by_key;
 use crate::connection_log::{PATIENCE, is_chinese, throw, until};
 use crate::wire::{Api, Broker, Connect, Publish, V5};
 
@@ -321,8 +322,11 @@ fn live_feed() {
     assert!(topic["rate"].as_f64().unwrap() > 0.0);
     let value = topic["value"]["payload"].as_str().unwrap();
     assert!(value.parse::<u32>().is_ok(), "{topic}");
-    let messages = feed.next("messages", |rows| rows.as_array().unwrap().len() > 3);
-    assert_eq!(messages[0]["publisher"], "writer");
+    let told = feed.next("messages", |told| {
+        told["messages"].as_array().unwrap().len() > 3
+    });
+    assert_eq!(told["topic"], "lab/a/t");
+    assert_eq!(told["messages"][0]["publisher"], "writer");
     feed.next("figures", |ticks| {
         let ticks = ticks.as_array().unwrap();
         ticks.iter().any(|tick| tick["received"].as_u64() > Some(0))
@@ -343,4 +347,39 @@ fn live_feed() {
     api.get("/live?feeds=nonsense").expect(400);
     api.get("/live?last=nonsense").expect(400);
     api.post("/live/gone", &open).expect(404);
+}
+
+/// A wall display's key opens what it shows, and nothing that clients say; with the key its feed ends, too.
+#[test]
+fn a_wall_display() {
+    let (broker, mut admin) = Broker::signed_in(&[]);
+    let wanted = json!({"name": "wall", "role": "wall"});
+    let key = admin.post("/api_key", &wanted).expect(200).json();
+    let mut wall = by_key(&broker, &key);
+    wall.get("/monitor_seconds").expect(200);
+    for path in [
+        "/clients",
+        "/topic_tree",
+        "/mqtt/retainer/messages",
+        "/settings",
+        "/live?feeds=topics",
+        "/live?feeds=flow",
+        "/live?feeds=figures&topic=a",
+    ] {
+        wall.get(path).expect(403);
+    }
+    wall.post("/publish", &json!({"topic": "a"})).expect(403);
+    let user = json!({"username": "wall", "password": "correct-horse-1", "role": "wall"});
+    admin.post("/users", &user).expect(400);
+    let mut feed = Feed::open(&broker, &wall, "feeds=figures,picture,attention");
+    let id = feed.next("feed", |_| true);
+    let id = id.as_str().unwrap();
+    feed.next("figures", |_| true);
+    let more = json!({"feeds": "figures,topics", "open": []});
+    wall.post(&format!("/live/{id}"), &more).expect(403);
+    let other = json!({"feeds": "figures,losses", "open": []});
+    wall.post(&format!("/live/{id}"), &other).expect(204);
+    admin.delete("/api_key/wall").expect(204);
+    while feed.http.chunk().is_some() {}
+    wall.get("/monitor_seconds").expect(401);
 }

@@ -142,7 +142,7 @@ fn accounts_survive_a_kill() {
     );
 }
 
-fn by_key(broker: &Broker, key: &Value) -> Api {
+pub(crate) fn by_key(broker: &Broker, key: &Value) -> Api {
     let pair = format!(
         "{}:{}",
         key["api_key"].as_str().unwrap(),
@@ -467,6 +467,11 @@ fn audit_log_of_changes() {
     let last = &all["data"][4];
     assert_eq!(last["source_ip"], json!("127.0.0.1"));
     assert_eq!(last["operation_result"], json!("success"));
+    assert_eq!(last["failure"], json!(""));
+    let refused = all["data"][3]["failure"].as_str().unwrap();
+    assert!(refused.starts_with("BAD_REQUEST: "), "{refused}");
+    let unknown = all["data"][0]["failure"].as_str().unwrap();
+    assert!(unknown.starts_with("BAD_USERNAME_OR_PWD: "), "{unknown}");
     assert_eq!(last["http_request"]["body"]["username"], json!("anna"));
     assert_eq!(last["http_request"]["body"]["password"], json!("******"));
     assert!(last["created_at"].as_u64().unwrap() > 1_700_000_000_000_000);

@@ -15,6 +15,7 @@ import { followTheme } from './app/theme'
 import { i18n, speakPreferred } from './words'
 
 employ({
+  authorization: () => session.guest,
   mustSetPassword: () => session.person?.mustSetPassword ?? false,
   setPassword: askForPassword,
   signedOut: () => leave('expired'),

@@ -13,12 +13,13 @@ use std::{
 use axum::{
     extract::Request,
     http::{Method, StatusCode},
+    response::Response,
 };
 use broker::admin::{Bucket, Keep};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::door::Kind;
+use crate::{door::Kind, error::Said};
 
 /// Changes that are kept.
 const CHANGES_MAX: usize = 10_000;
@@ -30,6 +31,8 @@ const NAME_MAX: usize = 64;
 const BODY_MAX: usize = 1_024;
 /// Of a path.
 const PATH_MAX: usize = 512;
+/// Of what a refusal says.
+const FAILURE_MAX: usize = 512;
 /// Instead of a secret.
 const MASK: &str = "******";
 
@@ -60,6 +63,9 @@ pub(crate) struct Record {
     pub(crate) path: String,
     /// Without secrets; cut if it is long.
     pub(crate) body: Option<Value>,
+    /// Why it was refused.
+    #[serde(default)]
+    pub(crate) failure: String,
 }
 
 pub(crate) struct Audit {
@@ -220,17 +226,14 @@ impl Entry {
             method: request.method().clone(),
             operation_id: short(id),
             path: short(path),
-            is_browser: request.headers().contains_key("sec-fetch-mode"),
+            // Without HTTPS a browser tells less of itself; the page does, then.
+            is_browser: ["sec-fetch-mode", "x-requested-with"]
+                .iter()
+                .any(|name| request.headers().contains_key(*name)),
         }
     }
 
-    pub(crate) fn end(
-        self,
-        who: &Actor,
-        at: u64,
-        body: Option<&[u8]>,
-        status: StatusCode,
-    ) -> Record {
+    pub(crate) fn end(self, who: &Actor, at: u64, body: Option<&[u8]>, answer: &Answer) -> Record {
         let from = match who.kind {
             Kind::Owner => From::Cli,
             Kind::User if self.is_browser => From::Dashboard,
@@ -243,10 +246,28 @@ impl Entry {
             source_ip: who.address,
             operation_id: self.operation_id,
             http_method: self.method.as_str().to_ascii_lowercase(),
-            http_status_code: status.as_u16(),
+            http_status_code: answer.status.as_u16(),
             duration_ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
             path: self.path,
             body: body.and_then(shown),
+            failure: answer.failure.clone(),
+        }
+    }
+}
+
+/// What became of a call.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    failure: String,
+}
+
+impl Answer {
+    pub(crate) fn of(response: &Response) -> Self {
+        let said = response.extensions().get::<Said>();
+        let said = said.map_or("", |said| said.0.as_str());
+        Self {
+            status: response.status(),
+            failure: said[..said.floor_char_boundary(FAILURE_MAX)].to_owned(),
         }
     }
 }
@@ -317,6 +338,7 @@ mod tests {
             duration_ms: 1,
             path: "/api/v5/login".to_owned(),
             body: None,
+            failure: String::new(),
         };
         let mut ring = Ring::new(vec![(8, record(8)), (7, record(7))]);
         assert_eq!(ring.push(record(9), 2), (9, 7..8));

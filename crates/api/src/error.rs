@@ -51,13 +51,20 @@ impl Refusal {
     }
 }
 
+/// What an answer that is a refusal says, for whoever writes it down.
+#[derive(Debug, Clone)]
+pub(crate) struct Said(pub(crate) String);
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
+        let said = Said(format!("{}: {}", self.code, self.message));
         let body = ErrorBody {
             code: self.code,
             message: self.message,
         };
-        (self.status, Json(body)).into_response()
+        let mut response = (self.status, Json(body)).into_response();
+        response.extensions_mut().insert(said);
+        response
     }
 }
 

@@ -6,6 +6,7 @@ import { Failure } from './failure'
 const answers: (Response | Error)[] = []
 const asked: Request[] = []
 const porter = {
+  authorization: () => null,
   mustSetPassword: vi.fn(() => false),
   setPassword: vi.fn(async () => true),
   signedOut: vi.fn(),

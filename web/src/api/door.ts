@@ -4,6 +4,8 @@ import { Failure, failureOf } from './failure'
 
 /** What the rest of the page does when a call meets one of these. */
 export interface Porter {
+  /** How whoever has no session comes in; null for everybody else, who has a cookie. */
+  authorization(): string | null
   /** As far as the page knows, the default password is in use and changes would be refused. */
   mustSetPassword(): boolean
   /** Asks for one: true once it was set and the change may go on. */
@@ -15,6 +17,7 @@ export interface Porter {
 }
 
 let porter: Porter = {
+  authorization: () => null,
   mustSetPassword: () => false,
   setPassword: async () => false,
   signedOut: () => undefined,
@@ -107,6 +110,8 @@ async function ask(request: Request, patience = AbortSignal.timeout(PATIENCE_MS)
   const headers = new Headers(request.headers)
   // Pages of others cannot send it; with it the cookie is enough.
   headers.set('x-requested-with', 'dashboard')
+  const authorization = porter.authorization()
+  if (authorization !== null) headers.set('authorization', authorization)
   let response: Response
   try {
     response = await fetch(new Request(request, { headers, signal: AbortSignal.any([request.signal, patience]) }))

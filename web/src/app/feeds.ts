@@ -13,7 +13,7 @@ export interface Feeds {
   picture: PictureChange
   /** The root and the branches that are open. */
   topics: readonly Answer<'/api/v5/topic_tree'>[]
-  messages: Answer<'/api/v5/topic_tree/messages'>
+  messages: { readonly topic: string; readonly messages: Answer<'/api/v5/topic_tree/messages'> }
 }
 
 export type EventName = keyof Feeds

@@ -10,7 +10,7 @@ import { api } from '../api'
 import { reader } from './events'
 import { FEED_OF, LASTING, type EventName, type Feeds } from './feeds'
 import { heard, link } from './link'
-import { session } from './session'
+import { isIn, session } from './session'
 
 /** Figures come each second; after so long without a word the broker is asked whether it is there. */
 const SILENCE_MS = 1_500
@@ -75,7 +75,7 @@ function settle(): void {
 /** Makes the stream what is wanted now. */
 function adapt(): void {
   const wanted = feeds()
-  if (wanted === '' || document.hidden || session.person === null) {
+  if (wanted === '' || document.hidden || !isIn.value) {
     close()
   } else if (stream === null) {
     if (link.isUp) void run(wanted)
@@ -188,7 +188,7 @@ async function probe(): Promise<boolean> {
 }
 
 document.addEventListener('visibilitychange', settle)
-watch(() => [link.returns, session.person?.name], settle)
+watch(() => [link.returns, session.person?.name, session.guest], settle)
 watch(lang, () => {
   close()
   settle()

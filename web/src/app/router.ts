@@ -18,6 +18,8 @@ export interface Entry {
 
 export interface Section {
   readonly title: Key
+  /** Where there is little room, as at the bottom of a phone. */
+  readonly short?: Key
   readonly icon: IconName
   readonly entries: readonly Entry[]
 }
@@ -36,6 +38,7 @@ export const MENU: readonly Section[] = [
   },
   {
     title: 'menu.topics',
+    short: 'menu.topicsShort',
     icon: 'subscriptions',
     entries: [
       { path: '/topics', title: 'topics.title' },
@@ -88,6 +91,8 @@ export const MENU: readonly Section[] = [
   },
 ]
 
+export const WALL = '/wall'
+
 const routes: RouteRecordRaw[] = [
   { path: '/', component: () => import('@/pages/overview/OverviewPage.vue'), meta: { title: 'page.overview' } },
   { path: '/clients', component: () => import('@/pages/clients/ClientsPage.vue'), meta: { title: 'page.clients' } },
@@ -125,6 +130,8 @@ const routes: RouteRecordRaw[] = [
   { path: '/backups', component: () => import('@/pages/backups/BackupsPage.vue'), meta: { title: 'backups.title' } },
   { path: '/history', component: () => import('@/pages/history/HistoryPage.vue'), meta: { title: 'record.title' } },
   { path: '/counters', component: () => import('@/pages/metrics/MetricsPage.vue'), meta: { title: 'metrics.title' } },
+  // Outside of the menu: whoever has its link sees this page alone.
+  { path: WALL, component: () => import('@/pages/overview/WallPage.vue'), meta: { title: 'wall.title' } },
   { path: '/:rest(.*)*', component: () => import('@/pages/NothingPage.vue'), meta: { title: 'page.nothing' } },
 ]
 

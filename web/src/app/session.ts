@@ -11,9 +11,11 @@ export interface Person {
 
 const KEPT = 'ternmq-person'
 
-const state = reactive({ person: recall(), expired: false })
+/** `guest` is how a wall display comes in that was given a link: nobody is signed in there. */
+const state = reactive({ person: recall(), expired: false, guest: null as string | null })
 
 export const session = readonly(state)
+export const isIn = computed(() => state.person !== null || state.guest !== null)
 export const mayChange = computed(() => state.person?.role === 'administrator')
 
 function recall(): Person | null {
@@ -43,4 +45,10 @@ export function leave(why: 'asked' | 'expired'): void {
   state.person = null
   state.expired = why === 'expired'
   localStorage.removeItem(KEPT)
+}
+
+/** For as long as this page is open. */
+export function beGuest(key: string, secret: string): void {
+  state.person = null
+  state.guest = `Basic ${btoa(`${key}:${secret}`)}`
 }

@@ -20,6 +20,8 @@ pub(crate) enum Role {
     Administrator,
     /// Look at everything, change nothing.
     Viewer,
+    /// Look at what a wall display shows, and at nothing else. A key's alone, never a user's.
+    Wall,
 }
 
 impl Role {
@@ -27,6 +29,7 @@ impl Role {
         match self {
             Self::Administrator => "administrator",
             Self::Viewer => "viewer",
+            Self::Wall => "wall",
         }
     }
 

@@ -187,7 +187,8 @@ pub(super) fn must_be_allowed(
         path.rsplit('/').next() == Some(&caller.name)
     };
     let allowed = match rule.who {
-        Who::Anybody | Who::Near | Who::Viewer => true,
+        Who::Anybody | Who::Near => true,
+        Who::Viewer => caller.role != Role::Wall || rule.on_wall,
         Who::Administrator => caller.role == Role::Administrator,
         Who::Oneself => caller.role == Role::Administrator || is_oneself(),
         Who::Owner => caller.kind == Kind::Owner,

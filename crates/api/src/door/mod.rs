@@ -61,18 +61,18 @@ pub(crate) async fn enter(
     let template = request.extensions().get::<MatchedPath>().cloned();
     let template = template.as_ref().map(MatchedPath::as_str);
     let rule = rule::rule(request.method(), template, request.uri().path());
-    let is_api = request.uri().path().starts_with(crate::route::BASE);
+    let asked = Asked::of(&request);
     let entry = audit::Entry::begin(&request, template);
     let caller = match admit(&app, &request, visitor, rule) {
         Ok(caller) => caller,
-        Err(turned) => return with_headers(turned.response(request.headers()), is_api),
+        Err(turned) => return with_headers(turned.response(request.headers()), asked),
     };
     let (mut parts, incoming) = request.into_parts();
     let (body, bytes) = match rule.body {
         Body::Stream => (incoming, None),
         Body::Whole(max) => match body::take(incoming, &parts.headers, max).await {
             Ok(bytes) => (bytes.clone().into(), Some(bytes)),
-            Err(refusal) => return with_headers(refusal.into_response(), is_api),
+            Err(refusal) => return with_headers(refusal.into_response(), asked),
         },
     };
     parts.extensions.insert(visitor);
@@ -81,12 +81,12 @@ pub(crate) async fn enter(
     }
     request = Request::from_parts(parts, body);
     let handled = async move {
-        let response = shape::as_json(next.run(request).await, is_api).await;
-        let status = response.status();
+        let response = shape::as_json(next.run(request).await, asked.is_api).await;
+        let answer = audit::Answer::of(&response);
         let actor = match (caller, &bytes) {
             _ if !rule.audited => None,
             (_, Some(bytes)) if rule.signs_in => {
-                audit::attempted(bytes, status).map(|name| Actor {
+                audit::attempted(bytes, answer.status).map(|name| Actor {
                     name,
                     kind: Kind::User,
                     address: visitor.address,
@@ -100,13 +100,13 @@ pub(crate) async fn enter(
         };
         if let Some(actor) = actor {
             let at = app.admin.now_millis();
-            let record = entry.end(&actor, at, bytes.as_deref(), status);
+            let record = entry.end(&actor, at, bytes.as_deref(), &answer);
             app.audit.add(record).await;
         }
         response
     };
     if !rule.audited {
-        return with_headers(handled.await, is_api);
+        return with_headers(handled.await, asked);
     }
     // A caller that goes away takes the future of its request along: what changes something is not left
     // half done by that, and is told in the audit log all the same.
@@ -114,7 +114,7 @@ pub(crate) async fn enter(
         let words = "a fault of the server; its log has more";
         Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", words).into_response()
     });
-    with_headers(response, is_api)
+    with_headers(response, asked)
 }
 
 /// Whether it may come in, and who it is.
@@ -134,9 +134,28 @@ fn admit(
     Ok(caller)
 }
 
+/// What of a request its answer's headers depend on.
+#[derive(Clone, Copy)]
+struct Asked {
+    is_api: bool,
+    /// By a browser that takes this origin for trustworthy: one with HTTPS, or on this machine. Only those
+    /// are told how they fetch, and by others the opener policy is complained about.
+    is_trusted: bool,
+}
+
+impl Asked {
+    fn of(request: &Request) -> Self {
+        Self {
+            is_api: request.uri().path().starts_with(crate::route::BASE),
+            is_trusted: request.headers().contains_key("sec-fetch-mode"),
+        }
+    }
+}
+
 /// What goes out with every answer.
-fn with_headers(mut response: Response, is_api: bool) -> Response {
-    const ALWAYS: [(&str, &str); 7] = [
+fn with_headers(mut response: Response, asked: Asked) -> Response {
+    const OPENER: &str = "cross-origin-opener-policy";
+    const ALWAYS: [(&str, &str); 6] = [
         (
             "content-security-policy",
             "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; \
@@ -145,7 +164,6 @@ fn with_headers(mut response: Response, is_api: bool) -> Response {
         ("x-content-type-options", "nosniff"),
         ("x-frame-options", "DENY"),
         ("referrer-policy", "no-referrer"),
-        ("cross-origin-opener-policy", "same-origin"),
         ("cross-origin-resource-policy", "same-origin"),
         (
             "permissions-policy",
@@ -156,7 +174,10 @@ fn with_headers(mut response: Response, is_api: bool) -> Response {
     for (name, value) in ALWAYS {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    if is_api {
+    if asked.is_trusted {
+        headers.insert(OPENER, HeaderValue::from_static("same-origin"));
+    }
+    if asked.is_api {
         let kept = headers.contains_key(header::CACHE_CONTROL);
         if !kept {
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

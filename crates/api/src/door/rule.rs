@@ -33,6 +33,8 @@ pub(crate) struct Rule {
     pub(crate) audited: bool,
     /// Whoever calls wants to become somebody.
     pub(crate) signs_in: bool,
+    /// A wall display needs it.
+    pub(crate) on_wall: bool,
 }
 
 /// How a body is taken.
@@ -120,7 +122,9 @@ pub(crate) fn rule(method: &Method, template: Option<&str>, path: &str) -> Rule 
             rule.who = Who::Viewer;
             rule.before_password = true;
             rule.audited = false;
+            rule.on_wall = true;
         }
+        ("monitor_seconds", None) => rule.on_wall = true,
         // Not changes of the broker: they would push those out of the audit log.
         ("publish", _) => {
             rule.audited = false;
@@ -157,6 +161,7 @@ impl Rule {
             body: Body::Whole(BODY_MAX),
             audited: false,
             signs_in: false,
+            on_wall: false,
         }
     }
 
@@ -278,6 +283,18 @@ mod tests {
             assert_eq!(rule.who, who, "{method} {template}");
             assert_eq!(rule.people_only, people_only, "{method} {template}");
             assert_eq!(rule.before_password, before_password, "{method} {template}");
+        }
+    }
+
+    #[test]
+    fn a_wall_display_needs_little() {
+        let needs = |method: Method, template| rule(&method, Some(template), "").on_wall;
+        assert!(needs(Method::GET, "/api/v5/live"));
+        assert!(needs(Method::POST, "/api/v5/live/{id}"));
+        assert!(needs(Method::GET, "/api/v5/monitor_seconds"));
+        for other in ["clients", "topic_tree", "users", "settings"] {
+            let other = format!("/api/v5/{other}");
+            assert!(!rule(&Method::GET, Some(&other), "").on_wall, "{other}");
         }
     }
 

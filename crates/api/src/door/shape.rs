@@ -15,7 +15,7 @@ use utoipa::openapi::{
 };
 
 use super::rule::{Who, rule};
-use crate::error::Refusal;
+use crate::error::{Refusal, Said};
 
 /// The framework's own words are short.
 const WORDS_MAX: usize = 16 << 10;
@@ -52,7 +52,10 @@ pub(super) async fn as_json(response: Response, is_api: bool) -> Response {
         _ if status.is_server_error() => Refusal::new(status, "INTERNAL_ERROR", words),
         _ => Refusal::new(status, "BAD_REQUEST", words),
     };
+    // The framework's words repeat what was sent, secrets too: whoever writes it down gets the code alone.
+    let said = Said(refusal.code.to_owned());
     let mut response = refusal.into_response();
+    response.extensions_mut().insert(said);
     for (name, value) in &parts.headers {
         if *name != header::CONTENT_TYPE && *name != header::CONTENT_LENGTH {
             response.headers_mut().append(name, value.clone());

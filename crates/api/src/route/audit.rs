@@ -72,7 +72,8 @@ struct AuditEntry {
     duration_ms: u64,
     /// The arguments of a command; always empty here.
     args: Vec<String>,
-    failure: &'static str,
+    /// Code and message of a refusal; empty after a success.
+    failure: String,
 }
 
 impl std::convert::From<Record> for AuditEntry {
@@ -95,7 +96,7 @@ impl std::convert::From<Record> for AuditEntry {
             http_request: request,
             duration_ms: record.duration_ms,
             args: Vec::new(),
-            failure: "",
+            failure: record.failure,
         }
     }
 }

@@ -27,8 +27,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{attention, connection_log, losses, monitor, picture, topic_tree};
 use crate::{
     App,
-    account::Secret,
-    door::{Caller, Seat},
+    account::{Role, Secret},
+    door::{Caller, Kind, Seat},
     error::{ErrorBody, Refusal},
     lang,
 };
@@ -94,6 +94,19 @@ struct Kinds {
     losses: bool,
 }
 
+/// What a wall display shows: names and figures, and nothing that clients say.
+fn must_be_shown(caller: &Caller, view: &View) -> Result<(), Refusal> {
+    let says = view.kinds.topics || view.kinds.flow || view.topic.is_some();
+    if caller.role != Role::Wall || !says {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        StatusCode::FORBIDDEN,
+        "UNAUTHORIZED_ROLE",
+        "a wall display is not shown topics and their messages",
+    ))
+}
+
 impl Kinds {
     fn parse(text: Option<&str>) -> Result<Self, Refusal> {
         let mut kinds = Self::default();
@@ -155,12 +168,21 @@ struct Writer {
     /// Numbers of the newest that were sent.
     entry: Option<u64>,
     loss: Option<u64>,
+    /// The API key that it was opened with: the stream ends with it.
+    key: Option<String>,
 }
 
 #[derive(Serialize)]
 struct Clients {
     connected: u64,
     sessions: u64,
+}
+
+/// The last messages of the topic that a page looks at.
+#[derive(Serialize)]
+struct Messages {
+    topic: String,
+    messages: Vec<topic_tree::Row>,
 }
 
 impl Writer {
@@ -177,8 +199,17 @@ impl Writer {
                 () = self.events.closed() => return,
                 _ = stopped.wait_for(|stopped| *stopped) => return,
             }
-            going = self.write().await.unwrap_or(false);
+            going = self.is_open() && self.write().await.unwrap_or(false);
         }
+    }
+
+    /// A key that was taken back or has expired opens nothing any more.
+    fn is_open(&self) -> bool {
+        let Some(name) = &self.key else {
+            return true;
+        };
+        let key = self.app.accounts.key(name);
+        key.is_some_and(|key| key.enable && !key.is_expired(self.app.admin.now_millis()))
     }
 
     /// False once the page has gone.
@@ -293,9 +324,9 @@ impl Writer {
         let mut going = self.send_changed("topics", &branches).await;
         if let Some(topic) = view.topic {
             let messages = self.app.admin.last_messages(&topic).await?;
-            let rows = messages.into_iter().map(topic_tree::Row::from);
-            let rows: Vec<_> = rows.collect();
-            going &= self.send_changed("messages", &rows).await;
+            let messages = messages.into_iter().map(topic_tree::Row::from).collect();
+            let told = Messages { topic, messages };
+            going &= self.send_changed("messages", &told).await;
         }
         Ok(going)
     }
@@ -329,8 +360,9 @@ fn json(what: &impl Serialize) -> String {
     tag = "Live feed",
     params(Wanted),
     responses(
-        (status = 200, description = "Events named `feed`, `figures`, `current`, `clients`, `attention`, `connections`, `losses`, `picture`, `flow`, `topics` and `messages`, each with JSON. `picture` is the flow with few nodes, and tells only what changed: each node has a number, a line is the numbers of its ends and the messages of the last second, or null when it is gone.", content_type = "text/event-stream", body = String),
+        (status = 200, description = "Events named `feed`, `figures`, `current`, `clients`, `attention`, `connections`, `losses`, `picture`, `flow`, `topics` and `messages`, each with JSON. `picture` is the flow with few nodes, and tells only what changed: each node has a number, a line is the numbers of its ends and the messages of the last second, or null when it is gone. `messages` names the topic that they are of.", content_type = "text/event-stream", body = String),
         (status = 400, description = "`BAD_REQUEST`", body = ErrorBody),
+        (status = 403, description = "`UNAUTHORIZED_ROLE`: a wall display is not shown `topics` and `flow`.", body = ErrorBody),
         (status = 429, description = "`TOO_MANY_STREAMS`", body = ErrorBody),
     )
 )]
@@ -351,6 +383,7 @@ async fn feed(
         open: opened(open.map(str::to_owned).collect())?,
         topic: wanted.topic.filter(|topic| !topic.is_empty()),
     };
+    must_be_shown(&caller, &view)?;
     let view = Arc::new(Mutex::new(view));
     let id = Secret::random().reveal().to_owned();
     lock(&app.feeds.0).insert(id.clone(), view.clone());
@@ -367,6 +400,7 @@ async fn feed(
         second: 0,
         entry: None,
         loss: None,
+        key: (caller.kind == Kind::Key).then_some(caller.name),
     };
     tokio::spawn(writer.run(id.clone()));
     let stream = Stream {
@@ -416,6 +450,7 @@ struct Change {
 )]
 async fn change(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     Json(change): Json<Change>,
 ) -> Result<StatusCode, Refusal> {
@@ -437,8 +472,12 @@ async fn change(
         ));
     };
     let mut view = lock(&found);
-    view.kinds = kinds.unwrap_or(view.kinds);
-    view.open = open;
-    view.topic = change.topic;
+    let wanted = View {
+        kinds: kinds.unwrap_or(view.kinds),
+        open,
+        topic: change.topic,
+    };
+    must_be_shown(&caller, &wanted)?;
+    *view = wanted;
     Ok(StatusCode::NO_CONTENT)
 }

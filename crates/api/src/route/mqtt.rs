@@ -70,7 +70,7 @@ async fn ticket(
     }
     let holder = match caller.role {
         Role::Administrator => Holder::Administrator,
-        Role::Viewer => Holder::Viewer,
+        Role::Viewer | Role::Wall => Holder::Viewer,
     };
     let ticket = app.admin.ticket(&caller.name, holder).await?;
     let life = u64::try_from(TICKET_LIFE.as_millis()).unwrap_or(u64::MAX);

@@ -22,6 +22,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(flow))
         .routes(routes!(tree))
+        .routes(routes!(search))
         .routes(routes!(around))
         .routes(routes!(messages))
 }
@@ -217,6 +218,59 @@ struct Which {
 async fn tree(State(app): State<App>, Query(which): Query<Which>) -> Result<Json<Branch>, Refusal> {
     let opened = app.admin.branch(which.branch.as_deref()).await?;
     Ok(Json(Branch::new(which.branch, opened)))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Text {
+    /// A part of the topic, in whatever case.
+    text: String,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = FoundTopic)]
+struct FoundTopic {
+    topic: String,
+    /// Messages a second.
+    rate: f64,
+    /// Messages since somebody looks.
+    count: u64,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = FoundTopics)]
+struct Found {
+    /// The busiest, by name.
+    topics: Vec<FoundTopic>,
+    /// Others in which the text stands, too.
+    more: usize,
+}
+
+/// Topics in whose names a text stands
+#[utoipa::path(
+    get,
+    path = "/topic_tree/search",
+    tag = "Topic tree",
+    params(Text),
+    responses(
+        (status = 200, description = "Of those to which somebody published since somebody looks. It is counted only while somebody asks: the first answer is empty.", body = Found),
+        (status = 400, description = "`BAD_REQUEST`", body = ErrorBody),
+    )
+)]
+async fn search(
+    State(app): State<App>,
+    Query(wanted): Query<Text>,
+) -> Result<Json<Found>, Refusal> {
+    let (found, more) = app.admin.find_topics(&wanted.text).await?;
+    let topics = found.into_iter().map(|child| FoundTopic {
+        topic: child.name,
+        rate: rate(child.rate),
+        count: child.count,
+    });
+    Ok(Json(Found {
+        topics: topics.collect(),
+        more,
+    }))
 }
 
 #[derive(Deserialize, IntoParams)]

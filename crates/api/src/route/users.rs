@@ -116,11 +116,21 @@ async fn create(State(app): State<App>, Json(new): Json<NewUser>) -> Result<Json
         ));
     }
     check_description(&new.description)?;
+    check_role(new.role)?;
     let password = Secret::new(new.password);
     let added = app
         .accounts
         .add_user(&new.username, password, new.role, new.description);
     Ok(Json(added.await?.into()))
+}
+
+fn check_role(role: Role) -> Result<(), Refusal> {
+    if role != Role::Wall {
+        return Ok(());
+    }
+    Err(Refusal::bad_request(
+        "a user is an administrator or a viewer; a wall display has an API key",
+    ))
 }
 
 fn check_description(text: &str) -> Result<(), Refusal> {
@@ -157,6 +167,7 @@ async fn change(
     Json(change): Json<UserChange>,
 ) -> Result<Json<User>, Refusal> {
     check_description(change.description.as_deref().unwrap_or_default())?;
+    change.role.map_or(Ok(()), check_role)?;
     let changed = app
         .accounts
         .change_user(&username, change.role, change.description);

@@ -211,6 +211,15 @@ impl Admin {
         Ok(opened)
     }
 
+    /// Counted topics in whose names a text stands: the busiest, and how many others there are.
+    ///
+    /// # Errors
+    /// If the broker ends.
+    pub async fn find_topics(&self, text: &str) -> Result<(Vec<Child>, usize), Gone> {
+        self.refresh().await?;
+        Ok(self.0.observed.traffic().find(text))
+    }
+
     /// Topics that are counted, and messages a second of those for which there was no room.
     #[must_use]
     pub fn counted_topics(&self) -> (usize, f64) {

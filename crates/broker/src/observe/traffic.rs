@@ -225,6 +225,29 @@ impl Mirror {
         Branch { children, more }
     }
 
+    /// Topics in whose names a text stands, in whatever case: the busiest, by name; and how many others there
+    /// are.
+    pub(crate) fn find(&self, text: &str) -> (Vec<Child>, usize) {
+        let text = text.to_lowercase();
+        let numbers = self.numbers.iter();
+        let found = numbers.filter(|(name, _)| name.to_lowercase().contains(&text));
+        let mut found: Vec<_> = found.map(|(name, at)| (name, &self.topics[*at])).collect();
+        let more = found.len().saturating_sub(CHILDREN_MAX);
+        if more > 0 {
+            found.sort_by_key(|(_, topic)| std::cmp::Reverse((topic.recent, topic.count)));
+            found.truncate(CHILDREN_MAX);
+            found.sort_by_key(|(name, _)| *name);
+        }
+        let children = found.into_iter().map(|(name, topic)| Child {
+            name: name.to_string(),
+            topics: 1,
+            rate: topic.recent as f64 / self.secs,
+            count: topic.count,
+            is_topic: true,
+        });
+        (children.collect(), more)
+    }
+
     /// The busiest streams, and messages a second of all others together.
     pub(crate) fn streams(&self) -> (Vec<Stream>, f64) {
         let mut all: Vec<_> = self.flows.iter().map(|(key, n)| (*n, *key)).collect();
@@ -308,9 +331,24 @@ mod tests {
             ("a/x", 5.0, 4.0)
         );
         assert_eq!(mirror.publishers_of("a/x"), [("p".to_owned(), 5.0)]);
+        let (found, more) = mirror.find("A/");
+        let found: Vec<_> = found.iter().map(|c| (&*c.name, c.rate)).collect();
+        assert_eq!((&found[..], more), (&[("a/x", 5.0), ("a/y/z", 1.0)][..], 0));
         // What is not counted again has no rate, and stays.
         mirror.take(3000, vec![Counted::default(), Counted::default()]);
         assert_eq!(mirror.branch(Some("a")).children[0].rate, 0.0);
         assert_eq!(mirror.branch(None).children[1].count, 10);
+    }
+
+    #[test]
+    fn of_many_that_are_found_the_busiest_are_told() {
+        let names: Vec<String> = (0..CHILDREN_MAX + 5).map(|n| format!("t/{n:04}")).collect();
+        let topics: Vec<_> = names.iter().map(|name| (name.as_str(), 1)).collect();
+        let mut mirror = Mirror::default();
+        mirror.take(1000, vec![counted(&topics), counted(&[("t/0203", 9)])]);
+        let (found, more) = mirror.find("t/");
+        assert_eq!((found.len(), more), (CHILDREN_MAX, 5));
+        assert!(found.iter().any(|child| child.name == "t/0203"));
+        assert!(found.is_sorted_by_key(|child| child.name.clone()));
     }
 }

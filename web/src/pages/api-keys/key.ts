@@ -6,6 +6,7 @@ import { moment } from '@/words/format'
 
 export type ApiKey = Answer<'/api/v5/api_key'>[number]
 export type Role = ApiKey['role']
+export const ROLES: readonly Role[] = ['administrator', 'viewer', 'wall']
 
 export function listKeys(signal: AbortSignal): Promise<readonly ApiKey[]> {
   return body(api.GET('/api/v5/api_key', { signal }))

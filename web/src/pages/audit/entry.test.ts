@@ -2,7 +2,7 @@ import { beforeAll, expect, it } from 'vitest'
 
 import { speak } from '@/words'
 
-import { target, what } from './entry'
+import { failed, target, what } from './entry'
 
 beforeAll(() => speak('en'))
 
@@ -22,4 +22,9 @@ it('says whom it was done to', () => {
   expect(of('/users', '/api/v5/users', { username: 'eve', role: 'viewer' })).toBe('eve')
   expect(of('/settings', '/api/v5/settings', { 'mqtt.max_inflight': 3 })).toBe('mqtt.max_inflight')
   expect(of('/alarms', '/api/v5/alarms')).toBe('')
+})
+
+it('says why it was refused', () => {
+  expect(failed({ failure: 'BAD_TOPIC: a/#: no wildcards', http_status_code: 400 })).toMatch(/a\/#: no wildcards$/)
+  expect(failed({ failure: 'NEVER_HEARD_OF', http_status_code: 418 })).toContain('NEVER_HEARD_OF')
 })

@@ -1,5 +1,5 @@
 // Entries of the audit log as the API gives them, in words, and what is asked for.
-import { api, body, type Answer } from '@/api'
+import { api, body, Failure, tell, type Answer } from '@/api'
 import type { Page } from '@/design/list'
 import type { Column } from '@/design/table'
 import { maybe, t } from '@/words'
@@ -77,6 +77,13 @@ export function target(entry: Pick<Entry, 'operation_id' | 'http_request'>): str
   return typeof field === 'string' ? field : entry.operation_id === '/settings' ? [...fields.keys()].join(', ') : ''
 }
 
+/** Why it was refused, in words; a code that is not known is told as it is. */
+export function failed(entry: Pick<Entry, 'failure' | 'http_status_code'>): string {
+  const [code = '', ...rest] = entry.failure.split(': ')
+  const { cause, detail } = tell(new Failure(entry.http_status_code, code, rest.join(': ')))
+  return [cause, detail].filter(Boolean).join(' ')
+}
+
 function decoded(part: string): string {
   try {
     return decodeURIComponent(part)
@@ -94,6 +101,7 @@ export function columns(): Column<Entry>[] {
     { key: 'what', title: t('audit.what'), text: what },
     { key: 'target', title: t('audit.target'), long: true, text: target },
     { key: 'result', title: t('audit.result'), text: (e) => `${t(e.operation_result === 'success' ? 'audit.success' : 'audit.failure')} ${e.http_status_code}` },
+    { key: 'why', title: t('audit.why'), extra: true, long: true, text: (e) => (e.failure === '' ? '' : failed(e)) },
     { key: 'took', title: t('audit.took'), extra: true, numeric: true, text: (e) => `${e.duration_ms} ms` },
   ]
 }

@@ -25,6 +25,8 @@ export interface Explorer {
   readonly error: ComputedRef<unknown>
   /** Retained messages that are not asked for, because there are so many. */
   readonly unasked: ComputedRef<number>
+  /** Topics with a retained message, as far as they were asked for. */
+  readonly retained: ComputedRef<readonly string[]>
   /** Whether a row just changed: turns between two marks, so that each change is a new one. */
   flash(row: TopicRow): 'even' | 'odd' | undefined
   turn(branch: string): void
@@ -57,7 +59,8 @@ export function useExplorer(): Explorer {
   onScopeDispose(() => showTopics([], null))
 
   const retained = usePoll((signal) => listRetained('', 1, SILENT_MAX, signal), SILENT_MS)
-  const silent = computed(() => indexed(retained.data?.data.map((message) => message.topic) ?? [], open.value))
+  const retainedTopics = computed(() => retained.data?.data.map((message) => message.topic) ?? [])
+  const silent = computed(() => indexed(retainedTopics.value, open.value))
 
   function take(newest: Map<string | null, Branch>): void {
     const before = branches.value
@@ -111,6 +114,7 @@ export function useExplorer(): Explorer {
     isReady: computed(() => branches.value !== null && !retained.loading),
     error: computed(() => retained.error),
     unasked: computed(() => Math.max(0, (retained.data?.meta.count ?? 0) - SILENT_MAX)),
+    retained: retainedTopics,
     flash: (row) => (changed.get(row.key) === tick.value ? (tick.value % 2 === 0 ? 'even' : 'odd') : undefined),
     turn: (branch) => show(turned(open.value, branch)),
     go: (to) => {

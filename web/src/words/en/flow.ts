@@ -34,5 +34,9 @@ export default {
   wall: {
     title: 'Wall display',
     key: 'the overview as a wall display',
+    share: 'Make a link to the wall display',
+    whole: 'Full screen',
+    noLink: 'This address lacks the key of a wall display. Use the whole link.',
+    ended: 'The link may have expired or been taken back. Ask an administrator for another one.',
   },
 } satisfies Same<typeof zh>

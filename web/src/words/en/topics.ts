@@ -5,7 +5,7 @@ import type { Same } from '..'
 export default {
   topics: {
     title: 'Topic explorer',
-    find: 'Enter a topic to open it',
+    find: 'Search topics; Enter opens a whole one',
     sort: 'Sort',
     byName: 'by name',
     byRate: 'by rate',
@@ -16,8 +16,12 @@ export default {
     none: 'No message was seen yet.',
     noneWhy: 'Topics are counted only while somebody has this page open: each appears with its first message.',
     choose: 'Choose a topic to see its value and last messages.',
+    found: 'Topics found',
+    noneFound: 'Nothing was found.',
+    noneFoundWhy: 'Only topics that had a message since this page is open are found, and those with a retained one. Any topic that is typed whole opens with Enter.',
+    moreFound: '{n} more topics fit: type more of the name.',
     unasked: '{n} more topics with a retained message are not listed; see the page Retained messages.',
-    more: '{n} more are not listed: these are the 200 with most messages. Enter a topic above to open it.',
+    more: '{n} more are not listed: these are the 200 with most messages. Search for the others above.',
     empty: '(empty level)',
     inside: 'topics: {n}',
     perSecond: '{n} msg/s',

@@ -31,5 +31,9 @@ export default {
   wall: {
     title: '大屏',
     key: '总览的大屏',
+    share: '生成大屏链接',
+    whole: '全屏',
+    noLink: '这个地址缺少大屏的密钥，请使用完整的链接。',
+    ended: '大屏链接可能已过期或被收回，请向管理员索取新的链接。',
   },
 } as const
