@@ -3,16 +3,15 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 
-import mqtt from 'mqtt'
-
 import { startBroker } from '../walk/broker.js'
-import { openPage, settled } from '../walk/browser.js'
+import { openPage } from '../walk/browser.js'
 import { PAGES } from '../walk/pages.js'
-import { PASSWORD, setPassword, signIn } from './page.js'
+import { fill, furnish } from './fill.js'
+import { caller, open, PASSWORD, setPassword, signIn } from './page.js'
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const GRAVE = new Set(['serious', 'critical'])
-/** Within which a dialog is there. */
+/** Within which a dialog is there, if a button opens one. */
 const DIALOG_MS = 150
 const BUTTONS_MAX = 24
 /** @type {import('../walk/browser.js').Look[]} */
@@ -33,17 +32,25 @@ export async function showAccessible(browser, binary) {
     for (const isFilled of [false, true]) {
       const broker = await startBroker(binary)
       const { page, close } = await openPage(browser, broker.page, look)
-      const clients = isFilled ? await fill(broker) : []
+      const begun = Date.now()
+      /** @type {import('mqtt').MqttClient[]} */
+      const clients = []
       /** @type {Walk} */
       const walk = { page, found: [], dialogs: 0 }
       try {
+        await page.addInitScript(AXE)
         await page.goto(broker.page)
+        await page.waitForSelector('input[name=username]')
         await check(walk, `sign-in ${look.lang} ${look.theme}`)
         await setPassword(broker.page)
+        if (isFilled) {
+          clients.push(...(await fill(broker)))
+          await furnish(await caller(broker.page), broker)
+        }
         await signIn(page, broker.page, PASSWORD)
-        const paths = isFilled ? [...PAGES, '/clients/detail?id=reader'] : PAGES
+        const paths = isFilled ? [...PAGES, '/clients/detail?id=reader', '/traces/view?name=reader'] : PAGES
         for (const path of paths) await onePage(walk, broker.page, path, `${path} ${look.lang} ${look.theme}${isFilled ? ' filled' : ''}`)
-        console.log(`axe: ${look.lang} ${look.theme} ${look.width} px ${isFilled ? 'filled' : 'empty'}: ${paths.length} pages, ${walk.dialogs} dialogs, ${walk.found.length} serious or critical`)
+        console.log(`axe: ${look.lang} ${look.theme} ${look.width} px ${isFilled ? 'filled' : 'empty'}: ${paths.length} pages, ${walk.dialogs} dialogs, ${walk.found.length} serious or critical, ${Math.round((Date.now() - begun) / 1000)} s`)
         found.push(...walk.found)
       } finally {
         for (const client of clients) client.end(true)
@@ -58,50 +65,43 @@ export async function showAccessible(browser, binary) {
 /** @param {Walk} walk @param {string} home @param {string} path @param {string} where */
 async function onePage(walk, home, path, where) {
   const { page } = walk
-  await page.goto(home + path)
-  await settled(page)
+  await open(page, path)
   await check(walk, where)
   const names = await page.evaluate(() => {
     const all = [...document.querySelectorAll(/** @type {'button'} */ ('main button:enabled'))].filter((one) => one.checkVisibility())
     return [...new Set(all.map((one) => one.getAttribute('aria-label') ?? one.innerText.trim()))]
   })
   for (const name of names.slice(0, BUTTONS_MAX)) {
-    if (page.url() !== home + path) {
-      await page.goto(home + path)
-      await settled(page)
-    }
-    const button = page.getByRole('button', { name, exact: true }).first()
-    await button.click({ timeout: 1000, noWaitAfter: true }).catch(() => undefined)
-    await page.waitForTimeout(DIALOG_MS)
-    if ((await page.locator('dialog[open]').count()) === 0) continue
+    if (page.url() !== home + path) await open(page, path)
+    const dialogs = page.locator('dialog[open]')
+    await press(page, name)
+    await dialogs.first().waitFor({ timeout: DIALOG_MS }).catch(() => undefined)
+    if ((await dialogs.count()) === 0) continue
     walk.dialogs += 1
-    await check(walk, `${where}: dialog of ${name}`)
-    for (let open = await page.locator('dialog[open]').count(); open > 0; open -= 1) await page.keyboard.press('Escape')
+    // What is behind it has been checked, and is out of reach.
+    await check(walk, `${where}: dialog of ${name}`, 'dialog[open]')
+    for (let left = await dialogs.count(); left > 0; left -= 1) await page.keyboard.press('Escape')
+    await dialogs.first().waitFor({ state: 'detached' })
   }
 }
 
-/** @param {Walk} walk @param {string} where */
-async function check({ page, found }, where) {
-  await page.evaluate(AXE)
-  const violations = await page.evaluate(async () => {
-    const { axe } = /** @type {{ axe: import('axe-core').AxeResults & { run(): Promise<import('axe-core').AxeResults> } }} */ (Object.assign(window))
-    const results = await axe.run()
+/** @param {import('playwright-core').Page} page @param {string} name */
+function press(page, name) {
+  return page.evaluate((wanted) => {
+    const all = [...document.querySelectorAll(/** @type {'button'} */ ('main button:enabled'))].filter((one) => one.checkVisibility())
+    all.find((one) => (one.getAttribute('aria-label') ?? one.innerText.trim()) === wanted)?.click()
+  }, name)
+}
+
+/** @param {Walk} walk @param {string} where @param {string} within */
+async function check({ page, found }, where, within = 'html') {
+  const violations = await page.evaluate(async (selector) => {
+    /** @typedef {(of: string, options: import('axe-core').RunOptions) => Promise<import('axe-core').AxeResults>} Run */
+    const { axe } = /** @type {{ axe: { run: Run } }} */ (Object.assign(window))
+    const results = await axe.run(selector, { resultTypes: ['violations'] })
     return results.violations.map(({ id, impact, nodes }) => ({ id, impact: impact ?? '', target: String(nodes[0]?.target), n: nodes.length }))
-  })
+  }, within)
   for (const { id, impact, target, n } of violations) {
     if (GRAVE.has(impact)) found.push(`${where}: ${id} (${impact}, ${n}): ${target}`)
   }
-}
-
-/** Somebody who reads, with something retained, lost and refused. @param {{ host: string, mqtt: number }} broker */
-async function fill(broker) {
-  const url = `mqtt://${broker.host}:${broker.mqtt}`
-  const reader = await mqtt.connectAsync(url, { clientId: 'reader', username: 'somebody', protocolVersion: 5, reconnectPeriod: 0, properties: { maximumPacketSize: 100 } })
-  const writer = await mqtt.connectAsync(url, { clientId: 'writer', reconnectPeriod: 0 })
-  await reader.subscribeAsync('lab/#')
-  for (let n = 0; n < 20; n += 1) await writer.publishAsync(`lab/${n % 4}/value`, JSON.stringify({ n, value: n / 3 }), { qos: 1, retain: true })
-  await writer.publishAsync('lab/large', 'x'.repeat(200), { qos: 1 })
-  await writer.publishAsync('nobody/reads', 'x', { qos: 1 })
-  await writer.publishAsync('$delayed/600/lab/later', 'x', { qos: 1 })
-  return [reader, writer]
 }

@@ -2,9 +2,6 @@
 // arrives must be the message again. Python runs it with both generations of paho-mqtt.
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { access } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { promisify } from 'node:util'
 
 import mqtt from 'mqtt'
@@ -12,9 +9,9 @@ import mqtt from 'mqtt'
 import { startBroker } from '../walk/broker.js'
 import { openPage } from '../walk/browser.js'
 import { signIn } from './page.js'
+import { PAHO, python } from './python.js'
 
 const run = promisify(execFile)
-const PAHO = ['1.6.1', '2.1.0']
 const ARRIVE_MS = 5000
 
 /** @typedef {{ topic: string, payload: Buffer, qos: 0 | 1 | 2, retain?: boolean, properties?: NonNullable<import('mqtt').IClientPublishOptions['properties']>, notByShell?: boolean }} Case */
@@ -121,16 +118,4 @@ function next(client) {
     client.once('message', (topic, payload, packet) => done({ topic, payload, packet }))
   })
   return { promise, timer }
-}
-
-/** A Python with this paho-mqtt, made at the first time. @param {string} version */
-async function python(version) {
-  const folder = join(tmpdir(), `ternmq-paho-${version}`)
-  const program = join(folder, 'bin', 'python')
-  const isThere = await access(program).then(() => true, () => false)
-  if (!isThere) {
-    await run('python3', ['-m', 'venv', folder])
-    await run(program, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', `paho-mqtt==${version}`])
-  }
-  return program
 }

@@ -1,23 +1,39 @@
-// What was promised of the dashboard, measured: `npm run show -- path/to/ternmq [LINE] [--seconds N]`.
-// 3: the page's client under load. 4: names that mean harm. 5: how soon it is there, and for whom. 6: messages
-// as programs.
-import { resolve } from 'node:path'
+// What was promised of the dashboard, measured: `npm run show -- path/to/ternmq [LINE] [--seconds N]
+// [--loadgen PATH] [--pictures FOLDER]`. 1: the tutorial on two machines. 2: the flow picture, and what needs
+// attention. 3: the page's client under load. 4: names that mean harm. 5: how soon it is there, and for whom.
+// 6: messages as programs.
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
 import { walkHostile } from '../hostile/index.js'
 import { HOSTILE } from '../hostile/strings.js'
 import { startBrowser } from '../walk/browser.js'
 import { showAccessible } from './accessible.js'
+import { showAttention } from './attention.js'
 import { showCode } from './code.js'
 import { showCold } from './cold.js'
+import { showExplorer } from './explorer.js'
+import { showCrowdedFlow, showTutorialFlow } from './flow.js'
 import { showKeyboard } from './keyboard.js'
-import { showLoad } from './load.js'
+import { showLoad, showStarved } from './load.js'
+import { onTwoMachines } from './machines.js'
+import { PAHO, python } from './python.js'
 import { showRows } from './rows.js'
 
-const { positionals, values } = parseArgs({ allowPositionals: true, options: { seconds: { type: 'string', default: '600' } } })
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: {
+    seconds: { type: 'string', default: '600' },
+    loadgen: { type: 'string' },
+    pictures: { type: 'string', default: join(tmpdir(), 'ternmq-pictures') },
+  },
+})
 const [path = '../target/release/ternmq', line] = positionals
 const binary = resolve(path)
 const seconds = Number(values.seconds)
+const loadgen = values.loadgen ?? process.env.TERNMQ_LOADGEN
 
 /** @type {import('../walk/browser.js').Look[]} */
 const LOOKS = [
@@ -27,7 +43,22 @@ const LOOKS = [
 
 /** @type {Record<string, (browser: import('playwright-core').Browser) => Promise<void>>} */
 const LINES = {
-  3: (browser) => showLoad(browser, binary, { seconds }),
+  async 1() {
+    // While there is a network that leads to others.
+    for (const version of PAHO) await python(version)
+    await onTwoMachines(fileURLToPath(new URL('tutorial.js', import.meta.url)), [binary, resolve(values.pictures)])
+    console.log(`pictures of every page: ${resolve(values.pictures)}`)
+  },
+  async 2(browser) {
+    await showTutorialFlow(browser, binary)
+    await showCrowdedFlow(browser, binary, loadgen)
+    await showAttention(browser, binary)
+  },
+  async 3(browser) {
+    await showLoad(browser, binary, { seconds })
+    await showStarved(browser, binary)
+    await showExplorer(browser, binary, { loadgen, seconds })
+  },
   async 4(browser) {
     for (const look of LOOKS) await walkHostile(browser, binary, look, { messages: HOSTILE.length })
   },

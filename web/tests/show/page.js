@@ -1,6 +1,8 @@
 // What several lines begin with: signed in, with or without a password set.
 import assert from 'node:assert/strict'
 
+import { settled } from '../walk/browser.js'
+
 export const PASSWORD = 'shown-to-colleagues-1'
 
 /** As the tutorial says. @param {import('playwright-core').Page} page @param {string} home */
@@ -12,20 +14,39 @@ export async function signIn(page, home, password = 'public') {
   await page.waitForSelector('[data-figure=in]')
 }
 
-/** @param {string} home @param {string} path @param {object} body @param {string} [token] @returns {Promise<{ token?: string }>} */
-async function post(home, path, body, token) {
-  const answer = await fetch(`${home}/api/v5${path}`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) },
-    body: JSON.stringify(body),
-  })
-  const text = await answer.text()
-  assert.ok(answer.ok, `${path}: ${answer.status} ${text}`)
-  return text === '' ? {} : JSON.parse(text)
+/** Another page, as a link within this one opens it. @param {import('playwright-core').Page} page @param {string} path */
+export async function open(page, path) {
+  await page.evaluate((to) => {
+    const isOther = new URL(to, location.origin).pathname !== location.pathname
+    if (isOther) for (const part of document.querySelectorAll('main > *')) part.setAttribute('data-before', '')
+    history.pushState({}, '', to)
+    dispatchEvent(new PopStateEvent('popstate', { state: {} }))
+  }, path)
+  // The page before is gone when its parts are.
+  await page.waitForFunction(() => document.querySelector('main > *') !== null && document.querySelector('[data-before]') === null)
+  await settled(page)
+}
+
+/** @typedef {(method: string, path: string, body?: unknown) => Promise<any>} Call */
+
+/** Calls of the API by somebody who signed in. @param {string} home @returns {Promise<Call>} */
+export async function caller(home, password = PASSWORD) {
+  const ask = async (/** @type {string} */ method, /** @type {string} */ path, /** @type {unknown} */ body, /** @type {Record<string, string>} */ who) => {
+    const answer = await fetch(`${home}/api/v5${path}`, {
+      method,
+      headers: { 'content-type': 'application/json', ...who },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+    const text = await answer.text()
+    assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${text}`)
+    return text === '' ? null : JSON.parse(text)
+  }
+  const { token } = await ask('POST', '/login', { username: 'admin', password }, {})
+  return (method, path, body) => ask(method, path, body, { authorization: `Bearer ${token}` })
 }
 
 /** The broker in use: its password is set. @param {string} home */
 export async function setPassword(home) {
-  const { token } = await post(home, '/login', { username: 'admin', password: 'public' })
-  await post(home, '/users/admin/change_pwd', { old_pwd: 'public', new_pwd: PASSWORD }, token)
+  const call = await caller(home, 'public')
+  await call('POST', '/users/admin/change_pwd', { old_pwd: 'public', new_pwd: PASSWORD })
 }

@@ -4,9 +4,9 @@ import assert from 'node:assert/strict'
 import mqtt from 'mqtt'
 
 import { startBroker } from '../walk/broker.js'
-import { openPage, settled } from '../walk/browser.js'
+import { openPage } from '../walk/browser.js'
 import { PAGES } from '../walk/pages.js'
-import { PASSWORD, setPassword, signIn } from './page.js'
+import { open, PASSWORD, setPassword, signIn } from './page.js'
 import { traced } from './trace.js'
 
 const ROWS = 1000
@@ -33,6 +33,7 @@ export async function showRows(browser, binary) {
       let wall = 0
       const { cpuMs } = await traced(page, async () => {
         await open(page, path)
+        if (FULL.has(path)) await page.waitForFunction((rows) => document.querySelectorAll('main tbody tr').length >= rows, PAGE)
         wall = Date.now() - begin
       })
       const rows = await page.locator('main tbody tr').count()
@@ -46,19 +47,6 @@ export async function showRows(browser, binary) {
     await close()
     await broker.end()
   }
-}
-
-/** As a link within the page does. @param {import('playwright-core').Page} page @param {string} path */
-async function open(page, path) {
-  await page.evaluate((to) => {
-    for (const part of document.querySelectorAll('main > *')) part.setAttribute('data-before', '')
-    history.pushState({}, '', to)
-    dispatchEvent(new PopStateEvent('popstate', { state: {} }))
-  }, path)
-  // The page before is gone when its parts are.
-  await page.waitForFunction(() => document.querySelector('main > *') !== null && document.querySelector('[data-before]') === null)
-  await settled(page)
-  if (FULL.has(path)) await page.waitForFunction((rows) => document.querySelectorAll('main tbody tr').length >= rows, PAGE)
 }
 
 /** @param {{ host: string, mqtt: number }} broker */

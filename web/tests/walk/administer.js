@@ -1,5 +1,6 @@
 // Through what an administrator does: finds a page with keys, bans and forgives, makes a user and a key,
-// changes a setting and takes that back, adds and deletes a listener, traces a client, makes a backup.
+// changes a setting and takes that back, adds and deletes a listener, traces a client, gives a wall display its
+// link and takes it back, makes a backup.
 import assert from 'node:assert/strict'
 
 import mqtt from 'mqtt'
@@ -21,6 +22,7 @@ export async function administer(page, broker) {
   await added(page, home, '/listeners', { 'input:not(.mono):not([inputmode])': 'walk', 'input.mono': `${broker.host}:0` }, 'walk')
   await removed(page, 'walk')
   await trace(page, broker)
+  await wall(page, home)
   await page.goto(`${home}/backups?do=make`)
   await page.click('[data-act=go]')
   await row(page, '.export').waitFor()
@@ -129,4 +131,28 @@ async function trace(page, broker) {
   }
   await page.goto(`${broker.page}/traces`)
   await removed(page, 'traced')
+}
+
+/**
+ * The link opens the wall display for whoever has it, until its key is deleted.
+ * @param {import('playwright-core').Page} page
+ * @param {string} home
+ */
+async function wall(page, home) {
+  await page.goto(home)
+  await page.click('[data-act=share-wall]')
+  await page.fill('dialog input', 'corridor')
+  await page.click('[data-act=go]')
+  const link = await page.locator('dialog dd code').textContent()
+  await page.keyboard.press('Escape')
+  const context = await page.context().browser()?.newContext()
+  const other = await context?.newPage()
+  assert.ok(link && context && other)
+  await other.goto(link)
+  await other.waitForSelector('[data-wall] [data-figure=in]')
+  await other.waitForSelector('[data-wall] [data-flow]')
+  await row(page, 'corridor').waitFor()
+  await removed(page, 'corridor')
+  await other.waitForSelector('[data-wall]', { state: 'detached' })
+  await context.close()
 }

@@ -8,6 +8,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 const HOST = '127.0.0.1'
+/** Where a broker listens that was told nothing. */
+const USUAL = { mqtt: 1883, ws: 8083, http: 18083 }
 const START_MS = 20_000
 
 async function freePort() {
@@ -25,36 +27,73 @@ function flags(settings) {
   return Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`])
 }
 
+/** @typedef {Awaited<ReturnType<typeof startBroker>>} Broker */
+
+/** Settings that bind it. @param {string} host @param {number} mqtt @param {number} ws @param {number} http */
+function binds(host, mqtt, ws, http) {
+  return flags({
+    'listeners.tcp.default.bind': `${host}:${mqtt}`,
+    'listeners.ws.default.bind': `${host}:${ws}`,
+    'dashboard.bind': `${host}:${http}`,
+  })
+}
+
 /** @param {string} binary */
 export async function startBroker(binary) {
+  return startBrokerUnder([], [binary])
+}
+
+/**
+ * The same started by another program, with arguments of its own; its data in a folder that is there.
+ * @param {string[]} under @param {string[]} command @param {string} [data]
+ */
+export async function startBrokerUnder(under, command, data) {
   const [mqtt, ws, http] = [await freePort(), await freePort(), await freePort()]
-  const data = await mkdtemp(join(tmpdir(), 'ternmq-walk-'))
-  const args = [
-    ...['--data-dir', join(data, 'd')],
-    ...flags({
-      'listeners.tcp.default.bind': `${HOST}:${mqtt}`,
-      'listeners.ws.default.bind': `${HOST}:${ws}`,
-      'dashboard.bind': `${HOST}:${http}`,
-    }),
-  ]
-  /** @type {import('node:child_process').ChildProcess} */
-  let process = spawn(binary, args, { stdio: 'ignore' })
-  const page = `http://${HOST}:${http}`
+  return run([...under, ...command, ...binds(HOST, mqtt, ws, http)], HOST, { mqtt, http }, data)
+}
+
+/**
+ * With the ports that a broker has which was told nothing: on a machine of its own, where `on` starts programs.
+ * @param {string} binary @param {string} host @param {string[]} on
+ */
+export function startUsualBroker(binary, host, on) {
+  return run([...on, binary], host, USUAL)
+}
+
+/**
+ * The same beside others on this machine, at an address of its own.
+ * @param {string} binary
+ */
+export function startNeighbour(binary) {
+  const host = '127.77.0.1'
+  return run([binary, ...binds(host, USUAL.mqtt, USUAL.ws, USUAL.http)], host, USUAL)
+}
+
+/** @param {string[]} command @param {string} host @param {{ mqtt: number, http: number }} ports @param {string} [given] */
+async function run(command, host, { mqtt, http }, given) {
+  const data = given ?? (await mkdtemp(join(tmpdir(), 'ternmq-walk-')))
+  const [program = '', ...args] = [...command, '--data-dir', join(data, 'd')]
+  const start = () => spawn(program, args, { stdio: 'ignore' })
+  let process = start()
+  const page = `http://${host}:${http}`
   await answers(page, process)
 
   return {
     page,
-    host: HOST,
+    host,
     mqtt,
-    stop: () => end(process),
+    pid: () => process.pid ?? 0,
+    stop: () => end(process, 'SIGTERM'),
+    /** As a power failure does. */
+    kill: () => end(process, 'SIGKILL'),
     /** Again, on the same data. */
     async start() {
-      process = spawn(binary, args, { stdio: 'ignore' })
+      process = start()
       await answers(page, process)
     },
     async end() {
-      await end(process)
-      await rm(data, { recursive: true, force: true })
+      await end(process, 'SIGTERM')
+      if (given === undefined) await rm(data, { recursive: true, force: true })
     },
   }
 }
@@ -71,9 +110,9 @@ async function answers(page, process) {
   throw new Error(`the broker did not answer within ${START_MS / 1000} s`)
 }
 
-/** @param {import('node:child_process').ChildProcess} process */
-async function end(process) {
-  if (process.exitCode !== null) return
-  process.kill('SIGTERM')
+/** @param {import('node:child_process').ChildProcess} process @param {NodeJS.Signals} signal */
+async function end(process, signal) {
+  if (process.exitCode !== null || process.signalCode !== null) return
+  process.kill(signal)
   await once(process, 'exit')
 }

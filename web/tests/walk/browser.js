@@ -24,9 +24,11 @@ export function startBrowser() {
  * @param {import('playwright-core').Browser} browser
  * @param {string} home
  * @param {Look} look
+ * @param {Awaited<ReturnType<import('playwright-core').BrowserContext['storageState']>>} [state] of somebody who signed in
  */
-export async function openPage(browser, home, look) {
+export async function openPage(browser, home, look, state) {
   const context = await browser.newContext({
+    ...(state === undefined ? {} : { storageState: state }),
     viewport: { width: look.width, height: look.height },
     locale: look.lang === 'zh' ? 'zh-CN' : 'en-GB',
     colorScheme: look.theme,

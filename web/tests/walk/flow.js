@@ -7,8 +7,8 @@ import mqtt from 'mqtt'
 const SETTLED_MS = 12_000
 const GONE_MS = 3_000
 const HELD_MS = 3_000
-const TUTORIAL = { publishers: 1, topics: 2, subscribers: 1, in: 2, out: 1, stubs: 1 }
-const WITHOUT_SUBSCRIBER = { ...TUTORIAL, subscribers: 0, out: 0, stubs: 2 }
+export const TUTORIAL = { publishers: 1, topics: 2, subscribers: 1, in: 2, out: 1, stubs: 1 }
+export const WITHOUT_SUBSCRIBER = { ...TUTORIAL, subscribers: 0, out: 0, stubs: 2 }
 const FIGURES = { in: 2, out: 1, unread: 1, lost: 0 }
 
 /**
@@ -32,10 +32,7 @@ export async function flow(page, broker) {
     // What the picture does not show it is not told: it has to be seen.
     await page.locator('[data-flow]').scrollIntoViewIfNeeded()
     await settles(page, TUTORIAL, SETTLED_MS)
-    for (const until = Date.now() + HELD_MS; Date.now() < until; ) {
-      assert.deepEqual((await seen(page)).counts, TUTORIAL)
-      await page.waitForTimeout(250)
-    }
+    await stays(page, HELD_MS)
     await subscriber.endAsync()
     await settles(page, WITHOUT_SUBSCRIBER, GONE_MS, false)
   } finally {
@@ -51,24 +48,50 @@ export async function flow(page, broker) {
  * @param {typeof TUTORIAL} counts
  * @param {number} within
  */
-async function settles(page, counts, within, rates = true) {
+export async function settles(page, counts, within, rates = true) {
   const until = Date.now() + within
   let now = await seen(page)
-  const isRight = () => Object.entries(counts).every(([key, n]) => Reflect.get(now.counts, key) === n) && (!rates || now.odd.length === 0)
-  while (!isRight()) {
+  const isWhole = () => Object.entries(counts).every(([key, n]) => Reflect.get(now.counts, key) === n) && (!rates || [...now.rates, ...now.figures].every(isRight))
+  while (!isWhole()) {
     assert.ok(Date.now() < until, `after ${within} ms the picture has ${JSON.stringify(now)}`)
     await page.waitForTimeout(50)
     now = await seen(page)
   }
 }
 
-/** What the picture has, and the figures and rates of it that are wrong by more than a tenth. @param {import('playwright-core').Page} page */
+/** The picture is as it should be, and stays so. @param {import('playwright-core').Page} page @param {number} holds */
+export async function stays(page, holds) {
+  for (const until = Date.now() + holds; Date.now() < until; ) {
+    assert.deepEqual((await seen(page)).counts, TUTORIAL)
+    await page.waitForTimeout(250)
+  }
+}
+
+/**
+ * After how many milliseconds since `from` the four figures are right.
+ * @param {import('playwright-core').Page} page @param {number} from @param {number} within
+ */
+export async function figuresWithin(page, from, within) {
+  for (;;) {
+    const { figures } = await seen(page)
+    const passed = Date.now() - from
+    if (figures.every(isRight)) return passed
+    assert.ok(passed < within, `after ${passed} ms the figures are ${figures.map(([, read]) => read).join(', ')}`)
+    await page.waitForTimeout(50)
+  }
+}
+
+/** Within a tenth. @param {readonly number[]} pair what it should be, and what it is */
+function isRight([wanted = 0, read = Number.NaN]) {
+  return Math.abs(read - wanted) <= 0.1 * wanted + 1e-9
+}
+
+/** What the picture has; its rates and the figures as they should be and are. @param {import('playwright-core').Page} page */
 function seen(page) {
   return page.evaluate((figures) => {
     const all = (/** @type {string} */ what) => [...document.querySelectorAll(what)]
-    const rates = all('[data-flow-line]').map((line) => Number(line.getAttribute('data-rate')))
+    const rates = all('[data-flow-line]').map((line) => [1, Number(line.getAttribute('data-rate'))])
     const read = Object.entries(figures).map(([key, wanted]) => [wanted, Number.parseFloat(document.querySelector(`[data-figure=${key}]`)?.textContent ?? '')])
-    const odd = [...rates.map((rate) => [1, rate]), ...read].filter(([wanted = 0, rate = 0]) => !(Math.abs(rate - wanted) <= 0.1 * wanted + 1e-9))
     const counts = {
       publishers: all('[data-flow-node=publisher]').length,
       topics: all('[data-flow-node=topic]').length,
@@ -77,6 +100,6 @@ function seen(page) {
       out: all('[data-flow-line=out]').length,
       stubs: all('[data-flow-stub]').length,
     }
-    return { counts, odd }
+    return { counts, rates, figures: read }
   }, FIGURES)
 }

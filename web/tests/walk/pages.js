@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 
 const served = /** @type {string[]} */ (JSON.parse(readFileSync(new URL('../../src/app/pages.json', import.meta.url), 'utf8')))
-/** Of one client, of one trace. */
-const OF_ONE = new Set(['/clients/detail', '/traces/view'])
+/** Of one client, of one trace, and for whoever has its key. */
+const OF_ONE = new Set(['/clients/detail', '/traces/view', '/wall'])
 
 export const PAGES = served.filter((path) => !OF_ONE.has(path))

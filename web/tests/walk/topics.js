@@ -19,6 +19,7 @@ export async function explorer(page, broker) {
     }
     await page.goto(`${broker.page}/topics`)
     await byKeys(page)
+    await search(page)
     await pin(page)
     await retained(page, broker.page)
   } finally {
@@ -53,6 +54,17 @@ async function byKeys(page) {
     const rows = await page.locator('.both [role=treeitem]').count()
     for (let n = 0; n < rows && (await tree.locator('.active .name').textContent()) !== name; n += 1) await page.keyboard.press('ArrowDown')
   }
+}
+
+/** @param {import('playwright-core').Page} page */
+async function search(page) {
+  const box = page.locator('[role=search] input').first()
+  // On a phone one of both is shown at a time.
+  if (!(await box.isVisible())) await page.locator('.head .back').click()
+  await box.fill('ROOM1/T')
+  await row(page, 'lab/room1/t').click()
+  await page.waitForURL(/topic=lab\/room1\/t/)
+  if (await box.isVisible()) await box.fill('')
 }
 
 /** @param {import('playwright-core').Page} page */

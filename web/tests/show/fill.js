@@ -1,0 +1,38 @@
+// A broker with a little of everything, for pages that shall show something.
+import mqtt from 'mqtt'
+
+/** So large that the reader does not take it. */
+const LARGE = 200
+
+/** Somebody who reads, with something retained, lost and delayed. @param {{ host: string, mqtt: number }} broker */
+export async function fill(broker) {
+  const url = `mqtt://${broker.host}:${broker.mqtt}`
+  const reader = await mqtt.connectAsync(url, { clientId: 'reader', username: 'somebody', protocolVersion: 5, reconnectPeriod: 0, properties: { maximumPacketSize: LARGE / 2 } })
+  const writer = await mqtt.connectAsync(url, { clientId: 'writer', reconnectPeriod: 0 })
+  await reader.subscribeAsync('lab/#')
+  for (let n = 0; n < 20; n += 1) await writer.publishAsync(`lab/${n % 4}/value`, JSON.stringify({ n, value: n / 3 }), { qos: 1, retain: true })
+  await writer.publishAsync('lab/large', 'x'.repeat(LARGE), { qos: 1 })
+  await writer.publishAsync('nobody/reads', 'x', { qos: 1 })
+  await writer.publishAsync('$delayed/600/lab/later', 'x', { qos: 1 })
+  return [reader, writer]
+}
+
+/**
+ * What an administrator leaves behind: somebody banned, another user, a key, rules, a trace, a backup, a setting;
+ * and somebody who was refused.
+ * @param {import('./page.js').Call} call @param {{ host: string, mqtt: number }} broker
+ */
+export async function furnish(call, broker) {
+  await call('POST', '/banned', { as: 'clientid', who: 'intruder', reason: 'not one of ours' })
+  await call('POST', '/users', { username: 'colleague', password: 'looks-on-and-learns-1', role: 'viewer', description: 'from next door' })
+  await call('POST', '/api_key', { name: 'recorder', desc: 'writes down what it sees', enable: true, role: 'viewer' })
+  await call('PUT', '/mqtt/topic_rewrite', [{ action: 'publish', source_topic: 'old/#', re: '^old/(.+)$', dest_topic: 'lab/$1' }])
+  await call('PUT', '/mqtt/auto_subscribe', [{ topic: 'to/${clientid}', qos: 1 }])
+  await call('POST', '/mqtt/topic_metrics', { topic: 'lab/0/value' })
+  await call('PUT', '/slow_subscriptions/settings', { enable: true, threshold: '100ms' })
+  await call('POST', '/trace', { name: 'reader', type: 'clientid', clientid: 'reader' })
+  await call('POST', '/data/export', {})
+  await call('PUT', '/settings/mqtt.max_inflight', { value: 60 })
+  const url = `mqtt://${broker.host}:${broker.mqtt}`
+  await new Promise((done) => mqtt.connect(url, { clientId: 'intruder', reconnectPeriod: 0 }).on('error', () => undefined).on('close', () => done(null)))
+}
