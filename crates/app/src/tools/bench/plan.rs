@@ -19,6 +19,9 @@ use crate::tools::settings::Settings;
 const PAIRS_MAX: usize = 20_000_000;
 /// Connections from one address of this machine: it has some 28,000 ports for these.
 const FROM_ONE_ADDRESS: usize = 20_000;
+/// Deliveries of all publishers together that are under way at once, and messages of one of them.
+const UNDER_WAY: u64 = 10_000;
+const WINDOW_MAX: u64 = 1000;
 const TOPIC: &str = "ternmq/bench/%r/%i";
 
 /// What the options say.
@@ -32,7 +35,8 @@ pub(in crate::tools) struct Load {
     /// Messages a second of all publishers together, by the clock.
     pub(in crate::tools) rate: Option<f64>,
     pub(in crate::tools) ramp: Duration,
-    pub(in crate::tools) window: u64,
+    /// Messages of a publisher that are under way at once.
+    pub(in crate::tools) window: Option<u64>,
     pub(in crate::tools) duration: Duration,
     pub(in crate::tools) connect_rate: Option<f64>,
     pub(in crate::tools) threads: usize,
@@ -49,7 +53,7 @@ impl Default for Load {
             payload_bytes: 64,
             rate: None,
             ramp: Duration::ZERO,
-            window: 1000,
+            window: None,
             duration: Duration::from_secs(10),
             connect_rate: None,
             threads: 1,
@@ -91,7 +95,7 @@ pub(super) struct Plan {
     pub(super) fans: Vec<u64>,
     pub(super) payload_bytes: usize,
     pub(super) schedule: Option<Schedule>,
-    pub(super) window: u64,
+    window: Option<u64>,
     pub(super) inflight_max: u16,
     pub(super) duration: Duration,
     pub(super) connect_rate: Option<f64>,
@@ -247,6 +251,13 @@ impl Plan {
         Ok(())
     }
 
+    /// How many messages of a publisher may be under way at once. Unless told otherwise, brokers need
+    /// not queue more than they usually do for one subscriber.
+    pub(super) fn window(&self, publisher: usize) -> u64 {
+        let share = UNDER_WAY / self.publishers as u64 / self.fans[publisher].max(1);
+        self.window.unwrap_or_else(|| share.clamp(1, WINDOW_MAX))
+    }
+
     pub(super) fn connections(&self) -> usize {
         self.publishers + self.subscribers + self.idle
     }
@@ -389,6 +400,7 @@ mod tests {
         let whole = |p: u32| Share::Whole(vec![p]);
         assert_eq!(plan.shares, [whole(0), whole(1), whole(2)]);
         assert_eq!(plan.fans, [1, 1, 1]);
+        assert_eq!(plan.window(0), 1000);
         assert_eq!(plan.topics[2], format!("ternmq/bench/{:08x}/2", plan.run));
     }
 
@@ -396,9 +408,11 @@ mod tests {
     fn one_to_many_and_many_to_one() {
         let many = plan(Kind::Publish, |s| {
             s.load.publishers = Some(2);
-            s.load.subscribers = Some(5);
+            s.load.subscribers = Some(50);
         });
-        assert_eq!(many.unwrap().fans, [3, 2]);
+        let many = many.unwrap();
+        assert_eq!(many.fans, [25, 25]);
+        assert_eq!(many.window(1), 200);
         let one = plan(Kind::Publish, |s| {
             s.load.publishers = Some(3);
             s.load.subscribers = Some(1);

@@ -448,18 +448,20 @@ impl<'a> State<'a> {
         }
         let delivered = self.shared.delivered[publisher.id as usize].load(Ordering::Relaxed);
         let under_way = (publisher.sent * fan).saturating_sub(delivered + publisher.given_up);
-        (plan.window.saturating_sub(under_way.div_ceil(fan))).min(ids)
+        (plan
+            .window(publisher.id as usize)
+            .saturating_sub(under_way.div_ceil(fan)))
+        .min(ids)
     }
 
     /// Sends in batches of a quarter of the window at least, or what there is if `is_look`. Whether
     /// more could be sent at once.
     pub(super) fn fill(&mut self, at: usize, crowd: &mut Crowd, is_look: bool) -> bool {
         let plan = &self.shared.plan;
+        let window = plan.window(self.publishers[at].id as usize);
         let most = match plan.qos {
-            QoS::AtMostOnce => plan.window,
-            _ => plan
-                .window
-                .min((self.publishers[at].awaited.len() - 1) as u64),
+            QoS::AtMostOnce => window,
+            _ => window.min((self.publishers[at].awaited.len() - 1) as u64),
         };
         for _ in 0..BATCHES_MAX {
             let room = self.room(at);

@@ -133,11 +133,11 @@ pub(super) const ROWS: &[Row] = &[
         TRAFFIC,
         "MESSAGES",
         |s, v| {
-            s.load.window = v.number(1, 1_000_000)?;
+            s.load.window = Some(v.number(1, 1_000_000)?);
             Ok(())
         },
-        "Without --rate: so many messages of a publisher are on their way to the subscribers at once [default: 1000]",
-        "不用 --rate 时，每个发布者同时在途的消息数 [默认：1000]",
+        "Without --rate: so many messages of a publisher are on their way to the subscribers at once [default: 1000, and 10000 deliveries of all together]",
+        "不用 --rate 时，每个发布者同时在途的消息数 [默认：1000，且全部合计不超过 10000 次投递]",
     ),
     value(
         &["--duration"],
