@@ -570,6 +570,7 @@ fn every_cause_is_provoked() {
     let source = [
         include_str!("31_connection_log.rs"),
         include_str!("35_authenticate.rs"),
+        include_str!("34_tls.rs"),
     ]
     .concat();
     let looked_up = |name: &str| -> Vec<&str> {
@@ -594,7 +595,13 @@ fn lan_guard_turns_the_street_away() {
         return;
     };
     let public = format!("listeners.tcp.public.bind={}:0", Street::HERE);
-    let (broker, mut api) = Broker::signed_in(&[&public]);
+    let proxied = format!("listeners.tcp.proxied.bind={}:0", Street::HERE);
+    let settings = [
+        &*public,
+        &*proxied,
+        "listeners.tcp.proxied.proxy_protocol=true",
+    ];
+    let (broker, mut api) = Broker::signed_in(&settings);
     let address = public_address(&broker);
     let connect = Connect::new(V311, "street").user("u").password(b"p");
     assert_eq!(street.ask(&address, &connect.bytes()), [0x20, 2, 0, 5]);
@@ -612,6 +619,12 @@ fn lan_guard_turns_the_street_away() {
     );
     told_of(Street::THERE, &mut api, "lan_guard", "0x87 Not authorized");
     broker.hears("lan_guard.trusted", PATIENCE);
+    // Nobody there is a proxy of ours.
+    let line = b"PROXY TCP4 127.0.0.1 127.0.0.1 4711 1883\r\n";
+    let behind = [&line[..], &connect.bytes()].concat();
+    let proxied = broker.listens("tcp:proxied").to_string();
+    assert!(street.ask(&proxied, &behind).is_empty());
+    told_of(Street::THERE, &mut api, "proxy_not_trusted", "closed");
     // From here the same listener serves, because this machine's address comes from a near one.
     broker.v5("near").bye();
 

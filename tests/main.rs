@@ -80,6 +80,9 @@ mod store_cli;
 mod subscribe;
 #[path = "12_sys.rs"]
 mod sys;
+#[cfg(unix)]
+#[path = "34_tls.rs"]
+mod tls;
 #[path = "20_told.rs"]
 mod told;
 #[path = "33_tools.rs"]

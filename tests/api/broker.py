@@ -33,7 +33,9 @@ class Broker:
         self.folder = tempfile.TemporaryDirectory(prefix="ternmq-api-")
         self.command = [binary, "start", "--data-dir", os.path.join(self.folder.name, "data")]
         for setting in ("listeners.tcp.default.bind=127.0.0.1:0",
+                        "listeners.ssl.default.bind=127.0.0.1:0",
                         "listeners.ws.default.bind=127.0.0.1:0",
+                        "listeners.wss.default.bind=127.0.0.1:0",
                         "dashboard.bind=127.0.0.1:0", *settings):
             self.command += ["--set", setting]
         self.start({})

@@ -34,7 +34,7 @@ class Broker:
     def __init__(self, binary):
         self.folder = tempfile.TemporaryDirectory(prefix="ternmq-clients-")
         command = [binary, "start", "--data-dir", self.folder.name]
-        for kind in ("tcp", "ws"):
+        for kind in ("tcp", "ssl", "ws", "wss"):
             command += ["--set", f"listeners.{kind}.default.bind=127.0.0.1:0"]
         command += ["--set", "dashboard.bind=127.0.0.1:0"]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True,

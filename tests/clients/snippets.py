@@ -159,8 +159,9 @@ def paper_shell(desk, text):
     if "ternmq store" in text:
         text = text.replace("DIR", "copy").replace("FILE", "one-file")
         if not (desk.folder / "ternmq-data").exists():
-            kept = ["--set", "listeners.tcp.default.bind=127.0.0.1:0", "--set",
-                    "listeners.ws.default.bind=127.0.0.1:0", "--set", "dashboard.bind=127.0.0.1:0"]
+            kept = [word for name in ("listeners.tcp.default", "listeners.ssl.default",
+                                      "listeners.ws.default", "listeners.wss.default", "dashboard")
+                    for word in ("--set", f"{name}.bind=127.0.0.1:0")]
             desk.run([desk.binary, "start", *kept], ["listening tcp:default"])
         for made in ("copy", "one-file"):
             subprocess.run(["rm", "-rf", made], check=True, cwd=desk.folder)

@@ -21,10 +21,12 @@ const START: Duration = Duration::from_secs(20);
 /// Every listener on a port of the system's choice, so that brokers of parallel tests and of the
 /// person at this machine never meet. And nobody is closed for being slow to say CONNECT before a
 /// test's patience is over: a refusal that does not close must not look as if it did.
-const SETTINGS: [&str; 4] = [
+const SETTINGS: [&str; 6] = [
     "mqtt.connect_timeout=1m",
     "listeners.tcp.default.bind=127.0.0.1:0",
+    "listeners.ssl.default.bind=127.0.0.1:0",
     "listeners.ws.default.bind=127.0.0.1:0",
+    "listeners.wss.default.bind=127.0.0.1:0",
     "dashboard.bind=127.0.0.1:0",
 ];
 
@@ -147,6 +149,15 @@ impl Broker {
     #[track_caller]
     pub(crate) fn stop(&self) {
         freeze(self.pid());
+    }
+
+    /// Where a listener listens, by its id.
+    #[track_caller]
+    pub(crate) fn listens(&self, id: &str) -> SocketAddr {
+        let prefix = format!("listening {id} ");
+        let mut said = self.first.iter();
+        said.find_map(|line| address(line, &prefix))
+            .unwrap_or_else(|| panic!("{id} does not listen"))
     }
 
     /// What it printed since its last start, as far as nobody read it yet.

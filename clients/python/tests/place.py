@@ -28,7 +28,9 @@ class Broker:
     def start(self):
         command = [*self.within, BINARY, "start", "--data-dir", self.folder.name,
                    "--set", f"listeners.tcp.default.bind={self.host}:{self.port}",
+                   "--set", "listeners.ssl.default.enabled=false",
                    "--set", "listeners.ws.default.enabled=false",
+                   "--set", "listeners.wss.default.enabled=false",
                    "--set", "dashboard.enabled=false"]
         for setting in self.settings:
             command += ["--set", setting]

@@ -64,6 +64,8 @@ pub(crate) struct Told<'a> {
     pub(crate) connections: Option<u64>,
     /// Whether `admin` signs in with the password that everybody knows.
     pub(crate) default_password: bool,
+    /// What clients need to trust the certificate that the broker made for itself, if it is used.
+    pub(crate) authority: Option<&'a str>,
     /// Networks that are near by setting.
     pub(crate) trusted: &'a [Network],
 }
@@ -90,6 +92,10 @@ fn describe(told: &Told<'_>, lan: IpAddr, text: Text) -> String {
             text.dashboard(&format!("http://{reached}"))
         } else if id.starts_with("ws:") {
             text.websocket(&format!("ws://{reached}/mqtt"))
+        } else if id.starts_with("ssl:") {
+            text.secure(&format!("mqtts://{reached}"))
+        } else if id.starts_with("wss:") {
+            text.secure(&format!("wss://{reached}/mqtt"))
         } else {
             example.get_or_insert(reached);
             text.mqtt(&format!("mqtt://{reached}"))
@@ -106,6 +112,9 @@ fn describe(told: &Told<'_>, lan: IpAddr, text: Text) -> String {
     let is_open = told.listeners.iter().any(|(_, at)| !at.ip().is_loopback());
     if is_open && !is_near(lan, told.trusted) {
         lines.push(text.no_private_address(&lan.to_string(), &around(lan)));
+    }
+    if let Some(path) = told.authority {
+        lines.push(text.authority(path));
     }
     lines.push(told.data.to_owned());
     if let Some(limit) = told.connections {
@@ -183,6 +192,7 @@ mod tests {
             data: "DATA",
             connections: Some(limit),
             default_password: false,
+            authority: None,
             trusted: &[],
         }
     }
@@ -193,15 +203,23 @@ mod tests {
             ("tcp:inside", "127.0.0.1:1999"),
             ("tcp:default", "0.0.0.0:1883"),
             ("tcp:default", "[::]:1883"),
+            ("ssl:default", "0.0.0.0:8883"),
             ("ws:default", "0.0.0.0:8083"),
+            ("wss:default", "0.0.0.0:8084"),
         ]);
         let lan = "192.168.1.5".parse().unwrap();
         let text = Text::from_env(|_| None);
-        let lines = describe(&told(&listeners, 1_048_064), lan, text);
+        let told = Told {
+            authority: Some("/data/tls/ca.pem"),
+            ..told(&listeners, 1_048_064)
+        };
+        let lines = describe(&told, lan, text);
         let version = env!("CARGO_PKG_VERSION");
         let expected = format!(
             "TernMQ {version} is running\n  MQTT       mqtt://192.168.1.5:1883\n  \
-             WebSocket  ws://192.168.1.5:8083/mqtt\n  MQTT       mqtt://127.0.0.1:1999\n  DATA\n  \
+             TLS        mqtts://192.168.1.5:8883\n  WebSocket  ws://192.168.1.5:8083/mqtt\n  \
+             TLS        wss://192.168.1.5:8084/mqtt\n  MQTT       mqtt://127.0.0.1:1999\n  \
+             TLS clients trust /data/tls/ca.pem\n  DATA\n  \
              Limit      1048064 connections (open files of this process)\n  \
              Try        ternmq sub -h 192.168.1.5 -t test\n"
         );

@@ -156,7 +156,10 @@ fn run(
         tracing::warn!("{}", text.password_ignored(&from));
     }
     let data = data + "\n" + store_lines(&handle.config(), &handle, text).trim_end();
+    let authority = handle.own_authority();
+    let authority = authority.map(|path| path.display().to_string());
     let told = banner::Told {
+        authority: authority.as_deref(),
         listeners: &handle.listeners(),
         data: &data,
         connections,

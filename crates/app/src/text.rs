@@ -235,6 +235,16 @@ impl Text {
     pub(crate) fn websocket(self, url: &str) -> String {
         self.pick(format!("WebSocket  {url}"), format!("WebSocket  {url}"))
     }
+    pub(crate) fn secure(self, url: &str) -> String {
+        format!("TLS        {url}")
+    }
+    /// `path` is the certificate that clients are given.
+    pub(crate) fn authority(self, path: &str) -> String {
+        self.pick(
+            format!("TLS clients trust {path}"),
+            format!("TLS 客户端的 CA 文件：{path}"),
+        )
+    }
     pub(crate) fn dashboard(self, url: &str) -> String {
         self.pick(format!("Dashboard  {url}"), format!("控制台     {url}"))
     }

@@ -11,12 +11,14 @@ mod observe;
 mod settings;
 mod shard;
 pub mod store;
+pub mod tls;
 pub mod transport;
 
 use std::{
     io,
     net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
     sync::Arc,
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -65,6 +67,12 @@ pub enum StartError {
         key: String,
         address: SocketAddr,
         source: io::Error,
+    },
+    #[error("{listener}.{source}")]
+    Tls {
+        /// Its section in the file.
+        listener: String,
+        source: tls::LoadError,
     },
     #[error("no listener is enabled; set listeners.tcp.default.enabled=true")]
     NoListener,
@@ -140,7 +148,11 @@ fn start_on(
     let (post, polls) = Post::new(count).map_err(refused("event queue"))?;
     let post = Arc::new(post);
     let dashboard = listeners::open_dashboard(config)?;
-    let listeners = Arc::new(Listeners::new(post.clone(), &dashboard));
+    let listeners = Arc::new(Listeners::new(
+        post.clone(),
+        &dashboard,
+        &config.node.data_dir,
+    ));
     if config.listeners.values().all(|l| !l.enabled) {
         if dashboard.is_empty() {
             return Err(StartError::NoListener);
@@ -232,6 +244,15 @@ impl Handle {
     #[must_use]
     pub fn listeners(&self) -> Vec<(String, SocketAddr)> {
         self.listeners.addresses()
+    }
+
+    /// The file that clients need to trust the certificate that the broker made for itself, if a listener
+    /// uses that.
+    #[must_use]
+    pub fn own_authority(&self) -> Option<PathBuf> {
+        let contexts = self.listeners.contexts();
+        let is_used = contexts.iter().any(|(_, context)| context.terms().is_own);
+        is_used.then(|| self.listeners.own_authority())
     }
 
     /// The settings in effect.

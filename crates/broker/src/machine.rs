@@ -21,6 +21,20 @@ pub struct Machine {
     pub files_max: Option<u64>,
 }
 
+/// What this machine calls itself; empty if it does not.
+#[cfg(unix)]
+#[must_use]
+pub fn name() -> String {
+    let system = rustix::system::uname();
+    system.nodename().to_string_lossy().into_owned()
+}
+
+#[cfg(not(unix))]
+#[must_use]
+pub fn name() -> String {
+    std::env::var("COMPUTERNAME").unwrap_or_default()
+}
+
 /// Memory, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {

@@ -7,7 +7,7 @@ use engine::Settings;
 use protocol::QoS;
 
 use crate::{
-    config::{Config, Durability, ListenerId},
+    config::{Config, Durability, ListenerId, NamedBy},
     lan::Network,
     transport::http::Ports,
 };
@@ -34,8 +34,12 @@ pub(crate) struct Limits {
     pub(crate) connections_max: BTreeMap<ListenerId, u32>,
     /// Web pages that may connect to a WebSocket listener, besides those of its own host.
     pub(crate) origins: BTreeMap<ListenerId, Vec<String>>,
+    /// Listeners that proxies connect to, and the networks besides the private ones that those are in.
+    pub(crate) proxies: BTreeMap<ListenerId, Vec<Network>>,
     /// What a lost browser is told.
     pub(crate) ports: Ports,
+    /// What of its certificate is a client's user name.
+    pub(crate) named_by: NamedBy,
     /// Whether clients come in without credentials.
     pub(crate) allow_anonymous: bool,
     /// Networks besides the private ones from which they do.
@@ -61,7 +65,14 @@ impl Limits {
                 .iter()
                 .map(|(id, l)| (id.clone(), l.allowed_origins.clone()))
                 .collect(),
+            proxies: config
+                .listeners
+                .iter()
+                .filter(|(_, l)| l.proxy_protocol)
+                .map(|(id, l)| (id.clone(), l.proxy_networks.clone()))
+                .collect(),
             ports,
+            named_by: mqtt.peer_cert_as_username,
             allow_anonymous: mqtt.allow_anonymous,
             trusted: config.lan_guard.trusted.clone(),
         }

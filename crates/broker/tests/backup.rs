@@ -22,7 +22,9 @@ fn start_on(dir: &Path) -> (Handle, SocketAddr) {
     let sets = [
         format!("data_dir={}", dir.display()),
         "listeners.tcp.default.bind=127.0.0.1:0".into(),
+        "listeners.ssl.default.enabled=false".into(),
         "listeners.ws.default.enabled=false".into(),
+        "listeners.wss.default.enabled=false".into(),
         "dashboard.enabled=false".into(),
         "shards=2".into(),
         // The witness acknowledges nothing, and is to be handed all of it.

@@ -63,6 +63,23 @@ causes! {
     HttpOnMqtt = "http_on_mqtt_port", PROTOCOL_ERROR, "HTTP on an MQTT port";
     TlsOnMqtt = "tls_on_plain_port", PROTOCOL_ERROR, "TLS on a plain MQTT port";
     TlsOnWebSocket = "tls_on_websocket_port", PROTOCOL_ERROR, "TLS to a plain WebSocket port";
+    ProxyHeader(place) = "proxy_header", PROTOCOL_ERROR, "the PROXY header is missing or wrong";
+    ProxyStranger = "proxy_not_trusted", NOT_AUTHORIZED,
+        "the address is no proxy's (proxy_networks of the listener)";
+    MqttOnTls = "mqtt_on_tls_port", PROTOCOL_ERROR, "plain MQTT to a TLS port";
+    HttpOnTls = "http_on_tls_port", PROTOCOL_ERROR, "HTTP without TLS to a TLS port";
+    TlsTimeout = "tls_timeout", PROTOCOL_ERROR,
+        "the TLS handshake took too long (ssl_options.handshake_timeout)";
+    TlsClosed = "tls_closed", PROTOCOL_ERROR, "closed during or right after the TLS handshake";
+    TlsNotTrusted = "tls_not_trusted", PROTOCOL_ERROR,
+        "the client does not trust the broker's certificate";
+    TlsVersion = "tls_version", PROTOCOL_ERROR, "no version of TLS or cipher in common";
+    TlsNoCertificate = "tls_no_client_certificate", NOT_AUTHORIZED,
+        "the client showed no certificate (ssl_options.fail_if_no_peer_cert)";
+    TlsCertificate(place) = "tls_client_certificate", NOT_AUTHORIZED,
+        "the client's certificate is not accepted";
+    TlsHandshake(place) = "tls_handshake", PROTOCOL_ERROR, "the TLS handshake failed";
+    TlsRecord(place) = "tls_record", PROTOCOL_ERROR, "what came over TLS is damaged";
     MqttOnWebSocket = "mqtt_on_websocket_port", PROTOCOL_ERROR, "plain MQTT to a WebSocket port";
     NotHttp = "not_http", PROTOCOL_ERROR, "not HTTP";
     HttpOnWebSocket = "http_on_websocket_port", PROTOCOL_ERROR, "HTTP without Upgrade: websocket";

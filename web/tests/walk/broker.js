@@ -33,7 +33,9 @@ function flags(settings) {
 function binds(host, mqtt, ws, http) {
   return flags({
     'listeners.tcp.default.bind': `${host}:${mqtt}`,
+    'listeners.ssl.default.bind': `${host}:0`,
     'listeners.ws.default.bind': `${host}:${ws}`,
+    'listeners.wss.default.bind': `${host}:0`,
     'dashboard.bind': `${host}:${http}`,
   })
 }

@@ -207,7 +207,9 @@ fn start(
     // All of 127.0.0.0/8 leads to it.
     let ports = [
         "listeners.tcp.default.bind=0.0.0.0:0",
+        "listeners.ssl.default.bind=127.0.0.1:0",
         "listeners.ws.default.bind=127.0.0.1:0",
+        "listeners.wss.default.bind=127.0.0.1:0",
         "dashboard.bind=127.0.0.1:0",
     ];
     let settings = settings.iter().map(String::as_str);

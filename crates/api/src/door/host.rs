@@ -63,23 +63,12 @@ fn name(authority: &str) -> Option<String> {
 
 /// What this machine calls itself.
 pub(super) fn own_names() -> Vec<String> {
-    let named = machine().to_ascii_lowercase();
+    let named = broker::admin::machine_name().to_ascii_lowercase();
     if named.is_empty() {
         Vec::new()
     } else {
         vec![named]
     }
-}
-
-#[cfg(unix)]
-fn machine() -> String {
-    let system = rustix::system::uname();
-    system.nodename().to_string_lossy().into_owned()
-}
-
-#[cfg(not(unix))]
-fn machine() -> String {
-    std::env::var("COMPUTERNAME").unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ pub(crate) fn rule(method: &Method, template: Option<&str>, path: &str) -> Rule 
             rule.signs_in = true;
         }
         ("login" | "status" | "error_codes", _) => rule = Rule::public(),
-        ("prometheus", Some(_)) if looks => rule.who = Who::Near,
+        ("prometheus", Some(_)) | ("certificate", None) if looks => rule.who = Who::Near,
         ("logout", _) => {
             rule.who = Who::Viewer;
             rule.people_only = true;
@@ -195,6 +195,7 @@ mod tests {
             ("GET", "/", Who::Anybody, false, true),
             ("POST", "/", Who::Administrator, false, false),
             ("GET", "/api/v5/prometheus/stats", Who::Near, false, true),
+            ("GET", "/api/v5/certificate", Who::Near, false, true),
             ("GET", "/api/v5/prometheus", Who::Viewer, false, true),
             (
                 "PUT",

@@ -1,5 +1,7 @@
 //! Listeners for MQTT: looked at, added, changed, stopped and started while everything runs.
 
+use std::collections::BTreeMap;
+
 use axum::{
     Json,
     extract::{Path, Query, State},
@@ -7,11 +9,11 @@ use axum::{
 };
 use broker::admin::{
     NODE,
-    listeners::{Listener, ListenerError, Transport, Wanted},
+    listeners::{Listener, ListenerError, Tls, Transport, Wanted},
     settings::Raw,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -19,6 +21,7 @@ use super::settings::raw;
 use crate::{
     App,
     error::{ErrorBody, Refusal},
+    time::rfc3339,
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -111,6 +114,86 @@ struct Full {
     /// Web pages of other hosts that may connect; WebSocket only.
     #[serde(skip_serializing_if = "Option::is_none")]
     allowed_origins: Option<Vec<String>>,
+    /// TLS listeners only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ssl_options: Option<SslOptions>,
+    /// The certificate in use; TLS listeners only, while they run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate: Option<Certificate>,
+}
+
+/// How a listener speaks TLS.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ListenersSslOptions)]
+struct SslOptions {
+    /// Null: the certificate that the broker made for itself.
+    certfile: Option<String>,
+    keyfile: Option<String>,
+    /// Directory of further certificates, chosen by the host name that a client asks for.
+    certdir: Option<String>,
+    cacertfile: Option<String>,
+    #[schema(example = "verify_none")]
+    verify: &'static str,
+    fail_if_no_peer_cert: bool,
+    /// Revocation lists.
+    crlfile: Option<String>,
+    #[schema(example = json!(["tlsv1.3", "tlsv1.2"]))]
+    versions: Vec<&'static str>,
+    #[schema(example = "10s")]
+    handshake_timeout: String,
+}
+
+/// What a certificate says of itself.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ListenersCertificate)]
+struct Certificate {
+    #[schema(example = "CN=mqtt.example.com")]
+    subject: String,
+    /// Host names and addresses that it is for.
+    names: Vec<String>,
+    valid_from: String,
+    valid_until: String,
+    /// The broker made it for itself; `GET /certificate` has what clients need to trust it.
+    own: bool,
+    /// The files were changed, and this is why they are not used.
+    trouble: Option<String>,
+}
+
+impl From<&Tls> for SslOptions {
+    fn from(tls: &Tls) -> Self {
+        let options = &tls.options;
+        let path = |path: &Option<std::path::PathBuf>| {
+            path.as_ref().map(|p| p.to_string_lossy().into_owned())
+        };
+        let timeout = options.handshake_timeout.as_millis();
+        Self {
+            certfile: path(&options.certfile),
+            keyfile: path(&options.keyfile),
+            certdir: path(&options.certdir),
+            cacertfile: path(&options.cacertfile),
+            verify: options.verify.name(),
+            fail_if_no_peer_cert: options.fail_if_no_peer_cert,
+            crlfile: path(&options.crlfile),
+            versions: options.versions.iter().map(|v| v.name()).collect(),
+            handshake_timeout: match timeout % 1000 {
+                0 => format!("{}s", timeout / 1000),
+                _ => format!("{timeout}ms"),
+            },
+        }
+    }
+}
+
+fn certificate(tls: &Tls) -> Option<Certificate> {
+    let facts = tls.certificate.as_ref()?;
+    let time = |secs: i64| rfc3339(u64::try_from(secs).unwrap_or(0).saturating_mul(1000));
+    Some(Certificate {
+        subject: facts.subject.clone(),
+        names: facts.names.clone(),
+        valid_from: time(facts.valid_from),
+        valid_until: time(facts.valid_until),
+        own: tls.is_own,
+        trouble: tls.trouble.clone(),
+    })
 }
 
 fn kind(transport: Transport) -> &'static str {
@@ -157,8 +240,11 @@ impl From<Listener> for Row {
 
 impl From<Listener> for Full {
     fn from(listener: Listener) -> Self {
-        let is_web = listener.transport == Transport::WebSocket;
+        let is_web = listener.transport.is_web();
+        let tls = listener.tls.as_ref();
         Self {
+            ssl_options: tls.map(SslOptions::from),
+            certificate: tls.and_then(certificate),
             bind: bind(&listener),
             addresses: addresses(&listener),
             running: listener.is_running(),
@@ -182,7 +268,7 @@ impl From<Listener> for Full {
 #[derive(Default, Deserialize, ToSchema)]
 #[schema(as = ListenersBody)]
 struct Body {
-    /// `tcp` or `ws`.
+    /// `tcp`, `ssl`, `ws` or `wss`.
     r#type: Option<String>,
     #[schema(max_length = 64, pattern = "^[A-Za-z0-9_-]+$")]
     name: Option<String>,
@@ -199,7 +285,24 @@ struct Body {
     /// Web pages of other hosts that may connect; WebSocket only.
     #[schema(value_type = Option<Vec<String>>)]
     allowed_origins: Option<Value>,
+    /// Of a TLS listener, as `GET /listeners/{id}` shows them; files are named by their paths on the
+    /// broker's machine, and null takes one out.
+    #[schema(value_type = Option<Object>)]
+    ssl_options: Option<Map<String, Value>>,
 }
+
+/// What may be said in `ssl_options`.
+const SSL_OPTIONS: [&str; 9] = [
+    "certfile",
+    "keyfile",
+    "certdir",
+    "cacertfile",
+    "verify",
+    "fail_if_no_peer_cert",
+    "crlfile",
+    "versions",
+    "handshake_timeout",
+];
 
 impl Body {
     fn wanted(self) -> Result<Wanted, Refusal> {
@@ -212,8 +315,25 @@ impl Body {
             enabled: self.enable.or(self.enabled),
             connections_max: self.max_connections.map(bound).transpose()?,
             allowed_origins: self.allowed_origins.as_ref().map(raw).transpose()?,
+            ssl_options: self
+                .ssl_options
+                .map(options)
+                .transpose()?
+                .unwrap_or_default(),
         })
     }
+}
+
+fn options(all: Map<String, Value>) -> Result<BTreeMap<String, Raw>, Refusal> {
+    let ours = all
+        .into_iter()
+        .filter(|(name, _)| SSL_OPTIONS.contains(&&**name));
+    let value = |value: &Value| match value {
+        Value::Null => Ok(Raw::Text("none".to_owned())),
+        value => raw(value),
+    };
+    ours.map(|(name, given)| Ok((name, value(&given)?)))
+        .collect()
 }
 
 impl From<ListenerError> for Refusal {
@@ -233,7 +353,7 @@ impl From<ListenerError> for Refusal {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Filter {
-    /// `tcp` or `ws`.
+    /// `tcp`, `ssl`, `ws` or `wss`.
     r#type: Option<String>,
 }
 
@@ -466,7 +586,7 @@ struct OfType {
 )]
 async fn statuses(State(app): State<App>) -> Json<Vec<OfType>> {
     let all = app.admin.listeners();
-    let types = [Transport::Tcp, Transport::WebSocket];
+    let types = Transport::ALL;
     let row = |transport| {
         let these: Vec<&Listener> = all.iter().filter(|l| l.transport == transport).collect();
         let first = these.first()?;

@@ -9,6 +9,7 @@ mod authentication;
 mod authorization;
 mod auto_subscribe;
 mod banned;
+mod certificate;
 mod client_messages;
 mod clients;
 mod configs;
@@ -72,6 +73,7 @@ const RESOURCES: &[fn() -> OpenApiRouter<App>] = &[
     authorization::routes,
     auto_subscribe::routes,
     banned::routes,
+    certificate::routes,
     client_messages::routes,
     clients::routes,
     configs::routes,

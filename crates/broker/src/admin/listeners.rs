@@ -9,7 +9,8 @@ use super::settings::SettingError;
 use crate::config::{Layers, ListenerId, Origin, Raw};
 use crate::control::configuration::{ChangeError, Changes};
 
-pub use crate::config::Transport;
+pub use crate::config::{SslOptions, TlsVersion, Transport, Verify};
+pub use crate::tls::Facts;
 
 /// A listener.
 #[derive(Clone, Debug)]
@@ -26,6 +27,20 @@ pub struct Listener {
     pub connections: u32,
     pub connections_max: Option<u32>,
     pub allowed_origins: Vec<String>,
+    /// Of those that speak TLS.
+    pub tls: Option<Tls>,
+}
+
+/// A listener's TLS.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    pub options: SslOptions,
+    /// The certificate in use; none if the listener does not run.
+    pub certificate: Option<Facts>,
+    /// The broker made it for itself.
+    pub is_own: bool,
+    /// Why the files are not used as they are now, if so.
+    pub trouble: Option<String>,
 }
 
 /// What is asked of a listener; what is `None` stays as it is, or as the default has it.
@@ -35,6 +50,8 @@ pub struct Wanted {
     pub enabled: Option<bool>,
     pub connections_max: Option<Raw>,
     pub allowed_origins: Option<Raw>,
+    /// By their name in `ssl_options`.
+    pub ssl_options: BTreeMap<String, Raw>,
 }
 
 /// Why nothing was done to a listener.
@@ -42,7 +59,8 @@ pub struct Wanted {
 #[non_exhaustive]
 pub enum ListenerError {
     #[error(
-        "{0} is no listener id: use tcp: or ws: and a name of letters, digits, _ and -, at most 64"
+        "{0} is no listener id: use tcp:, ssl:, ws: or wss: and a name of letters, digits, _ and -, \
+         at most 64"
     )]
     BadId(String),
     #[error("there is no listener {0}")]
@@ -100,7 +118,17 @@ impl Admin {
 
     fn told(&self, id: ListenerId, listener: crate::config::Listener) -> Listener {
         let open = self.0.configuration.listeners();
+        let mut contexts = open.contexts().into_iter();
+        let context = contexts.find(|(other, _)| *other == id).map(|(_, c)| c);
+        let terms = context.as_ref().map(|context| context.terms());
+        let tls = id.transport.is_tls().then(|| Tls {
+            is_own: listener.ssl_options.certfile.is_none(),
+            options: listener.ssl_options,
+            certificate: terms.map(|terms| terms.facts.clone()),
+            trouble: context.and_then(|c| c.trouble()).map(|e| e.to_string()),
+        });
         Listener {
+            tls,
             addresses: open.addresses_of(&id),
             connections: open.connections(&id),
             id: id.to_string(),
@@ -111,6 +139,14 @@ impl Admin {
             connections_max: listener.max_connections,
             allowed_origins: listener.allowed_origins,
         }
+    }
+
+    /// The certificate (PEM) of the broker's own authority, which clients are given so that they trust
+    /// the certificate it has made; none if it has made none.
+    #[must_use]
+    pub fn own_authority(&self) -> Option<String> {
+        let path = self.0.configuration.listeners().own_authority();
+        std::fs::read_to_string(path).ok()
     }
 
     /// The id of the listener with this number, such as `tcp:default`: what connections carry.
@@ -239,10 +275,18 @@ fn savable(id: &ListenerId, wanted: Wanted) -> Result<Changes, ListenerError> {
     let mut changes = Changes::new();
     for (key, value) in values {
         if let Some(value) = value {
-            let name = format!("{}.{key}", id.section());
-            let text = Layers::savable(&name, &value).map_err(ChangeError::from)?;
-            changes.insert(name, Some(text));
+            save(&format!("{}.{key}", id.section()), &value, &mut changes)?;
         }
     }
+    for (key, value) in wanted.ssl_options {
+        let name = format!("{}.ssl_options.{key}", id.section());
+        save(&name, &value, &mut changes)?;
+    }
     Ok(changes)
+}
+
+fn save(name: &str, value: &Raw, changes: &mut Changes) -> Result<(), ListenerError> {
+    let text = Layers::savable(name, value).map_err(ChangeError::from)?;
+    changes.insert(name.to_owned(), Some(text));
+    Ok(())
 }

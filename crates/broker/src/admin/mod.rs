@@ -70,7 +70,7 @@ pub fn is_filter(text: &str) -> bool {
     protocol::Filter::parse(text, u16::MAX).is_ok()
 }
 
-pub use crate::machine::{Disk, Machine, Memory, Work, disk};
+pub use crate::machine::{Disk, Machine, Memory, Work, disk, name as machine_name};
 
 /// A handle on a running broker. Clones are one handle.
 #[derive(Clone)]

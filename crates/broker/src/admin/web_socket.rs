@@ -12,6 +12,7 @@ use engine::{Cause, acl::Principal};
 
 use super::{Admin, Gone};
 use crate::{
+    control::listeners::DASHBOARD_NUMBER,
     shard::{Letter, Moving, PREFIX, Ticket},
     transport::websocket,
 };
@@ -61,7 +62,8 @@ impl Admin {
     /// that came through a proxy from an address that is not near.
     pub fn take_web_socket(&self, stream: TcpStream, bytes: Vec<u8>, peer: SocketAddr, far: bool) {
         let moving = Moving::of_page(stream, bytes, peer, far);
-        self.0.post.send(0, Letter::Page(Box::new(moving)));
+        self.0.post.opened(DASHBOARD_NUMBER);
+        self.0.post.send(0, Letter::Stranger(Box::new(moving)));
     }
 
     /// A ticket for this user of the dashboard: shown as the password, with the user's name, it lets in

@@ -476,6 +476,59 @@ impl<T: Words> Kind for Choice<T> {
     }
 }
 
+/// Versions of TLS, at least one.
+pub struct Versions;
+
+/// A version of TLS that is not too old.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsVersion {
+    V1_3,
+    V1_2,
+}
+
+impl TlsVersion {
+    /// As it is written.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::V1_3 => "tlsv1.3",
+            Self::V1_2 => "tlsv1.2",
+        }
+    }
+}
+
+impl Words for TlsVersion {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        (Self::V1_3.name(), Self::V1_3),
+        (Self::V1_2.name(), Self::V1_2),
+    ];
+}
+
+impl Kind for Versions {
+    type Out = Vec<TlsVersion>;
+    fn read(raw: &Raw) -> Option<Vec<TlsVersion>> {
+        let all: Vec<_> = match raw {
+            Raw::List(items) => items
+                .iter()
+                .map(<Choice<TlsVersion> as Kind>::read)
+                .collect::<Option<_>>()?,
+            _ => vec![<Choice<TlsVersion> as Kind>::read(raw)?],
+        };
+        (!all.is_empty()).then_some(all)
+    }
+    fn show(value: &Vec<TlsVersion>) -> String {
+        let items: Vec<String> = value
+            .iter()
+            .map(<Choice<TlsVersion> as Kind>::show)
+            .collect();
+        format!("[{}]", items.join(", "))
+    }
+    fn form(lang: Lang) -> String {
+        let words = <Choice<TlsVersion> as Kind>::form(lang);
+        words + &say(lang, ", or a list of these", "，或它们的列表")
+    }
+}
+
 /// Text in TOML's quotes.
 fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()

@@ -17,13 +17,15 @@ use std::path::PathBuf;
 pub use document::document;
 use error::Problem;
 pub use error::{ConfigError, Lang, Origin};
+pub use kind::TlsVersion;
 pub use layers::Layers;
 pub use raw::Raw;
 use raw::leaves;
 pub use schema::{
-    Dashboard, Durability, Format, Key, LanGuard, Level, Listener, Log, Mqtt, Node, Store, When,
+    Dashboard, Durability, Format, Key, LanGuard, Level, Listener, Log, Mqtt, NamedBy, Node,
+    SslOptions, Store, Verify, When,
 };
-use schema::{RESERVED, TABLE, find, is_section, nearest};
+use schema::{TABLE, find, is_section, nearest};
 
 /// All settings of a broker.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,7 +44,9 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Transport {
     Tcp,
+    Tls,
     WebSocket,
+    WebSocketTls,
 }
 
 /// A listener's kind and name; shown as `tcp:default`.
@@ -53,12 +57,27 @@ pub struct ListenerId {
 }
 
 impl Transport {
+    pub const ALL: [Self; 4] = [Self::Tcp, Self::Tls, Self::WebSocket, Self::WebSocketTls];
+
     /// As in keys and listener ids.
-    pub fn name(self) -> &'static str {
+    #[must_use]
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Tcp => "tcp",
+            Self::Tls => "ssl",
             Self::WebSocket => "ws",
+            Self::WebSocketTls => "wss",
         }
+    }
+
+    #[must_use]
+    pub const fn is_tls(self) -> bool {
+        matches!(self, Self::Tls | Self::WebSocketTls)
+    }
+
+    #[must_use]
+    pub const fn is_web(self) -> bool {
+        matches!(self, Self::WebSocket | Self::WebSocketTls)
     }
 }
 
@@ -106,7 +125,9 @@ impl Default for Config {
             store: Store::default(),
             listeners: [
                 listener(Transport::Tcp, 1883),
+                listener(Transport::Tls, 8883),
                 listener(Transport::WebSocket, 8083),
+                listener(Transport::WebSocketTls, 8084),
             ]
             .into(),
             dashboard: Dashboard {
@@ -220,8 +241,12 @@ impl Config {
             .listeners
             .keys()
             .filter(|id| id.transport.name() == transport);
-        ids.map(|id| vec![parts[0].clone(), transport.clone(), id.name.clone()])
-            .collect()
+        ids.map(|id| {
+            let mut place = parts.clone();
+            place[2].clone_from(&id.name);
+            place
+        })
+        .collect()
     }
 
     // What the table calls to find the section of a path; listeners are made when first named.
@@ -276,15 +301,18 @@ impl Config {
     fn listener_at(&self, path: &[String]) -> Option<&Listener> {
         self.listeners.get(&listener_id(path)?)
     }
+    fn ssl_options_mut(&mut self, path: &[String]) -> Option<&mut SslOptions> {
+        Some(&mut self.listener_mut(path)?.ssl_options)
+    }
+    fn ssl_options_at(&self, path: &[String]) -> Option<&SslOptions> {
+        Some(&self.listener_at(path)?.ssl_options)
+    }
 }
 
 /// The listener in `listeners.<transport>.<name>.<key>`.
 fn listener_id(path: &[String]) -> Option<ListenerId> {
-    let transport = match path.get(1)?.as_str() {
-        "tcp" => Transport::Tcp,
-        "ws" => Transport::WebSocket,
-        _ => return None,
-    };
+    let kind = path.get(1)?;
+    let transport = Transport::ALL.into_iter().find(|t| t.name() == kind)?;
     Some(ListenerId {
         transport,
         name: path.get(2)?.clone(),
@@ -358,16 +386,6 @@ impl Loader {
     fn set(&mut self, path: &[String], raw: &Raw, origin: Origin) -> Result<(), ConfigError> {
         let name = path.join(".");
         let refuse = |problem| Err(ConfigError::new(&origin, &name, problem));
-        if let Some((_, warning)) = RESERVED.iter().find(|(section, _)| {
-            path.len() >= section.len() && path.iter().zip(*section).all(|(a, b)| a == b)
-        }) {
-            let section = &path[..if path[0] == "listeners" { 2 } else { 1 }].join(".");
-            let line = format!("{section}: {warning}");
-            if !self.warnings.contains(&line) {
-                self.warnings.push(line);
-            }
-            return Ok(());
-        }
         let Some(key) = find(path) else {
             return match (is_section(path), raw) {
                 (true, Raw::Empty) => Ok(()),
@@ -375,7 +393,7 @@ impl Loader {
                 (false, _) => refuse(Problem::Unknown(nearest(path))),
             };
         };
-        if path.len() == 4 && !is_name(&path[2]) {
+        if path.len() >= 4 && !is_name(&path[2]) {
             return refuse(Problem::ListenerName);
         }
         if let Some(from @ Origin::File { .. }) = self.origins.get(&name)
@@ -421,6 +439,22 @@ impl Loader {
             // The file had it when something of it was saved.
             self.forget(&id);
             self.unusable.insert(key, error);
+        }
+        for (id, listener) in &self.config.listeners {
+            let options = &listener.ssl_options;
+            let asked = [
+                ("fail_if_no_peer_cert", options.fail_if_no_peer_cert),
+                ("crlfile", options.crlfile.is_some()),
+            ];
+            for (key, _) in asked
+                .iter()
+                .filter(|(_, set)| *set && options.verify == Verify::None)
+            {
+                let section = id.section();
+                self.warnings.push(format!(
+                    "{section}.ssl_options.{key} does nothing without verify = \"verify_peer\""
+                ));
+            }
         }
         Ok(Loaded {
             config: self.config,

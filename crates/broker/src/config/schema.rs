@@ -7,7 +7,7 @@ use engine::{QueueFull, Strategy};
 
 use super::kind::{
     Binds, Bytes, Choice, Count, Hosts, Kind, Maybe, Networks, Origins, Place, Range, Ratio,
-    Switch, Text, Time, Words, allowed, built_in, checked,
+    Switch, Text, Time, Versions, Words, allowed, built_in, checked,
 };
 use super::raw::Raw;
 use super::{Config, Lang};
@@ -48,25 +48,33 @@ macro_rules! section {
         $Section:ident, $sections:expr, $KEYS:ident, $place:path, $look:path;
         $(
             $name:ident: $kind:ty = $default:literal $([$min:literal, $max:literal])? $when:ident
-            $(only $only:literal)?
+            $(only [$($only:literal),+])?
             $en:literal $zh:literal;
         )*
+        $(
+            #[doc = $about:literal]
+            with $field:ident: $Type:ty;
+        )?
     ) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq)]
         pub struct $Section {
             $( #[doc = $en] pub $name: <$kind as Kind>::Out, )*
+            $( #[doc = $about] pub $field: $Type, )?
         }
 
         impl Default for $Section {
             fn default() -> Self {
-                Self { $( $name: built_in::<$kind>($default, range!($($min, $max)?)), )* }
+                Self {
+                    $( $name: built_in::<$kind>($default, range!($($min, $max)?)), )*
+                    $( $field: Default::default(), )?
+                }
             }
         }
 
         const $KEYS: &[Key] = &[ $(
             Key {
-                sections: sections!($sections $(, $only)?),
+                sections: sections!($sections $(, [$($only),+])?),
                 name: stringify!($name),
                 when: When::$when,
                 doc: [$en, $zh],
@@ -87,13 +95,13 @@ macro_rules! section {
     };
 }
 
-/// The sections of a key: all of the struct's, or the one that it names itself.
+/// The sections of a key: all of the struct's, or those that it names itself.
 macro_rules! sections {
     ($all:expr) => {
         $all
     };
-    ($all:expr, $only:literal) => {
-        &[$only]
+    ($all:expr, [$($only:literal),+]) => {
+        &[$($only),+]
     };
 }
 
@@ -155,8 +163,8 @@ section! {
 }
 
 section! {
-    /// `[listeners.tcp.<name>]`, `[listeners.ws.<name>]`
-    Listener, &["listeners.tcp.*", "listeners.ws.*"], LISTENER, Config::listener_mut, Config::listener_at;
+    /// `[listeners.<kind>.<name>]`
+    Listener, &["listeners.tcp.*", "listeners.ssl.*", "listeners.ws.*", "listeners.wss.*"], LISTENER, Config::listener_mut, Config::listener_at;
     bind: Binds = "0" Reload
         "Where to listen."
         "监听地址。";
@@ -166,9 +174,50 @@ section! {
     max_connections: Maybe<Count<u32>> = "none" ["1", "100000000"] Reload
         "Connections at one time; further ones are closed at once."
         "最大同时连接数，超出的连接立即关闭。";
-    allowed_origins: Origins = "[]" Reload only "listeners.ws.*"
+    allowed_origins: Origins = "[]" Reload only ["listeners.ws.*", "listeners.wss.*"]
         "Web pages that may connect, besides those of the broker's own host and programs that are no browsers."
         "允许连接的网页来源；与服务器同主机的网页和非浏览器程序总是允许。";
+    proxy_protocol: Switch = "false" Reload
+        "Whether a proxy in front (HAProxy, nginx) tells with a PROXY header, version 1 or 2, where each connection comes from; one without the header is refused."
+        "前面的代理（HAProxy、nginx）是否用 PROXY 协议头（版本 1 或 2）说明每个连接的真实来源；没有该头的连接会被拒绝。";
+    proxy_networks: Networks = "[]" Reload
+        "With proxy_protocol: networks that proxies connect from, besides this machine and private addresses; others are refused."
+        "proxy_protocol 时代理所在的网络（本机与私有地址除外，它们总是允许）；来自其他地址的连接会被拒绝。";
+    /// What TLS listeners have besides.
+    with ssl_options: SslOptions;
+}
+
+section! {
+    /// `[listeners.ssl.<name>.ssl_options]`, `[listeners.wss.<name>.ssl_options]`
+    SslOptions, &["listeners.ssl.*.ssl_options", "listeners.wss.*.ssl_options"], SSL_OPTIONS,
+    Config::ssl_options_mut, Config::ssl_options_at;
+    certfile: Maybe<Place> = "none" Reload
+        "Certificate chain (PEM), the listener's own first; none for the certificate that the broker makes for itself in its data directory. The files are read again when they change."
+        "证书链文件（PEM），监听器自己的证书在最前；none 表示使用服务器在数据目录中自动生成的证书。文件变化后会自动重新读取。";
+    keyfile: Maybe<Place> = "none" Reload
+        "Its private key (PEM, without a password)."
+        "对应的私钥文件（PEM，不带密码）。";
+    certdir: Maybe<Place> = "none" Reload
+        "Directory of further certificates, each NAME.pem with its key NAME.key: a client that asks for a host name that one of them is for gets that one."
+        "更多证书所在的目录，每个证书为 NAME.pem，私钥为 NAME.key：客户端请求的主机名属于其中某个证书时，使用该证书。";
+    cacertfile: Maybe<Place> = "none" Reload
+        "Authorities (PEM) whose client certificates are accepted; needed for verify_peer."
+        "签发客户端证书的 CA 证书文件（PEM）；verify_peer 需要它。";
+    verify: Choice<Verify> = "verify_none" Reload
+        "Whether clients are asked for a certificate: verify_peer asks and refuses a wrong one."
+        "是否要求客户端证书：verify_peer 会要求证书，并拒绝不合格的证书。";
+    fail_if_no_peer_cert: Switch = "false" Reload
+        "With verify_peer: whether a client without a certificate is refused."
+        "verify_peer 时，是否拒绝没有证书的客户端。";
+    crlfile: Maybe<Place> = "none" Reload
+        "Revocation lists (PEM) of these authorities: a certificate that one names is refused, and so is one whose authority has no list there."
+        "这些 CA 的证书吊销列表文件（PEM）：被吊销的证书会被拒绝，其 CA 在文件中没有列表的证书也会被拒绝。";
+    versions: Versions = "[\"tlsv1.3\", \"tlsv1.2\"]" Reload
+        "Versions of TLS that are spoken."
+        "允许的 TLS 版本。";
+    handshake_timeout: Time = "10s" ["100ms", "5m"] Reload
+        "Time from the start of a connection to the end of its TLS handshake; after it mqtt.connect_timeout runs."
+        "建立连接后必须在此时间内完成 TLS 握手；之后按 mqtt.connect_timeout 计时。";
 }
 
 section! {
@@ -208,6 +257,9 @@ section! {
     bootstrap_users: Maybe<Place> = "none" Restart
         "File of users (CSV or JSON, as EMQX's) that are added at the start, where they are not there yet."
         "启动时导入的 MQTT 用户文件（CSV 或 JSON，格式与 EMQX 相同）；已存在的用户保持不变。";
+    peer_cert_as_username: Choice<NamedBy> = "disabled" Reload
+        "Whether the certificate of a client, checked by a listener with verify_peer, says who it is: by its common name (cn) or its whole subject (dn). It needs no password then."
+        "客户端证书（由 verify_peer 的监听器校验）是否代表其用户名：通用名（cn）或完整主题（dn）。此时不需要密码。";
     max_packet_size: Bytes<u32> = "1MB" ["64", "256MB"] Reload
         "Largest packet accepted."
         "允许的最大报文。";
@@ -334,19 +386,57 @@ section! {
 }
 
 /// All keys, in the order in which they are documented. A static, so that a key is one place.
-pub(super) static TABLE: [&[Key]; 7] = [NODE, LOG, STORE, LISTENER, DASHBOARD, LAN_GUARD, MQTT];
-
-/// Sections of later versions: taken without a look inside, with one warning each.
-pub(super) const RESERVED: [(&[&str], &str); 2] = [
-    (
-        &["listeners", "ssl"],
-        "TLS listeners are not built in yet: nothing listens for this section",
-    ),
-    (
-        &["listeners", "wss"],
-        "TLS listeners are not built in yet: nothing listens for this section",
-    ),
+pub(super) static TABLE: [&[Key]; 8] = [
+    NODE,
+    LOG,
+    STORE,
+    LISTENER,
+    SSL_OPTIONS,
+    DASHBOARD,
+    LAN_GUARD,
+    MQTT,
 ];
+
+/// What of a client's certificate is its user name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NamedBy {
+    Nothing,
+    CommonName,
+    Subject,
+}
+
+impl Words for NamedBy {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("disabled", Self::Nothing),
+        ("cn", Self::CommonName),
+        ("dn", Self::Subject),
+    ];
+}
+
+/// Whether certificates of clients are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verify {
+    None,
+    Peer,
+}
+
+impl Verify {
+    /// As it is written.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "verify_none",
+            Self::Peer => "verify_peer",
+        }
+    }
+}
+
+impl Words for Verify {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        (Self::None.name(), Self::None),
+        (Self::Peer.name(), Self::Peer),
+    ];
+}
 
 /// How much is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -479,9 +569,8 @@ pub(super) fn nearest(path: &[String]) -> Option<String> {
     for key in TABLE.into_iter().flatten() {
         for section in key.sections {
             let mut parts = parts(section);
-            if parts.last() == Some(&"*") {
-                parts.pop();
-                parts.push(if path.len() > 3 { &path[2] } else { "default" });
+            if let Some(any) = parts.get_mut(2).filter(|part| **part == "*") {
+                *any = if path.len() > 3 { &path[2] } else { "default" };
             }
             parts.push(key.name);
             let name = parts.join(".");

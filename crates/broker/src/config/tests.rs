@@ -41,10 +41,15 @@ fn defaults() {
         (4 << 30, None)
     );
     let ids: Vec<String> = config.listeners.keys().map(ListenerId::to_string).collect();
-    assert_eq!(ids, ["tcp:default", "ws:default"]);
+    assert_eq!(
+        ids,
+        ["tcp:default", "ssl:default", "ws:default", "wss:default"]
+    );
     let binds: Vec<_> = config.listeners.values().map(|l| l.bind.clone()).collect();
     assert_eq!(binds[0], addrs(&["0.0.0.0:1883", "[::]:1883"]));
-    assert_eq!(binds[1], addrs(&["0.0.0.0:8083", "[::]:8083"]));
+    assert_eq!(binds[1], addrs(&["0.0.0.0:8883", "[::]:8883"]));
+    assert_eq!(binds[2], addrs(&["0.0.0.0:8083", "[::]:8083"]));
+    assert_eq!(binds[3], addrs(&["0.0.0.0:8084", "[::]:8084"]));
     let mqtt = &config.mqtt;
     assert_eq!(
         (mqtt.max_packet_size, mqtt.max_connect_size),
@@ -195,14 +200,22 @@ fn further_listeners() {
         .keys()
         .map(ListenerId::to_string)
         .collect();
-    assert_eq!(ids, ["tcp:default", "tcp:inside", "ws:default", "ws:web"]);
+    let due = [
+        "tcp:default",
+        "tcp:inside",
+        "ssl:default",
+        "ws:default",
+        "ws:web",
+        "wss:default",
+    ];
+    assert_eq!(ids, due);
     let enabled: Vec<bool> = loaded
         .config
         .listeners
         .values()
         .map(|l| l.enabled)
         .collect();
-    assert_eq!(enabled, [true, true, false, true]);
+    assert_eq!(enabled, [true, true, true, false, true, true]);
     let env = [("TERNMQ__LISTENERS__TCP__DEFAULT__BIND", "1884")];
     let config = sources(&env, &[]).unwrap().config;
     assert_eq!(
@@ -222,12 +235,8 @@ fn origins_of_pages() {
     };
     let pages = |value: &str| {
         let config = set(value).unwrap().config;
-        config
-            .listeners
-            .into_values()
-            .next_back()
-            .unwrap()
-            .allowed_origins
+        let id = ListenerId::parse("ws:default").unwrap();
+        config.listeners[&id].allowed_origins.clone()
     };
     assert_eq!(pages("[]"), [""; 0]);
     assert_eq!(
@@ -252,17 +261,43 @@ fn origins_of_pages() {
 }
 
 #[test]
-fn sections_of_later_versions_warn_once_each() {
-    let text = "[listeners.ssl.default]\nbind = 8883\ncert = \"a\"\n[listeners.wss.default]\n\
-                [mqtt]\n";
-    let warnings = file(text).unwrap().warnings;
+fn tls_listeners() {
+    let text = "[listeners.ssl.default]\nbind = 8883\n[listeners.ssl.default.ssl_options]\n\
+                certfile = \"a.pem\"\nkeyfile = \"a.key\"\nversions = \"tlsv1.3\"\n\
+                [listeners.wss]\ndefault.ssl_options.verify = \"verify_peer\"\n\
+                [listeners.ssl.b]\nbind = 1\nssl_options.fail_if_no_peer_cert = true\n";
+    let loaded = file(text).unwrap();
+    let listener = |id: &str| loaded.config.listeners[&ListenerId::parse(id).unwrap()].clone();
+    let options = listener("ssl:default").ssl_options;
+    assert_eq!(options.certfile, Some("a.pem".into()));
+    assert_eq!(options.versions, [TlsVersion::V1_3]);
+    assert_eq!(options.verify, Verify::None);
+    assert_eq!(listener("wss:default").ssl_options.verify, Verify::Peer);
     assert_eq!(
-        warnings,
+        loaded.warnings,
         [
-            "listeners.ssl: TLS listeners are not built in yet: nothing listens for this section",
-            "listeners.wss: TLS listeners are not built in yet: nothing listens for this section",
+            "listeners.ssl.b.ssl_options.fail_if_no_peer_cert does nothing without verify = \"verify_peer\""
         ]
     );
+    for (text, due) in [
+        (
+            "[listeners.ssl.a]\nbind = 1\nssl_options.certifle = \"a\"\n",
+            "t.toml:3: unknown key listeners.ssl.a.ssl_options.certifle; did you mean \
+             listeners.ssl.a.ssl_options.certfile?",
+        ),
+        (
+            "[listeners.tcp.a]\nbind = 1\nssl_options.certfile = \"a\"\n",
+            "t.toml:3: unknown key listeners.tcp.a.ssl_options.certfile; did you mean \
+             listeners.ssl.a.ssl_options.certfile?",
+        ),
+        (
+            "[listeners.ssl.default.ssl_options]\nversions = []\n",
+            "t.toml:2: listeners.ssl.default.ssl_options.versions = [] is not allowed; use \
+             \"tlsv1.3\" | \"tlsv1.2\", or a list of these",
+        ),
+    ] {
+        assert_eq!(file(text).unwrap_err().to_string(), due);
+    }
 }
 
 #[test]
@@ -543,14 +578,14 @@ fn saved_values_that_do_not_fit_are_left_out_and_named() {
         loaded.config.mqtt.max_queue,
         Config::default().mqtt.max_queue
     );
-    assert_eq!(loaded.config.listeners.len(), 2);
+    assert_eq!(loaded.config.listeners.len(), 4);
 }
 
 #[test]
 fn a_deleted_listener_is_gone_unless_it_is_named_again() {
     let text = "[listeners.tcp.inside]\nbind = 1884\n";
     let ids = |env: &[(&str, &str)], sets: &[&str]| {
-        let gone = ["tcp:inside", "ws:default"];
+        let gone = ["tcp:inside", "ssl:default", "ws:default", "wss:default"];
         let gone = gone.map(|id| Layers::deletion(&ListenerId::parse(id).unwrap()));
         let gone: Vec<_> = gone.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
         let loaded = layers(text, &gone, env, sets);

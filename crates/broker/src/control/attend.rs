@@ -12,12 +12,16 @@ use crate::{
         alarm::Resource,
         attention::{self, LOOK_BACK_MILLIS, LOST_MILLIS, Need, RETURNED_MILLIS, UNHEARD_MILLIS},
     },
+    tls,
 };
 
 /// How often the machine is looked at, and how often it is looked for topics that are nearly equal to those
 /// that are known. For a new one it is looked at once.
 const MACHINE_TICKS: u32 = 2;
 const SIMILAR_TICKS: u32 = 5;
+/// How often certificates are looked at, and how long before its end one needs attention.
+const CERTIFICATE_TICKS: u32 = 5;
+const CERTIFICATE_DAYS: i64 = 30;
 /// Topics without subscriber that are remembered.
 const UNHEARD_MAX: usize = 32;
 /// Filters that one visit looks at, and visits for one topic to one shard.
@@ -80,6 +84,9 @@ impl Work {
         self.look_at_queues();
         self.raise_alarms(now);
         self.look_for_similar();
+        if self.ticks.is_multiple_of(CERTIFICATE_TICKS) {
+            self.configuration.listeners().look_at_certificates();
+        }
         let log = &self.observed.connections;
         let mut needs = log.look_back(now.saturating_sub(LOOK_BACK_MILLIS), |entries| {
             let mut needs = attention::shared_ids(entries.clone());
@@ -93,6 +100,7 @@ impl Work {
         needs.append(&mut attention::behind(self.attend.behind.clone()));
         needs.append(&mut self.unsubscribed(now));
         needs.extend(self.attend.nearly_subscribed());
+        needs.append(&mut self.certificates());
         let active = self.observed.alarms().active();
         needs.extend(active.into_iter().map(|alarm| Need::High {
             what: alarm.what,
@@ -156,6 +164,23 @@ impl Work {
             (key, Some(value))
         });
         self.keep_alarms(records.collect());
+    }
+
+    /// Certificates that end soon, and files of certificates that cannot be used.
+    fn certificates(&self) -> Vec<Need> {
+        let now = tls::now_secs();
+        let mut needs = Vec::new();
+        for (id, context) in self.configuration.listeners().contexts() {
+            let listener = id.to_string();
+            let days = (context.terms().facts.valid_until - now).div_euclid(86_400);
+            if let Some(error) = context.trouble() {
+                let error = error.to_string();
+                needs.push(Need::CertificateBroken { listener, error });
+            } else if days < CERTIFICATE_DAYS {
+                needs.push(Need::CertificateEnds { listener, days });
+            }
+        }
+        needs
     }
 
     /// Clients that came back and have no subscription.

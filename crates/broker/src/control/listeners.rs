@@ -6,6 +6,7 @@ use std::{
     collections::BTreeMap,
     io,
     net::SocketAddr,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -18,6 +19,7 @@ use crate::{
     StartError,
     config::{Config, ListenerId, Transport},
     shard::{LISTENING_MAX, Letter, Post, VISIT_MAX, Visit},
+    tls::{Context, Looked, Terms, own_files},
     transport::http::Ports,
 };
 
@@ -42,6 +44,8 @@ pub(crate) struct Bound {
     pub(crate) number: u8,
     pub(crate) id: ListenerId,
     pub(crate) socket: std::net::TcpListener,
+    /// If it speaks TLS: on which terms.
+    pub(crate) tls: Option<Arc<Context>>,
 }
 
 /// The dashboard's name among the listeners, as EMQX has it.
@@ -59,6 +63,8 @@ pub(crate) struct Listeners {
     post: Arc<Post>,
     /// Where the dashboard really listens.
     dashboard: Vec<SocketAddr>,
+    /// Where the broker's own certificate is.
+    data_dir: PathBuf,
     state: Mutex<State>,
 }
 
@@ -75,6 +81,7 @@ struct State {
 struct Open {
     number: u8,
     sockets: Vec<Place>,
+    tls: Option<Arc<Context>>,
 }
 
 /// One socket of a listener.
@@ -89,6 +96,8 @@ struct Place {
 /// A change that is prepared: what is to be opened is.
 pub(crate) struct Change {
     next: BTreeMap<ListenerId, Open>,
+    /// Of those that speak TLS.
+    terms: BTreeMap<ListenerId, Arc<Terms>>,
     fresh: Vec<Bound>,
     /// Sockets that are to be closed, as far as they are not yet.
     going: Vec<u64>,
@@ -97,10 +106,11 @@ pub(crate) struct Change {
 }
 
 impl Listeners {
-    pub(crate) fn new(post: Arc<Post>, dashboard: &[Socketed]) -> Self {
+    pub(crate) fn new(post: Arc<Post>, dashboard: &[Socketed], data_dir: &Path) -> Self {
         Self {
             post,
             dashboard: dashboard.iter().map(|(address, _)| *address).collect(),
+            data_dir: data_dir.to_owned(),
             state: Mutex::default(),
         }
     }
@@ -157,13 +167,14 @@ impl Listeners {
         }
     }
 
-    /// Opens what a configuration has and is not there yet. Where an address is free only once
+    /// Reads certificates, and opens what a configuration has and is not there yet. Where an address is free only once
     /// another of ours is, that one closes at once.
     ///
     /// # Errors
-    /// If an address cannot be listened on; then everything is as it was.
+    /// If a certificate cannot be used or an address not be listened on; then everything is as it was.
     pub(crate) async fn prepare(&self, config: &Config) -> Result<Change, StartError> {
-        let mut change = self.plan(config);
+        let terms = self.terms(config)?;
+        let mut change = self.plan(config, terms);
         let wanted = self.missing(config, &change);
         let mut refused = Vec::new();
         for (id, asked) in wanted {
@@ -189,11 +200,27 @@ impl Listeners {
         Ok(change)
     }
 
+    /// What the listeners that speak TLS do it with.
+    fn terms(&self, config: &Config) -> Result<BTreeMap<ListenerId, Arc<Terms>>, StartError> {
+        let enabled = config.listeners.iter().filter(|(_, l)| l.enabled);
+        let secure = enabled.filter(|(id, _)| id.transport.is_tls());
+        let loaded = secure.map(|(id, listener)| {
+            let terms = Terms::load(&listener.ssl_options, &self.data_dir);
+            let terms = terms.map_err(|source| StartError::Tls {
+                listener: id.section(),
+                source,
+            })?;
+            Ok((id.clone(), Arc::new(terms)))
+        });
+        loaded.collect()
+    }
+
     /// What stays, what goes, and nothing opened yet.
-    fn plan(&self, config: &Config) -> Change {
+    fn plan(&self, config: &Config, terms: BTreeMap<ListenerId, Arc<Terms>>) -> Change {
         let state = self.state();
         let mut change = Change {
             next: BTreeMap::new(),
+            terms,
             fresh: Vec::new(),
             going: Vec::new(),
             ending: Vec::new(),
@@ -213,6 +240,7 @@ impl Listeners {
             let open = Open {
                 number: open.number,
                 sockets: stay,
+                tls: open.tls.clone(),
             };
             change.next.insert(id.clone(), open);
         }
@@ -259,9 +287,11 @@ impl Listeners {
         }
         let address = socket.local_addr().unwrap_or(asked);
         let (number, key) = self.number(change, id)?;
+        let terms = change.terms.get(id);
         let fallback = || Open {
             number,
             sockets: Vec::new(),
+            tls: terms.map(|terms| Arc::new(Context::new(terms.clone()))),
         };
         let open = change.next.entry(id.clone()).or_insert_with(fallback);
         open.sockets.push(Place {
@@ -274,6 +304,7 @@ impl Listeners {
             number: open.number,
             id: id.clone(),
             socket,
+            tls: open.tls.clone(),
         });
         Ok(())
     }
@@ -308,7 +339,7 @@ impl Listeners {
 
     /// Hands new sockets over, closes old ones, and ends the connections of listeners that stop.
     pub(crate) async fn commit(&self, change: Change) {
-        self.install(&change.next, change.fresh);
+        self.install(&change.next, &change.terms, change.fresh);
         self.hush(change.going).await;
         for number in change.ending {
             self.expel(number).await;
@@ -317,7 +348,7 @@ impl Listeners {
 
     /// For the start, when nothing can be in the way.
     pub(crate) fn begin(&self, change: Change) {
-        self.install(&change.next, change.fresh);
+        self.install(&change.next, &change.terms, change.fresh);
     }
 
     /// Lets go of what was prepared.
@@ -338,7 +369,17 @@ impl Listeners {
         self.reopen_or_tell(&gone);
     }
 
-    fn install(&self, next: &BTreeMap<ListenerId, Open>, fresh: Vec<Bound>) {
+    fn install(
+        &self,
+        next: &BTreeMap<ListenerId, Open>,
+        terms: &BTreeMap<ListenerId, Arc<Terms>>,
+        fresh: Vec<Bound>,
+    ) {
+        for (id, open) in next {
+            if let Some((context, terms)) = open.tls.as_ref().zip(terms.get(id)) {
+                context.set(terms.clone());
+            }
+        }
         self.state().open.clone_from(next);
         if !fresh.is_empty() {
             self.post.send(0, Letter::Listen(fresh));
@@ -370,7 +411,7 @@ impl Listeners {
         let mut fresh = Vec::new();
         let mut result = Ok(());
         for (id, open) in open {
-            let number = open.number;
+            let (number, tls) = (open.number, open.tls.clone());
             open.sockets.retain_mut(|place| {
                 if !keys.contains(&place.key) {
                     return true;
@@ -384,6 +425,7 @@ impl Listeners {
                         number,
                         id: id.clone(),
                         socket,
+                        tls: tls.clone(),
                     }),
                     Err(source) => {
                         result = Err(StartError::Listen {
@@ -419,6 +461,38 @@ impl Listeners {
                 from = answered.await.unwrap_or_default();
             }
         }
+    }
+
+    /// Reads certificates again whose files have changed. Nobody's connection ends.
+    pub(crate) fn look_at_certificates(&self) {
+        for (id, context) in self.contexts() {
+            match context.look() {
+                Looked::Same => {}
+                Looked::Renewed(terms) => {
+                    let subject = &terms.facts.subject;
+                    tracing::info!("{id}: the certificate was read again ({subject})");
+                }
+                Looked::Broken(error) => {
+                    let section = id.section();
+                    tracing::error!(
+                        "{section}.{error}; the files that were read before stay in use"
+                    );
+                }
+            }
+        }
+    }
+
+    /// The listeners that speak TLS, and on which terms.
+    pub(crate) fn contexts(&self) -> Vec<(ListenerId, Arc<Context>)> {
+        let state = self.state();
+        let open = state.open.iter();
+        open.filter_map(|(id, open)| Some((id.clone(), open.tls.clone()?)))
+            .collect()
+    }
+
+    /// What clients are given so that they trust the broker's own certificate.
+    pub(crate) fn own_authority(&self) -> PathBuf {
+        own_files(&self.data_dir).authority
     }
 
     /// Closes everything, and opens it again: the connections of a listener end.

@@ -64,6 +64,10 @@ pub(crate) enum Need {
     },
     /// A resource is used above its mark.
     High { what: Resource, percent: u8 },
+    /// A listener's certificate has so many days left, or none.
+    CertificateEnds { listener: String, days: i64 },
+    /// Its files were changed and cannot be used.
+    CertificateBroken { listener: String, error: String },
     /// The broker did not end in order before.
     Crash,
 }
@@ -239,6 +243,8 @@ impl Need {
             Self::NotSubscribed { .. } => "not_subscribed_again",
             Self::NearlySubscribed { .. } => "nearly_subscribed_topic",
             Self::High { what, .. } => what.attention(),
+            Self::CertificateEnds { .. } => "certificate_expires",
+            Self::CertificateBroken { .. } => "certificate_unusable",
             Self::Crash => "recovered_after_crash",
         }
     }
@@ -251,6 +257,9 @@ impl Need {
             | Self::NotSubscribed { client_id, .. } => client_id,
             Self::Refused { who, .. } => who,
             Self::NearlySubscribed { topic, .. } => topic,
+            Self::CertificateEnds { listener, .. } | Self::CertificateBroken { listener, .. } => {
+                listener
+            }
             Self::High { .. } | Self::Crash => "",
         }
     }
@@ -325,6 +334,18 @@ impl Need {
                 "Topics are equal only if each letter and slash is: correct one of the two.".to_owned(),
             ),
             Self::High { what, percent } => what.english(*percent),
+            Self::CertificateEnds { listener, days } => (
+                if *days > 0 {
+                    format!("The certificate of {listener} expires in {days} days.")
+                } else {
+                    format!("The certificate of {listener} has expired: clients that check it are refused by themselves.")
+                },
+                "Put a new certificate and its key in the same files: they are read by themselves, and nobody is disconnected.".to_owned(),
+            ),
+            Self::CertificateBroken { listener, error } => (
+                format!("The certificate files of {listener} were changed and cannot be used: {error}. The earlier ones stay in use until the next start."),
+                "Correct the files: they are read again by themselves.".to_owned(),
+            ),
             Self::Crash => (
                 "The broker did not end in order before this start: power failed, or it was killed.".to_owned(),
                 "What was acknowledged is there. Look at the log for the cause; stop the broker with SIGTERM or the service manager.".to_owned(),
@@ -380,6 +401,20 @@ impl Need {
                 "主题区分大小写和斜杠，必须完全一致：请修改其中之一。".to_owned(),
             ),
             Self::High { what, percent } => what.chinese(*percent),
+            Self::CertificateEnds { listener, days } => (
+                if *days > 0 {
+                    format!("{listener} 的证书将在 {days} 天后过期。")
+                } else {
+                    format!("{listener} 的证书已过期：校验证书的客户端将无法连接。")
+                },
+                "把新证书和私钥写入原来的文件：会自动重新读取，不会断开任何连接。".to_owned(),
+            ),
+            Self::CertificateBroken { listener, error } => (
+                format!(
+                    "{listener} 的证书文件已修改，但无法使用：{error}。下次启动前继续使用原来的证书。"
+                ),
+                "请修正这些文件：会自动重新读取。".to_owned(),
+            ),
             Self::Crash => (
                 "上次服务器未正常退出：断电或进程被强制结束。".to_owned(),
                 "已确认的数据都在。请查看日志了解原因；停止服务请使用 SIGTERM 或服务管理器。"

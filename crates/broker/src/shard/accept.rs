@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -14,14 +15,16 @@ use mio::{
 
 use super::{
     LISTENERS, Worker,
-    conn::{Conn, Flag, Moving, Peer, Web},
+    conn::{Conn, Flag, Moving, Peer, Web, Wrap},
     deadline::Deadlines,
 };
 use crate::{
-    config::{ListenerId, Transport},
+    config::ListenerId,
     control::listeners::Bound,
+    lan,
     observe::connection::Entry,
     settings::Limits,
+    tls::{Channel, Context},
 };
 
 /// Connections taken in one pass.
@@ -40,6 +43,7 @@ pub(super) struct Accepting {
     /// Given up for a moment when no descriptor is left, to close a waiting connection at once.
     spare: Option<File>,
     retry_at: Option<Instant>,
+    turn: u16,
 }
 
 struct Listener {
@@ -47,6 +51,7 @@ struct Listener {
     number: u8,
     id: ListenerId,
     socket: TcpListener,
+    tls: Option<Arc<Context>>,
     due: bool,
 }
 
@@ -65,6 +70,7 @@ impl Accepting {
             number: bound.number,
             id: bound.id,
             socket,
+            tls: bound.tls,
             due: true,
         });
         self.spare = self.spare.take().or_else(spare);
@@ -79,6 +85,17 @@ impl Accepting {
                 let _ = poll.registry().deregister(&mut listener.socket);
             }
         }
+    }
+
+    /// The shard whose turn it is to shake hands.
+    fn next_shard(&mut self, count: u16) -> u16 {
+        self.turn = (self.turn + 1) % count;
+        self.turn
+    }
+
+    /// Until when a connection has to say what is due of it.
+    pub(super) fn expect_until(&mut self, slot: u32, deadline: Instant) {
+        self.pending.set(slot, deadline);
     }
 
     pub(super) fn is_due(&mut self, listener: usize) {
@@ -165,27 +182,52 @@ impl Worker {
         let Some(listener) = &self.accepting.listeners[at] else {
             return;
         };
-        let (number, transport) = (listener.number, listener.id.transport);
+        let (number, web) = (listener.number, listener.id.transport.is_web());
+        let terms = listener.tls.as_ref().map(|context| context.terms());
         let max = self.limits.connections_max.get(&listener.id);
         if max.is_some_and(|max| self.post.open(number) >= *max) {
             return self.turn_away(peer, number, Cause::ConnectionsMax);
         }
-        if self.accepting.pending.len() >= self.limits.pending_max {
-            self.close_oldest_pending(Cause::PendingMax);
+        let proxies = self.limits.proxies.get(&listener.id);
+        let proxied = proxies.is_some();
+        if proxies.is_some_and(|proxies| !lan::is_near(peer.ip(), proxies)) {
+            return self.turn_away(peer, number, Cause::ProxyStranger);
         }
-        // Small answers must not wait for each other; a failure only costs latency.
-        let _ = stream.set_nodelay(true);
-        let mut conn = Conn::new(stream, peer, number);
-        if transport == Transport::WebSocket {
-            conn.web = Some(Box::new(Web::default()));
+        let mut timeout = None;
+        let mut tls = None;
+        if let Some(terms) = terms {
+            let Some(channel) = Channel::new(terms.config.clone()) else {
+                return;
+            };
+            tls = Some(Box::new(channel));
+            timeout = Some(terms.handshake_timeout);
         }
-        conn.flags.set(Flag::Pending);
-        let Some(slot) = self.register(conn) else {
-            return;
+        let mut wrap = None;
+        if web || proxied || tls.is_some() {
+            let web = web.then(Web::default);
+            wrap = Some(Box::new(Wrap { tls, web, proxied }));
+        }
+        let moving = Moving {
+            stream,
+            bytes: Vec::new(),
+            wrap,
+            peer,
+            listener: number,
+            timeout,
         };
         self.post.opened(number);
-        let deadline = Instant::now() + self.limits.connect_timeout;
-        self.accepting.pending.set(slot, deadline);
+        // Handshakes of TLS are work for all; that of a WebSocket needs what is known here.
+        let shard = if timeout.is_some() && !web {
+            self.accepting.next_shard(self.post.count())
+        } else {
+            self.id
+        };
+        if shard == self.id {
+            self.adopt_stranger(moving);
+        } else {
+            self.post
+                .send(shard, super::Letter::Stranger(Box::new(moving)));
+        }
     }
 
     /// Puts a connection into this shard's table and poll.
@@ -211,7 +253,7 @@ impl Worker {
     /// A connection whose session lives here.
     pub(super) fn adopt(&mut self, moving: Moving) {
         let mut conn = Conn::new(moving.stream, moving.peer, moving.listener);
-        conn.web = moving.web;
+        conn.wrap = moving.wrap;
         if self.stopping.is_some() {
             self.post.closed(conn.listener);
             return;
@@ -221,29 +263,35 @@ impl Worker {
             self.post.closed(listener);
             return;
         };
+        self.count_waiting(slot);
         self.take_bytes(slot, &moving.bytes);
+        // Its last bytes and the word that no more follow may have come together.
+        let tls = self.conns.get(slot).and_then(|c| c.tls());
+        if tls.is_some_and(Channel::is_ended) {
+            self.lost(slot);
+        }
     }
 
-    /// A WebSocket that came in by the dashboard's door, and has still to say who it is.
-    pub(super) fn adopt_page(&mut self, moving: Moving) {
+    /// A connection that somebody else took and counted, and that has still to say who it is.
+    pub(super) fn adopt_stranger(&mut self, moving: Moving) {
+        let number = moving.listener;
         if self.stopping.is_some() {
-            return;
+            return self.post.closed(number);
         }
         if self.accepting.pending.len() >= self.limits.pending_max {
             self.close_oldest_pending(Cause::PendingMax);
         }
+        // Small answers must not wait for each other; a failure only costs latency.
         let _ = moving.stream.set_nodelay(true);
-        let number = moving.listener;
         let mut conn = Conn::new(moving.stream, moving.peer, number);
-        conn.web = moving.web;
+        conn.wrap = moving.wrap;
         conn.flags.set(Flag::Pending);
         let Some(slot) = self.register(conn) else {
-            return;
+            return self.post.closed(number);
         };
-        self.post.opened(number);
-        let deadline = Instant::now() + self.limits.connect_timeout;
-        self.accepting.pending.set(slot, deadline);
-        // What the page sent behind its handshake.
+        let timeout = moving.timeout.unwrap_or(self.limits.connect_timeout);
+        self.accepting.expect_until(slot, Instant::now() + timeout);
+        // What a page sent behind its handshake.
         let mut bytes = moving.bytes;
         if !bytes.is_empty()
             && let Some(payload) = self.unwrap_frames(slot, &mut bytes)
@@ -255,6 +303,7 @@ impl Worker {
     /// Hands a connection to the shard where its session lives.
     pub(super) fn move_to(&mut self, slot: u32, home: u16, bytes: &[u8]) {
         self.no_longer_pending(slot);
+        self.forget_waiting(slot);
         let Some(mut conn) = self.conns.remove(slot) else {
             return;
         };
@@ -266,9 +315,10 @@ impl Worker {
         let moving = Moving {
             stream: conn.stream,
             bytes: bytes.to_vec(),
-            web: conn.web,
+            wrap: conn.wrap,
             peer: conn.peer,
             listener: conn.listener,
+            timeout: None,
         };
         self.post
             .send(home, super::Letter::Socket(Box::new(moving)));
@@ -282,7 +332,11 @@ impl Worker {
             conn.flags.clear(Flag::Pending);
             self.accepting.pending.cancel(slot);
             let held = conn.input.as_ref().map_or(0, |i| i.len());
+            let waiting = conn.tls().map_or(0, |tls| tls.counted);
+            let held = held + waiting;
             self.accepting.pending_bytes = self.accepting.pending_bytes.saturating_sub(held);
+            // That of a client counts as such.
+            self.inbound.add(waiting);
         }
     }
 
@@ -307,7 +361,13 @@ impl Worker {
     fn expire_pending(&mut self) {
         let now = Instant::now();
         while let Some(slot) = self.accepting.pending.pop_due(now) {
-            self.abandon(slot, Cause::ConnectTimeout);
+            let tls = self.conns.get(slot).and_then(|c| c.tls());
+            let cause = if tls.is_some_and(Channel::is_opening) {
+                Cause::TlsTimeout
+            } else {
+                Cause::ConnectTimeout
+            };
+            self.abandon(slot, cause);
         }
     }
 

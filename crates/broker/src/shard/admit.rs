@@ -1,11 +1,14 @@
 //! Whether a client that no authenticator is asked about is let in, from what its CONNECT says and where
 //! it comes from.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
-use engine::{Admission, Cause, Guest};
+use engine::{
+    Admission, Cause, Guest,
+    acl::{Principal, User},
+};
 
-use crate::{lan, settings::Limits};
+use crate::{config::NamedBy, lan, settings::Limits, tls::Channel};
 
 /// Whether a guest comes in as nobody in particular.
 ///
@@ -29,6 +32,26 @@ pub(super) fn judge(
         return Err(Cause::LanGuard);
     }
     Ok(Admission::Anonymous)
+}
+
+/// Whom the certificate names that the client showed, if it showed one and that counts. It was checked
+/// with the handshake.
+pub(super) fn certified(tls: Option<&Channel>, by: NamedBy) -> Option<Arc<Principal>> {
+    if by == NamedBy::Nothing {
+        return None;
+    }
+    let facts = tls?.peer()?;
+    let name = match by {
+        NamedBy::Nothing => None,
+        NamedBy::CommonName => facts.common_name.clone(),
+        NamedBy::Subject => Some(facts.subject),
+    };
+    let name = name.filter(|name| !name.is_empty() && !name.contains('\0'))?;
+    let user = User {
+        common_name: facts.common_name.map(Into::into),
+        ..User::new(name)
+    };
+    Some(Arc::new(Principal::User(user)))
 }
 
 #[cfg(test)]

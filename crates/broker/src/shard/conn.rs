@@ -11,6 +11,7 @@
 use std::{
     net::{IpAddr, Ipv6Addr, SocketAddr},
     sync::Arc,
+    time::Duration,
 };
 
 use engine::{
@@ -28,7 +29,7 @@ use super::{
 };
 use crate::{
     control::listeners::DASHBOARD_NUMBER, observe::connection::Entry, settings::Limits,
-    transport::websocket::Deframer,
+    tls::Channel, transport::websocket::Deframer,
 };
 
 /// Out-buffers kept for reuse, and the largest that is.
@@ -43,7 +44,8 @@ pub(crate) struct Conn {
     /// The start of an incomplete packet.
     pub(super) input: Option<Box<Vec<u8>>>,
     out: Option<Box<Vec<u8>>>,
-    pub(super) web: Option<Box<Web>>,
+    /// TLS and WebSocket are in one box: a connection without either pays one pointer for both.
+    pub(super) wrap: Option<Box<Wrap>>,
     pub(super) peer: Peer,
     pub(super) listener: u8,
     pub(super) flags: Flags,
@@ -109,6 +111,24 @@ impl Flags {
     }
 }
 
+/// What lies between a socket and MQTT.
+#[derive(Default)]
+pub(super) struct Wrap {
+    /// Next to the socket.
+    pub(super) tls: Option<Box<Channel>>,
+    pub(super) web: Option<Web>,
+    /// A proxy has still to say where the connection comes from.
+    pub(super) proxied: bool,
+}
+
+impl Wrap {
+    pub(super) fn bytes(&self) -> usize {
+        let web = self.web.as_ref().map_or(0, |web| web.framed.capacity());
+        let tls = self.tls.as_ref().map_or(0, |tls| tls.bytes());
+        size_of::<Self>() + web + tls
+    }
+}
+
 /// State of a WebSocket.
 #[derive(Default)]
 pub(super) struct Web {
@@ -126,9 +146,11 @@ pub(super) struct Web {
 pub(crate) struct Moving {
     pub(super) stream: TcpStream,
     pub(super) bytes: Vec<u8>,
-    pub(super) web: Option<Box<Web>>,
+    pub(super) wrap: Option<Box<Wrap>>,
     pub(super) peer: Peer,
     pub(super) listener: u8,
+    /// How long it may take to say who it is, if that is not the usual time.
+    pub(super) timeout: Option<Duration>,
 }
 
 impl Moving {
@@ -144,12 +166,18 @@ impl Moving {
             far,
             ..Web::default()
         };
+        let wrap = Wrap {
+            tls: None,
+            web: Some(web),
+            proxied: false,
+        };
         Self {
             stream: TcpStream::from_std(stream),
             bytes,
-            web: Some(Box::new(web)),
+            wrap: Some(Box::new(wrap)),
             peer: Peer::new(peer),
             listener: DASHBOARD_NUMBER,
+            timeout: None,
         }
     }
 }
@@ -225,11 +253,27 @@ impl Conn {
             session: None,
             input: None,
             out: None,
-            web: None,
+            wrap: None,
             peer,
             listener,
             flags,
         }
+    }
+
+    pub(super) fn web(&self) -> Option<&Web> {
+        self.wrap.as_ref()?.web.as_ref()
+    }
+
+    pub(super) fn web_mut(&mut self) -> Option<&mut Web> {
+        self.wrap.as_mut()?.web.as_mut()
+    }
+
+    pub(super) fn tls(&self) -> Option<&Channel> {
+        self.wrap.as_ref()?.tls.as_deref()
+    }
+
+    pub(super) fn tls_mut(&mut self) -> Option<&mut Channel> {
+        self.wrap.as_mut()?.tls.as_deref_mut()
     }
 
     pub(super) fn put_back(&mut self, out: Option<Box<Vec<u8>>>) {
@@ -299,9 +343,8 @@ impl Conns {
         let (mut sum, mut last) = (0, None);
         for (slot, conn) in self.table.range(from).take(max) {
             let room = |buffer: &Option<Box<Vec<u8>>>| buffer.as_ref().map_or(0, |b| b.capacity());
-            let web = conn.web.as_ref();
-            let web = web.map_or(0, |web| size_of::<Web>() + web.framed.capacity());
-            sum += size_of::<Conn>() + room(&conn.input) + room(&conn.out) + web;
+            let wrap = conn.wrap.as_ref().map_or(0, |wrap| wrap.bytes());
+            sum += size_of::<Conn>() + room(&conn.input) + room(&conn.out) + wrap;
             last = Some(slot + 1);
         }
         (sum, last)
@@ -475,12 +518,15 @@ impl Sink for Conns {
                 return who.map(Admission::As).ok_or(Cause::Ticket);
             }
         }
+        if let Some(user) = admit::certified(entry.tls(), self.limits.named_by) {
+            return Ok(Admission::As(user));
+        }
         if self.gate.is_for(guest) {
             return self.gate.ask(conn.0, guest, &self.limits);
         }
         if entry.listener == DASHBOARD_NUMBER {
             // The address here may be a proxy's.
-            if entry.web.as_ref().is_some_and(|web| web.far) && self.limits.allow_anonymous {
+            if entry.web().is_some_and(|web| web.far) && self.limits.allow_anonymous {
                 return Err(Cause::LanGuard);
             }
         }

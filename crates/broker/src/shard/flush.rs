@@ -12,9 +12,12 @@ use mio::net::TcpStream;
 
 use super::{
     Worker,
-    conn::{Flag, Web},
+    conn::{Flag, Web, Wrap},
 };
-use crate::transport::websocket;
+use crate::{
+    tls::{Channel, SEAL_MAX},
+    transport::websocket,
+};
 
 /// How long a closed connection may take its last bytes and close its own side. Closing a socket with
 /// unread bytes would reset it, and the peer might lose the reason we sent.
@@ -56,13 +59,13 @@ impl Worker {
             .as_deref()
             .filter(|_| conn.flags.has(Flag::Traced))
             .cloned();
-        let (written, back) = match (&mut conn.web, out) {
+        let (written, back) = match (&mut conn.wrap, out) {
             (None, None) => return,
             (None, Some(mut out)) => {
                 let written = write_all(&mut conn.stream, &mut out);
                 (written, Some(out))
             }
-            (Some(web), out) => write_framed(&mut conn.stream, web, out),
+            (Some(wrap), out) => write_wrapped(&mut conn.stream, wrap, out, &mut self.sealed),
         };
         let left = back.as_ref().map_or(0, |b| b.len());
         let sent = waiting.saturating_sub(left) as u64;
@@ -120,7 +123,7 @@ impl Worker {
                 continue;
             };
             conn.flags.set(Flag::Lingering);
-            if matches!(why, Ending::Left(_)) && conn.web.is_none() {
+            if matches!(why, Ending::Left(_)) && conn.web().is_none() {
                 // The client closes after its DISCONNECT; some call it a loss if we are faster.
                 self.conns.lingering.set(slot, Instant::now() + PARTING);
                 self.note_readable(slot, true);
@@ -140,9 +143,10 @@ impl Worker {
         }
     }
 
-    /// Closed after this pass's flush: what it was told goes out now. A WebSocket gets its close frame.
+    /// Closed after this pass's flush: what it was told goes out now. A WebSocket gets its close frame,
+    /// TLS its own word of an end.
     fn flush_last(&mut self, slot: u32) {
-        if let Some(web) = self.conns.get_mut(slot).and_then(|c| c.web.as_mut())
+        if let Some(web) = self.conns.get_mut(slot).and_then(|c| c.web_mut())
             && web.upgraded
         {
             let mut framed = std::mem::take(&mut web.framed);
@@ -154,17 +158,22 @@ impl Worker {
             if !self
                 .conns
                 .get(slot)
-                .and_then(|c| c.web.as_ref())
+                .and_then(|c| c.web())
                 .is_some_and(|w| w.closed)
             {
                 websocket::put_close(1000, &mut framed);
             }
-            if let Some(web) = self.conns.get_mut(slot).and_then(|c| c.web.as_mut()) {
+            if let Some(web) = self.conns.get_mut(slot).and_then(|c| c.web_mut()) {
                 web.framed = framed;
             }
         }
         self.conns.mark_dirty(slot);
         self.flush_one(slot);
+        let tls = self.conns.get_mut(slot).and_then(|c| c.tls_mut());
+        if tls.is_some_and(Channel::close) {
+            self.conns.mark_dirty(slot);
+            self.flush_one(slot);
+        }
     }
 }
 
@@ -184,6 +193,74 @@ fn write_all(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> Written {
     }
     bytes.clear();
     Written::All
+}
+
+/// Through whatever lies between MQTT and the socket.
+fn write_wrapped(
+    stream: &mut TcpStream,
+    wrap: &mut Wrap,
+    out: Option<Box<Vec<u8>>>,
+    sealed: &mut Vec<u8>,
+) -> (Written, Option<Box<Vec<u8>>>) {
+    match (&mut wrap.tls, &mut wrap.web) {
+        (Some(tls), web) => write_sealed(stream, (tls, web.as_mut()), out, sealed),
+        (None, Some(web)) => write_framed(stream, web, out),
+        (None, None) => (Written::All, out),
+    }
+}
+
+/// Seals what waits and writes it, a few records at a time, so that no more is sealed than the socket
+/// takes. `sealed` is the shard's room for that.
+fn write_sealed(
+    stream: &mut TcpStream,
+    (tls, mut web): (&mut Channel, Option<&mut Web>),
+    mut out: Option<Box<Vec<u8>>>,
+    sealed: &mut Vec<u8>,
+) -> (Written, Option<Box<Vec<u8>>>) {
+    match write_all(stream, &mut tls.sealed) {
+        Written::All => tls.sealed = Vec::new(),
+        unfinished => return (unfinished, out),
+    }
+    loop {
+        let plain = match (&mut web, &mut out) {
+            (Some(web), out) => {
+                if web.framed.is_empty()
+                    && let Some(bytes) = out.as_mut().filter(|o| !o.is_empty())
+                {
+                    websocket::put_header(bytes.len(), &mut web.framed);
+                    web.framed.append(bytes);
+                }
+                &mut web.framed
+            }
+            (None, Some(out)) => &mut **out,
+            (None, None) => return (Written::All, out),
+        };
+        if plain.is_empty() {
+            if let Some(web) = web {
+                web.framed = Vec::new();
+            }
+            return (Written::All, out);
+        }
+        let mut at = 0;
+        while at < plain.len() {
+            let end = plain.len().min(at + SEAL_MAX);
+            sealed.clear();
+            if !tls.seal(&plain[at..end], sealed) {
+                return (Written::Broken, out);
+            }
+            at = end;
+            match write_all(stream, sealed) {
+                Written::All => {}
+                Written::Part => {
+                    tls.sealed.extend_from_slice(sealed);
+                    plain.drain(..at);
+                    return (Written::Part, out);
+                }
+                Written::Broken => return (Written::Broken, out),
+            }
+        }
+        plain.clear();
+    }
 }
 
 /// Puts what waits into one frame, unless the last frame is still on its way.

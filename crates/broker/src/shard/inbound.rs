@@ -42,6 +42,11 @@ impl Inbound {
         }
     }
 
+    /// Counts bytes that were counted elsewhere before.
+    pub(super) fn add(&mut self, bytes: usize) {
+        self.bytes += bytes;
+    }
+
     /// A connection has no large packet under way.
     fn is_done(&mut self, slot: u32) {
         if self.favoured == Some(slot) {
@@ -145,6 +150,41 @@ impl Worker {
         }
     }
 
+    /// Counts what is kept of an incomplete TLS record.
+    pub(super) fn count_waiting(&mut self, slot: u32) {
+        self.forget_waiting(slot);
+        let Some(conn) = self.conns.get_mut(slot) else {
+            return;
+        };
+        let pending = conn.flags.has(Flag::Pending);
+        let Some(tls) = conn.tls_mut() else {
+            return;
+        };
+        let bytes = tls.waiting();
+        tls.counted = bytes;
+        if pending {
+            self.count_pending_bytes(0, bytes);
+        } else {
+            self.inbound.bytes += bytes;
+        }
+    }
+
+    /// It counts no longer.
+    pub(super) fn forget_waiting(&mut self, slot: u32) {
+        let Some(conn) = self.conns.get_mut(slot) else {
+            return;
+        };
+        let pending = conn.flags.has(Flag::Pending);
+        let bytes = conn
+            .tls_mut()
+            .map_or(0, |tls| std::mem::take(&mut tls.counted));
+        if pending {
+            self.count_pending_bytes(bytes, 0);
+        } else {
+            self.inbound.bytes = self.inbound.bytes.saturating_sub(bytes);
+        }
+    }
+
     /// A connection ends or is given up: what it had under way goes with it.
     pub(super) fn drop_input(&mut self, slot: u32) {
         let Some(conn) = self.conns.get_mut(slot) else {
@@ -154,6 +194,7 @@ impl Worker {
         if let Some(input) = conn.input.take() {
             self.forget_input(slot, input.len());
         }
+        self.forget_waiting(slot);
         if parked {
             self.inbound.parked.retain(|other| *other != slot);
         }

@@ -13,9 +13,11 @@ mod gate;
 mod inbound;
 mod pace;
 mod post;
+mod proxy;
 mod read;
 mod report;
 mod ticket;
+mod tls;
 mod trace;
 
 use std::{
@@ -137,6 +139,11 @@ pub(crate) struct Worker {
     /// Publishers that wait for a slow receiver.
     held: Vec<(Time, u32)>,
     buffer: Box<[u8]>,
+    /// Room for what TLS opened and sealed; none before the first such connection.
+    plain: Vec<u8>,
+    sealed: Vec<u8>,
+    /// Reads of connections under handshake in this pass.
+    handshakes: u32,
     /// Reads that found something.
     reads: u64,
     letters: Vec<Letter>,
@@ -166,6 +173,9 @@ impl Worker {
             ready: Vec::new(),
             held: Vec::new(),
             buffer: vec![0; TAIL_BYTES + READ_BYTES].into_boxed_slice(),
+            plain: Vec::new(),
+            sealed: Vec::new(),
+            handshakes: 0,
             reads: 0,
             letters: Vec::new(),
             tickets: Tickets::new(),
@@ -323,7 +333,7 @@ impl Worker {
         match letter {
             Letter::Mail(from, mail) => self.engine.inbox(now, from, mail, conns),
             Letter::Socket(moving) => self.adopt(*moving),
-            Letter::Page(moving) => self.adopt_page(*moving),
+            Letter::Stranger(moving) => self.adopt_stranger(*moving),
             Letter::Stored(tokens, kept) => {
                 for token in tokens {
                     self.engine.stored(now, token, kept, conns);

@@ -21,8 +21,9 @@ pub(crate) enum Letter {
     Mail(u16, Vec<Mail>),
     /// A connection whose session lives on this shard.
     Socket(Box<Moving>),
-    /// A WebSocket of the dashboard's, before its CONNECT.
-    Page(Box<Moving>),
+    /// A connection before its CONNECT: a WebSocket of the dashboard's, or one that is to speak TLS here.
+    /// It is counted.
+    Stranger(Box<Moving>),
     /// What was said of the client on this connection, in answer to the question with this number.
     Verdict(u32, u64, Box<Verdict>),
     /// The store has, or has not, what was handed to it under these tokens.
@@ -224,7 +225,7 @@ impl Post {
         self.open[usize::from(listener)].load(Ordering::Relaxed)
     }
 
-    pub(super) fn opened(&self, listener: u8) {
+    pub(crate) fn opened(&self, listener: u8) {
         self.open[usize::from(listener)].fetch_add(1, Ordering::Relaxed);
     }
 

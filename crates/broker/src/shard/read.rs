@@ -7,14 +7,15 @@ use std::{
 
 use engine::{Cause, ConnId, Counter, Ending, Opened, Received, SessionId, Shard, Sink};
 
-use super::{Conns, TAIL_BYTES, Worker, conn::Flag};
+use super::{Conns, TAIL_BYTES, Worker, conn::Flag, tls::HANDSHAKES_MAX};
+use crate::tls::Channel;
 use crate::transport::{
     http::{http_page, looks_like_http, looks_like_tls},
     websocket,
 };
 
 /// What a read left.
-enum Left {
+pub(super) enum Left {
     Drained,
     More,
     /// Nothing was read: what there is waits until the connection is released.
@@ -22,9 +23,16 @@ enum Left {
     End,
 }
 
+impl Left {
+    pub(super) fn drained_unless(more: bool) -> Self {
+        if more { Self::More } else { Self::Drained }
+    }
+}
+
 impl Worker {
     pub(super) fn read_ready(&mut self) {
         let mut again = Vec::new();
+        self.handshakes = 0;
         for slot in std::mem::take(&mut self.ready) {
             let Some(conn) = self.conns.get_mut(slot) else {
                 continue;
@@ -36,6 +44,10 @@ impl Worker {
             }
             if conn.flags.has(Flag::Held) {
                 continue; // still marked as ready: `release_held` puts it back
+            }
+            if self.handshakes >= HANDSHAKES_MAX && conn.tls().is_some_and(|tls| tls.is_opening()) {
+                again.push(slot);
+                continue;
             }
             match self.read_one(slot) {
                 // A held connection stays marked ready and is read on when it is released.
@@ -88,18 +100,40 @@ impl Worker {
         // A short read means the socket is empty (epoll, kqueue); Windows re-arms on WouldBlock, and a
         // peer that has closed is read to its end.
         let more = got == max || conn.flags.has(Flag::Ended) || cfg!(windows);
-        let payload = match conn.web {
+        if conn.wrap.is_some() {
+            return self.read_wrapped(slot, buffer, end, more);
+        }
+        self.join_tail(slot, buffer, end);
+        Left::drained_unless(more)
+    }
+
+    /// What was read of a connection that is more than MQTT on a socket, layer by layer.
+    pub(super) fn read_wrapped(
+        &mut self,
+        slot: u32,
+        buffer: &mut [u8],
+        end: usize,
+        more: bool,
+    ) -> Left {
+        let Some(conn) = self.conns.get(slot) else {
+            return Left::Drained;
+        };
+        let payload = match &conn.wrap {
+            Some(wrap) if wrap.proxied => return self.read_proxied(slot, buffer, end, more),
+            Some(wrap) if wrap.tls.is_some() => {
+                return self.read_sealed(slot, &mut buffer[TAIL_BYTES..end], more);
+            }
             Some(_) => self.unwrap_frames(slot, &mut buffer[TAIL_BYTES..end]),
-            None => Some(got),
+            None => Some(end - TAIL_BYTES),
         };
         if let Some(payload) = payload {
             self.join_tail(slot, buffer, TAIL_BYTES + payload);
         }
-        if more { Left::More } else { Left::Drained }
+        Left::drained_unless(more)
     }
 
     /// Puts what is left of the last read before this one, and hands it on.
-    fn join_tail(&mut self, slot: u32, buffer: &mut [u8], end: usize) {
+    pub(super) fn join_tail(&mut self, slot: u32, buffer: &mut [u8], end: usize) {
         let Some(conn) = self.conns.get_mut(slot) else {
             return;
         };
@@ -166,7 +200,7 @@ impl Worker {
 
     /// Work for one connection. A panic ends only this connection.
     #[inline]
-    fn guarded<T>(
+    pub(super) fn guarded<T>(
         &mut self,
         slot: u32,
         work: impl FnOnce(&mut Shard, &mut Conns) -> T,
@@ -231,7 +265,7 @@ impl Worker {
         let Some(conn) = self.conns.get(slot) else {
             return true;
         };
-        if conn.web.is_some() {
+        if conn.web().is_some() {
             return false;
         }
         if looks_like_http(bytes) {
@@ -248,7 +282,7 @@ impl Worker {
     }
 
     /// Turns away a peer that has not said who it is.
-    fn refuse(&mut self, slot: u32, cause: Cause) {
+    pub(super) fn refuse(&mut self, slot: u32, cause: Cause) {
         if self
             .conns
             .get(slot)
@@ -263,7 +297,7 @@ impl Worker {
     /// Takes WebSocket frames off. Gives the length of the MQTT bytes, now at the front.
     pub(super) fn unwrap_frames(&mut self, slot: u32, bytes: &mut [u8]) -> Option<usize> {
         let conn = self.conns.get_mut(slot)?;
-        let web = conn.web.as_mut()?;
+        let web = conn.web_mut()?;
         if !web.upgraded {
             return self.shake_hands(slot, bytes);
         }
@@ -313,7 +347,7 @@ impl Worker {
                 None
             }
             Ok(Some(upgrade)) => {
-                let web = self.conns.get_mut(slot)?.web.as_mut()?;
+                let web = self.conns.get_mut(slot)?.web_mut()?;
                 web.upgraded = true;
                 web.framed.extend_from_slice(&upgrade.response);
                 self.conns.mark_dirty(slot);
@@ -326,7 +360,7 @@ impl Worker {
                 self.unwrap_frames(slot, &mut bytes[..rest])
             }
             Err(refusal) => {
-                let web = self.conns.get_mut(slot)?.web.as_mut()?;
+                let web = self.conns.get_mut(slot)?.web_mut()?;
                 web.framed.extend_from_slice(&refusal.response);
                 self.conns.mark_dirty(slot);
                 self.refuse(slot, refusal.cause);
@@ -397,13 +431,24 @@ impl Worker {
     }
 
     /// The peer is gone.
-    fn lost(&mut self, slot: u32) {
+    pub(super) fn lost(&mut self, slot: u32) {
         if self
             .conns
             .get(slot)
             .is_some_and(|c| c.flags.has(Flag::Pending))
         {
-            self.conns.log_stranger(slot, Cause::ClosedEarly);
+            let shook = |tls: &Channel| !tls.is_new();
+            let in_tls = self
+                .conns
+                .get(slot)
+                .and_then(|c| c.tls())
+                .is_some_and(shook);
+            let cause = if in_tls {
+                Cause::TlsClosed
+            } else {
+                Cause::ClosedEarly
+            };
+            self.conns.log_stranger(slot, cause);
         }
         self.lose_session(slot);
         self.remove(slot);
@@ -417,7 +462,7 @@ impl Worker {
     }
 
     /// As if the peer had gone, but for a cause that the engine does not know.
-    fn lose_session_for(&mut self, slot: u32, cause: Cause) {
+    pub(super) fn lose_session_for(&mut self, slot: u32, cause: Cause) {
         self.conns.instead = Some(cause.close());
         self.lose_session(slot);
         self.conns.instead = None;
@@ -498,9 +543,10 @@ mod tests {
             worker.adopt(Moving {
                 stream: mio::net::TcpStream::from_std(stream),
                 bytes: if id.is_empty() { vec![] } else { connect(id) },
-                web: None,
+                wrap: None,
                 peer: Peer::new(peer),
                 listener: 0,
+                timeout: None,
             });
             client
         });

@@ -2,4 +2,5 @@
 //! peers that speak something else. Bytes in, bytes out: no socket and no clock is known here.
 
 pub mod http;
+pub mod proxy;
 pub mod websocket;

@@ -6,7 +6,7 @@ import { faultsOf, isLast, stateOf, type Draft, type Listener } from './listener
 
 beforeAll(() => speak('en'))
 
-const DRAFT: Draft = { type: 'tcp', name: 'lab', bind: '1884', max: '', origins: '', enable: true }
+const DRAFT: Draft = { type: 'tcp', name: 'lab', bind: '1884', max: '', origins: '', enable: true, cert: '', key: '', ca: '', demand: false, certificate: null }
 
 function listener(id: string, running: boolean, enable = running): Listener {
   const [type = '', name = ''] = id.split(':')
@@ -23,6 +23,7 @@ it('checks a listener before it is sent', () => {
   expect(faultsOf({ ...DRAFT, max: '10' }).max).toBeUndefined()
   expect(faultsOf({ ...DRAFT, origins: 'x y' }).origins).toBeUndefined()
   expect(faultsOf({ ...DRAFT, type: 'ws', origins: 'x y' }).origins).toBeDefined()
+  expect(faultsOf({ ...DRAFT, type: 'wss', origins: 'x y' }).origins).toBeDefined()
 })
 
 it('tells one that cannot listen from one that is stopped', () => {

@@ -7,7 +7,13 @@ import { count } from '@/words/format'
 
 export type Listener = Answer<'/api/v5/listeners'>[number]
 export type Full = Answer<'/api/v5/listeners/{id}'>
-export type Type = 'tcp' | 'ws'
+export const TYPES = ['tcp', 'ssl', 'ws', 'wss'] as const
+export type Type = (typeof TYPES)[number]
+
+/** Web pages connect to it. */
+export const isWeb = (type: Type): boolean => type === 'ws' || type === 'wss'
+
+export const isTls = (type: Type): boolean => type === 'ssl' || type === 'wss'
 
 export function listListeners(signal: AbortSignal): Promise<readonly Listener[]> {
   return body(api.GET('/api/v5/listeners', { signal }))
@@ -28,6 +34,11 @@ export async function findListener(id: string): Promise<Draft> {
     max: full.max_connections === 'infinity' ? '' : String(full.max_connections),
     origins: (full.allowed_origins ?? []).join('\n'),
     enable: full.enable,
+    cert: full.ssl_options?.certfile ?? '',
+    key: full.ssl_options?.keyfile ?? '',
+    ca: full.ssl_options?.cacertfile ?? '',
+    demand: full.ssl_options?.verify === 'verify_peer' && full.ssl_options.fail_if_no_peer_cert,
+    certificate: full.certificate ?? null,
   }
 }
 
@@ -42,6 +53,14 @@ export interface Draft {
   max: string
   origins: string
   enable: boolean
+  /** Paths of files on the broker's machine; empty for none. */
+  cert: string
+  key: string
+  ca: string
+  /** Clients have to show a certificate. */
+  demand: boolean
+  /** The one in use. */
+  certificate: Full['certificate'] | null
 }
 
 function settingsOf(draft: Draft) {
@@ -50,7 +69,19 @@ function settingsOf(draft: Draft) {
     bind: valueOf(BIND, draft.bind) as string,
     enable: draft.enable,
     max_connections: draft.max.trim() === '' ? ('infinity' as const) : Number(draft.max),
-    ...(draft.type === 'ws' ? { allowed_origins: items(draft.origins) } : {}),
+    ...(isWeb(draft.type) ? { allowed_origins: items(draft.origins) } : {}),
+    ...(isTls(draft.type) ? { ssl_options: sslOf(draft) } : {}),
+  }
+}
+
+function sslOf(draft: Draft): Record<string, unknown> {
+  const path = (text: string) => (text.trim() === '' ? null : text.trim())
+  return {
+    certfile: path(draft.cert),
+    keyfile: path(draft.key),
+    cacertfile: path(draft.ca),
+    verify: path(draft.ca) === null ? 'verify_none' : 'verify_peer',
+    fail_if_no_peer_cert: path(draft.ca) !== null && draft.demand,
   }
 }
 
@@ -77,7 +108,7 @@ export type Faults = Partial<Record<'name' | 'bind' | 'max' | 'origins', string 
 
 export function faultsOf(draft: Draft): Faults {
   const bind = faultOf(BIND, draft.bind)
-  const origins = draft.type === 'ws' ? faultOf(ORIGIN, draft.origins) : { fault: null, part: '' }
+  const origins = isWeb(draft.type) ? faultOf(ORIGIN, draft.origins) : { fault: null, part: '' }
   const most = draft.max.trim() === '' ? null : faultOf({ kind: 'whole', none: false, min: '1', max: '100000000' }, draft.max).fault
   const name = draft.name === '' ? t('listeners.nameMissing') : t('listeners.nameForm')
   return {
@@ -101,11 +132,16 @@ export function isLast(listener: Listener, all: readonly Listener[]): boolean {
   return listener.type === 'tcp' && listener.status.running && others.length === 0
 }
 
+function typeOf(type: string): string {
+  const known = TYPES.find((one) => one === type)
+  return known ? t(`listeners.${known}`) : type
+}
+
 export function columns(): Column<Listener>[] {
   const most = (l: Listener) => (l.status.max_connections === 'infinity' ? '∞' : count(l.status.max_connections))
   return [
     { key: 'name', title: t('listeners.name'), by: (l) => l.name, text: (l) => l.name },
-    { key: 'type', title: t('listeners.type'), by: (l) => l.type, text: (l) => (l.type === 'tcp' || l.type === 'ws' ? t(`listeners.${l.type}`) : l.type) },
+    { key: 'type', title: t('listeners.type'), by: (l) => l.type, text: (l) => typeOf(l.type) },
     { key: 'address', title: t('listeners.address'), by: (l) => l.bind, long: true, text: (l) => (l.addresses.length > 0 ? l.addresses.join(', ') : l.bind) },
     { key: 'state', title: t('listeners.state'), by: stateOf, text: (l) => t(`listeners.${stateOf(l)}`) },
     { key: 'connections', title: t('listeners.connections'), numeric: true, by: (l) => l.status.current_connections, text: (l) => `${count(l.status.current_connections)} / ${most(l)}` },

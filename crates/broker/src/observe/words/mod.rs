@@ -193,7 +193,10 @@ const fn refused_v3(code: u8, lang: Lang) -> &'static str {
 /// The HTTP status with which some are answered.
 const fn answer(cause: Cause) -> Option<u16> {
     match cause {
-        Cause::HttpOnMqtt | Cause::WebSocketProtocol | Cause::WebSocketHandshake(_) => Some(400),
+        Cause::HttpOnMqtt
+        | Cause::HttpOnTls
+        | Cause::WebSocketProtocol
+        | Cause::WebSocketHandshake(_) => Some(400),
         Cause::HttpOnWebSocket => Some(426),
         Cause::WebSocketPath => Some(404),
         Cause::WebSocketOrigin => Some(403),

@@ -1,0 +1,22 @@
+//! TLS without sockets: a connection as bytes in and bytes out ([`Channel`]), and certificates as files
+//! ([`load`]). The broker's own authority and certificate are made here, once for each installation.
+
+mod authority;
+mod certificate;
+mod channel;
+mod der;
+mod terms;
+
+pub(crate) use authority::own_files;
+pub use certificate::Facts;
+pub(crate) use channel::{Channel, SEAL_MAX};
+pub use terms::LoadError;
+pub(crate) use terms::{Context, Looked, Terms};
+
+/// Seconds since 1970.
+pub(crate) fn now_secs() -> i64 {
+    let passed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    passed.map_or(0, |passed| {
+        i64::try_from(passed.as_secs()).unwrap_or(i64::MAX)
+    })
+}
