@@ -9,6 +9,11 @@ KEYED = "Basic {key}:{secret}"
 # Answers of what is not offered.
 NOT_OFFERED = (404, 501)
 
+FORM = b'--cut\r\nContent-Disposition: form-data; name="filename"; filename="%s"\r\n\r\n%s\r\n--cut--\r\n'
+MULTIPART = {"Content-Type": "multipart/form-data; boundary=cut"}
+LARGE = "x" * (1 << 20)
+JUNK, HUGE = "{", 2 ** 63
+
 
 @dataclasses.dataclass
 class Row:
@@ -50,3 +55,19 @@ def row(call, status, wants=None, **rest):
     method, path = call.split(" ", 1)
     rest.setdefault("listed", status != NOT_OFFERED)
     return Row(method, path, status, wants, **rest)
+
+
+def pages(path):
+    """What every paged list says to a page or limit that is none."""
+    wrong = ("page=0", "page=-1", "page=x", "limit=0", "limit=-1", "limit=10001", f"limit={HUGE}",
+             f"limit={2 * HUGE}", f"page={2 * HUGE}")
+    far = row(f"GET {path}?page={HUGE - 1}&limit=10000", 200, {"data": [dict, ...]})
+    return [far] + [row(f"GET {path}?{query}", 400, "INVALID_PARAMETER") for query in wrong]
+
+
+def unreadable(call, **rest):
+    """What every call with a body says to one that is no JSON, or of another kind."""
+    json = {"Content-Type": "application/json"}
+    return [row(call, 400, "BAD_REQUEST", raw=JUNK.encode(), headers=json, **rest),
+            row(call, 415, "UNSUPPORTED_MEDIA_TYPE", raw=b"{}",
+                headers={"Content-Type": "text/csv"}, **rest)]

@@ -5,32 +5,13 @@ it answers, and each field of the answer. Rows are run from the top; later ones 
 import base64
 
 import keys
+from access import AUTHENTICATION, AUTHORIZATION
 from broker import PASSWORD
 from records import *
-from rows import BYTES, HTML, KEYED, NOT_OFFERED, TEXT, row
+from rows import BYTES, FORM, HTML, KEYED, LARGE, MULTIPART, NOT_OFFERED, TEXT, pages, row, unreadable
 from shape import ABSENT, base64_text, digits, json_text, page, time
 
-FORM = b'--cut\r\nContent-Disposition: form-data; name="filename"; filename="%s"\r\n\r\n%s\r\n--cut--\r\n'
-MULTIPART = {"Content-Type": "multipart/form-data; boundary=cut"}
-LARGE = "x" * (1 << 20)
 SECOND_PASSWORD, THIRD_PASSWORD = "quiet-harbour-8", "green-lantern-9"
-JUNK, HUGE = "{", 2 ** 63
-
-
-def pages(path):
-    """What every paged list says to a page or limit that is none."""
-    wrong = ("page=0", "page=-1", "page=x", "limit=0", "limit=-1", "limit=10001", f"limit={HUGE}",
-             f"limit={2 * HUGE}", f"page={2 * HUGE}")
-    far = row(f"GET {path}?page={HUGE - 1}&limit=10000", 200, {"data": [dict, ...]})
-    return [far] + [row(f"GET {path}?{query}", 400, "INVALID_PARAMETER") for query in wrong]
-
-
-def unreadable(call, **rest):
-    """What every call with a body says to one that is no JSON, or of another kind."""
-    json = {"Content-Type": "application/json"}
-    return [row(call, 400, "BAD_REQUEST", raw=JUNK.encode(), headers=json, **rest),
-            row(call, 415, "UNSUPPORTED_MEDIA_TYPE", raw=b"{}",
-                headers={"Content-Type": "text/csv"}, **rest)]
 
 
 GROUND = [
@@ -424,107 +405,6 @@ BANNED = [
     bans("limit=10"),
 ]
 
-AUTHZ = "/authorization/sources"
-RULES = f"{AUTHZ}/built_in_database/rules"
-ALLOW_A = {"permission": "allow", "action": "publish", "topic": "a/${clientid}/#"}
-DENY_B = {"permission": "deny", "action": "all", "topic": "eq b/+", "qos": [1, 2], "retain": True}
-BAD_RULES = ({"topic": "a/#/b"}, {"topic": ""}, {"topic": "x/${host}"}, {"qos": [3]}, {"qos": []}, {"retain": "odd"},
-             {"permission": "odd"}, {"action": "odd"}, {"topic": None})
-ACL_CONF = '{allow, {ipaddr, "127.0.0.1"}, all, ["$SYS/#", "#"]}.\n{deny, all, subscribe, ["$SYS/#", {eq, "#"}]}.\n{allow, all}.\n'
-
-
-def asked(result, by="rule", **question):
-    """Whether somebody may do something, and what decided."""
-    return row("POST /authorization/check", 200, {"result": result, "partly": bool, "by": by, "rule": str},
-               body=question)
-
-
-AUTHORIZATION = [
-    row("GET /authorization/settings", 200, AUTHZ_SETTINGS),
-    row("PUT /authorization/settings", 200, AUTHZ_SETTINGS, body={
-        "no_match": "allow", "deny_action": "ignore",
-        "cache": {"enable": True, "max_size": 32, "ttl": "1m", "excludes": []}}),
-    row("PUT /authorization/settings", 200, AUTHZ_SETTINGS, body={"no_match": "allow", "deny_action": "ignore"}),
-    row("PUT /authorization/settings", 400, "BAD_REQUEST", body={"no_match": "odd", "deny_action": "ignore"}),
-    row("PUT /authorization/settings", 400, "BAD_REQUEST", body={"no_match": "deny"}),
-    *unreadable("PUT /authorization/settings"),
-    row("DELETE /authorization/cache", 204),
-    row(f"GET {AUTHZ}", 200, {"sources": [{"type": str, "enable": bool, "max_rules": int}]}),
-    row(f"POST {AUTHZ}", 409, "ALREADY_EXISTS", body={"type": "built_in_database", "enable": True}),
-    row(f"POST {AUTHZ}", 400, "BAD_REQUEST", body={"type": "odd", "enable": True}),
-    row(f"POST {AUTHZ}", 400, "BAD_REQUEST", body={"type": "file", "enable": True}),
-    row(f"POST {AUTHZ}", 400, "BAD_REQUEST", body={"type": "file", "enable": True, "rules": "{allow, all"}),
-    *unreadable(f"POST {AUTHZ}"),
-    row(f"GET {AUTHZ}/file", 404, "NOT_FOUND"),
-    row(f"PUT {AUTHZ}/file", 404, "NOT_FOUND", body={"type": "file", "rules": ACL_CONF}),
-    row(f"POST {AUTHZ}", 204, body={"type": "file", "enable": True, "rules": ACL_CONF}),
-    row(f"GET {AUTHZ}/file", 200, {"type": "file", "enable": bool, "rules": str}),
-    row(f"GET {AUTHZ}/odd", 404, "NOT_FOUND"),
-    row(f"PUT {AUTHZ}/file", 204, body={"type": "file", "enable": False, "rules": ACL_CONF}),
-    row(f"PUT {AUTHZ}/file", 400, "BAD_REQUEST", body={"type": "file", "enable": True, "rules": ""}),
-    row(f"PUT {AUTHZ}/file", 400, "BAD_REQUEST", body={"type": "built_in_database", "enable": True}),
-    row(f"PUT {AUTHZ}/odd", 404, "NOT_FOUND", body={"type": "odd", "enable": True}),
-    *unreadable(f"PUT {AUTHZ}/file"),
-    row(f"GET {AUTHZ}/file/status", 200, {"status": "disconnected", "node_status": [dict], "node_error": [dict, ...]}),
-    row(f"GET {AUTHZ}/odd/status", 404, "NOT_FOUND"),
-    row(f"POST {AUTHZ}/file/move", 204, body={"position": "front"}),
-    row(f"POST {AUTHZ}/file/move", 204, body={"position": "rear"}),
-    row(f"POST {AUTHZ}/file/move", 204, body={"position": "before:built_in_database"}),
-    row(f"POST {AUTHZ}/file/move", 204, body={"position": "after:built_in_database"}),
-    row(f"POST {AUTHZ}/file/move", 400, "BAD_REQUEST", body={"position": "odd"}),
-    row(f"POST {AUTHZ}/odd/move", 404, "NOT_FOUND", body={"position": "front"}),
-    *unreadable(f"POST {AUTHZ}/file/move"),
-    row(f"PUT {AUTHZ}/order", 204, body=[{"type": "built_in_database"}, {"type": "file"}]),
-    row(f"PUT {AUTHZ}/order", 400, "BAD_REQUEST", body=[{"type": "file"}]),
-    row(f"PUT {AUTHZ}/order", 400, "BAD_REQUEST", body=[{"type": "odd"}]),
-    *unreadable(f"PUT {AUTHZ}/order"),
-    row(f"DELETE {AUTHZ}/file", 204),
-    row(f"DELETE {AUTHZ}/file", 404, "NOT_FOUND"),
-    row(f"PUT {AUTHZ}/order", 404, "NOT_FOUND", body=[{"type": "built_in_database"}, {"type": "file"}]),
-    row(f"GET {RULES}/all", 200, {"rules": [AUTHZ_RULE, ...]}),
-    row(f"POST {RULES}/all", 204, body={"rules": [ALLOW_A, DENY_B]}),
-    row(f"GET {RULES}/all", 200, {"rules": [AUTHZ_RULE]}),
-    *(row(f"POST {RULES}/all", 400, "BAD_REQUEST", body={"rules": [ALLOW_A | bad]}) for bad in BAD_RULES),
-    row(f"POST {RULES}/all", 409, "EXCEED_LIMIT", body={"rules": [ALLOW_A] * 101}),
-    *unreadable(f"POST {RULES}/all"),
-    row(f"DELETE {RULES}/all", 204),
-    row(f"DELETE {RULES}/all", 204),
-    *(line for kind, name in (("users", "username"), ("clients", "clientid")) for line in (
-        row(f"POST {RULES}/{kind}", 204, body=[{name: "one", "rules": [ALLOW_A]}, {name: "two", "rules": [DENY_B]}]),
-        row(f"POST {RULES}/{kind}", 409, "ALREADY_EXISTS", body=[{name: "one", "rules": []}]),
-        row(f"POST {RULES}/{kind}", 409, "EXCEED_LIMIT", body=[{name: "three", "rules": [ALLOW_A] * 101}]),
-        row(f"POST {RULES}/{kind}", 400, "BAD_REQUEST", body=[{name: "", "rules": []}]),
-        row(f"POST {RULES}/{kind}", 400, "BAD_REQUEST", body={name: "three", "rules": []}),
-        *unreadable(f"POST {RULES}/{kind}"),
-        row(f"GET {RULES}/{kind}", 200, page([{name: str, "rules": [AUTHZ_RULE]}]), only=(name, {"one", "two"})),
-        row(f"GET {RULES}/{kind}?like_{name}=tw", 200, page([{name: str, "rules": [AUTHZ_RULE]}]),
-            only=(name, {"two"})),
-        *pages(f"{RULES}/{kind}"),
-        row(f"GET {RULES}/{kind}/one", 200, {name: "one", "rules": [AUTHZ_RULE]}),
-        row(f"GET {RULES}/{kind}/three", 404, "NOT_FOUND"),
-        row(f"PUT {RULES}/{kind}/one", 204, body={name: "one", "rules": [DENY_B]}),
-        row(f"PUT {RULES}/{kind}/one", 400, "BAD_REQUEST", body={name: "one", "rules": [ALLOW_A | {"qos": [9]}]}),
-        row(f"PUT {RULES}/{kind}/one", 409, "EXCEED_LIMIT", body={name: "one", "rules": [ALLOW_A] * 101}),
-        *unreadable(f"PUT {RULES}/{kind}/one"),
-        row(f"DELETE {RULES}/{kind}/one", 204),
-        row(f"DELETE {RULES}/{kind}/one", 404, "NOT_FOUND"),
-    )),
-    asked("deny", username="two", action="subscribe", topic="b/+", qos=1),
-    asked("allow", "no_match", username="two", action="subscribe", topic="b/+", qos=0),
-    asked("deny", "system_topic", action="publish", topic="$SYS/x"),
-    asked("deny", username="x", action="publish", topic="a", rules="user x\ntopic read a\n"),
-    row("POST /authorization/check", 400, "BAD_REQUEST", body={"action": "publish", "topic": "a/#"}),
-    row("POST /authorization/check", 400, "BAD_REQUEST", body={"action": "odd", "topic": "a"}),
-    row("POST /authorization/check", 400, "BAD_REQUEST", body={"action": "publish", "topic": "a", "rules": "junk"}),
-    *unreadable("POST /authorization/check"),
-    row(f"DELETE {RULES}", 400, "BAD_REQUEST"),
-    row(f"PUT {AUTHZ}/built_in_database", 204, body={"type": "built_in_database", "enable": False}),
-    row(f"DELETE {RULES}", 204),
-    row(f"PUT {AUTHZ}/built_in_database", 204, body={"type": "built_in_database", "enable": True}),
-    row(f"GET {RULES}/users", 200, page([dict, ...]), only=("username", set())),
-]
-
-
 def extra(**changes):
     """A listener on a port that was free a moment ago."""
     return lambda kept: {"type": "tcp", "name": "extra", "bind": f"127.0.0.1:{kept['free_port']}",
@@ -537,6 +417,8 @@ LISTENERS = [
     row("GET /listeners?type=odd", 400, NO_SUCH_VALUE),
     row("GET /listeners_status", 200, [LISTENERS_STATUS], among=("type", {"tcp", "ws"})),
     row("GET /listeners/tcp:default", 200, LISTENER_CONFIG),
+    row("GET /listeners/ssl:default", 200, LISTENER_CONFIG),
+    row("GET /certificate", 200, bytes, kind="application/x-pem-file"),
     row("GET /listeners/tcp:none", 404, "BAD_LISTENER_ID"),
     row("GET /listeners/odd", 400, "BAD_LISTENER_ID"),
     row("POST /listeners", 200, LISTENER_CONFIG, body=extra()),
@@ -671,102 +553,6 @@ PROMETHEUS_ROWS = [
     row("GET /prometheus/stats?mode=odd", 400, REFUSED, who=""),
 ]
 
-BUILT_IN = "/authentication/password_based:built_in_database"
-SIMPLE = {"mechanism": "password_based", "backend": "built_in_database", "user_id_type": "username",
-          "password_hash_algorithm": {"name": "sha256", "salt_position": "suffix"}, "enable": True}
-
-
-HMAC = {"mechanism": "jwt", "from": "password", "use_jwks": False, "algorithm": "hmac-based", "secret": "s" * 32,
-        "verify_claims": [{"name": "username", "value": "${username}"}], "enable": True}
-
-
-def users_file(name, text):
-    return FORM % (name.encode(), text.encode())
-
-
-AUTHENTICATION = [
-    row("GET /authentication", 200, [AUTHENTICATOR, ...], only=("id", set())),
-    row("GET /authentication/password_based%3Abuilt_in_database", 404, "NOT_FOUND"),
-    # Kept, because everybody else in this table comes without a name.
-    row("POST /authentication?anonymous=keep", 200, AUTHENTICATOR | {"user_id_type": "username"}, body=SIMPLE),
-    row("POST /authentication", 409, "ALREADY_EXISTS", body=SIMPLE),
-    row("POST /authentication?anonymous=odd", 400, "INVALID_PARAMETER", body=SIMPLE),
-    *(row("POST /authentication", 400, "BAD_REQUEST", body=SIMPLE | odd) for odd in (
-        {"mechanism": "odd"}, {"backend": "odd"}, {"user_id_type": "odd"},
-        {"password_hash_algorithm": {"name": "odd"}}, {"backend": "file"},
-        {"backend": "file", "path": "/nothing/here"})),
-    *unreadable("POST /authentication"),
-    row("GET /authentication", 200, [AUTHENTICATOR], only=("id", {"password_based:built_in_database"})),
-    row(f"GET {BUILT_IN}", 200, AUTHENTICATOR | {"enable": True}),
-    row("GET /authentication/password_based%3Abuilt_in_database", 200, AUTHENTICATOR),
-    row(f"PUT {BUILT_IN}", 200, AUTHENTICATOR | {"enable": False}, body=SIMPLE | {"enable": False}),
-    row(f"PUT {BUILT_IN}", 200, AUTHENTICATOR,
-        body=SIMPLE | {"password_hash_algorithm": {"name": "bcrypt", "salt_rounds": 4}}),
-    row(f"PUT {BUILT_IN}", 400, "BAD_REQUEST",
-        body=SIMPLE | {"password_hash_algorithm": {"name": "bcrypt", "salt_rounds": 40}}),
-    row("PUT /authentication/jwt", 404, "NOT_FOUND", body=SIMPLE),
-    *unreadable(f"PUT {BUILT_IN}"),
-    row("PUT /authentication/order", 204, body=[{"id": "password_based:built_in_database"}]),
-    row("PUT /authentication/order", 400, "BAD_REQUEST", body=[]),
-    row("PUT /authentication/order", 400, "BAD_REQUEST", body=[{"id": "odd"}]),
-    *unreadable("PUT /authentication/order"),
-    row(f"PUT {BUILT_IN}/position/front", 204),
-    row(f"PUT {BUILT_IN}/position/rear", 204),
-    row(f"PUT {BUILT_IN}/position/odd", 400, "BAD_REQUEST"),
-    row(f"PUT {BUILT_IN}/position/before:odd", 404, "NOT_FOUND"),
-    row("PUT /authentication/odd/position/front", 404, "NOT_FOUND"),
-    row(f"POST {BUILT_IN}/move", 204, body={"position": "front"}),
-    row(f"POST {BUILT_IN}/move", 400, "BAD_REQUEST", body={"position": "odd"}),
-    row("POST /authentication/odd/move", 404, "NOT_FOUND", body={"position": "front"}),
-    *unreadable(f"POST {BUILT_IN}/move"),
-    row("POST /authentication", 200, TOKENS | {"secret": "******"}, body=HMAC),
-    row("POST /authentication", 400, "BAD_REQUEST", body={"mechanism": "jwt"}),
-    row("GET /authentication/jwt", 200, TOKENS | {"secret": "******", "algorithm": "hmac-based"}),
-    row("PUT /authentication/jwt", 200, TOKENS | {"secret": "******"}, body=HMAC | {"secret": "******"}),
-    row("PUT /authentication/jwt", 400, "BAD_REQUEST", body=HMAC | {"algorithm": "public-key", "public_key": "odd"}),
-    row("PUT /authentication/jwt", 400, "BAD_REQUEST", body=HMAC | {"use_jwks": True, "endpoint": "file:///nothing"}),
-    row("PUT /authentication/jwt", 400, "BAD_REQUEST", body=HMAC | {"verify_claims": [1]}),
-    row("PUT /authentication/jwt", 400, "BAD_REQUEST", body=SIMPLE),
-    row("GET /authentication/jwt/status", 200, AUTHENTICATOR_STATUS | {"status": "connected"}),
-    row("GET /authentication/jwt/users", 400, "BAD_REQUEST"),
-    row("PUT /authentication/order", 204, body=[{"id": "jwt"}, {"id": "password_based:built_in_database"}]),
-    row("PUT /authentication/jwt/position/after:password_based:built_in_database", 204),
-    row("DELETE /authentication/jwt", 204),
-    row(f"GET {BUILT_IN}/status", 200, AUTHENTICATOR_STATUS | {"status": "connected"}),
-    row("GET /authentication/odd/status", 404, "NOT_FOUND"),
-    row(f"POST {BUILT_IN}/users", 201, MQTT_USER, body={"user_id": "u1", "password": "p", "is_superuser": True}),
-    row(f"POST {BUILT_IN}/users", 201, MQTT_USER | {"is_superuser": False},
-        body={"user_id": "u/2", "password": "p"}),
-    row(f"POST {BUILT_IN}/users", 409, "ALREADY_EXISTS", body={"user_id": "u1", "password": "p"}),
-    row(f"POST {BUILT_IN}/users", 400, "BAD_REQUEST", body={"user_id": "", "password": "p"}),
-    row(f"POST {BUILT_IN}/users", 400, "BAD_REQUEST", body={"user_id": "u3"}),
-    row("POST /authentication/odd/users", 404, "NOT_FOUND", body={"user_id": "u1", "password": "p"}),
-    *unreadable(f"POST {BUILT_IN}/users"),
-    row(f"GET {BUILT_IN}/users", 200, page(MQTT_USER), only=("user_id", {"u1", "u/2"})),
-    row(f"GET {BUILT_IN}/users?like_user_id=u/", 200, page(MQTT_USER), only=("user_id", {"u/2"})),
-    row(f"GET {BUILT_IN}/users?is_superuser=true", 200, page(MQTT_USER), only=("user_id", {"u1"})),
-    row(f"GET {BUILT_IN}/users?page=2&limit=1", 200, page(MQTT_USER), only=("user_id", {"u1"})),
-    row("GET /authentication/odd/users", 404, "NOT_FOUND"),
-    *pages(f"{BUILT_IN}/users"),
-    row(f"GET {BUILT_IN}/users/u%2F2", 200, MQTT_USER),
-    row(f"GET {BUILT_IN}/users/odd", 404, "NOT_FOUND"),
-    row(f"PUT {BUILT_IN}/users/u1", 200, MQTT_USER | {"is_superuser": False},
-        body={"password": "q", "is_superuser": False}),
-    row(f"PUT {BUILT_IN}/users/odd", 404, "NOT_FOUND", body={"password": "q", "is_superuser": False}),
-    *unreadable(f"PUT {BUILT_IN}/users/u1"),
-    row(f"DELETE {BUILT_IN}/users/u1", 204),
-    row(f"DELETE {BUILT_IN}/users/u1", 404, "NOT_FOUND"),
-    row(f"POST {BUILT_IN}/import_users?type=plain", 204, raw=users_file("users.csv", "user_id,password\nu4,p"),
-        headers=MULTIPART),
-    row(f"POST {BUILT_IN}/import_users?type=plain", 204, body=[{"user_id": "u5", "password": "p"}]),
-    row(f"POST {BUILT_IN}/import_users", 400, "BAD_REQUEST", body=[{"user_id": "u5", "password": "p"}]),
-    row(f"POST {BUILT_IN}/import_users?type=odd", 400, "INVALID_PARAMETER", body=[]),
-    row(f"POST {BUILT_IN}/import_users", 400, "BAD_REQUEST", raw=users_file("users.txt", ""), headers=MULTIPART),
-    row("POST /authentication/odd/import_users", 404, "NOT_FOUND", body=[]),
-    row(f"GET {BUILT_IN}/users", 200, page(MQTT_USER), only=("user_id", {"u/2", "u4", "u5"})),
-    row(f"DELETE {BUILT_IN}", 204),
-    row(f"DELETE {BUILT_IN}", 404, "NOT_FOUND"),
-]
 
 LATER = [
     row(f"GET /{path}", NOT_OFFERED, REFUSED)
