@@ -11,8 +11,9 @@ const WIDTHS = [
   { width: 1366, height: 768 },
   { width: 2560, height: 1440 },
 ]
-/** For what is drawn a moment after it came, as charts are. */
+/** For what is drawn a moment after it came, as charts are; the overview's comes with the feed's next second. */
 const DRAWN_MS = 250
+const FED_MS = 1_500
 
 /**
  * Gives what is wrong.
@@ -31,7 +32,7 @@ export async function gallery(browser, home, { lang, state, paths, folder }) {
       for (const path of paths) {
         await page.goto(home + path)
         await settled(page)
-        await page.waitForTimeout(DRAWN_MS)
+        await page.waitForTimeout(path === '/' ? FED_MS : DRAWN_MS)
         const where = `${path} ${lang} ${theme} ${size.width}`
         const wider = await overflow(page)
         if (wider > 0) wrong.push(`${where}: ${wider} px wider than its window`)

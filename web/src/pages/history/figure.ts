@@ -28,6 +28,8 @@ export interface Chart {
   readonly title: string
   readonly curves: Curves
   readonly show: (value: number) => string
+  /** Things are counted, and not how often something happens. */
+  readonly whole: boolean
 }
 
 interface LineOf {
@@ -47,6 +49,7 @@ export function chartsOf(all: readonly Point[], secs: number): Chart[] {
       (point) => point.restarted === true,
     ),
     show: isRate ? rate : (n) => count(Math.round(n)),
+    whole: !isRate,
   })
   return [
     chart('history.messages', true, [
