@@ -329,6 +329,7 @@ enum Nameless {
 struct Choice {
     /// Whether clients without user name and password come in as before (`keep`), or not from their next
     /// connect on. Only asked while nobody has set `mqtt.allow_anonymous`, which it sets.
+    #[param(inline)]
     anonymous: Option<Nameless>,
 }
 
