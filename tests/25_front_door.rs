@@ -22,7 +22,13 @@ fn h01_default_password_may_look_and_nothing_else() {
     let users = api.get("/users").expect(200).json();
     assert_eq!(users[0]["username"], json!("admin"));
     for (method, path) in calls(&document(&broker)) {
-        let may = ["/login", "/logout", "/change_pwd", "/live/{id}"];
+        let may = [
+            "/login",
+            "/logout",
+            "/change_pwd",
+            "/live/{id}",
+            "/authorization/check",
+        ];
         if method == "GET" || may.iter().any(|end| path.ends_with(end)) {
             continue;
         }
@@ -123,6 +129,7 @@ fn h04_every_route_asks_who_it_is() {
         path == "/status"
             || path.strip_prefix("/api/v5").is_some_and(|path| {
                 let near = path.starts_with("/prometheus/");
+                let near = near || path == "/certificate";
                 near || path == "/login" || path == "/status" || path.starts_with("/error_codes")
             })
     };
@@ -153,8 +160,13 @@ fn h04_every_route_asks_who_it_is() {
                 "{method} {path}"
             );
         }
-        // One's own session, what one's own page shows, and a ticket with which a viewer looks.
-        let own = ["/logout", "/live/{id}", "/mqtt_ticket"];
+        // One's own session, what one's own page shows, a ticket with which a viewer looks, and a question.
+        let own = [
+            "/logout",
+            "/live/{id}",
+            "/mqtt_ticket",
+            "/authorization/check",
+        ];
         let own = own.iter().any(|end| path.ends_with(end));
         let (looks, for_administrators) = (method == "GET", ["/audit", "/data/"]);
         let hidden = for_administrators.iter().any(|part| path.contains(part));

@@ -308,7 +308,7 @@ fn listeners_change_under_their_clients() {
     let told = api
         .post(
             "/listeners",
-            &json!({"type": "ssl", "name": "x", "bind": 1}),
+            &json!({"type": "quic", "name": "x", "bind": 1}),
         )
         .expect(400);
     assert_eq!(told.code(), "BAD_LISTENER_ID");

@@ -69,8 +69,12 @@ fn the_supervisor_is_told() {
     let mut broker = Broker::under(vars, &dir, &[&format!("--config={}", config.display())]);
     broker.forget_data();
     let ready = format!(
-        "READY=1\nSTATUS=http://{} mqtt://{} ws://{}/mqtt\n",
-        broker.http, broker.tcp, broker.ws
+        "READY=1\nSTATUS=http://{} mqtt://{} mqtts://{} ws://{}/mqtt wss://{}/mqtt\n",
+        broker.http,
+        broker.tcp,
+        broker.listens("ssl:default"),
+        broker.ws,
+        broker.listens("wss:default")
     );
     assert_eq!(supervisor.hears(), ready);
     for _ in 0..3 {

@@ -71,7 +71,7 @@ fn everything_arrives_and_is_counted_once() {
         ("pub --publishers 1 --subscribers 10 -V 5", 10.0),
         ("pub --publishers 1 --subscribers 10 -q 2 --threads 3", 10.0),
         (
-            "pub --publishers 5 --subscribers 2 --filter ternmq/bench/%r/+ -q 1",
+            "pub --publishers 5 --subscribers 2 --filter ternmq/bench/%r/+ -q 1 --window 20",
             2.0,
         ),
         (

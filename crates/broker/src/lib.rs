@@ -122,7 +122,11 @@ pub fn start(
     progress: impl Fn(store::Progress) + Send + Sync + 'static,
 ) -> Result<Handle, StartError> {
     let early = layers.load()?.config;
-    let store = Arc::new(control::store::open(&early, Arc::new(progress))?);
+    let store = Arc::new(control::store::open(
+        &early,
+        Arc::new(progress),
+        outside.ending.clone(),
+    )?);
     let started = start_on(&store, layers, outside);
     if started.is_err() {
         store.close();

@@ -70,7 +70,11 @@ pub fn edit<T>(
     progress: impl Fn(Progress) + Send + Sync + 'static,
     edit: impl FnOnce(&Keep) -> T,
 ) -> Result<T, OpenError> {
-    let store = Arc::new(control::store::open(config, Arc::new(progress))?);
+    let store = Arc::new(control::store::open(
+        config,
+        Arc::new(progress),
+        Arc::new(|| {}),
+    )?);
     let edited = edit(&Keep::new(store.clone()));
     store.close();
     Ok(edited)
@@ -254,7 +258,7 @@ fn make<T>(
 }
 
 /// Only its owner enters it: messages and secrets are in it.
-fn private_dir() -> fs::DirBuilder {
+pub(crate) fn private_dir() -> fs::DirBuilder {
     let builder = fs::DirBuilder::new();
     #[cfg(unix)]
     let builder = {
@@ -289,7 +293,7 @@ fn settle(partial: &Path, dir: &Path) -> io::Result<()> {
 }
 
 #[cfg(unix)]
-fn sync_dir(dir: &Path) -> io::Result<()> {
+pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     match fs::File::open(dir) {
         // A directory that we may not read was not made by us.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
@@ -299,7 +303,7 @@ fn sync_dir(dir: &Path) -> io::Result<()> {
 
 /// NTFS keeps names by its own journal, and a directory cannot be flushed.
 #[cfg(not(unix))]
-fn sync_dir(_dir: &Path) -> io::Result<()> {
+pub(crate) fn sync_dir(_dir: &Path) -> io::Result<()> {
     Ok(())
 }
 

@@ -80,13 +80,15 @@ pub(crate) struct Store {
     closing: AtomicBool,
 }
 
-/// Opens the store that the configuration names. `progress` is told how far that has come.
+/// Opens the store that the configuration names. `progress` is told how far that has come, `ending` called
+/// where the process ends because the store cannot go on.
 pub(crate) fn open(
     config: &Config,
     progress: Arc<dyn Fn(disk::Progress) + Send + Sync>,
+    ending: Arc<dyn Fn() + Send + Sync>,
 ) -> Result<Store, OpenError> {
     let options = disk::Options {
-        trouble: Arc::new(troubled),
+        trouble: Arc::new(move |trouble| troubled(trouble, &*ending)),
         progress,
         ..settings::store(config)
     };
@@ -100,13 +102,14 @@ pub(crate) fn open(
     })
 }
 
-fn troubled(trouble: &Trouble) {
+fn troubled(trouble: &Trouble, ending: &dyn Fn()) {
     match trouble {
         Trouble::Damage(damage) => tracing::error!("the store is damaged: {damage}"),
         Trouble::Fatal(what) => {
             tracing::error!("the store cannot go on, so the broker ends: {what}");
             // Nothing that was acknowledged is lost by that, and nothing more may be promised. The next
             // start looks at the disk anew.
+            ending();
             std::process::exit(1);
         }
         Trouble::Failure(what) => tracing::error!("the store: {what}"),

@@ -507,7 +507,7 @@ mod tests {
     fn worker(dir: &Path) -> Worker {
         let mut config = Config::default();
         config.node.data_dir = dir.to_owned();
-        let store = store::open(&config, Arc::new(|_| {})).unwrap();
+        let store = store::open(&config, Arc::new(|_| {}), Arc::new(|| {})).unwrap();
         let (post, mut polls) = Post::new(1).unwrap();
         let post = Arc::new(post);
         Worker::new(Parts {

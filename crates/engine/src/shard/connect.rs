@@ -201,10 +201,14 @@ impl Shard {
             return Ok(Seated::Waits);
         };
         let rewritten = self.rewritten_will(client_id, packet);
-        let packet = &with_will_topic(packet, rewritten.as_deref());
+        let who = owner.clone();
+        let mut packet = with_will_topic(packet, rewritten.as_deref());
+        // Who has proven it in another way is known by that name.
+        packet.user_name = packet.user_name.or_else(|| who.user());
+        let packet = &packet;
         let access = self.acl.access(&owner, client_id, sink.peer(conn));
         let subject = Subject {
-            who: &owner,
+            who: &who,
             client_id,
             access: access.as_deref(),
         };
