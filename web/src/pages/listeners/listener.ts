@@ -70,7 +70,8 @@ function settingsOf(draft: Draft) {
     enable: draft.enable,
     max_connections: draft.max.trim() === '' ? ('infinity' as const) : Number(draft.max),
     ...(isWeb(draft.type) ? { allowed_origins: items(draft.origins) } : {}),
-    ...(isTls(draft.type) ? { ssl_options: sslOf(draft) } : {}),
+    // The document says that it is an object, and not of what.
+    ...(isTls(draft.type) ? { ssl_options: sslOf(draft) as never } : {}),
   }
 }
 
