@@ -13,7 +13,7 @@ METHODS = ("get", "put", "post", "delete", "patch")
 # With what stands behind them. Static files are no part of the document.
 PUBLIC = re.compile(r"(/api/v5)?/status|/api/v5/(login|error_codes(/.*)?)|/api-docs(/.*)?")
 # Open to loopback and private addresses in the profile that is the default.
-NEAR = re.compile(r"/api/v5/prometheus/.+")
+NEAR = re.compile(r"/api/v5/(prometheus/.+|certificate)")
 # What somebody may do with their own account, page and MQTT client, whatever their role; and what only
 # asks, with a body.
 OWN = {("post", "/api/v5/live/{id}"), ("post", "/api/v5/mqtt_ticket"), ("post", "/api/v5/authorization/check"),

@@ -8,7 +8,10 @@ use axum::{
 use broker::admin::authorize::{AccessAction, AccessRule, Owned, RuleOwner};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::{
+    IntoParams, ToSchema,
+    openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type},
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::Permission;
@@ -51,10 +54,23 @@ struct Rule {
     #[serde(default = "any_qos")]
     #[schema(example = json!([0, 1, 2]))]
     qos: Vec<u8>,
-    /// Only with RETAIN (`true`), or without it (`false`); `all` is the default.
     #[serde(default)]
-    #[schema(value_type = Option<String>, example = "all")]
+    #[schema(schema_with = retain)]
     retain: Value,
+}
+
+fn retain() -> Schema {
+    let word = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(["all", "true", "false"]));
+    OneOfBuilder::new()
+        .item(ObjectBuilder::new().schema_type(Type::Boolean))
+        .item(word)
+        .item(ObjectBuilder::new().schema_type(Type::Null))
+        .description(Some(
+            "Only with RETAIN (`true`), or without it (`false`); `all` is the default.",
+        ))
+        .into()
 }
 
 fn any_qos() -> Vec<u8> {
