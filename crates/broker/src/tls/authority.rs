@@ -158,9 +158,14 @@ fn mend(dir: &Path, files: &OwnFiles) -> io::Result<()> {
         }
         let aside = path.with_added_extension("damaged");
         tracing::warn!(
-            "{shown} is damaged, or was changed by hand: it is kept as {}, and made anew. Certificates \
-             of your own are named by listeners.ssl.default.ssl_options.certfile",
-            aside.display()
+            "{shown} is damaged, or was changed by hand: it is kept as {}, and {}. Certificates of your \
+             own are named by listeners.ssl.default.ssl_options.certfile",
+            aside.display(),
+            if is_key {
+                "what it has signed is used until its end"
+            } else {
+                "made anew"
+            }
         );
         fs::rename(path, &aside)?;
         sync_dir(dir)?;
