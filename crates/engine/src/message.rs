@@ -8,7 +8,7 @@ use crate::{
     Time,
     acl::Writer,
     plant::{self, Fault},
-    record,
+    record::{Reader, put_number, put_writer},
 };
 
 /// Which session, on which shard. The generation tells a slot's later owner from an earlier one.
@@ -80,10 +80,8 @@ pub struct View<'a> {
     pub payload: &'a [u8],
 }
 
-/// Set in the first byte of a stored message that says when it was published, and in that of one that
-/// says by whom.
-const TIMED: u8 = 8;
-const SIGNED: u8 = 16;
+/// Set in the first byte of a stored message that says who published it.
+const SIGNED: u8 = 8;
 
 /// An owned message: one block for topic, properties and payload.
 #[derive(Debug)]
@@ -158,46 +156,37 @@ impl Message {
     /// Appends its stored form; [`Message::decode`] reads it. Who published it is in it if it is retained.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let signed = if self.writer.is_some() { SIGNED } else { 0 };
-        out.push(self.qos.bits() | u8::from(self.retain) << 2 | TIMED | signed);
-        out.extend_from_slice(&self.at.0.to_be_bytes());
+        out.push(self.qos.bits() | u8::from(self.retain) << 2 | signed);
+        put_number(out, self.at.0);
         if let Some(writer) = &self.writer {
-            record::put_writer(out, writer);
+            put_writer(out, writer);
         }
-        out.extend_from_slice(&self.expires.0.to_be_bytes());
-        out.extend_from_slice(&self.topic_bytes.to_be_bytes());
-        out.extend_from_slice(&self.forwarded_bytes.to_be_bytes());
+        put_number(out, self.expires.0);
+        put_number(out, self.topic_bytes);
+        put_number(out, self.forwarded_bytes);
         out.extend_from_slice(&self.block);
     }
 
-    /// Reads what [`Message::encode`] wrote; `None` for anything else.
     /// Whether its properties are some that can be sent on: for what comes from a file of somebody's.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         protocol::Properties::are_forwarded(self.view().forwarded)
     }
 
+    /// Reads what [`Message::encode`] wrote; `None` for anything else.
     #[must_use]
     pub fn decode(bytes: &[u8], publisher: SessionRef) -> Option<Self> {
-        let (&bits, bytes) = bytes.split_first()?;
-        let (at, bytes) = match bits & TIMED {
-            0 => (0, bytes), // as it was stored before there was a time
-            _ => {
-                let (at, bytes) = bytes.split_first_chunk::<8>()?;
-                (u64::from_be_bytes(*at), bytes)
-            }
+        let mut r = Reader(bytes);
+        let bits = r.u8()?;
+        let at = Time(r.number()?);
+        let writer = match bits & SIGNED {
+            0 => None,
+            _ => Some(Arc::new(r.writer()?)),
         };
-        let (writer, bytes) = match bits & SIGNED {
-            0 => (None, bytes),
-            _ => {
-                let (writer, bytes) = record::writer_in(bytes)?;
-                (Some(Arc::new(writer)), bytes)
-            }
-        };
-        let (expires, bytes) = bytes.split_first_chunk::<8>()?;
-        let (topic, bytes) = bytes.split_first_chunk::<2>()?;
-        let (forwarded, block) = bytes.split_first_chunk::<4>()?;
-        let (topic_bytes, forwarded_bytes) =
-            (u16::from_be_bytes(*topic), u32::from_be_bytes(*forwarded));
+        let expires = Time(r.number()?);
+        let topic_bytes: u16 = r.number()?;
+        let forwarded_bytes: u32 = r.number()?;
+        let block = r.0;
         let name = std::str::from_utf8(block.get(..usize::from(topic_bytes))?).ok()?;
         Topic::parse(name, u16::MAX).ok()?;
         block.get(..usize::from(topic_bytes) + usize::try_from(forwarded_bytes).ok()?)?;
@@ -205,8 +194,8 @@ impl Message {
             publisher,
             qos: QoS::from_bits(bits & 3)?,
             retain: bits & 4 != 0,
-            expires: Time(u64::from_be_bytes(*expires)),
-            at: Time(at),
+            expires,
+            at,
             topic_bytes,
             forwarded_bytes,
             block: block.into(),

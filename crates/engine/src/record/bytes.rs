@@ -2,37 +2,44 @@
 
 use std::sync::Arc;
 
-use crate::acl::{Principal, Rules, User, Writer};
+use crate::{
+    Time,
+    acl::{Principal, Rules, User, Writer},
+};
 
-/// Bytes that have still to be read. Numbers are big-endian, texts have their length before them.
+/// Bytes that have still to be read. Numbers take a byte for each seven bits, texts have their length
+/// before them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn chunk<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (chunk, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
-        Some(*chunk)
-    }
-
     pub(crate) fn u8(&mut self) -> Option<u8> {
-        self.chunk().map(u8::from_be_bytes)
+        let (&first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(first)
     }
 
-    pub(crate) fn u16(&mut self) -> Option<u16> {
-        self.chunk().map(u16::from_be_bytes)
+    /// What [`put_number`] wrote, if it fits.
+    pub(crate) fn number<T: TryFrom<u64>>(&mut self) -> Option<T> {
+        let mut number = 0_u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.u8()?;
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return number.try_into().ok();
+            }
+        }
+        None
     }
 
-    pub(crate) fn u32(&mut self) -> Option<u32> {
-        self.chunk().map(u32::from_be_bytes)
-    }
-
-    pub(crate) fn u64(&mut self) -> Option<u64> {
-        self.chunk().map(u64::from_be_bytes)
+    /// What [`put_time`] wrote.
+    pub(crate) fn time(&mut self) -> Option<Option<Time>> {
+        let number: u64 = self.number()?;
+        Some(number.checked_sub(1).map(Time))
     }
 
     pub(crate) fn text(&mut self) -> Option<&'a str> {
-        let len = usize::from(self.u16()?);
+        let len = self.number()?;
         let (text, rest) = self.0.split_at_checked(len)?;
         self.0 = rest;
         std::str::from_utf8(text).ok()
@@ -61,6 +68,12 @@ impl<'a> Reader<'a> {
             _ => None,
         }
     }
+
+    pub(crate) fn writer(&mut self) -> Option<Writer> {
+        let who = self.owner()?;
+        let client_id = self.text()?.into();
+        Some(Writer { who, client_id })
+    }
 }
 
 /// Appends whom a session acts for, as [`Reader::owner`] reads it.
@@ -78,23 +91,32 @@ pub(crate) fn put_owner(out: &mut Vec<u8>, owner: &Principal) {
     put_text(out, name);
 }
 
-/// Appends who wrote something, as [`writer_in`] reads it.
+/// Appends who wrote something, as [`Reader::writer`] reads it.
 pub(crate) fn put_writer(out: &mut Vec<u8>, writer: &Writer) {
     put_owner(out, &writer.who);
     put_text(out, &writer.client_id);
 }
 
-/// Who wrote something, and what comes behind that.
-pub(crate) fn writer_in(bytes: &[u8]) -> Option<(Writer, &[u8])> {
-    let mut reader = Reader(bytes);
-    let who = reader.owner()?;
-    let client_id = reader.text()?.into();
-    Some((Writer { who, client_id }, reader.0))
+/// Appends a number: seven bits a byte, the lowest first; the top bit says that there are more.
+pub(crate) fn put_number(out: &mut Vec<u8>, number: impl Into<u64>) {
+    let mut number = number.into();
+    loop {
+        let [.., low] = (number & 0x7f).to_be_bytes();
+        number >>= 7;
+        if number == 0 {
+            return out.push(low);
+        }
+        out.push(low | 0x80);
+    }
 }
 
-/// Appends a text as [`Reader::text`] reads it. Names of MQTT have at most 65,535 bytes.
+/// Appends a time that may be unknown, as [`Reader::time`] reads it.
+pub(crate) fn put_time(out: &mut Vec<u8>, time: Option<Time>) {
+    put_number(out, time.map_or(0, |t| t.0.saturating_add(1)));
+}
+
+/// Appends a text as [`Reader::text`] reads it.
 pub(crate) fn put_text(out: &mut Vec<u8>, text: &str) {
-    let len = u16::try_from(text.len()).expect("an MQTT string");
-    out.extend_from_slice(&len.to_be_bytes());
+    put_number(out, text.len() as u64);
     out.extend_from_slice(text.as_bytes());
 }

@@ -6,7 +6,7 @@ use protocol::PacketId;
 
 use super::{
     Reader,
-    bytes::{put_owner, put_text},
+    bytes::{put_number, put_owner, put_text},
 };
 use crate::{Delayed, DelayedId, Message, SessionRef, Time, message::fingerprint};
 
@@ -34,8 +34,8 @@ impl DelayedRecord {
         let (born, id) = delayed
             .exchange
             .map_or((0, 0), |(born, id)| (born, id.get()));
-        out.extend_from_slice(&born.to_be_bytes());
-        out.extend_from_slice(&id.to_be_bytes());
+        put_number(&mut out, born);
+        put_number(&mut out, id);
         out.push(u8::from(is_published));
         if is_published {
             return out.into();
@@ -43,10 +43,10 @@ impl DelayedRecord {
         put_owner(&mut out, &delayed.owner);
         out.push(u8::from(delayed.user_name.is_some()));
         put_text(&mut out, delayed.user_name.as_deref().unwrap_or(""));
-        out.extend_from_slice(&delayed.accepted.0.to_be_bytes());
-        out.extend_from_slice(&delayed.due.0.to_be_bytes());
+        put_number(&mut out, delayed.accepted.0);
+        put_number(&mut out, delayed.due.0);
         out.push(u8::from(delayed.expiry_secs.is_some()));
-        out.extend_from_slice(&delayed.expiry_secs.unwrap_or(0).to_be_bytes());
+        put_number(&mut out, delayed.expiry_secs.unwrap_or(0));
         delayed.message.encode(&mut out);
         out.into()
     }
@@ -54,7 +54,7 @@ impl DelayedRecord {
     pub(crate) fn decode(id: DelayedId, bytes: &[u8]) -> Option<Self> {
         let mut r = Reader(bytes);
         let client_id: Box<str> = r.text()?.into();
-        let (born, packet_id) = (r.u64()?, r.u16()?);
+        let (born, packet_id) = (r.number()?, r.number()?);
         let exchange = PacketId::new(packet_id).map(|id| (born, id));
         if r.u8()? != 0 {
             let (born, packet_id) = exchange?;
@@ -63,10 +63,10 @@ impl DelayedRecord {
         let owner = r.owner()?;
         let has_user_name = r.u8()? != 0;
         let user_name = r.text()?;
-        let accepted = Time(r.u64()?);
-        let due = Time(r.u64()?);
+        let accepted = Time(r.number()?);
+        let due = Time(r.number()?);
         let expires = r.u8()? != 0;
-        let expiry_secs = r.u32()?;
+        let expiry_secs = r.number()?;
         let publisher = SessionRef::client(fingerprint(&client_id));
         Some(Self::Waits(Delayed {
             id,

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use protocol::PacketId;
 
-use super::{Reader, bytes::put_text};
+use super::{
+    Reader,
+    bytes::{put_number, put_text},
+};
 use crate::{Message, SessionRef};
 
 /// Numbers from here on are no positions in the log: the message stands in the record itself, or it came
@@ -64,15 +67,14 @@ impl Delivery {
     pub(crate) fn encode(&self) -> Box<[u8]> {
         let leased = if self.lease.is_some() { LEASED } else { 0 };
         let mut out = vec![self.step as u8 | leased];
-        out.extend_from_slice(&self.id.get().to_be_bytes());
+        put_number(&mut out, self.id.get());
         out.push(u8::from(self.retain));
-        let count = u32::try_from(self.ids.len()).expect("bounded by the subscriptions");
-        out.extend_from_slice(&count.to_be_bytes());
+        put_number(&mut out, self.ids.len() as u64);
         for id in &self.ids {
-            out.extend_from_slice(&id.to_be_bytes());
+            put_number(&mut out, *id);
         }
         if let Some(lease) = &self.lease {
-            out.extend_from_slice(&lease.position.to_be_bytes());
+            put_number(&mut out, lease.position);
             put_text(&mut out, &lease.group);
             put_text(&mut out, &lease.filter);
         }
@@ -94,15 +96,15 @@ impl Delivery {
             4 => Step::Done,
             _ => return None,
         };
-        let id = PacketId::new(r.u16()?)?;
+        let id = PacketId::new(r.number()?)?;
         let retain = r.u8()? != 0;
-        let count = r.u32()?;
-        let ids = (0..count).map(|_| r.u32()).collect::<Option<_>>()?;
+        let count: u32 = r.number()?;
+        let ids = (0..count).map(|_| r.number()).collect::<Option<_>>()?;
         let lease = if first & LEASED == 0 {
             None
         } else {
             Some(Lease {
-                position: r.u64()?,
+                position: r.number()?,
                 group: r.text()?.into(),
                 filter: r.text()?.into(),
             })

@@ -1,9 +1,9 @@
 //! Where a shared group stands in the log, as it is kept.
 
-use super::Reader;
+use super::{Reader, bytes::put_number};
 
 /// The form that is written; another first byte is another form.
-const FORM: u8 = 1;
+const FORM: u8 = 2;
 
 /// The record of [`super::Bucket::Group`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub(crate) struct GroupRecord {
 impl GroupRecord {
     pub(crate) fn encode(&self) -> Box<[u8]> {
         let mut out = vec![FORM];
-        out.extend_from_slice(&self.cursor.to_be_bytes());
+        put_number(&mut out, self.cursor);
         // Most are neighbours: a byte or two each.
         put_list(&mut out, self.open.iter().rev().map(|p| self.cursor - p));
         put_list(&mut out, self.past.iter().map(|p| p - self.cursor));
@@ -31,7 +31,7 @@ impl GroupRecord {
         if r.u8()? != FORM {
             return None;
         }
-        let cursor = r.u64()?;
+        let cursor: u64 = r.number()?;
         let mut open = Vec::new();
         list(&mut r, |distance| {
             open.push(cursor.checked_sub(distance)?);
@@ -59,35 +59,11 @@ fn put_list(out: &mut Vec<u8>, numbers: impl ExactSizeIterator<Item = u64>) {
 
 fn list(r: &mut Reader<'_>, mut each: impl FnMut(u64) -> Option<()>) -> Option<()> {
     let mut last = 0_u64;
-    for _ in 0..number(r)? {
-        last = last.checked_add(number(r)?)?;
+    for _ in 0..r.number()? {
+        last = last.checked_add(r.number()?)?;
         each(last)?;
     }
     Some(())
-}
-
-/// Seven bits a byte, the lowest first; the top bit says that there are more.
-fn put_number(out: &mut Vec<u8>, mut number: u64) {
-    loop {
-        let [.., low] = (number & 0x7f).to_be_bytes();
-        number >>= 7;
-        if number == 0 {
-            return out.push(low);
-        }
-        out.push(low | 0x80);
-    }
-}
-
-fn number(r: &mut Reader<'_>) -> Option<u64> {
-    let mut number = 0_u64;
-    for shift in (0..64).step_by(7) {
-        let byte = r.u8()?;
-        number |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-    }
-    None
 }
 
 #[cfg(test)]
@@ -111,8 +87,7 @@ mod tests {
     #[test]
     fn positions_that_cannot_be_are_refused() {
         let mut bytes = vec![FORM];
-        bytes.extend(5_u64.to_be_bytes());
-        bytes.extend([1, 6, 0]);
+        bytes.extend([5, 1, 6, 0]);
         assert_eq!(GroupRecord::decode(&bytes), None);
     }
 }

@@ -9,7 +9,7 @@ mod group;
 mod session;
 mod will;
 
-pub(crate) use bytes::{Reader, put_writer, writer_in};
+pub(crate) use bytes::{Reader, put_number, put_writer};
 pub(crate) use delayed::DelayedRecord;
 pub use delivery::Delivery;
 pub(crate) use delivery::{INLINE, Lease, Step};

@@ -4,13 +4,12 @@ use protocol::{QoS, RetainHandling, Version};
 
 use super::{
     Reader,
-    bytes::{put_owner, put_text},
+    bytes::{put_number, put_owner, put_text, put_time},
 };
 use crate::{Time, acl::Principal, router::Flags};
 
-/// The form that is written, and the one before, which lacks what is only told about a session.
-const FORM: u8 = 2;
-const BARE: u8 = 1;
+/// The form that is written; another first byte is another form.
+const FORM: u8 = 3;
 
 /// The record of [`super::Bucket::Session`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,39 +63,38 @@ impl SessionRecord {
     pub(crate) fn encode(&self) -> Box<[u8]> {
         let mut out = vec![FORM, self.version.level(), u8::from(self.is_online)];
         put_owner(&mut out, &self.owner);
-        out.extend_from_slice(&self.expiry_secs.to_be_bytes());
-        out.extend_from_slice(&self.ends.map_or(u64::MAX, |t| t.0).to_be_bytes());
-        out.extend_from_slice(&self.born.to_be_bytes());
-        out.extend_from_slice(&self.cursor.to_be_bytes());
-        put_count(&mut out, self.subscriptions.len());
+        put_number(&mut out, self.expiry_secs);
+        put_time(&mut out, self.ends);
+        put_number(&mut out, self.born);
+        put_number(&mut out, self.cursor);
+        put_number(&mut out, self.subscriptions.len() as u64);
         for s in &self.subscriptions {
             put_text(&mut out, &s.filter);
             let flags = Flags::new(s.qos, s.no_local, s.as_published, false);
             let flags = flags.with_handling(s.handling).with_logged(s.logged);
             out.push(flags.bits());
-            out.extend_from_slice(&s.id.to_be_bytes());
-            out.extend_from_slice(&s.since.to_be_bytes());
+            put_number(&mut out, s.id);
+            put_number(&mut out, s.since);
         }
-        put_count(&mut out, self.groups.len());
+        put_number(&mut out, self.groups.len() as u64);
         for g in &self.groups {
             put_text(&mut out, &g.name);
             put_text(&mut out, &g.filter);
             let flags = Flags::new(g.qos, false, g.as_published, false);
             out.push(flags.with_handling(g.handling).bits());
-            out.extend_from_slice(&g.id.to_be_bytes());
+            put_number(&mut out, g.id);
         }
         out.push(u8::from(self.clean_start) | u8::from(self.user_name.is_some()) << 1);
-        out.extend_from_slice(&self.keep_alive_secs.to_be_bytes());
-        out.extend_from_slice(&self.came.0.to_be_bytes());
-        out.extend_from_slice(&self.went.map_or(u64::MAX, |t| t.0).to_be_bytes());
+        put_number(&mut out, self.keep_alive_secs);
+        put_number(&mut out, self.came.0);
+        put_time(&mut out, self.went);
         put_text(&mut out, self.user_name.as_deref().unwrap_or_default());
         out.into()
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut r = Reader(bytes);
-        let form = r.u8()?;
-        if form != FORM && form != BARE {
+        if r.u8()? != FORM {
             return None;
         }
         let level = r.u8()?;
@@ -105,38 +103,36 @@ impl SessionRecord {
             .find(|v| v.level() == level)?;
         let is_online = r.u8()? != 0;
         let owner = r.owner()?;
-        let expiry_secs = r.u32()?;
-        let ends = r.u64()?;
-        let born = r.u64()?;
-        let cursor = r.u64()?;
-        let subscriptions = (0..r.u32()?)
+        let expiry_secs = r.number()?;
+        let ends = r.time()?;
+        let born = r.number()?;
+        let cursor = r.number()?;
+        let subscriptions = (0..r.number::<u32>()?)
             .map(|_| Subscription::read(&mut r))
             .collect::<Option<_>>()?;
-        let groups = (0..r.u32()?)
+        let groups = (0..r.number::<u32>()?)
             .map(|_| Group::read(&mut r))
             .collect::<Option<_>>()?;
-        let bits = if form == BARE { 0 } else { r.u8()? };
-        let (mut keep_alive_secs, mut came, mut went, mut user_name) = (0, born, u64::MAX, None);
-        if form == FORM {
-            keep_alive_secs = r.u16()?;
-            (came, went) = (r.u64()?, r.u64()?);
-            user_name = Some(r.text()?).filter(|_| bits & 2 != 0).map(Into::into);
-        }
+        let bits = r.u8()?;
+        let keep_alive_secs = r.number()?;
+        let came = Time(r.number()?);
+        let went = r.time()?;
+        let user_name = r.text()?;
         Some(Self {
             version,
             owner,
             expiry_secs,
-            ends: (ends != u64::MAX).then_some(Time(ends)),
+            ends,
             is_online,
             born,
             cursor,
             subscriptions,
             groups,
-            user_name,
+            user_name: (bits & 2 != 0).then(|| user_name.into()),
             keep_alive_secs,
             clean_start: bits & 1 != 0,
-            came: Time(came),
-            went: (went != u64::MAX).then_some(Time(went)),
+            came,
+            went,
         })
     }
 }
@@ -152,8 +148,8 @@ impl Subscription {
             as_published: flags.as_published(),
             handling: flags.handling(),
             logged: flags.logged(),
-            id: r.u32()?,
-            since: r.u64()?,
+            id: r.number()?,
+            since: r.number()?,
         })
     }
 }
@@ -168,14 +164,9 @@ impl Group {
             qos: flags.qos(),
             as_published: flags.as_published(),
             handling: flags.handling(),
-            id: r.u32()?,
+            id: r.number()?,
         })
     }
-}
-
-fn put_count(out: &mut Vec<u8>, n: usize) {
-    let n = u32::try_from(n).expect("bounded by mqtt.max_subscriptions");
-    out.extend_from_slice(&n.to_be_bytes());
 }
 
 #[cfg(test)]
@@ -216,18 +207,6 @@ mod tests {
             came: Time(1_764_000_000_001),
             went: Some(Time(1_764_000_000_002)),
         }
-    }
-
-    #[test]
-    fn reads_the_form_before() {
-        let mut record = record();
-        let mut bytes = record.encode().to_vec();
-        bytes[0] = BARE;
-        bytes.truncate(bytes.len() - (1 + 2 + 8 + 8 + 2));
-        (record.user_name, record.keep_alive_secs) = (None, 0);
-        (record.clean_start, record.went) = (false, None);
-        record.came = Time(record.born);
-        assert_eq!(SessionRecord::decode(&bytes), Some(record));
     }
 
     #[test]

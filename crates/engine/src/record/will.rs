@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Reader, bytes::put_owner};
+use super::{
+    Reader,
+    bytes::{put_number, put_owner, put_time},
+};
 use crate::{Message, SessionRef, Time, acl::Principal};
 
 /// The record of [`super::Bucket::Will`].
@@ -20,10 +23,10 @@ impl WillRecord {
     pub(crate) fn encode(&self) -> Box<[u8]> {
         let mut out = Vec::new();
         put_owner(&mut out, &self.owner);
-        out.extend_from_slice(&self.delay_secs.to_be_bytes());
+        put_number(&mut out, self.delay_secs);
         out.push(u8::from(self.expiry_secs.is_some()));
-        out.extend_from_slice(&self.expiry_secs.unwrap_or(0).to_be_bytes());
-        out.extend_from_slice(&self.due.map_or(0, |t| t.0).to_be_bytes());
+        put_number(&mut out, self.expiry_secs.unwrap_or(0));
+        put_time(&mut out, self.due);
         self.message.encode(&mut out);
         out.into()
     }
@@ -31,15 +34,15 @@ impl WillRecord {
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut r = Reader(bytes);
         let owner = r.owner()?;
-        let delay_secs = r.u32()?;
+        let delay_secs = r.number()?;
         let expires = r.u8()? != 0;
-        let expiry_secs = r.u32()?;
-        let due = r.u64()?;
+        let expiry_secs = r.number()?;
+        let due = r.time()?;
         Some(Self {
             owner,
             delay_secs,
             expiry_secs: expires.then_some(expiry_secs),
-            due: (due != 0).then_some(Time(due)),
+            due,
             message: Arc::new(Message::decode(r.0, SessionRef::BROKER)?),
         })
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::super::files::sim::{Faults, Sim};
+use super::super::segment::{VERSION, VERSION_MIN};
 use super::super::{OpenError, Options, Store};
 use super::{Text, open, options, path};
 
@@ -34,7 +35,7 @@ fn one_process_at_a_time() {
 
 #[test]
 fn other_formats_are_named() {
-    for (version, word) in [(2u16, "newer"), (0, "wrote it")] {
+    for (version, word) in [(VERSION + 1, "newer"), (VERSION_MIN - 1, "wrote it")] {
         let sim = Sim::new(1);
         drop(open(&sim, &options()));
         let manifest = path("MANIFEST");
@@ -106,7 +107,7 @@ fn a_directory_that_takes_no_files_is_refused() {
 /// Segments of another format are left alone, too, should the manifest not say so.
 #[test]
 fn segments_of_other_formats_are_named() {
-    for (version, word) in [(2u16, "newer"), (0, "wrote it")] {
+    for (version, word) in [(VERSION + 1, "newer"), (VERSION_MIN - 1, "wrote it")] {
         let sim = Sim::new(1);
         let store = open(&sim, &options());
         super::damage::put(&store, 1, 1);
