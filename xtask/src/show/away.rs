@@ -2,6 +2,7 @@
 //! at once after a restart.
 
 use anyhow::{Context as _, Result, ensure};
+use std::ops::Range;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -43,7 +44,7 @@ pub(super) fn show(tree: &Tree, options: &Options) -> Result<()> {
 fn one_for_all(binary: &Path, short: &mut Vec<String>) -> Result<()> {
     let broker = Broker::ternmq(binary, &[OFTEN])?;
     let begun = Instant::now();
-    make_sessions(&broker, SESSIONS, |_| vec!["away/news".into()])?;
+    make_sessions(&broker, 0..SESSIONS, |_| vec!["away/news".into()])?;
     println!(
         "{SESSIONS} sessions made and left in {:.1} s; {}",
         begun.elapsed().as_secs_f64(),
@@ -88,14 +89,14 @@ fn name(n: usize) -> String {
 /// Sessions with these filters, whose clients have left.
 pub(super) fn make_sessions(
     broker: &Broker,
-    count: usize,
+    numbers: Range<usize>,
     filters: impl Fn(usize) -> Vec<String> + Sync,
 ) -> Result<()> {
     thread::scope(|scope| {
         let make = |first: usize| {
             let filters = &filters;
             scope.spawn(move || -> Result<()> {
-                for n in (first..count).step_by(THREADS) {
+                for n in (first..numbers.end).step_by(THREADS) {
                     let mut client = Client::one_of_many(broker.address, &name(n), n)?;
                     client.subscribe(&filters(n))?;
                     client.disconnect()?;
@@ -103,7 +104,7 @@ pub(super) fn make_sessions(
                 Ok(())
             })
         };
-        let threads: Vec<_> = (0..THREADS).map(make).collect();
+        let threads: Vec<_> = (0..THREADS).map(|n| make(numbers.start + n)).collect();
         for thread in threads {
             match thread.join() {
                 Ok(outcome) => outcome?,
