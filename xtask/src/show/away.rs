@@ -66,7 +66,7 @@ fn one_for_all(binary: &Path, short: &mut Vec<String>) -> Result<()> {
          log, {} records of keys; memory {:+} KB from {memory}, disk {:+} bytes; {}",
         did("log/bytes/written")?,
         did("keys/records")?,
-        now.pss as i64 / 1024 - memory.pss as i64 / 1024,
+        now.anonymous as i64 / 1024 - memory.anonymous as i64 / 1024,
         used(&broker.data())? as i64 - disk as i64,
         load()
     );
@@ -117,13 +117,7 @@ pub(super) fn make_sessions(
 
 /// What stays in memory when the allocator has given back what it can.
 pub(super) fn settled(broker: &Broker) -> Result<Memory> {
-    let begun = Instant::now();
-    let mut least = broker.memory()?;
-    while begun.elapsed() < SETTLE {
-        thread::sleep(Duration::from_secs(1));
-        least = least.min(broker.memory()?);
-    }
-    Ok(least)
+    broker.least(SETTLE)
 }
 
 /// Messages for each of a crowd and for somebody else; a restart; the crowd comes back at once.

@@ -10,13 +10,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::client::Client;
 
 const START: Duration = Duration::from_secs(20);
-/// For how long memory does not change by more than this when it stands still, and until when it does.
-const STILL: Duration = Duration::from_secs(12);
-const STIR: u64 = 16 * 1024;
-const SETTLED: Duration = Duration::from_secs(90);
 
 pub(super) struct Broker {
     child: Child,
@@ -135,22 +130,16 @@ impl Broker {
         Ok(secs)
     }
 
-    /// Waits until its memory stands still. Code and buffers of a first client are there from then on,
-    /// so that what is measured afterwards are the clients, not the start.
-    pub(super) fn settle(&self) -> Result<()> {
-        Client::passing(self.address, "first")?.subscribe(&["first".to_owned()])?;
-        let deadline = Instant::now() + SETTLED;
-        let (mut level, mut since) = (self.memory()?, Instant::now());
-        while since.elapsed() < STILL {
-            ensure!(Instant::now() < deadline, "{level}, and it moves");
-            // Nobody tells when memory was given back.
+    /// The least memory that it had in a time: nobody tells when the allocator gives back what a burst
+    /// took, and a sample may meet the work of a second.
+    pub(super) fn least(&self, time: Duration) -> Result<Memory> {
+        let end = Instant::now() + time;
+        let mut least = self.memory()?;
+        while Instant::now() < end {
             thread::sleep(Duration::from_millis(250));
-            let now = self.memory()?;
-            if now.pss.abs_diff(level.pss) > STIR {
-                (level, since) = (now, Instant::now());
-            }
+            least = least.min(self.memory()?);
         }
-        Ok(())
+        Ok(least)
     }
 
     pub(super) fn memory(&self) -> Result<Memory> {
@@ -180,13 +169,14 @@ fn processor_secs(path: &str) -> Result<f64> {
     Ok(ticks?.iter().sum::<f64>() / 100.0)
 }
 
-/// What a process has in memory, in bytes.
+/// What a process has in memory, in bytes; less or more by what no file is behind.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Memory {
-    /// Proportional set size: pages that several processes have count in part.
-    pub(super) pss: u64,
-    /// Of these, the pages that no file is behind: all but code and constants.
+    /// Pages that no file is behind: all but code and constants, and so what clients take.
     pub(super) anonymous: u64,
+    /// Proportional set size: these, and the code; of pages that several processes have, a part. It jumps
+    /// by megabytes when another process of the same binary starts.
+    pss: u64,
 }
 
 impl std::fmt::Display for Memory {

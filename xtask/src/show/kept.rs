@@ -39,7 +39,7 @@ pub(super) fn show_retained(tree: &Tree, options: &Options) -> Result<()> {
     let full = settled(&broker)?;
     println!(
         "64 bytes of payload: {:.0} bytes of memory each ({full}), {:.0} on disk; {}",
-        each(full.pss.saturating_sub(memory.pss)),
+        each(full.anonymous.saturating_sub(memory.anonymous)),
         each(used(&broker.data())?.saturating_sub(disk)),
         load()
     );
@@ -78,7 +78,7 @@ pub(super) fn show_sessions(tree: &Tree) -> Result<()> {
     let first = settled(&broker)?;
     println!(
         "the first {FIRST} sessions, with the connection log that they fill: {} bytes of memory each",
-        first.pss.saturating_sub(base.pss) / FIRST as u64
+        first.anonymous.saturating_sub(base.anonymous) / FIRST as u64
     );
     let begun = Instant::now();
     make_sessions(&broker, FIRST..FIRST + SESSIONS, filters)?;
@@ -91,7 +91,7 @@ pub(super) fn show_sessions(tree: &Tree) -> Result<()> {
         "{SESSIONS} more sessions with {SUBSCRIPTIONS} subscriptions ({text} bytes of filters) and a client id \
          of 11 bytes, made and left in {took:.1} s: {} bytes of memory each ({full} less {first}), {} on \
          disk; {}",
-        each(full.pss.saturating_sub(first.pss)),
+        each(full.anonymous.saturating_sub(first.anonymous)),
         all(used(&broker.data())?.saturating_sub(disk)),
         load()
     );
@@ -101,7 +101,7 @@ pub(super) fn show_sessions(tree: &Tree) -> Result<()> {
         "ended in {:.2} s, listened again after {:.2} s: {} bytes of memory each ({again}), {} on disk; {}",
         ended.as_secs_f64(),
         started.as_secs_f64(),
-        all(again.pss.saturating_sub(base.pss)),
+        all(again.anonymous.saturating_sub(base.anonymous)),
         all(used(&broker.data())?.saturating_sub(disk)),
         load()
     );

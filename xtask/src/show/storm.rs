@@ -24,7 +24,7 @@ const THREADS: usize = 8;
 const PER_ADDRESS: usize = 1000;
 const BACK: Duration = Duration::from_secs(60);
 /// The allocator gives back in two steps of ten seconds each.
-const SETTLE_SECS: u32 = 30;
+const SETTLE: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) fn show(tree: &crate::tree::Tree) -> Result<()> {
@@ -42,17 +42,13 @@ pub(super) fn show(tree: &crate::tree::Tree) -> Result<()> {
         ping(&mut drivers)?;
         let pinged = begun.elapsed() - connected;
         // What the storm itself used is given back within seconds; what stays is theirs.
-        let mut full = broker.memory()?;
-        for _ in 0..SETTLE_SECS {
-            thread::sleep(Duration::from_secs(1));
-            full = full.min(broker.memory()?);
-        }
+        let full = broker.least(SETTLE)?;
         println!(
             "round {round}: {CLIENTS} connected in {:.2} s, all answered a PINGREQ in {:.2} s; {full}, \
              {} bytes each",
             connected.as_secs_f32(),
             pinged.as_secs_f32(),
-            full.pss.saturating_sub(base.pss) / CLIENTS as u64,
+            full.anonymous.saturating_sub(base.anonymous) / CLIENTS as u64,
         );
         if round > ROUNDS {
             // Not promised, but more like life: some of the crowd stay.
@@ -62,7 +58,7 @@ pub(super) fn show(tree: &crate::tree::Tree) -> Result<()> {
         }
         drop(drivers);
         let first = *first.get_or_insert(full);
-        let goal = base.pss + first.pss.saturating_sub(base.pss) / 4;
+        let goal = base.anonymous + first.anonymous.saturating_sub(base.anonymous) / 4;
         let (least, took) = come_back(&broker, goal)?;
         println!(
             "round {round}: {least} {:.1} s after they were killed and {} others stayed; wanted at most \
@@ -72,11 +68,11 @@ pub(super) fn show(tree: &crate::tree::Tree) -> Result<()> {
             goal / 1024,
             BACK.as_secs()
         );
-        if least.pss > goal {
+        if least.anonymous > goal {
             missed.push(format!("round {round}: memory did not come back"));
         }
         if round > 1 {
-            let growth = full.pss as f64 / first.pss as f64 - 1.0;
+            let growth = full.anonymous as f64 / first.anonymous as f64 - 1.0;
             println!(
                 "round {round}: with all connected {:+.2} % of round 1; wanted at most +2 %",
                 growth * 100.0
@@ -94,7 +90,7 @@ pub(super) fn show(tree: &crate::tree::Tree) -> Result<()> {
 fn come_back(broker: &Broker, goal: u64) -> Result<(Memory, Duration)> {
     let killed = Instant::now();
     let mut least = broker.memory()?;
-    while killed.elapsed() < BACK && least.pss > goal {
+    while killed.elapsed() < BACK && least.anonymous > goal {
         thread::sleep(Duration::from_millis(500));
         least = least.min(broker.memory()?);
     }
