@@ -1,7 +1,8 @@
-//! What is unpacked instead of installed: the tarball, and the zip for Windows.
+//! What is unpacked instead of installed: the tarball, the container that is made of it, and the zip
+//! for Windows.
 
-use super::{Architecture, Shop, finish, layout};
-use anyhow::Result;
+use super::{Architecture, Shop, finish, layout, manual};
+use anyhow::{Context as _, Result};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -20,6 +21,7 @@ pub(super) fn tarball(shop: &Shop<'_>, architecture: Architecture, binary: &Path
     ];
     papers(shop, &root, &[&PAPERS[..], &others].concat())?;
     settings(shop, &root)?;
+    manual::enclose(shop, &root)?;
     finish(
         Command::new("tar")
             .args([
@@ -36,6 +38,17 @@ pub(super) fn tarball(shop: &Shop<'_>, architecture: Architecture, binary: &Path
             .arg(&shop.work)
             .arg(&name),
     )
+}
+
+/// The file that makes an image of the tarballs beside it.
+pub(super) fn container(shop: &Shop<'_>) -> Result<()> {
+    let text = shop.tree.read("packaging/container/Containerfile")?;
+    let blank = "ARG VERSION\n";
+    let text = text
+        .contains(blank)
+        .then(|| text.replace(blank, &format!("ARG VERSION={}\n", shop.version)))
+        .context("the Containerfile has a version")?;
+    layout::write(&shop.artefact("Containerfile"), text, 0o644)
 }
 
 /// `ternmq.exe` needs nothing that Windows has not.

@@ -1,18 +1,19 @@
 //! The `.deb`, by `dpkg-deb` of a folder: what Debian calls a binary package is a layout, a control
 //! file and four scripts.
 
-use super::{Architecture, Shop, finish, layout};
+use super::{Architecture, Shop, finish, layout, manual};
 use anyhow::Result;
 use std::path::Path;
 use std::process::Command;
 
-const SCRIPTS: [&str; 3] = ["postinst", "prerm", "postrm"];
+const SCRIPTS: [&str; 4] = ["preinst", "postinst", "prerm", "postrm"];
 /// Files that belong to the administrator: an upgrade asks before it changes them.
 const SETTINGS: &str = "/etc/ternmq/ternmq.toml\n/etc/ufw/applications.d/ternmq\n";
 
 pub(super) fn pack(shop: &Shop<'_>, architecture: Architecture, binary: &Path) -> Result<()> {
     let root = shop.work.join(format!("deb-{}", architecture.name()));
     layout::lay(shop, &root, binary)?;
+    manual::install(shop, &root, "zsh/vendor-completions")?;
     let ufw = root.join("etc/ufw/applications.d/ternmq");
     layout::put(&shop.tree.join("packaging/linux/ufw"), &ufw, 0o644)?;
     let kilobytes = size(&root)?.div_ceil(1024);

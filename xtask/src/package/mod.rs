@@ -1,14 +1,19 @@
 //! `cargo xtask package`: all that people download, in `target/dist`, with `SHA256SUMS`. One layout
-//! is made into `.deb`, `.rpm` and tarball, for both architectures; beside them stand the Windows zip
-//! and the Python wheel.
+//! is made into `.deb`, `.rpm` and tarball, for both architectures; beside them stand the container's
+//! file, the Windows zip and the Python wheel.
 
 mod archive;
 mod build;
 mod deb;
 mod layout;
+mod manual;
+mod needs;
 mod rpm;
 
+pub(crate) use needs::glibc;
+
 use crate::tree::Tree;
+use crate::windows::{self, Need};
 use anyhow::{Context as _, Result, bail, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,8 +21,8 @@ use std::process::Command;
 
 pub(crate) const USAGE: &str = "package [--built] [amd64|arm64|windows|python]...";
 
-/// The newest glibc that a Linux binary may ask for: Ubuntu 18.04's.
-const GLIBC_MAX: (u32, u32) = (2, 27);
+/// Beside compilers: what packs.
+const PACKERS: [Need; 2] = [("/usr/bin/dpkg-deb", "dpkg"), ("/usr/bin/rpmbuild", "rpm")];
 
 /// Processors that Linux packages are made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +32,13 @@ pub(crate) enum Architecture {
 }
 
 impl Architecture {
+    /// What runs here.
+    const OWN: Self = if cfg!(target_arch = "aarch64") {
+        Self::Arm64
+    } else {
+        Self::Amd64
+    };
+
     /// As Debian and Go call it, and the names of the artefacts.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -70,10 +82,16 @@ pub(crate) fn run(tree: &Tree, args: &[String]) -> Result<()> {
         parts = vec!["amd64", "arm64", "windows", "python"];
     }
     let shop = Shop::new(tree)?;
+    if parts.iter().any(|part| part.ends_with("64")) {
+        windows::install(tree, &PACKERS)?;
+        let binary = build::linux(&shop, Architecture::OWN, built)?;
+        manual::print(&shop, &binary)?;
+    }
     for part in parts {
         match part {
             "windows" => {
                 let binary = build::windows(&shop, built)?;
+                needs::check_windows(&binary)?;
                 archive::windows(&shop, &binary)?;
             }
             "python" => wheel(&shop)?,
@@ -144,42 +162,11 @@ fn epoch(tree: &Tree) -> String {
 
 /// Everything made of one Linux binary.
 fn linux(shop: &Shop<'_>, architecture: Architecture, binary: &Path) -> Result<()> {
-    let (major, minor) = glibc(binary)?;
-    println!(
-        "package: {} asks for GLIBC_{major}.{minor}",
-        architecture.name()
-    );
-    ensure!(
-        (major, minor) <= GLIBC_MAX,
-        "{} needs glibc {major}.{minor}; older systems have {}.{}",
-        binary.display(),
-        GLIBC_MAX.0,
-        GLIBC_MAX.1
-    );
+    needs::check_linux(architecture.name(), binary)?;
     deb::pack(shop, architecture, binary)?;
     rpm::pack(shop, architecture, binary)?;
-    archive::tarball(shop, architecture, binary)
-}
-
-/// The newest version of glibc's symbols that a binary names; 0.0 if it needs none.
-pub(crate) fn glibc(binary: &Path) -> Result<(u32, u32)> {
-    let out = Command::new("readelf")
-        .args(["--version-info", "--wide"])
-        .arg(binary)
-        .output()
-        .context("cannot start readelf; is binutils installed?")?;
-    ensure!(out.status.success(), "readelf cannot read {binary:?}");
-    Ok(newest(&String::from_utf8_lossy(&out.stdout)))
-}
-
-fn newest(text: &str) -> (u32, u32) {
-    let versions = text.split("GLIBC_").skip(1).filter_map(|rest| {
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.');
-        let mut numbers = rest[..end.unwrap_or(rest.len())].split('.');
-        let major = numbers.next()?.parse().ok()?;
-        Some((major, numbers.next()?.parse().ok()?))
-    });
-    versions.max().unwrap_or((0, 0))
+    archive::tarball(shop, architecture, binary)?;
+    archive::container(shop)
 }
 
 /// The Python package, which has no binary.
@@ -216,17 +203,4 @@ fn finish(command: &mut Command) -> Result<()> {
         .with_context(|| format!("cannot start {program}"))?;
     ensure!(status.success(), "`{program}` failed ({status})");
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_are_numbers() {
-        let text =
-            "Name: GLIBC_2.9  Flags: none\n Name: GLIBC_2.27 Name: GLIBC_2.3.4\nGLIBC_PRIVATE";
-        assert_eq!(newest(text), (2, 27));
-        assert_eq!(newest("statically linked"), (0, 0));
-    }
 }

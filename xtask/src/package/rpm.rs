@@ -1,6 +1,6 @@
 //! The `.rpm`, by `rpmbuild` of the same layout.
 
-use super::{Architecture, Shop, finish, layout};
+use super::{Architecture, Shop, finish, layout, manual};
 use anyhow::Result;
 use std::fs;
 use std::path::Path;
@@ -9,6 +9,7 @@ use std::process::Command;
 pub(super) fn pack(shop: &Shop<'_>, architecture: Architecture, binary: &Path) -> Result<()> {
     let root = shop.work.join(format!("rpm-{}", architecture.name()));
     layout::lay(shop, &root, binary)?;
+    manual::install(shop, &root, "zsh/site-functions")?;
     let top = shop.work.join("rpmbuild");
     let define = |name: &str, value: &Path| format!("{name} {}", value.display());
     let name = architecture.rpm();
