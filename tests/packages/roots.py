@@ -10,6 +10,7 @@ reached is named and fails.
 """
 
 import argparse
+import gzip
 import json
 import os
 import pathlib
@@ -69,6 +70,13 @@ for n in $(seq 100); do
 done
 sed -i '$d' /etc/ternmq/ternmq.toml
 systemctl is-active ternmq
+told upgrade
+ternmq pub -h 127.0.0.1 -t kept -r -q 1 -m still
+before=$(systemctl show --property MainPID ternmq)
+dpkg -i /srv/newer.deb
+[ "$before" = "$(systemctl show --property MainPID ternmq)" ] || echo restarted
+systemctl is-active ternmq
+ternmq sub -h 127.0.0.1 -t kept -C 1 -W 20 -F 'retained: %p'
 told watchdog
 kill -STOP "$(systemctl show --property MainPID ternmq | cut -d = -f 2)"
 for n in $(seq 100); do
@@ -80,7 +88,19 @@ journalctl --unit ternmq --output cat | grep -i 'watchdog timeout'
 told stop
 systemctl stop ternmq
 systemctl show --property Result ternmq
+told again
+link=/etc/systemd/system/multi-user.target.wants/ternmq.service
+dpkg --remove ternmq
+[ -L $link ] || echo unlinked
+dpkg -i /srv/newer.deb
+echo "again $(systemctl is-enabled ternmq) $(systemctl is-active ternmq)"
+ternmq sub -h 127.0.0.1 -t kept -C 1 -W 20 -F 'retained: %p'
+systemctl --quiet disable --now ternmq
+dpkg -i /srv/ternmq.deb
+echo "disabled $(systemctl is-enabled ternmq) $(systemctl is-active ternmq)"
+told purge
 dpkg --purge ternmq && echo purged
+[ -L $link ] || echo unlinked
 told end
 """
 
@@ -208,14 +228,17 @@ def newer(deb, place):
     control = folder / "DEBIAN" / "control"
     text = control.read_text()
     control.write_text(re.sub(r"^Version: (.*)$", r"Version: \1+next", text, flags=re.M))
-    subprocess.run(["dpkg-deb", "--root-owner-group", "-Zgzip", "-b", folder, place / "newer.deb"],
-                   check=True, stdout=subprocess.DEVNULL)
-    return place / "newer.deb"
+    to = place / "ternmq_next_amd64.deb"
+    subprocess.run(["dpkg-deb", "--root-owner-group", "-Zgzip", "-b", folder, to], check=True,
+                   stdout=subprocess.DEVNULL)
+    return to
 
 
 def install(system, deb, **env):
-    shutil.copy(deb, system.path("/tmp/ternmq.deb"))
-    return system.run("apt-get", "install", "-y", "--no-install-recommends", "/tmp/ternmq.deb", **env)
+    for old in system.path("/tmp").glob("ternmq_*.deb"):
+        old.unlink()
+    shutil.copy(deb, system.path("/tmp"))
+    return system.run("sh", "-c", "cd /tmp && exec apt install -y ./ternmq_*.deb", **env)
 
 
 def call(system, *arguments):
@@ -248,6 +271,19 @@ def sign_in(system, password):
                           {"username": "admin", "password": password})
     check(status == 200, "admin cannot sign in", answer)
     return answer["token"]
+
+
+def manual(system):
+    """Completions that bash takes, and man pages of every command in both languages."""
+    script = ". /usr/share/bash-completion/completions/ternmq && complete -p ternmq"
+    check("_ternmq" in system.run("bash", "-c", script), "bash does not complete")
+    for shell in ("zsh/vendor-completions/_ternmq", "fish/vendor_completions.d/ternmq.fish"):
+        check(system.path(f"/usr/share/{shell}").exists(), f"no {shell}")
+    pages, chinese = (sorted(path.name for path in system.path(folder).glob("ternmq*.1.gz"))
+                      for folder in ("/usr/share/man/man1", "/usr/share/man/zh_CN/man1"))
+    check("ternmq-bench-latency.1.gz" in pages and pages == chinese, "the man pages", f"{pages}\n{chinese}")
+    page = gzip.decompress(system.path("/usr/share/man/zh_CN/man1/ternmq-pub.1.gz").read_bytes())
+    check("主题" in page.decode() and ".TH TERNMQ" in page.decode(), "the Chinese page", page.decode())
 
 
 def taken_port(system):
@@ -316,9 +352,10 @@ def purge_asks(system):
     check(answered, "purge did not ask", said)
 
 
-def booted(root, deb, tell):
-    """The same package where systemd runs: a taken port, reload, watchdog, stop."""
+def booted(root, deb, next_deb, tell):
+    """The same package where systemd runs: a taken port, reload, upgrade, watchdog, stop, removal."""
     shutil.copy(deb, root / "srv" / "ternmq.deb")
+    shutil.copy(next_deb, root / "srv" / "newer.deb")
     (root / "srv" / "steps").write_text(BOOTED)
     system = root / "etc" / "systemd" / "system"
     (system / "steps.service").write_text(
@@ -341,16 +378,22 @@ def booted(root, deb, tell):
     for part, words in {
         "install": ["does not run", "port 1883 is used by", "squatter.service", "bind = 1884",
                     ":18083", "installed"],
-        "free": ["ActiveState=active", "StatusText=http://"],
+        "free": ["ActiveState=active", "StatusText=http://", " mqtts://", " wss://"],
         "reload": ["not reloaded", "\nactive"],
+        "upgrade": ["sign in as before", "restarted\nactive\nretained: still"],
         "watchdog": ["SubState=running", "atchdog timeout"],
-        "stop": ["Result=success", "is kept", "purged"],
+        "stop": ["Result=success"],
+        "again": ["unlinked", "again enabled active\nretained: still", "disabled disabled inactive"],
+        "purge": ["is kept", "purged\nunlinked"],
     }.items():
         for word in words:
             check(word in parts[part], f"booted, {part}: no {word!r}", text)
     line = next(line for line in parts["install"].splitlines() if "port 1883" in line)
     tell(f"booted, port taken: {line}")
-    tell("booted: comes when the port is free, reloads, is restarted by the watchdog, stops in order")
+    line = next(line for line in parts["free"].splitlines() if line.startswith("StatusText="))
+    tell(f"booted: {line}")
+    tell("booted: comes when the port is free, reloads, is upgraded while it runs, is restarted by the "
+         "watchdog, stops in order, starts after a removal and a new installation, stays disabled")
 
 
 def cgroups():
@@ -362,17 +405,18 @@ def cgroups():
 def go_through(suite, deb, work, tell):
     with tempfile.TemporaryDirectory(prefix="ternmq-root-", dir=work) as place:
         place = pathlib.Path(place)
+        next_deb = newer(deb, place)
         system = System(base(work, suite), place)
         try:
-            steps(system, deb, place, work, tell)
+            steps(system, deb, next_deb, work, tell)
         finally:
             system.close()
         again = place / "booted"
         subprocess.run(["cp", "-a", base(work, suite), again], check=True)
-        booted(again, deb, tell)
+        booted(again, deb, next_deb, tell)
 
 
-def steps(system, deb, place, work, tell):
+def steps(system, deb, next_deb, work, tell):
     said = install(system, deb)
     for word in ("http://", ":18083", "admin", "public"):
         check(word in said, f"the installation does not say {word!r}", said)
@@ -385,10 +429,13 @@ def steps(system, deb, place, work, tell):
     check(settings == "640 root ternmq", "the settings", settings)
     for profile in ("/usr/lib/firewalld/services/ternmq.xml", "/etc/ufw/applications.d/ternmq"):
         check(system.path(profile).exists(), f"no {profile}")
+    manual(system)
+    tell("man pages and completions are there")
 
     version = system.run("systemd-analyze", "--version").splitlines()[0]
     said = system.run("systemd-analyze", "verify", UNIT)
-    check("ternmq" not in said or "Unknown" in said, "the unit", said)
+    faults = [line for line in said.splitlines() if "ternmq" in line and "Unknown" not in line]
+    check(not faults, "the unit", said)
     tell(f"unit verified by {version}" + (f", which does not know yet: {said.count('Unknown')} lines"
                                           if said else ""))
     if int(version.split()[1]) >= 252:
@@ -415,7 +462,7 @@ def steps(system, deb, place, work, tell):
     with system.path(SETTINGS).open("a") as settings:
         settings.write("# mine\n")
     service.end()
-    said = install(system, newer(deb, place), LC_ALL="zh_CN.UTF-8")
+    said = install(system, next_deb, LC_ALL="zh_CN.UTF-8")
     check("控制台" in said, "it does not say it in Chinese", said)
     check(system.path(SETTINGS).read_text().endswith("# mine\n"), "the settings were replaced")
     check("+next" in system.run("dpkg-query", "-W", "ternmq"), "no upgrade")

@@ -31,6 +31,15 @@ __declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE to, SIZE_T len) {
     return SystemFunction036(to, (ULONG)len);
 }
 """
+# Wine makes Ctrl-C of SIGINT; SIGTERM would end one thread and leave the others.
+WRAPPER = """#!/bin/sh
+'{wine}' '{exe}' "$@" &
+trap "kill -INT $!" TERM
+wait $!
+code=$?
+[ $code -le 128 ] || {{ wait $!; code=$?; }}
+exit $code
+"""
 
 
 class Wrong(Exception):
@@ -159,7 +168,7 @@ def service(windows, tell):
 def walk(windows, place, tell):
     """The dashboard in a browser, from signing in to the first message and beyond."""
     wrapper = place / "ternmq"
-    wrapper.write_text(f"#!/bin/sh\nexec '{windows.wine}' '{windows.exe}' \"$@\"\n")
+    wrapper.write_text(WRAPPER.format(wine=windows.wine, exe=windows.exe))
     wrapper.chmod(0o755)
     done = subprocess.run(["npm", "--prefix", ROOT / "web", "run", "--silent", "walk", "--", wrapper],
                           env=windows.env, cwd=ROOT, capture_output=True, text=True, timeout=900)
