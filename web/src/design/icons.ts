@@ -62,6 +62,7 @@ export const ICONS = {
   keyboard: 'M3 6h18v12H3zM7 10h.01M11 10h.01M15 10h.01M7 14h10',
   menu: 'M4 6h16M4 12h16M4 18h16',
   lock: 'M6 11h12v9H6zM8 11V8a4 4 0 0 1 8 0v3',
+  sieve: 'M4 5h16l-6 8v6l-4 2v-8z',
 } as const
 
 export type IconName = keyof typeof ICONS

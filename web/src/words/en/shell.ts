@@ -31,6 +31,8 @@ export default {
   list: {
     searchBy: 'Search in',
     search: 'Search',
+    limit: 'Filter',
+    limited: 'Filter ({n} set)',
     wholeAddress: 'Enter a whole IP address.',
   },
   act: {

@@ -28,6 +28,8 @@ export default {
   list: {
     searchBy: '搜索范围',
     search: '搜索',
+    limit: '筛选',
+    limited: '筛选（{n} 项）',
     wholeAddress: '请输入完整的 IP 地址。',
   },
   act: {
