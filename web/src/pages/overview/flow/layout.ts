@@ -3,6 +3,8 @@ import type { Box, Lost, Place, Side, View } from './view'
 
 /** Of a row, for its box. */
 const BOX = 0.76
+/** Rows stand so far apart where there is room, as a multiple of their height. */
+const APART = 2
 
 /** Who stands where in each column, from one second to the next. */
 export type Order = Readonly<Record<Place, readonly string[]>>
@@ -99,11 +101,12 @@ export function layoutOf(view: View, order: Order, size: Size): Layout {
   const boxes = new Map(view.boxes.map((box) => [box.key, box]))
   const placed = (Object.keys(left) as Place[]).flatMap((place) => {
     const keys = order[place]
-    const row = Math.min(size.row, size.height / Math.max(1, keys.length))
-    const top = (size.height - row * keys.length) / 2
+    const step = Math.min(APART * size.row, size.height / Math.max(1, keys.length))
+    const height = Math.min(step, size.row) * BOX
+    const top = (size.height - step * keys.length) / 2
     return keys.flatMap((key, at) => {
       const box = boxes.get(key)
-      return box === undefined ? [] : [{ box, x: left[place], y: top + row * (at + 0.5), height: row * BOX }]
+      return box === undefined ? [] : [{ box, x: left[place], y: top + step * (at + 0.5), height }]
     })
   })
   const at = new Map(placed.map((one) => [one.box.key, one]))

@@ -111,13 +111,13 @@ it('places everything within its size, and draws curves from box to box', () => 
   const layout = layoutOf(view, ordered(NO_ORDER, view), size)
   expect(layout.placed.map(({ x, y }) => [x, y])).toEqual([
     [0, 120],
-    [400, 100],
-    [400, 140],
+    [400, 80],
+    [400, 160],
     [800, 120],
   ])
   const [first] = layout.curves
   if (first === undefined) throw new Error('no curve')
   expect(pointOf(first, 0)).toEqual([200, 120])
-  expect(pointOf(first, 1)).toEqual([400, 100])
-  expect(layout.stubs.map(({ x0, y0, x1 }) => [x0, y0, x1])).toEqual([[600, 140, 660]])
+  expect(pointOf(first, 1)).toEqual([400, 80])
+  expect(layout.stubs.map(({ x0, y0, x1 }) => [x0, y0, x1])).toEqual([[600, 160, 660]])
 })
