@@ -5,7 +5,7 @@ import type { Same } from '..'
 export default {
   topics: {
     title: 'Topic explorer',
-    find: 'Search topics; Enter opens a whole one',
+    find: 'Search; Enter opens a topic',
     sort: 'Sort',
     byName: 'by name',
     byRate: 'by rate',

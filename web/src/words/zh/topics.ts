@@ -2,7 +2,7 @@
 export default {
   topics: {
     title: '主题浏览',
-    find: '搜索主题；输入完整主题后回车打开',
+    find: '搜索主题，回车打开',
     sort: '排序',
     byName: '按名称',
     byRate: '按速率',
