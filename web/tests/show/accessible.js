@@ -1,4 +1,5 @@
-// axe on every page and every dialog that a button of it opens, empty and filled, in both languages and themes.
+// axe on every page and every dialog that a button of it or of what surrounds it opens, empty and filled, in both
+// languages and themes.
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -14,6 +15,11 @@ const GRAVE = new Set(['serious', 'critical'])
 /** Within which a dialog is there, if a button opens one. */
 const DIALOG_MS = 150
 const BUTTONS_MAX = 24
+/** What lies over a page. */
+const OVER = 'dialog[open], [data-wall]'
+/** What opens something over every page, where it is shown. */
+const AROUND = ['[data-act=palette]', '[data-act=keys]', '[data-menu=more]']
+const VIEWS = ['/?flow=table', '/clients/detail?id=reader', '/traces/view?name=reader', '/topics?topic=lab/0/value&open=/lab,/lab/0']
 /** @type {import('../walk/browser.js').Look[]} */
 const LOOKS = [
   { lang: 'zh', theme: 'light', width: 1366, height: 768 },
@@ -48,7 +54,8 @@ export async function showAccessible(browser, binary) {
           await furnish(await caller(broker.page), broker)
         }
         await signIn(page, broker.page, PASSWORD)
-        const paths = isFilled ? [...PAGES, '/clients/detail?id=reader', '/traces/view?name=reader'] : PAGES
+        await around(walk, `around the page ${look.lang} ${look.theme}`)
+        const paths = isFilled ? [...PAGES, ...VIEWS] : PAGES
         for (const path of paths) await onePage(walk, broker.page, path, `${path} ${look.lang} ${look.theme}${isFilled ? ' filled' : ''}`)
         console.log(`axe: ${look.lang} ${look.theme} ${look.width} px ${isFilled ? 'filled' : 'empty'}: ${paths.length} pages, ${walk.dialogs} dialogs, ${walk.found.length} serious or critical, ${Math.round((Date.now() - begun) / 1000)} s`)
         found.push(...walk.found)
@@ -73,16 +80,31 @@ async function onePage(walk, home, path, where) {
   })
   for (const name of names.slice(0, BUTTONS_MAX)) {
     if (page.url() !== home + path) await open(page, path)
-    const dialogs = page.locator('dialog[open]')
     await press(page, name)
-    await dialogs.first().waitFor({ timeout: DIALOG_MS }).catch(() => undefined)
-    if ((await dialogs.count()) === 0) continue
-    walk.dialogs += 1
-    // What is behind it has been checked, and is out of reach.
-    await check(walk, `${where}: dialog of ${name}`, 'dialog[open]')
-    for (let left = await dialogs.count(); left > 0; left -= 1) await page.keyboard.press('Escape')
-    await dialogs.first().waitFor({ state: 'detached' })
+    await opened(walk, `${where}: behind ${name}`)
   }
+}
+
+/** @param {Walk} walk @param {string} where */
+async function around(walk, where) {
+  for (const button of AROUND) {
+    if (!(await walk.page.isVisible(button))) continue
+    await walk.page.click(button)
+    await opened(walk, `${where}: behind ${button}`)
+  }
+}
+
+/** What came over the page, if anything did; it is closed again. @param {Walk} walk @param {string} where */
+async function opened(walk, where) {
+  const { page } = walk
+  const over = page.locator(OVER)
+  await over.first().waitFor({ timeout: DIALOG_MS }).catch(() => undefined)
+  if ((await over.count()) === 0) return
+  walk.dialogs += 1
+  // What is behind it has been checked, and is out of reach.
+  await check(walk, where, OVER)
+  for (let left = await over.count(); left > 0; left -= 1) await page.keyboard.press('Escape')
+  await over.first().waitFor({ state: 'detached' })
 }
 
 /** @param {import('playwright-core').Page} page @param {string} name */

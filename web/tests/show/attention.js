@@ -8,7 +8,7 @@ import mqtt from 'mqtt'
 
 import { startBroker, startBrokerUnder } from '../walk/broker.js'
 import { openPage } from '../walk/browser.js'
-import { DISK_MB, FILE, memory, NEEDS } from './needs.js'
+import { certify, DISK_MB, fileOf, LONG_DAYS, memory, NEEDS } from './needs.js'
 import { caller, signIn } from './page.js'
 
 const LOOK = /** @type {const} */ ({ lang: 'zh', theme: 'light', width: 1366, height: 768 })
@@ -30,7 +30,8 @@ async function everyNeed(browser, binary) {
   const [data, meminfo, file] = [join(room, 'data'), join(room, 'meminfo'), join(room, 'ternmq.toml')]
   await mkdir(data)
   await writeFile(meminfo, memory(20))
-  await writeFile(file, FILE)
+  await writeFile(file, fileOf(room))
+  await certify(room, LONG_DAYS)
   // A disk of its own and a machine whose memory it is told of, which only this broker sees.
   const mounts = `mount -t tmpfs -o size=${DISK_MB}m tmpfs '${data}' && mount --bind '${meminfo}' /proc/meminfo && exec "$0" "$@"`
   const under = ['unshare', '--user', '--map-root-user', '--mount', 'sh', '-c', mounts]
@@ -47,6 +48,7 @@ async function everyNeed(browser, binary) {
       call: await caller(broker.page, password),
       disk: join('/proc', String(broker.pid()), 'root', data),
       memory: meminfo,
+      room,
       async client(/** @type {string} */ clientId, /** @type {import('mqtt').IClientOptions} */ options = {}) {
         const made = await mqtt.connectAsync(`mqtt://${broker.host}:${broker.mqtt}`, { clientId, reconnectPeriod: 0, ...options })
         made.on('error', () => undefined)

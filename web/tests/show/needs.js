@@ -1,7 +1,7 @@
 // What may need attention, each with what brings it about and what cures it.
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
-import { open, readdir, rm, writeFile } from 'node:fs/promises'
+import { access, open, readdir, rm, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -20,16 +20,34 @@ const CONNECTIONS_MAX = 100
 const CROWD = 85
 const QUEUE_MAX = 10
 const WINDOW = 5
+/** Of a listener's, in their folder. */
+const CERTIFICATE = 'broker.pem'
+const KEY = 'broker.key'
+/** Days of one that is good for long, and of one that is not. */
+export const LONG_DAYS = 400
+const SHORT_DAYS = 3
 
-/** What the broker's file says. */
-export const FILE = `[mqtt]
+/** What the broker's file says; its certificate is in a folder. @param {string} folder */
+export const fileOf = (folder) => `[mqtt]
 max_inflight = ${WINDOW}
 max_queue = ${QUEUE_MAX}
 slow_grace = "0ms"
 
 [listeners.tcp.default]
 max_connections = ${CONNECTIONS_MAX}
+
+[listeners.ssl.default.ssl_options]
+certfile = "${join(folder, CERTIFICATE)}"
+keyfile = "${join(folder, KEY)}"
 `
+
+/** Puts a certificate there that is good for so many days. @param {string} folder @param {number} days */
+export async function certify(folder, days) {
+  const key = join(folder, KEY)
+  const isThere = await access(key).then(() => true, () => false)
+  if (!isThere) await run('openssl', ['genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', key])
+  await run('openssl', ['req', '-x509', '-new', '-key', key, '-subj', '/CN=broker', '-days', String(days), '-out', join(folder, CERTIFICATE)])
+}
 
 /** What the broker takes for the machine's memory, of which so many percent are used. @param {number} percent */
 export function memory(percent) {
@@ -38,10 +56,10 @@ export function memory(percent) {
 }
 
 /**
- * What they work with: `disk` is the broker's folder and `memory` its file of memory, `client` makes a client that
- * goes when all is over.
+ * What they work with: `disk` is the broker's folder and `memory` its file of memory, `room` is where its certificate
+ * is, `client` makes a client that goes when all is over.
  * @typedef {{
- *   broker: import('../walk/broker.js').Broker, call: import('./page.js').Call, disk: string, memory: string,
+ *   broker: import('../walk/broker.js').Broker, call: import('./page.js').Call, disk: string, memory: string, room: string,
  *   client: (id: string, options?: import('mqtt').IClientOptions) => Promise<import('mqtt').MqttClient>,
  * }} Scene
  * Provokes it, and gives what cures it. `waits` is how long it has to last before it is told, `lasts` how long it is
@@ -115,6 +133,18 @@ export const NEEDS = {
     async provoke({ call }) {
       await call('PUT', '/settings/mqtt.max_inflight', { value: WINDOW + 1 })
       return () => call('DELETE', '/settings/mqtt.max_inflight')
+    },
+  },
+  certificate_expires: {
+    async provoke({ room }) {
+      await certify(room, SHORT_DAYS)
+      return () => certify(room, LONG_DAYS)
+    },
+  },
+  certificate_unusable: {
+    async provoke({ room }) {
+      await writeFile(join(room, CERTIFICATE), 'no certificate')
+      return () => certify(room, LONG_DAYS)
     },
   },
   high_connections: {

@@ -20,7 +20,7 @@ use crate::{
 const MACHINE_TICKS: u32 = 2;
 const SIMILAR_TICKS: u32 = 5;
 /// How often certificates are looked at, and how long before its end one needs attention.
-const CERTIFICATE_TICKS: u32 = 5;
+const CERTIFICATE_TICKS: u32 = 2;
 const CERTIFICATE_DAYS: i64 = 30;
 /// Topics without subscriber that are remembered.
 const UNHEARD_MAX: usize = 32;
