@@ -268,7 +268,7 @@ section! {
         "允许的最大 CONNECT 报文（此时客户端身份未知）。";
     max_payload_size: Maybe<Bytes<u32>> = "none" ["1", "256MB"] Reload
         "Largest payload of a PUBLISH; none leaves it to max_packet_size."
-        "PUBLISH 负载的最大长度；none 表示只受 max_packet_size 限制。";
+        "PUBLISH 消息内容的最大长度；none 表示只受 max_packet_size 限制。";
     max_clientid_len: Count<u16> = "1024" ["23", "65535"] Reload
         "Longest client id, in bytes."
         "客户端 ID 的最大字节数。";
@@ -340,7 +340,7 @@ section! {
         "MQTT 3.1 与 3.1.1 持久会话（clean session 为 0）的保留时间。";
     max_session_expiry: Time = "7d" ["0s", "49710d"] Reload
         "The longest session expiry that a 5.0 client may ask for."
-        "MQTT 5.0 客户端可要求的最长会话过期时间。";
+        "MQTT 5.0 客户端可要求的最长会话过期间隔。";
     max_queue: Count<usize> = "1000" ["0", "10000000"] Reload
         "QoS 1 and 2 messages that wait for one slow client; 8192 more while slow_grace runs."
         "每个慢客户端的排队消息数上限（QoS 1 和 2）；slow_grace 期间可再多 8192 条。";
@@ -370,7 +370,7 @@ section! {
         "保留消息的总字节数上限。";
     max_retained_size: Maybe<Bytes<u32>> = "none" ["1", "256MB"] Reload
         "Largest payload that may be retained."
-        "单条保留消息的最大负载。";
+        "单条保留消息内容的最大长度。";
     delayed_publish: Switch = "true" Reload
         "Whether messages for $delayed/SECONDS/TOPIC are published later; if not, they are refused."
         "发布到 $delayed/秒数/主题 的消息是否延迟发布；关闭则拒绝。";

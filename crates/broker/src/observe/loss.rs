@@ -95,7 +95,7 @@ pub(super) const fn words(why: Drop, lang: Lang) -> Words {
                 "Let the client read faster or subscribe to less; or raise mqtt.max_queue and mqtt.max_queue_bytes.",
             ],
             [
-                "客户端处理过慢，消息队列已满，最旧的消息被丢弃。",
+                "客户端处理过慢，消息队列已满，最旧的消息丢失。",
                 "加快客户端处理或减少订阅；或增大 mqtt.max_queue 和 mqtt.max_queue_bytes。",
             ],
         ),

@@ -217,7 +217,7 @@ pub(super) const ROWS: &[Row] = &[
             Ok(())
         },
         "Keep alive [default: 60]",
-        "保活间隔 [默认：60]",
+        "心跳间隔 [默认：60]",
     )
     .also(MANY),
     value(

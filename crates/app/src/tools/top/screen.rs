@@ -81,7 +81,7 @@ pub(super) fn page(before: &Look, now: &Look, secs: f64, size: Size, text: Text)
     );
     lines.push(text.pick(
         format!("messages: {received}/s in, {sent}/s out, {dropped}/s dropped"),
-        format!("消息：流入 {received}/秒，流出 {sent}/秒，丢弃 {dropped}/秒"),
+        format!("消息：流入 {received}/秒，流出 {sent}/秒，无人订阅或丢失 {dropped}/秒"),
     ));
     // Two heads and two empty lines; clients get what topics leave.
     let room = size.lines.saturating_sub(lines.len() + 5);
@@ -136,7 +136,7 @@ fn clients(before: &Look, now: &Look, secs: f64, most: usize, lines: &mut Vec<St
             "流入/秒",
             "流出/秒",
             "排队",
-            "丢弃",
+            "丢失",
         ],
     );
     let widths = [-24, -12, -16, 9, 9, 8, 8];

@@ -453,7 +453,7 @@ pub(in crate::observe) const fn of(cause: Cause, lang: Lang) -> Words {
             ],
             [
                 "该客户端 ID 的会话属于其他用户（见“操作者”）。",
-                "换一个客户端 ID，或以该用户的身份连接；ternmq ctl clients release 客户端ID 可将会话交给下一个用户。",
+                "换一个客户端 ID，或以该用户的身份连接；ternmq ctl clients release CLIENTID 可将会话交给下一个用户。",
             ],
         ),
         Cause::AnonymousOff => (
@@ -513,7 +513,7 @@ pub(in crate::observe) const fn of(cause: Cause, lang: Lang) -> Words {
             ],
             [
                 "会话数已达上限。",
-                "增大 mqtt.max_sessions，或缩短会话过期时间（mqtt.session_expiry）。",
+                "增大 mqtt.max_sessions，或缩短会话过期间隔（mqtt.session_expiry）。",
             ],
         ),
         Cause::AnswerTooLarge => (
@@ -643,7 +643,7 @@ pub(in crate::observe) const fn of(cause: Cause, lang: Lang) -> Words {
             ],
             [
                 "客户端处理过慢，消息队列已满。",
-                "加快客户端处理或减少订阅，或增大 mqtt.max_queue；设 mqtt.queue_full = \"drop_oldest\" 则改为丢弃消息。",
+                "加快客户端处理或减少订阅，或增大 mqtt.max_queue；设 mqtt.queue_full = \"drop_oldest\" 则改为丢失最旧的消息。",
             ],
         ),
         Cause::StoreRefused => (
