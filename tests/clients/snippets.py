@@ -133,6 +133,10 @@ def page_mosquitto(desk):
     desk.shell(of_page(desk.where)["mosquitto"]["code"], ["test hello from mosquitto"])
 
 
+def page_ternmq(desk):
+    desk.shell(of_page(desk.where)["ternmq"]["code"], ["test hello from ternmq"])
+
+
 def page_all(desk):
     """Whoever adds a snippet to the page runs it here."""
     programs = {name for name, one in of_page(desk.where).items() if not one.get("isForm")}

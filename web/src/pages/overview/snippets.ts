@@ -84,6 +84,13 @@ int main(void) {
 mosquitto_pub -h ${bare} -p ${port} -t test -m "hello from mosquitto"`,
     },
     {
+      id: 'ternmq',
+      title: 'ternmq',
+      install: '',
+      code: `ternmq sub -h ${bare} -p ${port} -t test -v &
+ternmq pub -h ${bare} -p ${port} -t test -m "hello from ternmq"`,
+    },
+    {
       id: 'mqttx',
       title: 'MQTTX',
       install: 'https://mqttx.app/downloads',
