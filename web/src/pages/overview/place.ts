@@ -10,6 +10,8 @@ export interface Place {
   readonly hosts: readonly Host[]
   /** Of MQTT over TCP; null if no such listener runs. */
   readonly port: number | null
+  /** Nobody needs a name. */
+  readonly isOpen: boolean
 }
 
 export interface Host {
@@ -19,11 +21,14 @@ export interface Host {
 }
 
 export async function findPlace(signal?: AbortSignal): Promise<Place> {
-  const listeners = await body(api.GET('/api/v5/listeners', { signal: signal ?? null }))
+  const [listeners, anonymous] = await Promise.all([
+    body(api.GET('/api/v5/listeners', { signal: signal ?? null })),
+    body(api.GET('/api/v5/settings/{key}', { params: { path: { key: 'mqtt.allow_anonymous' } }, signal: signal ?? null })),
+  ])
   const tcp = listeners.find((one) => one.type === 'tcp' && one.status.running)
   const own = location.hostname
   const addresses = isLoopback(own) ? await body(api.GET('/api/v5/addresses', { signal: signal ?? null })) : []
-  return { hosts: hosts(own, addresses, tcp), port: tcp === undefined ? null : bound(tcp).port }
+  return { hosts: hosts(own, addresses, tcp), port: tcp === undefined ? null : bound(tcp).port, isOpen: anonymous.value !== false }
 }
 
 export function hosts(own: string, addresses: readonly MachineAddress[], tcp: Pick<Listener, 'bind'> | undefined): Host[] {

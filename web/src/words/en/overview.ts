@@ -40,6 +40,7 @@ export default {
     port: 'Port',
     other: 'Another address',
     free: 'On this machine and in the local network, user name and password can stay empty.',
+    named: 'Anonymous access is off: a user name and password are needed.',
     waiting: 'Waiting for the first client…',
     came: 'Connected:',
     noListener: 'No listener for MQTT over TCP runs, so no client can connect.',

@@ -37,6 +37,7 @@ export default {
     port: '端口',
     other: '换一个地址',
     free: '在本机和局域网内，用户名和密码可以留空。',
+    named: '匿名访问已关闭：连接需要用户名和密码。',
     waiting: '正在等待第一个客户端……',
     came: '已连接：',
     noListener: '没有正在运行的 MQTT（TCP）监听器，客户端无法连接。',
