@@ -64,6 +64,8 @@ export const MENU: readonly Section[] = [
     title: 'menu.access',
     icon: 'access',
     entries: [
+      { path: '/mqtt-users', title: 'mqttUsers.title' },
+      { path: '/authentication', title: 'authn.title' },
       { path: '/bans', title: 'bans.title' },
       { path: '/users', title: 'users.title' },
       { path: '/api-keys', title: 'keys.title' },
@@ -116,6 +118,8 @@ const routes: RouteRecordRaw[] = [
   },
   { path: '/losses', component: () => import('@/pages/losses/LossesPage.vue'), meta: { title: 'page.losses' } },
   { path: '/mqtt-client', component: () => import('@/pages/debug/MqttPage.vue'), meta: { title: 'page.mqtt' } },
+  { path: '/mqtt-users', component: () => import('@/pages/mqtt-users/MqttUsersPage.vue'), meta: { title: 'mqttUsers.title' } },
+  { path: '/authentication', component: () => import('@/pages/authentication/AuthenticationPage.vue'), meta: { title: 'authn.title' } },
   { path: '/bans', component: () => import('@/pages/bans/BansPage.vue'), meta: { title: 'bans.title' } },
   { path: '/users', component: () => import('@/pages/users/UsersPage.vue'), meta: { title: 'users.title' } },
   { path: '/api-keys', component: () => import('@/pages/api-keys/ApiKeysPage.vue'), meta: { title: 'keys.title' } },

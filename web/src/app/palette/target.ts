@@ -41,6 +41,7 @@ export function pages(): Target[] {
 
 /** Changes that begin with a form, and where that opens. */
 const FORMS: readonly (readonly [title: Key, path: string, form?: string])[] = [
+  ['mqttUsers.add', '/mqtt-users'],
   ['bans.add', '/bans'],
   ['users.add', '/users'],
   ['keys.add', '/api-keys'],

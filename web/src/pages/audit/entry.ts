@@ -28,6 +28,7 @@ export interface Search {
 /** The first parts of paths under which something can be changed, and what stands there. */
 export const KINDS = [
   { id: 'clients', title: 'page.clients' },
+  { id: 'authentication', title: 'authn.title' },
   { id: 'banned', title: 'bans.title' },
   { id: 'users', title: 'users.title' },
   { id: 'api_key', title: 'keys.title' },
@@ -60,7 +61,7 @@ export function what(entry: Pick<Entry, 'http_method' | 'operation_id'>): string
 }
 
 /** Fields of a body that say whom or what it was about. */
-const NAMING = ['who', 'username', 'name', 'id', 'filename', 'topic']
+const NAMING = ['who', 'username', 'user_id', 'name', 'id', 'filename', 'topic']
 
 /** Whom it was done to: what the path names, else what the body does. */
 export function target(entry: Pick<Entry, 'operation_id' | 'http_request'>): string {

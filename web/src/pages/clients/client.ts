@@ -12,6 +12,8 @@ export interface Search {
   readonly text: string
   readonly by: 'like_clientid' | 'like_username' | 'ip_address'
   readonly state: 'all' | 'connected' | 'disconnected'
+  /** Whether they have proven who they are. */
+  readonly who: 'all' | 'anonymous' | 'proven'
 }
 
 export function listClients(search: Search, page: number, limit: number, signal?: AbortSignal): Promise<Page<Client>> {
@@ -20,6 +22,7 @@ export function listClients(search: Search, page: number, limit: number, signal?
     limit,
     ...(search.text === '' ? {} : { [search.by]: search.text }),
     ...(search.state === 'all' ? {} : { conn_state: search.state }),
+    ...(search.who === 'all' ? {} : { anonymous: search.who === 'anonymous' }),
   }
   return body(api.GET('/api/v5/clients', { params: { query }, signal: signal ?? null }))
 }
@@ -65,6 +68,7 @@ export function columns(): Column<Client>[] {
     { key: 'clientid', title: t('client.id'), by: (c) => c.clientid, text: (c) => c.clientid },
     { key: 'state', title: t('client.state'), by: (c) => (c.connected ? 0 : 1), text: (c) => t(c.connected ? 'client.online' : 'client.kept') },
     { key: 'username', title: t('client.user'), by: (c) => c.username ?? '', text: (c) => c.username ?? '' },
+    { key: 'proven', title: t('client.proven'), extra: true, by: (c) => (c.anonymous ? 1 : 0), text: (c) => t(c.anonymous ? 'client.isAnonymous' : 'client.isProven') },
     { key: 'address', title: t('client.address'), by: address, text: address },
     { key: 'protocol', title: t('client.protocol'), by: protocol, text: protocol },
     { key: 'subscriptions', title: t('client.subscriptions'), numeric: true, by: (c) => c.subscriptions_cnt, text: (c) => count(c.subscriptions_cnt) },

@@ -45,9 +45,9 @@ export default {
     noPattern: 'This is no regular expression.',
   },
   users: {
-    title: 'Users',
+    title: 'Dashboard users',
     lead: 'Those who sign in to this dashboard; not the user names of MQTT clients.',
-    add: 'Add a user',
+    add: 'Add a dashboard user',
     name: 'User name',
     role: 'Role',
     administrator: 'Administrator',

@@ -98,6 +98,8 @@ export default {
       remedy: 'Passwords are case-sensitive. If it is lost, run ternmq reset-password on the server.',
     },
     TOO_MANY_ATTEMPTS: { cause: 'Too many wrong passwords.', remedy: 'Wait {wait} s, then try again.' },
+    HASHING_BUSY: { cause: 'Nothing was done: too many passwords are being hashed.', remedy: 'Try again in a few seconds.' },
+    STILL_DENIED: { cause: 'The rule was added, but another one still denies this.', remedy: 'Change the rule that is named below.' },
     ADDRESS_NOT_ALLOWED: {
       cause: 'Refused from this address: no administrator password was set yet, and your address is neither local nor private.',
       remedy: 'On the server, run ternmq ctl trust with your address to trust it, or ternmq reset-password to set a password.',

@@ -42,9 +42,9 @@ export default {
     noPattern: '这不是正则表达式。',
   },
   users: {
-    title: '用户',
+    title: '控制台用户',
     lead: '这里是登录控制台的用户，不是 MQTT 客户端的用户名。',
-    add: '添加用户',
+    add: '添加控制台用户',
     name: '用户名',
     role: '角色',
     administrator: '管理员',

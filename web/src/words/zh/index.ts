@@ -1,5 +1,6 @@
 // All words in Chinese, a file for each part of the page.
 import access from './access'
+import authentication from './authentication'
 import clients from './clients'
 import debug from './debug'
 import did from './did'
@@ -17,6 +18,7 @@ import topics from './topics'
 
 export default {
   ...access,
+  ...authentication,
   ...clients,
   ...debug,
   ...did,

@@ -95,6 +95,8 @@ export default {
       remedy: '密码区分大小写。忘记密码时，在服务器上运行 ternmq reset-password。',
     },
     TOO_MANY_ATTEMPTS: { cause: '错误次数过多。', remedy: '请等待 {wait} 秒后再试。' },
+    HASHING_BUSY: { cause: '正在计算的密码太多，这一个没有做成。', remedy: '过几秒再试。' },
+    STILL_DENIED: { cause: '规则已添加，但此操作仍被另一条规则拒绝。', remedy: '请修改下面这条规则。' },
     ADDRESS_NOT_ALLOWED: {
       cause: '拒绝从此地址登录：管理员密码尚未设置，而您的地址不是本机或局域网地址。',
       remedy: '在服务器上运行 ternmq ctl trust 加上您的地址以信任它，或运行 ternmq reset-password 设置密码。',
