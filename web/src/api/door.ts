@@ -33,8 +33,8 @@ const PATIENCE_MS = 15_000
 const LASTS = /\/data\/(export|import)$/
 /** Changes that go through without a password set. */
 const BEFORE_PASSWORD = /\/(login|logout|change_pwd)$/
-/** What changes nothing but what this page is told. */
-const OWN = /\/live\/[^/]+$/
+/** What changes nothing but what this page is told, and questions that have a body. */
+const OWN = /\/(live\/[^/]+|authorization\/check)$/
 const OVER = new Set(['BAD_TOKEN', 'TOKEN_TIME_OUT', 'AUTHORIZATION_HEADER_ERROR'])
 
 /** The place of `fetch` in the typed client. An answer that is no success is thrown as a `Failure`. */

@@ -54,6 +54,7 @@ const DETAILED = new Set([
   'UPDATE_FAILED',
   'INTERNAL_ERROR',
   'SERVICE_UNAVAILABLE',
+  'STILL_DENIED',
 ])
 
 export function tell(error: unknown): Told {

@@ -66,6 +66,7 @@ export const MENU: readonly Section[] = [
     entries: [
       { path: '/mqtt-users', title: 'mqttUsers.title' },
       { path: '/authentication', title: 'authn.title' },
+      { path: '/authorization', title: 'authz.title' },
       { path: '/bans', title: 'bans.title' },
       { path: '/users', title: 'users.title' },
       { path: '/api-keys', title: 'keys.title' },
@@ -120,6 +121,7 @@ const routes: RouteRecordRaw[] = [
   { path: '/mqtt-client', component: () => import('@/pages/debug/MqttPage.vue'), meta: { title: 'page.mqtt' } },
   { path: '/mqtt-users', component: () => import('@/pages/mqtt-users/MqttUsersPage.vue'), meta: { title: 'mqttUsers.title' } },
   { path: '/authentication', component: () => import('@/pages/authentication/AuthenticationPage.vue'), meta: { title: 'authn.title' } },
+  { path: '/authorization', component: () => import('@/pages/authorization/AuthorizationPage.vue'), meta: { title: 'authz.title' } },
   { path: '/bans', component: () => import('@/pages/bans/BansPage.vue'), meta: { title: 'bans.title' } },
   { path: '/users', component: () => import('@/pages/users/UsersPage.vue'), meta: { title: 'users.title' } },
   { path: '/api-keys', component: () => import('@/pages/api-keys/ApiKeysPage.vue'), meta: { title: 'keys.title' } },

@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises'
 
 import mqtt from 'mqtt'
 
+import { caller } from '../show/page.js'
 import { startBroker } from '../walk/broker.js'
 import { openPage, overflow, settled } from '../walk/browser.js'
 import { PAGES } from '../walk/pages.js'
@@ -17,8 +18,10 @@ const PASSWORD = 'hostile-strings-1'
 const PACKET_MAX = 200
 /** Often enough to be told as two machines that share an id. */
 const FIGHTS = 6
+/** Names on pages that are told in the address what to show. */
+const WITH_NAMES = ['/authorization?of=users', '/authorization?of=clients', `/authorization?of=users&who=${encodeURIComponent(HOSTILE[0] ?? '')}`, '/connection-log?event=denied']
 /** Lists that can be saved. */
-const SAVED = ['/clients', '/connection-log', '/subscriptions', '/losses']
+const SAVED = ['/clients', '/connection-log', '/subscriptions', '/losses', '/mqtt-users']
 /** What would not be seen, or would be done; an end of a line, a tab and a space are neither. */
 const UNSEEN = '[\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f\\u00ad\\u061c\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u2069\\ufeff\\u{e0000}-\\u{e007f}]'
 
@@ -38,9 +41,10 @@ export async function walkHostile(browser, binary, look, { messages }) {
   })
   const clients = await crowd(broker)
   try {
-    await signIn(page, broker.page)
+    const call = await signIn(page, broker.page)
+    await access(call, clients)
     let seen = 0
-    for (const path of PAGES) {
+    for (const path of [...PAGES, ...WITH_NAMES]) {
       await page.goto(broker.page + path)
       await settled(page)
       seen += await inspect(page, path)
@@ -98,18 +102,30 @@ async function crowd(broker) {
 
 /** With a password set, so that the pages show what they show in use. @param {import('playwright-core').Page} page @param {string} home */
 async function signIn(page, home) {
-  const call = async (/** @type {string} */ path, /** @type {object} */ body, token = '') => {
-    const answer = await fetch(`${home}/api/v5${path}`, { method: 'POST', headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` }, body: JSON.stringify(body) })
-    assert.ok(answer.ok, `${path}: ${answer.status}`)
-    return answer.status === 204 ? {} : /** @type {{ token?: string }} */ (await answer.json().catch(() => ({})))
-  }
-  const { token } = await call('/login', { username: 'admin', password: 'public' })
-  await call('/users/admin/change_pwd', { old_pwd: 'public', new_pwd: PASSWORD }, token)
+  const first = await caller(home, 'public')
+  await first('POST', '/users/admin/change_pwd', { old_pwd: 'public', new_pwd: PASSWORD })
   await page.goto(home)
   await page.fill('input[name=username]', 'admin')
   await page.fill('input[name=password]', PASSWORD)
   await page.keyboard.press('Enter')
   await page.waitForSelector('[data-figure=in]')
+  return caller(home, PASSWORD)
+}
+
+/**
+ * MQTT users, and users and clients with rules, of each name; each client is denied something.
+ * @param {import('../show/page.js').Call} call @param {import('mqtt').MqttClient[]} clients
+ */
+async function access(call, clients) {
+  const users = '/authentication/password_based:built_in_database/import_users?type=plain'
+  const built = '/authorization/sources/built_in_database/rules'
+  const hash = { name: 'sha256', salt_position: 'prefix' }
+  await call('POST', '/authentication?anonymous=keep', { mechanism: 'password_based', backend: 'built_in_database', password_hash_algorithm: hash })
+  await call('POST', users, HOSTILE.map((user_id) => ({ user_id, password: user_id })))
+  const rules = HOSTILE.filter(isName).map((name) => ({ name, rules: [{ permission: 'deny', action: 'subscribe', topic: `denied/${asTopic(name)}` }] }))
+  await call('POST', `${built}/users`, rules.map(({ name, rules: own }) => ({ username: name, rules: own })))
+  await call('POST', `${built}/clients`, rules.map(({ name, rules: own }) => ({ clientid: name, rules: own })))
+  for (const client of clients) if (client.connected) await client.subscribeAsync(`denied/${asTopic(String(client.options.clientId))}`).catch(() => undefined)
 }
 
 /**

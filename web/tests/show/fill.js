@@ -17,13 +17,27 @@ export async function fill(broker) {
   return [reader, writer]
 }
 
+/** Of access, from two sources. @param {import('./page.js').Call} call */
+async function rules(call) {
+  const built = '/authorization/sources/built_in_database/rules'
+  const rule = (/** @type {string} */ permission, /** @type {string} */ action, /** @type {string} */ topic) => ({ permission, action, topic })
+  await call('POST', `${built}/all`, { rules: [rule('deny', 'subscribe', 'private/#'), { ...rule('allow', 'publish', 'dev/${clientid}/#'), qos: [0, 1], retain: false }] })
+  await call('POST', `${built}/users`, [{ username: 'anna', rules: [rule('allow', 'all', 'private/anna')] }])
+  await call('POST', `${built}/clients`, [{ clientid: 'reader', rules: [rule('deny', 'publish', 'lab/#')] }])
+  await call('POST', '/authorization/sources', { type: 'file', rules: '[[rule]]\npermission = "deny"\ntopics = ["elsewhere/#"]\n' })
+}
+
 /**
- * What an administrator leaves behind: somebody banned, another user, a key, rules, a trace, a backup, a setting;
- * and somebody who was refused.
+ * What an administrator leaves behind: somebody banned, MQTT users and rules of access, another user, a key, rules, a
+ * trace, a backup, a setting; and somebody who was refused, and somebody who was denied something.
  * @param {import('./page.js').Call} call @param {{ host: string, mqtt: number }} broker
  */
 export async function furnish(call, broker) {
   await call('POST', '/banned', { as: 'clientid', who: 'intruder', reason: 'not one of ours' })
+  await call('POST', '/authentication?anonymous=keep', { mechanism: 'password_based', backend: 'built_in_database' })
+  await call('POST', '/authentication/password_based:built_in_database/users', { user_id: 'anna', password: 'knows-her-way-1', is_superuser: true })
+  await call('POST', '/authentication', { mechanism: 'jwt', algorithm: 'hmac-based', secret: 'shared-with-nobody' })
+  await rules(call)
   await call('POST', '/users', { username: 'colleague', password: 'looks-on-and-learns-1', role: 'viewer', description: 'from next door' })
   await call('POST', '/api_key', { name: 'recorder', desc: 'writes down what it sees', enable: true, role: 'viewer' })
   await call('PUT', '/mqtt/topic_rewrite', [{ action: 'publish', source_topic: 'old/#', re: '^old/(.+)$', dest_topic: 'lab/$1' }])
@@ -34,5 +48,8 @@ export async function furnish(call, broker) {
   await call('POST', '/data/export', {})
   await call('PUT', '/settings/mqtt.max_inflight', { value: 60 })
   const url = `mqtt://${broker.host}:${broker.mqtt}`
+  const curious = await mqtt.connectAsync(url, { clientId: 'curious', reconnectPeriod: 0 })
+  await curious.subscribeAsync('private/plan').catch(() => undefined)
+  await curious.endAsync()
   await new Promise((done) => mqtt.connect(url, { clientId: 'intruder', reconnectPeriod: 0 }).on('error', () => undefined).on('close', () => done(null)))
 }

@@ -29,7 +29,7 @@ export async function administer(page, broker) {
 }
 
 /** @param {import('playwright-core').Page} page @param {string} text */
-function row(page, text) {
+export function row(page, text) {
   return page.locator('tbody tr', { hasText: text }).first()
 }
 
@@ -52,7 +52,7 @@ async function added(page, home, path, fields, name) {
 }
 
 /** @param {import('playwright-core').Page} page @param {string} name */
-async function removed(page, name) {
+export async function removed(page, name) {
   await row(page, name).locator('td.actions button').last().click()
   // The question has the focus on its answer.
   await page.waitForSelector('dialog [data-act=go]:focus')

@@ -8,6 +8,7 @@ import mqtt from 'mqtt'
 import { walkHostile } from '../hostile/index.js'
 import { showKeyboard } from '../show/keyboard.js'
 import { showLoad } from '../show/load.js'
+import { access } from './access.js'
 import { administer } from './administer.js'
 import { startBroker } from './broker.js'
 import { openPage, overflow, startBrowser } from './browser.js'
@@ -51,6 +52,7 @@ async function walk(look) {
     await kick(page, broker.page)
     await explorer(page, broker)
     await administer(page, broker)
+    await access(page, broker)
     for (const path of PAGES) {
       await page.goto(broker.page + path)
       // An empty table is hidden on a phone; what it says of itself is not.

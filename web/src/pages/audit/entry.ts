@@ -29,6 +29,7 @@ export interface Search {
 export const KINDS = [
   { id: 'clients', title: 'page.clients' },
   { id: 'authentication', title: 'authn.title' },
+  { id: 'authorization', title: 'authz.title' },
   { id: 'banned', title: 'bans.title' },
   { id: 'users', title: 'users.title' },
   { id: 'api_key', title: 'keys.title' },

@@ -1,6 +1,7 @@
 // All words in English, a file for each part of the page.
 import access from './access'
 import authentication from './authentication'
+import authorization from './authorization'
 import clients from './clients'
 import debug from './debug'
 import did from './did'
@@ -19,6 +20,7 @@ import topics from './topics'
 export default {
   ...access,
   ...authentication,
+  ...authorization,
   ...clients,
   ...debug,
   ...did,

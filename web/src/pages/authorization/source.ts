@@ -1,0 +1,80 @@
+// Where rules come from, in which order, and what holds where no rule says anything.
+import { api, body, type Answer } from '@/api'
+import type { Column } from '@/design/table'
+import { maybe, t } from '@/words'
+
+export type Source = Answer<'/api/v5/authorization/sources'>['sources'][number]
+export type Settings = Answer<'/api/v5/authorization/settings'>
+
+/** Those that can be added here. */
+export const KINDS = ['built_in_database', 'file'] as const
+export type Kind = (typeof KINDS)[number]
+export const BUILT_IN: Kind = 'built_in_database'
+export const FILE: Kind = 'file'
+
+export async function listSources(signal?: AbortSignal): Promise<readonly Source[]> {
+  return (await body(api.GET('/api/v5/authorization/sources', { signal: signal ?? null }))).sources
+}
+
+export function loadSettings(signal?: AbortSignal): Promise<Settings> {
+  return body(api.GET('/api/v5/authorization/settings', { signal: signal ?? null }))
+}
+
+/** With what is not asked for as it is. */
+export async function saveSettings(change: Pick<Settings, 'no_match' | 'deny_action'>): Promise<void> {
+  const now = await loadSettings()
+  await api.PUT('/api/v5/authorization/settings', { body: { ...now, ...change } })
+}
+
+export async function addSource(source: Source): Promise<void> {
+  await api.POST('/api/v5/authorization/sources', { body: source })
+}
+
+export async function changeSource(source: Source): Promise<void> {
+  await api.PUT('/api/v5/authorization/sources/{type}', { params: { path: { type: source.type } }, body: source })
+}
+
+export async function deleteSource(source: Source): Promise<void> {
+  await api.DELETE('/api/v5/authorization/sources/{type}', { params: { path: { type: source.type } } })
+}
+
+/** Up by -1, down by 1. */
+export async function moveSource(source: Source, by: -1 | 1, all: readonly Source[]): Promise<void> {
+  const beside = all[all.findIndex((other) => other.type === source.type) + by]
+  if (beside === undefined) return
+  const position = `${by < 0 ? 'before' : 'after'}:${beside.type}`
+  await api.POST('/api/v5/authorization/sources/{type}/move', { params: { path: { type: source.type } }, body: { position } })
+}
+
+export function isOn(source: Source | undefined): boolean {
+  return source !== undefined && (source.enable ?? true)
+}
+
+export function isBuiltInOn(sources: readonly Source[]): boolean {
+  return isOn(sources.find(({ type }) => type === BUILT_IN))
+}
+
+/** Whether what a text says is asked before the rules that are edited one by one. */
+export function isFileFirst(sources: readonly Source[]): boolean {
+  const first = sources.find((source) => isOn(source) && (source.type === FILE || source.type === BUILT_IN))
+  return first?.type === FILE
+}
+
+export function sourceName(type: string): string {
+  return maybe(`source.${type}`) ?? type
+}
+
+export interface Row {
+  /** From 1. */
+  readonly number: number
+  readonly source: Source
+}
+
+export function columns(): Column<Row>[] {
+  return [
+    { key: 'number', title: t('authz.number'), numeric: true, text: (r) => String(r.number) },
+    { key: 'name', title: t('source.name'), text: (r) => sourceName(r.source.type) },
+    { key: 'what', title: t('authn.details'), long: true, text: (r) => maybe(`source.${r.source.type}What`) ?? '' },
+    { key: 'state', title: t('source.state'), text: (r) => t(isOn(r.source) ? 'source.on' : 'source.off') },
+  ]
+}
