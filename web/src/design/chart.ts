@@ -14,6 +14,11 @@ export interface Curves {
   readonly restarts: readonly number[]
 }
 
+/** Between the figures of an axis, from the least one on: they are written with few digits. */
+export function steps(least: number): number[] {
+  return Array.from({ length: 30 }, (_, n) => least * ([1, 2, 5][n % 3] ?? 1) * 10 ** Math.floor(n / 3))
+}
+
 /** The times with one more behind each that is followed by nothing for longer than a step: a gap. */
 export function withGaps(times: readonly number[], step: number): { times: number[]; from: (number | null)[] } {
   const all: number[] = []

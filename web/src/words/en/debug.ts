@@ -191,7 +191,7 @@ export default {
     every: 'every',
     ms: 'ms',
     times: 'times',
-    endless: 'no end',
+    endless: '∞',
     repeat: 'Repeat',
     stop: 'Stop ({n} sent)',
     publish: 'Publish',
