@@ -84,6 +84,8 @@ pub enum StartError {
     Open(#[from] store::OpenError),
     #[error("MQTT users cannot be taken from mqtt.bootstrap_users: {0}")]
     Users(String),
+    #[error("access rules cannot be taken from mqtt.bootstrap_rules: {0}")]
+    Rules(String),
     #[error("the store cannot be read: {0}")]
     Store(#[from] backbone::Error),
     #[error("the system refused what a shard needs ({what}): {source}")]
@@ -146,6 +148,8 @@ fn start_on(
     let layers = office.begin(layers, store)?;
     let loaded = layers.load()?;
     let config = &loaded.config;
+    let decisions = Decisions::load(store)?;
+    decisions.begin(config, store)?;
     (outside.applied)(config);
     let count = settings::shards(config);
     let engine = Arc::new(settings::engine(config, count));
@@ -186,7 +190,6 @@ fn start_on(
     let tail = store.tail()?;
     let mut engines: Vec<_> = workers.iter_mut().map(Worker::engine_mut).collect();
     // What was decided holds for what is restored, too.
-    let decisions = Decisions::load(store)?;
     decisions.give_to(engines.iter_mut().map(|engine| &mut **engine));
     let restored = control::restore::restore(store, &mut engines, clock.now())?;
     store.follow(&post, tail);

@@ -20,10 +20,18 @@ pub use crate::access::authorize::{
     AccessAction, AccessRule, AccessSettings, CacheSettings, RULES_MAX, RuleOwner, Source,
     SourceKind,
 };
-use crate::access::authorize::{Authorization, Book};
+use crate::access::authorize::{Authorization, Book, parse};
 
 /// Under which sources and settings are kept.
 pub(super) const KEY: &str = "authorization";
+
+/// How many rules a file of them has, in any of the forms that are known.
+///
+/// # Errors
+/// What is wrong with it, and where.
+pub fn check_rules(text: &str) -> Result<usize, String> {
+    parse(text).map(|rules| rules.len())
+}
 
 /// Why rules were not changed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -75,6 +83,26 @@ impl AccessDecided {
             Some(Arc::new(Rules::nothing(name)))
         });
         restored.map(|_| ())
+    }
+
+    /// Whether rules of a file were taken before. What cannot be read may have been some.
+    pub(super) fn has_file(&self) -> bool {
+        let mut sources = self.authorization.sources.iter();
+        self.is_broken || sources.any(|source| source.kind == SourceKind::File)
+    }
+
+    /// Takes the rules of a file, and gives the record that keeps them.
+    pub(super) fn begin(&mut self, text: String, policy: &mut Policy) -> Result<Change, String> {
+        let mut changed = self.authorization.clone();
+        changed.sources.push(Source {
+            kind: SourceKind::File,
+            enabled: true,
+            text,
+        });
+        policy.access = changed.compile(&self.book)?;
+        let record = (KEY.as_bytes().to_vec(), Some(encode(&changed)));
+        self.authorization = changed;
+        Ok(record)
     }
 
     fn read(&mut self, records: &[(Blob, Blob)]) -> Result<Option<Arc<Rules>>, String> {

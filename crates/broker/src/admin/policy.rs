@@ -1,14 +1,17 @@
 //! What is decided about clients and topics: as people wrote it, as the store keeps it, and as all
 //! shards have it. One change at a time; it holds everywhere when the call that made it returns.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    fmt::Display,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use backbone::Blob;
 use engine::{Shard, policy::Policy};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
-    Admin, Bucket, Gone, KeepError,
+    Admin, Bucket, Gone, Keep, KeepError,
     authorize::{self, AccessDecided},
     auto_subscribe::AutoSubscription,
     ban::BanList,
@@ -16,7 +19,7 @@ use super::{
     slow::SlowSettings,
     topic_metrics::CountedTopic,
 };
-use crate::control::store::Store;
+use crate::{StartError, config::Config, control::store::Store};
 
 /// Why a decision was not changed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -80,6 +83,30 @@ impl Decisions {
             decided: Mutex::new(decided),
             changing: tokio::sync::Mutex::default(),
         })
+    }
+
+    /// Takes the access rules of the file that the settings name, if they do and none were taken before.
+    ///
+    /// # Errors
+    /// If the file cannot be used, or the store does not take it: without its rules, somebody might do
+    /// what it denies.
+    pub(crate) fn begin(&self, config: &Config, store: &Arc<Store>) -> Result<(), StartError> {
+        let Some(path) = &config.mqtt.bootstrap_rules else {
+            return Ok(());
+        };
+        let refused = |what: &dyn Display| StartError::Rules(format!("{}: {what}", path.display()));
+        let mut decided = self.lock();
+        let Decided { access, policy, .. } = &mut *decided;
+        if access.has_file() {
+            return Ok(());
+        }
+        let text = std::fs::read_to_string(path).map_err(|error| refused(&error))?;
+        let change = access.begin(text, policy);
+        let change = change.map_err(|error| refused(&error))?;
+        let kept = Keep::new(store.clone()).put_now(Bucket::Policy, vec![change]);
+        kept.map_err(|error| refused(&error))?;
+        tracing::info!("access rules were taken from {}", path.display());
+        Ok(())
     }
 
     /// Gives it to shards that do not run yet.

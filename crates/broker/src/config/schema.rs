@@ -255,8 +255,11 @@ section! {
         "Whether clients may connect without a user name and password; see lan_guard for where from."
         "是否允许客户端不带用户名和密码连接；允许的来源见 lan_guard。";
     bootstrap_users: Maybe<Place> = "none" Restart
-        "File of users (CSV or JSON, as EMQX's) that are added at the start, where they are not there yet."
-        "启动时导入的 MQTT 用户文件（CSV 或 JSON，格式与 EMQX 相同）；已存在的用户保持不变。";
+        "File of users (.csv or .json as EMQX's, any other name: a password file of mosquitto's) that are added at the start, where they are not there yet."
+        "启动时导入的 MQTT 用户文件（.csv 或 .json 为 EMQX 格式，其他文件名为 mosquitto 密码文件）；已存在的用户保持不变。";
+    bootstrap_rules: Maybe<Place> = "none" Restart
+        "File of access rules (TOML, EMQX's acl.conf or mosquitto's acl_file) that is taken at the start, where no file of rules was taken yet."
+        "启动时导入的访问规则文件（TOML、EMQX 的 acl.conf 或 mosquitto 的 acl_file）；已有规则文件时保持不变。";
     peer_cert_as_username: Choice<NamedBy> = "disabled" Reload
         "Whether the certificate of a client, checked by a listener with verify_peer, says who it is: by its common name (cn) or its whole subject (dn). It needs no password then."
         "客户端证书（由 verify_peer 的监听器校验）是否代表其用户名：通用名（cn）或完整主题（dn）。此时不需要密码。";

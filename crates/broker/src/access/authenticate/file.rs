@@ -47,17 +47,8 @@ impl Authenticator for Passwords {
 /// never what stands there.
 fn parse(text: &str) -> Result<Table, String> {
     let mut table = Table::new();
-    for (line, number) in text.lines().zip(1..) {
-        let line = line.trim_end();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        let (name, hash) = line
-            .split_once(':')
-            .filter(|(name, _)| !name.is_empty())
-            .ok_or_else(|| format!("line {number} is no user, colon and hash"))?;
-        let kept = Hashed::of_mosquitto(hash)
-            .map_err(|error| format!("line {number} has no hash of mosquitto_passwd: {error}"))?;
+    for row in rows(text) {
+        let (number, name, kept) = row?;
         let user = User {
             kept: Arc::new(kept),
             superuser: false,
@@ -73,6 +64,21 @@ fn parse(text: &str) -> Result<Table, String> {
         return Err("there is nobody in it".to_owned());
     }
     Ok(table)
+}
+
+/// A line's number, its user, and how the password is kept.
+pub(super) fn rows(text: &str) -> impl Iterator<Item = Result<(usize, &str, Hashed), String>> {
+    let lines = (1..).zip(text.lines().map(str::trim_end));
+    let said = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    said.map(|(number, line)| {
+        let (name, hash) = line
+            .split_once(':')
+            .filter(|(name, _)| !name.is_empty())
+            .ok_or_else(|| format!("line {number} is no user, colon and hash"))?;
+        let kept = Hashed::of_mosquitto(hash)
+            .map_err(|error| format!("line {number} has no hash of mosquitto_passwd: {error}"))?;
+        Ok((number, name, kept))
+    })
 }
 
 #[cfg(test)]

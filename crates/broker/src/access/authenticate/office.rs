@@ -314,6 +314,7 @@ impl Office {
                 let named = |error: Unfit| Unusable(format!("{:?}: {error}", recruit.name));
                 Some(adopted.map_err(named)?)
             }
+            Secret::Kept(kept) => Some(kept.clone()),
         };
         Ok(kept.map(|kept| User {
             kept: Arc::new(kept),
@@ -349,10 +350,11 @@ impl Office {
     /// Adds those users of a file who are not there yet, with an authenticator for them if there is none.
     fn bootstrap(&self, path: &Path, keep: &Keep) -> Result<usize, Unusable> {
         let named = |what: String| Unusable(format!("{}: {what}", path.display()));
-        let format = Format::of_name(&path.to_string_lossy())
-            .ok_or_else(|| named("its name ends neither in .csv nor in .json".to_owned()))?;
         let bytes = std::fs::read(path).map_err(|error| named(error.to_string()))?;
-        let recruits = format.read(&bytes, Secrecy::AsNamed);
+        let recruits = match Format::of_name(&path.to_string_lossy()) {
+            Some(format) => format.read(&bytes, Secrecy::AsNamed),
+            None => Recruit::of_mosquitto(&String::from_utf8_lossy(&bytes)),
+        };
         let recruits = recruits.map_err(|error| named(error.to_string()))?;
         let own = self.built_in().unwrap_or_default();
         let recruits: Vec<Recruit> = {

@@ -1,7 +1,9 @@
-//! Files of users, as EMQX takes them: CSV with a header, or a JSON list. Read as a whole: one bad line
-//! and nobody of it is taken.
+//! Files of users, as EMQX takes them: CSV with a header, or a JSON list; or a password file of
+//! mosquitto's. Read as a whole: one bad line and nobody of it is taken.
 
 use serde::Deserialize;
+
+use super::{file, hash::Hashed};
 
 /// Users in one file.
 const RECRUITS_MAX: usize = 100_000;
@@ -36,7 +38,12 @@ pub struct Recruit {
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Secret {
     Plain(String),
-    Hash { hash: String, salt: String },
+    Hash {
+        hash: String,
+        salt: String,
+    },
+    /// Already read.
+    Kept(Hashed),
 }
 
 /// What is wrong with a file, and where.
@@ -120,6 +127,29 @@ impl Row {
 }
 
 impl Recruit {
+    /// Everybody in a password file of mosquitto's, where there may be nobody.
+    ///
+    /// # Errors
+    /// If a line is no user.
+    pub(super) fn of_mosquitto(text: &str) -> Result<Vec<Self>, RollError> {
+        let mut recruits: Vec<Self> = Vec::new();
+        for row in file::rows(text) {
+            let (number, name, kept) = row.map_err(RollError)?;
+            let wrong = |what: &str| RollError(format!("line {number}: {what}"));
+            check_name(name).map_err(wrong)?;
+            if recruits.len() == RECRUITS_MAX {
+                let text = format!("there are more than {RECRUITS_MAX} users; divide the file");
+                return Err(RollError(text));
+            }
+            recruits.push(Self {
+                name: name.to_owned(),
+                superuser: false,
+                secret: Secret::Kept(kept),
+            });
+        }
+        Ok(recruits)
+    }
+
     /// Somebody who is made by hand.
     ///
     /// # Errors
@@ -254,6 +284,7 @@ mod tests {
             let (secret, salt) = match &recruit.secret {
                 Secret::Plain(password) => (&**password, ""),
                 Secret::Hash { hash, salt } => (&**hash, &**salt),
+                Secret::Kept(_) => panic!("only mosquitto's are kept"),
             };
             (&*recruit.name, secret, salt, recruit.superuser)
         });
@@ -321,5 +352,26 @@ mod tests {
         assert!(Format::Csv.read(b"\xff", Secrecy::Plain).is_err());
         assert_eq!(Format::of_name("a.b.CSV"), Some(Format::Csv));
         assert_eq!(Format::of_name("users.txt"), None);
+    }
+
+    /// A password file of mosquitto's, where there may be nobody; what is none is told with its line, and
+    /// never with what stands there.
+    #[test]
+    fn users_of_mosquitto() {
+        const HASH: &str = "$6$WWsj0670eleIyplU$TjcdA+MC2WhNAc/l3KEu5jf27Xaw1rK1xfsqE4l0OlxZKeuN1mMbbwhdNNG7WKOCzs0ZUyAeez3NC9EtUZ7/VA==";
+        let read = |text: &str| Recruit::of_mosquitto(text);
+        assert!(read("# nobody\n").is_ok_and(|recruits| recruits.is_empty()));
+        let two = read(&format!("anna:{HASH}\n\nbert:{HASH}\r\n")).unwrap();
+        let names: Vec<&str> = two.iter().map(|recruit| &*recruit.name).collect();
+        assert_eq!(names, ["anna", "bert"]);
+        assert!(matches!(&two[1].secret, Secret::Kept(kept) if kept.is(b"public")));
+        let error = read(&format!("anna:{HASH}\nbert:secret-word"))
+            .map(|_| ())
+            .unwrap_err();
+        let told = error.to_string();
+        assert!(
+            told.contains("line 2") && !told.contains("secret-word"),
+            "{told}"
+        );
     }
 }

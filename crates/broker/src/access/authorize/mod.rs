@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use engine::acl::{Permission, Rule, Rules, Terms, Who};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use file::parse;
 pub use record::{AccessAction, AccessRule};
 
 /// Rules of one user, one client, or all.
@@ -153,7 +154,7 @@ impl Authorization {
         for source in &self.sources {
             let own = match source.kind {
                 SourceKind::BuiltInDatabase => of_book(book)?,
-                SourceKind::File => file::parse(&source.text)?,
+                SourceKind::File => parse(&source.text)?,
             };
             if source.enabled {
                 rules.extend(own);

@@ -12,7 +12,7 @@ use engine::acl::{Network, Rule};
 pub(super) const TEXT_BYTES_MAX: usize = 1 << 20;
 
 /// Rules in their order.
-pub(super) fn parse(text: &str) -> Result<Vec<Rule>, String> {
+pub(crate) fn parse(text: &str) -> Result<Vec<Rule>, String> {
     if text.len() > TEXT_BYTES_MAX {
         return Err(format!("the rules are longer than {TEXT_BYTES_MAX} bytes"));
     }
