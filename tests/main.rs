@@ -36,6 +36,8 @@ mod connect;
 mod connection_log;
 #[path = "19_crowd.rs"]
 mod crowd;
+#[path = "45_ctl.rs"]
+mod ctl;
 #[path = "39_devices.rs"]
 mod devices;
 #[path = "17_exhaustion.rs"]
@@ -50,6 +52,8 @@ mod handover;
 mod hostile;
 #[path = "15_limits.rs"]
 mod limits;
+#[path = "46_migrate.rs"]
+mod migrate;
 #[path = "24_observe.rs"]
 mod observe;
 #[path = "26_operate.rs"]

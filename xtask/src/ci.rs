@@ -87,6 +87,7 @@ fn clients(tree: &Tree) -> Result<()> {
     python(tree, "tests/clients/matrix.py", &[])?;
     python(tree, "tests/clients/tools.py", &[])?;
     python(tree, "tests/clients/tls.py", &[])?;
+    python(tree, "tests/clients/migrate.py", &[])?;
     python(tree, "clients/python/tests/suite.py", &[])?;
     python(tree, "tests/docs/snippets.py", &[])
 }

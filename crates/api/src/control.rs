@@ -21,8 +21,8 @@ use crate::account::{Secret, user_with_password};
 const NAME: &str = "control.json";
 /// For each step of a call. The longest is the hash of a password.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Of an answer.
-const ANSWER_MAX: u64 = 64 << 10;
+/// Of an answer: a page of ten thousand clients.
+const ANSWER_MAX: u64 = 64 << 20;
 
 #[derive(Serialize, Deserialize)]
 struct Written {
@@ -123,40 +123,65 @@ pub fn set_password_in(keep: &Keep, password: &Secret) -> Result<(), KeepError> 
     keep.put_now(Bucket::User, users)
 }
 
+/// Asks the API, as its owner; `path` is below `/api/v5`. Nothing is null.
+///
+/// # Errors
+/// If no broker runs there, or it refuses.
+pub fn ask(
+    data_dir: &Path,
+    method: &str,
+    path: &str,
+    body: Option<&Value>,
+) -> Result<Value, CallError> {
+    let path = format!("{}{path}", crate::route::BASE);
+    request(data_dir, method, &path, body)
+}
+
 fn call(data_dir: &Path, what: &str, body: &Value) -> Result<(), CallError> {
+    request(data_dir, "POST", &format!("/ctl/{what}"), Some(body)).map(|_| ())
+}
+
+fn request(
+    data_dir: &Path,
+    method: &str,
+    path: &str,
+    body: Option<&Value>,
+) -> Result<Value, CallError> {
     let text = fs::read(data_dir.join(NAME)).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => CallError::NotRunning,
         _ => CallError::Io(error),
     })?;
     let written: Written = serde_json::from_slice(&text).map_err(|_| CallError::NotRunning)?;
-    let answered = exchange(&written, what, body).map_err(|error| match error.kind() {
+    let body = body.map(Value::to_string).unwrap_or_default();
+    let answered = exchange(&written, &format!("{method} {path}"), &body);
+    let answered = answered.map_err(|error| match error.kind() {
         io::ErrorKind::ConnectionRefused => CallError::NotRunning,
         _ => CallError::Io(error),
     })?;
     let status = answered.split(' ').nth(1).unwrap_or_default();
     let told = answered.split_once("\r\n\r\n").map_or("", |(_, body)| body);
     let told: Value = serde_json::from_str(told).unwrap_or_default();
-    match status {
-        "204" => Ok(()),
+    if status.starts_with('2') {
+        return Ok(told);
+    }
+    match (status, told["message"].as_str()) {
         // Another program has the port now, or another broker.
-        "401" | "404" => Err(CallError::NotRunning),
-        _ => {
-            let words = told["message"]
-                .as_str()
-                .unwrap_or("the broker did not say why");
+        ("401", _) | ("404", None) => Err(CallError::NotRunning),
+        (_, words) => {
+            let words = words.unwrap_or("the broker did not say why");
             Err(CallError::Refused(words.to_owned()))
         }
     }
 }
 
-fn exchange(written: &Written, what: &str, body: &Value) -> io::Result<String> {
+fn exchange(written: &Written, what: &str, body: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&written.address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let body = body.to_string();
+    // Version 1.0 ends an answer with the connection.
     let request = format!(
-        "POST /ctl/{what} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\n\
-         content-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        "{what} HTTP/1.0\r\nhost: {}\r\nauthorization: Bearer {}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         written.address,
         written.token,
         body.len()

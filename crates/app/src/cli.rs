@@ -8,7 +8,9 @@ use broker::config::Sources;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
+use crate::ctl;
 use crate::manual::{Entry, Shell};
+use crate::migrate;
 use crate::owner;
 use crate::store;
 use crate::text::Text;
@@ -31,6 +33,8 @@ pub(crate) enum Parsed {
     Start(Options),
     Store(store::Command, Options),
     Owner(owner::Command, Options),
+    Ctl(ctl::Command, Options),
+    Migrate(migrate::Command),
     #[cfg(windows)]
     Service(service::Command, Options),
 }
@@ -105,7 +109,17 @@ pub(crate) fn parse(
     if let Some(page) = manual(&names, &mut matches, text) {
         return page.map(Parsed::Show);
     }
-    let owner = owner_command(&names, &mut matches);
+    if names.first().is_some_and(|name| name == "migrate") {
+        return Ok(Parsed::Migrate(migrate_command(&mut matches)));
+    }
+    let ctl = match names.split_first() {
+        Some((name, rest)) if name == "ctl" => ctl::read(rest, &mut matches),
+        _ => None,
+    };
+    let owner = match ctl {
+        Some(_) => None,
+        None => owner_command(&names, &mut matches),
+    };
     let store = match names.first() {
         Some(name) if name == "store" => Some(store_command(&names[1..], &mut matches)),
         _ => None,
@@ -129,10 +143,11 @@ pub(crate) fn parse(
     if let Some(command) = service_command(&names) {
         return Ok(Parsed::Service(command, options));
     }
-    Ok(match (store, owner) {
-        (Some(command), _) => Parsed::Store(command, options),
-        (_, Some(command)) => Parsed::Owner(command, options),
-        (None, None) => Parsed::Start(options),
+    Ok(match (store, owner, ctl) {
+        (Some(command), ..) => Parsed::Store(command, options),
+        (_, Some(command), _) => Parsed::Owner(command, options),
+        (.., Some(command)) => Parsed::Ctl(command, options),
+        (None, None, None) => Parsed::Start(options),
     })
 }
 
@@ -165,6 +180,18 @@ fn owner_command(names: &[String], matches: &mut ArgMatches) -> Option<owner::Co
             Some(owner::Command::Trust(networks))
         }
         _ => None,
+    }
+}
+
+fn migrate_command(matches: &mut ArgMatches) -> migrate::Command {
+    let from: Option<String> = matches.remove_one("from");
+    migrate::Command {
+        file: matches.remove_one("file").expect("clap requires it"),
+        to: matches
+            .remove_one("to")
+            .unwrap_or_else(|| "ternmq-migrated".into()),
+        from: from.and_then(|word| migrate::Whose::named(&word)),
+        is_json: matches.get_flag("json"),
     }
 }
 
@@ -204,6 +231,7 @@ pub(crate) fn command(text: Text) -> Command {
         .subcommand(Command::new("console").about(text.help_console()))
         .subcommand(store_arguments(text))
         .subcommands(owner_arguments(text))
+        .subcommand(migrate_arguments(text))
         .subcommands(tools(text))
         .subcommands(manual_arguments(text))
         .arg(
@@ -302,23 +330,48 @@ fn owner_arguments(text: Text) -> [Command; 2] {
     let release = Command::new("release")
         .about(text.help_release())
         .arg(client_id);
+    let clients = Command::new("clients")
+        .about(text.help_clients())
+        .disable_help_subcommand(true)
+        .subcommand_required(true)
+        .subcommand(release);
+    let ctl = Command::new("ctl")
+        .about(text.help_ctl())
+        .disable_help_subcommand(true)
+        .subcommand_required(true)
+        .subcommand(Command::new("trust").about(text.help_trust()).arg(networks))
+        .subcommand(clients);
     [
         Command::new("reset-password")
             .about(text.help_reset_password())
             .arg(generate),
-        Command::new("ctl")
-            .about(text.help_ctl())
-            .disable_help_subcommand(true)
-            .subcommand_required(true)
-            .subcommand(Command::new("trust").about(text.help_trust()).arg(networks))
-            .subcommand(
-                Command::new("clients")
-                    .about(text.help_clients())
-                    .disable_help_subcommand(true)
-                    .subcommand_required(true)
-                    .subcommand(release),
-            ),
+        ctl::arguments(ctl, text),
     ]
+}
+
+fn migrate_arguments(text: Text) -> Command {
+    let file = Arg::new("file")
+        .value_name("FILE")
+        .help(text.help_migrate_file())
+        .required(true)
+        .value_parser(clap::value_parser!(PathBuf));
+    let to = Arg::new("to")
+        .long("to")
+        .value_name("DIR")
+        .help(text.help_migrate_to())
+        .value_parser(clap::value_parser!(PathBuf));
+    let from = Arg::new("from")
+        .long("from")
+        .value_name("mosquitto|emqx")
+        .help(text.help_migrate_from())
+        .value_parser(migrate::Whose::WORDS);
+    let json = Arg::new("json")
+        .long("json")
+        .action(ArgAction::SetTrue)
+        .help(text.help_migrate_json());
+    Command::new("migrate")
+        .about(text.help_migrate())
+        .args([file, to, from, json])
 }
 
 fn manual_arguments(text: Text) -> [Command; 2] {
@@ -536,6 +589,61 @@ mod tests {
             let dir = args.contains(&"--data-dir");
             assert_eq!(options.sets.contains(&"data_dir=/d".to_owned()), dir);
         }
+    }
+
+    #[test]
+    fn commands_of_ctl() {
+        for args in [
+            &["ctl", "status", "--json"][..],
+            &[
+                "ctl",
+                "clients",
+                "list",
+                "--away",
+                "--limit",
+                "5",
+                "--like=-x",
+            ],
+            &["ctl", "clients", "show", "-odd id"],
+            &["ctl", "clients", "kick", "a", "--", "-b"],
+            &["ctl", "subscriptions", "--client", "a", "--data-dir", "/d"],
+            &["ctl", "topics"],
+            &["ctl", "retained", "show", "a/b"],
+            &["ctl", "users", "add", "anna", "--superuser"],
+            &["ctl", "listeners", "restart", "tcp:default"],
+            &["ctl", "config", "show"],
+            &["ctl", "config", "set", "a=1", "b=x"],
+            &["ctl", "trace", "start", "t", "--topic", "#"],
+        ] {
+            let Ok(Parsed::Ctl(..)) = run(args) else {
+                panic!("{args:?}: {:?}", run(args))
+            };
+        }
+        for args in [
+            &["ctl", "clients", "list", "--away", "--connected"][..],
+            &["ctl", "clients", "list", "--limit", "0"],
+            &["ctl", "clients", "kick"],
+            &["ctl", "retained"],
+            &["ctl", "trace", "start", "t"],
+        ] {
+            assert!(run(args).is_err(), "{args:?}");
+        }
+    }
+
+    #[test]
+    fn migrations() {
+        let command = |args: &[&str]| match run(args) {
+            Ok(Parsed::Migrate(command)) => command,
+            other => panic!("{args:?}: {other:?}"),
+        };
+        let plain = command(&["migrate", "m.conf"]);
+        assert_eq!(plain.to, PathBuf::from("ternmq-migrated"));
+        assert!(plain.from.is_none() && !plain.is_json);
+        let all = ["migrate", "x", "--from", "emqx", "--to=d", "--json"];
+        let all = command(&all);
+        assert_eq!(all.from, Some(migrate::Whose::Emqx));
+        assert!(all.is_json && *all.to == *"d");
+        assert!(run(&["migrate"]).is_err() && run(&["migrate", "x", "--from", "y"]).is_err());
     }
 
     #[test]

@@ -3,10 +3,13 @@
 
 mod banner;
 mod cli;
+mod columns;
+mod ctl;
 mod files;
 mod holder;
 mod log;
 mod manual;
+mod migrate;
 mod owner;
 mod password;
 mod signals;
@@ -84,6 +87,11 @@ fn main() -> ExitCode {
             .map_err(|line| (NOT_DONE.into(), line)),
         Ok(Parsed::Owner(command, options)) => owner::run(&command, &system::placed(options), text)
             .map_err(|line| (NOT_DONE.into(), line)),
+        Ok(Parsed::Ctl(command, options)) => ctl::run(&command, &system::placed(options), text)
+            .map_err(|line| (NOT_DONE.into(), line)),
+        Ok(Parsed::Migrate(command)) => {
+            migrate::run(&command, text).map_err(|line| (NOT_DONE.into(), line))
+        }
         #[cfg(windows)]
         Ok(Parsed::Service(command, options)) => {
             windows::service::run(&command, &options, text).map_err(|line| (NOT_DONE.into(), line))

@@ -27,6 +27,11 @@ impl Text {
         })
     }
 
+    /// In each language.
+    pub(crate) fn both() -> [Self; 2] {
+        [Self(Lang::En), Self(Lang::Zh)]
+    }
+
     pub(crate) fn lang(self) -> Lang {
         self.0
     }
@@ -35,6 +40,23 @@ impl Text {
         match self.0 {
             Lang::En => en,
             Lang::Zh => zh,
+        }
+    }
+
+    /// A span of time, as exactly as people say it.
+    pub(crate) fn span(self, secs: u64) -> String {
+        let (days, hours, minutes) = (secs / 86_400, secs / 3_600 % 24, secs / 60 % 60);
+        match (days, hours, minutes) {
+            (0, 0, 0) => self.pick(format!("{secs} s"), format!("{secs} 秒")),
+            (0, 0, _) => self.pick(format!("{minutes} min"), format!("{minutes} 分")),
+            (0, ..) => self.pick(
+                format!("{hours} h {minutes} min"),
+                format!("{hours} 小时 {minutes} 分"),
+            ),
+            _ => self.pick(
+                format!("{days} d {hours} h"),
+                format!("{days} 天 {hours} 小时"),
+            ),
         }
     }
 

@@ -10,7 +10,6 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-
 const START: Duration = Duration::from_secs(20);
 
 pub(super) struct Broker {

@@ -302,6 +302,31 @@ const LINES: &[Line] = &[
             Ok(())
         }),
     },
+    Line {
+        issue: 6,
+        number: 5,
+        promise: "the tutorial's programs on our Python package, paho-mqtt 1.6.1 and 2.x: broker restarted, \
+                  network cut for 30 s: both flow within 5 s, nothing lost of what the buffer holds",
+        how: How::Function(|tree, _| {
+            let binary = released(tree)?;
+            let binary = binary.to_string_lossy();
+            tree.run(
+                "python3",
+                &["clients/python/tests/suite.py", "--long", "--bin", &*binary],
+            )
+        }),
+    },
+    Line {
+        issue: 6,
+        number: 6,
+        promise: "ternmq migrate: every option of mosquitto.conf(5) and every key that EMQX 5.0.11 ships has \
+                  its fate; 23 configurations; for 13 of mosquitto's the same clients come in",
+        how: How::Function(|tree, _| {
+            let binary = released(tree)?;
+            let binary = binary.to_string_lossy();
+            tree.run("python3", &["tests/clients/migrate.py", "--bin", &*binary])
+        }),
+    },
 ];
 
 pub(crate) const USAGE: &str = "show ISSUE [LINE] [--loadgen PATH] [--repeat N] [--seconds N]";

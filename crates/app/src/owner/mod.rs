@@ -140,7 +140,8 @@ fn trust(config: &Config, networks: &[String], text: Text) -> Result<String, Str
     Ok(lines)
 }
 
-fn explain(error: &CallError, text: Text) -> String {
+/// Why the running broker did not do it.
+pub(crate) fn explain(error: &CallError, text: Text) -> String {
     match error {
         CallError::NotRunning => text.not_running().to_owned(),
         CallError::Refused(words) => text.refused(words),

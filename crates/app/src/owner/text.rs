@@ -16,8 +16,8 @@ impl Text {
     }
     pub(crate) fn help_ctl(self) -> &'static str {
         self.pick(
-            "Talk to the broker that runs on the data directory",
-            "与使用该数据目录、正在运行的服务器通信",
+            "Look at and change the broker that runs on the data directory, without a password",
+            "查看和修改正在使用该数据目录的服务器，无需密码",
         )
     }
     pub(crate) fn help_trust(self) -> &'static str {
@@ -58,10 +58,10 @@ impl Text {
             "admin 的新密码（留空则自动生成）：",
         )
     }
-    pub(super) fn ask_again(self) -> &'static str {
+    pub(crate) fn ask_again(self) -> &'static str {
         self.pick("Once more: ", "请再输入一次：")
     }
-    pub(super) fn not_the_same(self) -> &'static str {
+    pub(crate) fn not_the_same(self) -> &'static str {
         self.pick(
             "the two passwords differ: nothing was changed",
             "两次输入的密码不一致：未做任何修改",

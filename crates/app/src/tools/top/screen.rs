@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::columns::{cut, plain, wide};
 use crate::text::Text;
 
 /// One look at the broker.
@@ -60,7 +61,7 @@ pub(super) fn page(before: &Look, now: &Look, secs: f64, size: Size, text: Text)
     let mut lines = Vec::new();
     let (node, current) = (&now.node, &now.current);
     let version = node["version"].as_str().unwrap_or_default();
-    let uptime = uptime(node["uptime"].as_u64().unwrap_or(0) / 1000, text);
+    let uptime = text.span(node["uptime"].as_u64().unwrap_or(0) / 1000);
     let memory = node["resident_bytes"].as_f64().unwrap_or(0.0) / 1e6;
     lines.push(text.pick(
         format!("TernMQ {version}, up {uptime}, {memory:.1} MB"),
@@ -176,63 +177,6 @@ fn row(cells: &[(&str, i8)]) -> String {
         };
     }
     line.trim_end().to_owned()
-}
-
-fn plain(text: &str) -> String {
-    let shown = |c: char| {
-        if c.is_control() || is_invisible(c) {
-            '?'
-        } else {
-            c
-        }
-    };
-    text.chars().map(shown).collect()
-}
-
-/// Marks that turn the direction of text, or take no room.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
-}
-
-fn cut(text: &str, columns: usize) -> String {
-    let mut room = columns;
-    let fits = |c: &char| {
-        let width = columns_of(*c);
-        let fits = width <= room;
-        room -= width.min(room);
-        fits
-    };
-    text.chars().take_while(fits).collect()
-}
-
-fn wide(text: &str) -> usize {
-    text.chars().map(columns_of).sum()
-}
-
-/// Characters from Hangul and the East Asian blocks on take two columns.
-fn columns_of(c: char) -> usize {
-    match u32::from(c) {
-        0x1100..=0x115F | 0x2E80..=0xA4CF | 0xAC00..=0xD7A3 | 0xF900..=0xFAFF => 2,
-        0xFE30..=0xFE6F | 0xFF00..=0xFF60 | 0xFFE0..=0xFFE6 | 0x1F300..=0x1FAFF => 2,
-        0x20000..=0x3FFFD => 2,
-        _ => 1,
-    }
-}
-
-fn uptime(secs: u64, text: Text) -> String {
-    let (days, hours, minutes) = (secs / 86_400, secs / 3_600 % 24, secs / 60 % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => text.pick(format!("{secs} s"), format!("{secs} 秒")),
-        (0, 0, _) => text.pick(format!("{minutes} min"), format!("{minutes} 分")),
-        (0, ..) => text.pick(
-            format!("{hours} h {minutes} min"),
-            format!("{hours} 小时 {minutes} 分"),
-        ),
-        _ => text.pick(
-            format!("{days} d {hours} h"),
-            format!("{days} 天 {hours} 小时"),
-        ),
-    }
 }
 
 #[cfg(test)]
