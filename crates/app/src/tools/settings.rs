@@ -72,6 +72,8 @@ pub(super) struct Settings {
     pub(super) user_name: Option<String>,
     pub(super) password: Option<Vec<u8>>,
     pub(super) password_file: Option<PathBuf>,
+    /// The name under which options stand in a file.
+    pub(super) profile: Option<String>,
     pub(super) ask_password: bool,
     pub(super) will_topic: Option<String>,
     pub(super) will_payload: Option<Vec<u8>>,
@@ -154,6 +156,7 @@ impl Settings {
             user_name: None,
             password: None,
             password_file: None,
+            profile: None,
             ask_password: false,
             will_topic: None,
             will_payload: None,

@@ -243,6 +243,17 @@ pub(super) const ROWS: &[Row] = &[
     )
     .also(MANY | TOP),
     value(
+        &["--profile"],
+        "NAME",
+        |s, v| {
+            s.profile = Some(v.text()?.to_owned());
+            Ok(())
+        },
+        "Take the options that stand below [NAME] in ternmq/profiles",
+        "使用 ternmq/profiles 中 [NAME] 之下的选项",
+    )
+    .also(MANY),
+    value(
         &["--password-file"],
         "FILE",
         |s, v| {

@@ -4,6 +4,7 @@
 mod bench;
 mod connection;
 mod message;
+mod profile;
 mod read;
 mod simulate;
 mod tls;
@@ -143,11 +144,13 @@ pub(crate) fn note(tool: Tool, text: Text) -> String {
     };
     let defaults = text.pick(
         "Defaults: options, one a line, in ternmq/pub (sub, rr, conn, bench-pub ...) or else mosquitto_pub\n\
-         (_sub, _rr) below $XDG_CONFIG_HOME or ~/.config. Passwords: --password-file, --ask-password, or\n\
+         (_sub, _rr) below $XDG_CONFIG_HOME or ~/.config. Profiles: the same below [NAME] in ternmq/profiles,\n\
+         for --profile NAME of any tool. Passwords: --password-file, --ask-password, or\n\
          TERNMQ_PASSWORD or TERNMQ_PASSWORD_FILE in the environment; on the command line every user of the\n\
          machine reads them.",
         "默认选项：$XDG_CONFIG_HOME 或 ~/.config 下的 ternmq/pub（sub、rr、conn、bench-pub 等），不存在时读取\n\
-         mosquitto_pub（_sub、_rr），每行一个选项。密码：--password-file、--ask-password，或环境变量\n\
+         mosquitto_pub（_sub、_rr），每行一个选项。配置组：同目录 ternmq/profiles 中 [名称] 之下的选项，所有工具\n\
+         都可用 --profile 名称 选用。密码：--password-file、--ask-password，或环境变量\n\
          TERNMQ_PASSWORD、TERNMQ_PASSWORD_FILE；写在命令行上的密码本机所有用户都能看到。",
     );
     codes.to_owned() + defaults

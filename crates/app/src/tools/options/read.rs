@@ -1,9 +1,9 @@
-//! From arguments to settings: files with defaults first, then the command line.
+//! From arguments to settings: files with defaults first, then a profile, then the command line.
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::{Row, Take, rows};
+use super::{Row, Take, profile, rows};
 use crate::text::Text;
 use crate::tools::Tool;
 use crate::tools::property;
@@ -17,36 +17,73 @@ pub(crate) enum Asked {
     Run(Box<Settings>),
 }
 
-/// Reads a file with defaults if there is one, then `args`.
+/// Reads a file with defaults if there is one, the profile that `args` name, then `args`.
 pub(crate) fn read(
     tool: Tool,
     args: &[OsString],
     env: impl Fn(&str) -> Option<OsString>,
     text: Text,
 ) -> Result<Asked, String> {
-    let mut settings = Settings::new(tool);
     let fail = |fault: Said| fault.show(text).to_owned();
-    // Names are told of files, too, so that nobody searches the command line for them.
-    if let Some((path, found)) = defaults(tool, env) {
-        let of = |fault: Said| fail(fault.of(&path.display().to_string()));
-        for line in found.lines().filter(|line| !line.starts_with('#')) {
-            take(&mut settings, &words(line)).map_err(of)?;
+    let folder = folder(env);
+    let begin = || {
+        let mut settings = Settings::new(tool);
+        // Names are told of files, too, so that nobody searches the command line for them.
+        if let Some((path, found)) = folder.as_ref().and_then(|folder| defaults(tool, folder)) {
+            let of = |fault: Said| fail(fault.of(&path.display().to_string()));
+            for line in found.lines().filter(|line| !line.starts_with('#')) {
+                take(&mut settings, &words(line)).map_err(of)?;
+            }
         }
-    }
+        Ok::<_, String>(settings)
+    };
+    let mut settings = begin()?;
     if let Some(asked) = take(&mut settings, args).map_err(fail)? {
         return Ok(asked);
+    }
+    if let Some(name) = settings.profile.clone() {
+        // It stands below the command line, which is read once more.
+        settings = begin()?;
+        let path = folder
+            .as_ref()
+            .map(|folder| folder.join("ternmq").join("profiles"));
+        let lines = profile::lines(path.as_deref(), &name).map_err(fail)?;
+        let place = path
+            .map(|path| path.display().to_string())
+            .unwrap_or_default();
+        for line in lines {
+            let words = words(&line);
+            let option = words
+                .first()
+                .and_then(|word| word.to_str())
+                .unwrap_or_default();
+            // A profile is for all tools: what only another one has says nothing here.
+            if find(tool, option).is_some() || !is_known(option) {
+                take(&mut settings, &words).map_err(|fault| fail(fault.of(&place)))?;
+            }
+        }
+        take(&mut settings, args).map_err(fail)?;
     }
     settings.check().map_err(fail)?;
     Ok(Asked::Run(Box::new(settings)))
 }
 
-/// Our own file, or mosquitto's.
-fn defaults(tool: Tool, env: impl Fn(&str) -> Option<OsString>) -> Option<(PathBuf, String)> {
+/// Where people keep what programs are to know.
+fn folder(env: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let named = |name: &str| env(name).filter(|value| !value.is_empty());
-    let folder = match named("XDG_CONFIG_HOME") {
+    Some(match named("XDG_CONFIG_HOME") {
         Some(folder) => PathBuf::from(folder),
         None => PathBuf::from(named("HOME").or_else(|| named("USERPROFILE"))?).join(".config"),
-    };
+    })
+}
+
+/// Whether any tool has an option of this name.
+fn is_known(name: &str) -> bool {
+    Tool::ALL.into_iter().any(|tool| find(tool, name).is_some())
+}
+
+/// Our own file, or mosquitto's.
+fn defaults(tool: Tool, folder: &Path) -> Option<(PathBuf, String)> {
     let name = tool.name().replace(' ', "-");
     let own = folder.join("ternmq").join(&name);
     let theirs = folder.join(format!("mosquitto_{name}"));
@@ -243,6 +280,44 @@ mod tests {
             let args = [&["-t", "a", "-m", "x", "-D"], property].concat();
             assert!(run(Tool::Publish, &args).is_err(), "{property:?}");
         }
+    }
+
+    /// A profile stands above the defaults and below the command line, for every tool; one that is not
+    /// there is told with those that are.
+    #[test]
+    fn profiles() {
+        let folder = std::env::temp_dir().join(format!("ternmq-profiles-{}", std::process::id()));
+        std::fs::create_dir_all(folder.join("ternmq")).unwrap();
+        std::fs::write(folder.join("ternmq/pub"), "-h default.example\n-q 1\n").unwrap();
+        let profiles =
+            "# all\n[lab]\n-h lab.example\n-C 1\n-u anna\n\n[plant]\n-h plant.example\n--oops\n";
+        std::fs::write(folder.join("ternmq/profiles"), profiles).unwrap();
+        let env = |name: &str| (name == "XDG_CONFIG_HOME").then(|| folder.clone().into());
+        let text = Text::from_env(|_| None);
+        let read = |args: &[&str]| {
+            let args: Vec<OsString> = args.iter().map(OsString::from).collect();
+            match read(Tool::Publish, &args, env, text)? {
+                Asked::Run(settings) => Ok(*settings),
+                _ => Err("a page".to_owned()),
+            }
+        };
+        let said = ["-t", "a", "-m", "x"];
+        let s = read(&[&["--profile", "lab"], &said[..]].concat()).unwrap();
+        assert_eq!(
+            (s.host.as_deref(), s.qos),
+            (Some("lab.example"), QoS::AtLeastOnce)
+        );
+        assert_eq!(s.user_name.as_deref(), Some("anna"));
+        let s = read(&[&said[..], &["--profile=lab", "-h", "mine", "-q", "0"]].concat()).unwrap();
+        assert_eq!((s.host.as_deref(), s.qos), (Some("mine"), QoS::AtMostOnce));
+        let error = read(&[&["--profile", "home"], &said[..]].concat()).unwrap_err();
+        assert!(
+            error.contains("home") && error.contains("lab, plant"),
+            "{error}"
+        );
+        let error = read(&[&["--profile", "plant"], &said[..]].concat()).unwrap_err();
+        assert!(error.contains("unknown option --oops"), "{error}");
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]
