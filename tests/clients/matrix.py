@@ -22,7 +22,8 @@ ROOT = HERE.parents[1]
 VERSIONS = ["3.1", "3.1.1", "5"]
 FEATURES = ["qos0", "qos1", "qos2", "retained", "will", "session"]
 TYPED = ["page_python", "papers"]
-TYPED_ONCE = ["page_javascript", "page_c", "page_mosquitto", "page_ternmq", "page_all"]
+TYPED_ONCE = ["page_javascript", "page_c", "page_mosquitto", "page_ternmq", "page_all", "example_javascript",
+              "example_c", "example_rust"]
 TUTORIAL = ["examples", "reconnect", "refused", "early-subscribe"]
 PAHO = {"paho-1.6": "paho-mqtt==1.6.1", "paho-2": "paho-mqtt>=2,<3"}
 RUN_SECS = 120

@@ -1,6 +1,6 @@
 """What the dashboard and the READMEs tell people to type, taken out of them and run as it stands.
 
-Those of docs/ and of clients/python/ are run by `tests/docs/snippets.py`.
+The programs in examples/ are run here, too; those of docs/ and of clients/python/ by `tests/docs/snippets.py`.
 
 Usage: snippets.py BINARY WORK FEATURE... HOST PORT, with the Python whose paho-mqtt is to be used.
 Prints `feature ok` or `feature FAIL why`. Programs that say port 1883 get to our broker all the same.
@@ -119,11 +119,16 @@ def page_c(desk):
 
 
 def paho_c(desk):
-    """Debian's packages that the page names, unpacked."""
-    home = desk.work / "paho-c"
-    if not list(home.glob("usr/lib/*/libpaho-mqtt3c.so")):
+    """What the page names."""
+    return debian(desk, "paho-c", "libpaho-mqtt3c.so", ["libpaho-mqtt1.3", "libpaho-mqtt-dev"])
+
+
+def debian(desk, name, library, packages):
+    """Debian's packages with a library, unpacked."""
+    home = desk.work / name
+    if not list(home.glob(f"usr/lib/*/{library}")):
         home.mkdir(exist_ok=True)
-        for command in (["apt-get", "download", "libpaho-mqtt1.3", "libpaho-mqtt-dev"],
+        for command in (["apt-get", "download", *packages],
                         ["bash", "-ec", "for deb in *.deb; do dpkg -x $deb .; done"]):
             subprocess.run(command, check=True, capture_output=True, cwd=home)
     return home
@@ -142,6 +147,31 @@ def page_all(desk):
     programs = {name for name, one in of_page(desk.where).items() if not one.get("isForm")}
     tested = {name.removeprefix("page_") for name in globals() if name.startswith("page_")}
     assert programs <= tested, f"not run: {programs - tested}"
+
+
+def example_javascript(desk):
+    js = desk.work / "js"
+    program = js / "lab.mjs"
+    program.write_text((ROOT / "examples" / "javascript" / "lab.mjs").read_text())
+    desk.run(["node", program, *desk.where], ["lab/js/online true", 'lab/js/value {"count":'], cwd=js)
+
+
+def example_c(desk):
+    home = debian(desk, "mosquitto-c", "libmosquitto.so", ["libmosquitto1", "libmosquitto-dev"])
+    lib = next(home.glob("usr/lib/*/libmosquitto.so")).parent
+    desk.run(["gcc", "-Wall", "-Wextra", "-Werror", ROOT / "examples" / "c" / "lab.c", "-o", "lab",
+              "-I", home / "usr/include", "-L", lib, f"-Wl,-rpath,{lib}", "-lmosquitto"])
+    desk.run(["./lab", *desk.where], ["lab/c/online true", 'lab/c/value {"count": '])
+
+
+def example_rust(desk):
+    source, home = ROOT / "examples" / "rust", desk.work / "rust"
+    (home / "src").mkdir(parents=True, exist_ok=True)
+    for name in ("Cargo.toml", "src/main.rs"):
+        (home / name).write_text((source / name).read_text())
+    subprocess.run(["cargo", "build", "--quiet"], check=True, capture_output=True, cwd=home)
+    desk.run([home / "target" / "debug" / "lab", *desk.where],
+             ["lab/rust/online true", 'lab/rust/value {"count": '])
 
 
 def papers(desk):
