@@ -189,16 +189,23 @@ fn settings_listeners_and_traces() {
         json!(1024)
     );
 
-    let listeners = done(dir, &["listeners", "list"]);
-    let line = |list: &str| {
-        list.lines()
-            .find(|l| l.starts_with("ws:default"))
-            .map(str::to_owned)
+    let runs = || {
+        let all = told(dir, &["listeners", "list"]);
+        let web = all
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|one| one["id"] == "ws:default");
+        web.unwrap()["status"]["running"].clone()
     };
-    assert!(
-        line(&listeners).is_some_and(|line| line.contains("yes")),
-        "{listeners}"
-    );
+    assert!(done(dir, &["listeners", "list"]).contains("\nws:default"));
+    for (what, due) in [("stop", false), ("start", true), ("restart", true)] {
+        assert_eq!(
+            done(dir, &["listeners", what, "ws:default"]),
+            "ws:default: done\n"
+        );
+        assert_eq!(runs(), json!(due), "{what}");
+    }
 
     assert_eq!(
         done(dir, &["trace", "start", "t1", "--client", "traced"]),
