@@ -31,7 +31,7 @@ fn add_user(api: &mut Api, user: &str, password: &str) {
 
 /// The code of the CONNACK.
 #[track_caller]
-fn code(broker: &Broker, connect: &Connect) -> u8 {
+pub(crate) fn code(broker: &Broker, connect: &Connect) -> u8 {
     let mut conn = broker.open(connect.version);
     conn.send(&connect.bytes());
     conn.read_kind(Kind::ConnAck).code
@@ -464,32 +464,28 @@ fn users_from_the_start() {
 }
 
 /// A token that openssl signs with a shared secret.
-fn token(claims: &Value) -> String {
-    let encoded = |text: &str| {
-        let out = run("openssl", &["base64", "-A"], text.as_bytes());
-        let text = String::from_utf8(out).unwrap();
+pub(crate) fn token(claims: &Value) -> String {
+    let sign = ["dgst", "-sha256", "-hmac", "a shared secret"];
+    token_with(&json!({"alg": "HS256", "typ": "JWT"}), claims, &sign)
+}
+
+/// A token that openssl signs in this way.
+pub(crate) fn token_with(header: &Value, claims: &Value, sign: &[&str]) -> String {
+    let encoded = |bytes: &[u8]| {
+        let text = String::from_utf8(run("openssl", &["base64", "-A"], bytes)).unwrap();
         text.trim_end_matches('=')
             .replace('+', "-")
             .replace('/', "_")
     };
-    let header = encoded("{\"alg\":\"HS256\",\"typ\":\"JWT\"}");
-    let signed = format!("{header}.{}", encoded(&claims.to_string()));
-    let mac = run(
-        "openssl",
-        &["dgst", "-sha256", "-hmac", "a shared secret", "-binary"],
-        signed.as_bytes(),
-    );
-    let signature = run("openssl", &["base64", "-A"], &mac);
-    let signature = String::from_utf8(signature).unwrap();
-    let signature = signature
-        .trim_end_matches('=')
-        .replace('+', "-")
-        .replace('/', "_");
-    format!("{signed}.{signature}")
+    let header = encoded(header.to_string().as_bytes());
+    let signed = format!("{header}.{}", encoded(claims.to_string().as_bytes()));
+    let args = [sign, &["-binary"]].concat();
+    let signature = run("openssl", &args, signed.as_bytes());
+    format!("{signed}.{}", encoded(&signature))
 }
 
 /// What a program makes of these bytes.
-fn run(program: &str, args: &[&str], input: &[u8]) -> Vec<u8> {
+pub(crate) fn run(program: &str, args: &[&str], input: &[u8]) -> Vec<u8> {
     let mut child = Command::new(program)
         .args(args)
         .stdin(Stdio::piped())

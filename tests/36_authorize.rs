@@ -34,7 +34,7 @@ fn deny_the_rest(api: &mut Api) {
 
 /// The code of a SUBSCRIBE to one filter.
 #[track_caller]
-fn asks(conn: &mut Conn, filter: &str, qos: u8) -> u8 {
+pub(crate) fn asks(conn: &mut Conn, filter: &str, qos: u8) -> u8 {
     conn.send(&subscribe(conn.version, 77, &[(filter, qos)]));
     conn.read_kind(Kind::SubAck).codes[0]
 }

@@ -26,6 +26,8 @@ mod api_clients;
 mod authenticate;
 #[path = "36_authorize.rs"]
 mod authorize;
+#[path = "42_back_ends.rs"]
+mod back_ends;
 #[path = "27_backup.rs"]
 mod backup;
 #[path = "38_bench.rs"]

@@ -110,6 +110,10 @@ SIMPLE = {"mechanism": "password_based", "backend": "built_in_database", "user_i
 HMAC = {"mechanism": "jwt", "from": "password", "use_jwks": False, "algorithm": "hmac-based", "secret": "s" * 32,
         "verify_claims": [{"name": "username", "value": "${username}"}], "enable": True}
 
+KEYS = {"use_jwks": True, "endpoint": "http://127.0.0.1:1/keys", "refresh_interval": 60}
+SERVICE = {"mechanism": "password_based", "backend": "http", "method": "post", "url": "http://127.0.0.1:1/auth",
+           "headers": {"content-type": "application/x-www-form-urlencoded"}, "body": {"username": "${username}"}}
+
 
 def users_file(name, text):
     return FORM % (name.encode(), text.encode())
@@ -158,6 +162,17 @@ AUTHENTICATION = [
     row("PUT /authentication/jwt", 400, "BAD_REQUEST", body=HMAC | {"use_jwks": True, "endpoint": "file:///nothing"}),
     row("PUT /authentication/jwt", 400, "BAD_REQUEST", body=HMAC | {"verify_claims": [1]}),
     row("PUT /authentication/jwt", 400, "BAD_REQUEST", body=SIMPLE),
+    row("PUT /authentication/jwt", 200, TOKENS | {"refresh_interval": 60}, body=HMAC | KEYS),
+    row("PUT /authentication/jwt", 400, "BAD_REQUEST", body=HMAC | KEYS | {"refresh_interval": 0}),
+    row("PUT /authentication/jwt", 400, "BAD_REQUEST", body=HMAC | KEYS | {"ssl": {"enable": True, "verify": "verify_none"}}),
+    row("PUT /authentication/jwt", 200, TOKENS | {"secret": "******"}, body=HMAC),
+    row("POST /authentication", 200, AUTHENTICATOR | {"id": "password_based:http", "pool_size": 8}, body=SERVICE),
+    row("PUT /authentication/password_based:http", 200, AUTHENTICATOR | {"cache_ttl": "60s"},
+        body=SERVICE | {"cache_ttl": "1m"}),
+    *(row("PUT /authentication/password_based:http", 400, "BAD_REQUEST", body=SERVICE | odd) for odd in (
+        {"url": None}, {"url": "odd"}, {"url": "http://127.0.0.1:1/${odd}"}, {"method": "odd"}, {"pool_size": 0},
+        {"request_timeout": "odd"}, {"headers": {"content-type": "odd"}}, {"body": ["odd"]})),
+    row("DELETE /authentication/password_based:http", 204),
     row("GET /authentication/jwt/status", 200, AUTHENTICATOR_STATUS | {"status": "connected"}),
     row("GET /authentication/jwt/users", 400, "BAD_REQUEST"),
     row("PUT /authentication/order", 204, body=[{"id": "jwt"}, {"id": "password_based:built_in_database"}]),

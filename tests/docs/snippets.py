@@ -13,6 +13,7 @@ Python package. In the line that opens a block:
     py FILE             is kept as FILE, and runs when a later block runs it
     text                lines that a block before prints, all of them the same one
     toml                a configuration that the broker takes
+    json                what is JSON
 
 Other languages are refused, so that nothing is shown that nobody ran. `cargo run --release` starts
 the binary under test, and `pip install` is done before, outside, where the network is. Needs root,
@@ -21,6 +22,7 @@ or a system where everybody may have such a network (`unshare`).
 
 import argparse
 import concurrent.futures
+import json
 import os
 import pathlib
 import re
@@ -51,6 +53,13 @@ class Failure(Exception):
     """A block that does not do what the document says."""
 
 
+def readable(body):
+    try:
+        json.loads(body)
+    except ValueError as why:
+        raise Failure(f"this is no JSON: {why}") from None
+
+
 class Document:
     """One document as it is run: its folder, its environment, what runs in the background."""
 
@@ -77,6 +86,8 @@ class Document:
     def block(self, kind, body):
         if kind[:1] == ["text"]:
             return self.prints(body)
+        if kind[:1] == ["json"]:
+            return readable(body)
         if kind[:1] == ["toml"]:
             return self.taken(body)
         if kind[:1] not in (["sh"], ["py"]):

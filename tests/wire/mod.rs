@@ -15,6 +15,7 @@ mod netns;
 mod packet;
 mod process;
 pub(crate) mod prop;
+mod service;
 mod websocket;
 
 pub(crate) use broker::{
@@ -31,6 +32,7 @@ pub(crate) use http::{Api, BASE, Http, PASSWORD, Reply};
 pub(crate) use netns::Machines;
 pub(crate) use packet::{Kind, Packet};
 pub(crate) use process::raise_files;
+pub(crate) use service::{Asked, Said, Service};
 pub(crate) use websocket::{Frame, handshake, http};
 
 /// The three protocol versions a client may speak, by the level byte of CONNECT.

@@ -301,8 +301,10 @@ fn mask(value: &mut Value) {
 }
 
 fn mask_fields(fields: &mut Map<String, Value>) {
-    const SECRET: [&str; 8] = [
+    const SECRET: [&str; 10] = [
         "authorization",
+        "cookie",
+        "keyfile",
         "passphrase",
         "password",
         "passwd",

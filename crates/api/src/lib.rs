@@ -10,6 +10,7 @@ mod account;
 mod audit;
 pub mod control;
 mod door;
+mod duration;
 mod error;
 mod lang;
 mod page;

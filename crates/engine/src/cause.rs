@@ -113,6 +113,8 @@ causes! {
     TokenExpired = "token_expired", NOT_AUTHORIZED, "the token has expired";
     TokenClaims = "token_claims", BAD_USER_NAME_OR_PASSWORD,
         "a claim of the token is not as it has to be (verify_claims)";
+    AuthenticationDenied = "authentication_denied", NOT_AUTHORIZED,
+        "an authenticator says that this client may not come in";
     AuthenticationBusy = "authentication_busy", SERVER_BUSY,
         "too many clients wait to be authenticated (mqtt.max_pending)";
     AuthenticationTimeout = "authentication_timeout", SERVER_BUSY,

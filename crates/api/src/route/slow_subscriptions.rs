@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    App,
+    App, duration,
     error::{ErrorBody, Refusal},
     page::{Meta, Page, Paging},
 };
@@ -89,39 +89,12 @@ impl From<Slow> for Row {
     }
 }
 
-/// Seconds where they are whole, as EMQX writes it.
-fn duration(millis: u32) -> String {
-    if millis >= 1000 && millis.is_multiple_of(1000) {
-        format!("{}s", millis / 1000)
-    } else {
-        format!("{millis}ms")
-    }
-}
-
-fn parse_duration(field: &str, text: &str) -> Result<u32, Refusal> {
-    let end = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(end);
-    let unit = match unit {
-        "ms" => Some(1),
-        "s" => Some(1000),
-        "m" => Some(60_000),
-        "h" => Some(3_600_000),
-        "d" => Some(86_400_000),
-        _ => None,
-    };
-    let number: Option<u32> = number.parse().ok();
-    let millis = number.zip(unit).and_then(|(n, unit)| n.checked_mul(unit));
-    millis.filter(|millis| *millis > 0).ok_or_else(|| {
-        Refusal::bad_request(format!("{field} is a duration such as 500ms, 10s or 5m"))
-    })
-}
-
 impl From<SlowSettings> for Settings {
     fn from(settings: SlowSettings) -> Self {
         Self {
             enable: settings.enable,
-            threshold: duration(settings.threshold_millis),
-            expire_interval: duration(settings.expire_millis),
+            threshold: duration::told(settings.threshold_millis),
+            expire_interval: duration::told(settings.expire_millis),
             top_k_num: settings.top,
             stats_type: match settings.span {
                 SlowSpan::Whole => Stats::Whole,
@@ -138,10 +111,10 @@ impl Change {
             settings.enable = enable;
         }
         if let Some(text) = self.threshold {
-            settings.threshold_millis = parse_duration("threshold", &text)?;
+            settings.threshold_millis = duration::parse("threshold", &text)?;
         }
         if let Some(text) = self.expire_interval {
-            settings.expire_millis = parse_duration("expire_interval", &text)?;
+            settings.expire_millis = duration::parse("expire_interval", &text)?;
         }
         if let Some(top) = self.top_k_num {
             settings.top = top;
@@ -239,36 +212,4 @@ async fn change(
     let wanted = change.on(app.admin.slow_settings())?;
     app.admin.set_slow_settings(wanted).await?;
     Ok(Json(wanted.into()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations() {
-        for (text, millis, again) in [
-            ("500ms", 500, "500ms"),
-            ("1500ms", 1500, "1500ms"),
-            ("300s", 300_000, "300s"),
-            ("5m", 300_000, "300s"),
-            ("2000ms", 2000, "2s"),
-        ] {
-            assert_eq!(parse_duration("x", text).ok(), Some(millis), "{text}");
-            assert_eq!(duration(millis), again);
-        }
-        for wrong in [
-            "",
-            "5",
-            "s",
-            "-1s",
-            "0s",
-            "odd",
-            "5 s",
-            "99999999999s",
-            "60d",
-        ] {
-            assert!(parse_duration("x", wrong).is_err(), "{wrong}");
-        }
-    }
 }

@@ -3,3 +3,4 @@
 
 pub(crate) mod authenticate;
 pub(crate) mod authorize;
+pub(crate) mod remote;

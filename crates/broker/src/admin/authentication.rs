@@ -8,9 +8,10 @@ use super::{
 use crate::access::authenticate::{ANONYMOUS, Office, Unusable, User};
 
 pub use crate::access::authenticate::{
-    Algorithm, BuiltIn, Counts, Digest, Format, Jwt, JwtKeys, Masked, Method, PasswordFile,
-    Recruit, RollError, Salt, Secrecy, Setup, Shown, UserIdType,
+    Algorithm, BuiltIn, Counts, Digest, Format, HttpMethod, HttpService, Jwt, JwtKeys, KeysAt,
+    Method, PasswordFile, Recruit, RollError, Salt, Secrecy, Setup, Shown, UserIdType,
 };
+pub use crate::access::remote::{Masked, TlsSetup};
 
 /// Why something was not changed.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -522,7 +522,8 @@ impl Sink for Conns {
             return Ok(Admission::As(user));
         }
         if self.gate.is_for(guest) {
-            return self.gate.ask(conn.0, guest, &self.limits);
+            let from = (entry.peer.ip(), entry.tls());
+            return self.gate.ask(conn.0, guest, from, &self.limits);
         }
         if entry.listener == DASHBOARD_NUMBER {
             // The address here may be a proxy's.

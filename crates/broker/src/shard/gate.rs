@@ -4,6 +4,7 @@
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -14,6 +15,7 @@ use super::{Letter, Post, Worker, deadline::Deadlines};
 use crate::{
     access::authenticate::{Bounds, Chain, Credentials, Desk, Password, Question, Verdict},
     settings::Limits,
+    tls::Channel,
 };
 
 /// Those of a shard.
@@ -69,6 +71,7 @@ impl Gate {
         &mut self,
         slot: u32,
         guest: &Guest<'_>,
+        (address, tls): (IpAddr, Option<&Channel>),
         limits: &Limits,
     ) -> Result<Admission, Cause> {
         let Some(chain) = &self.chain else {
@@ -79,6 +82,11 @@ impl Gate {
             client_id: guest.client_id.into(),
             user_name: guest.user_name.map(Into::into),
             password: guest.password.map(Password::new),
+            address,
+            certificate: tls.and_then(Channel::peer).map(|facts| {
+                let common_name = facts.common_name.map(Into::into);
+                (common_name, facts.subject.into())
+            }),
         };
         let deadline = Instant::now() + limits.authentication_timeout;
         let (post, shard, number) = (self.post.clone(), self.shard, self.asked);

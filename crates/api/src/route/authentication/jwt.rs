@@ -1,17 +1,20 @@
 //! Tokens, as EMQX says how they are checked.
 
-use broker::admin::authentication::{Jwt, JwtKeys, Masked, Method, Setup, Shown};
+use broker::admin::authentication::{Jwt, JwtKeys, KeysAt, Masked, Method, Setup, Shown};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::remote::{MASK, Remote};
 use crate::error::Refusal;
 
-/// Instead of a secret.
-const MASK: &str = "******";
 const ACL_CLAIM: &str = "acl";
 /// How a set of keys in a file is named.
 const FILE: &str = "file://";
+/// Seconds between two fetches of a set of keys: EMQX's default, and what may be said.
+const REFRESH: u64 = 300;
+const REFRESH_MIN: u64 = 10;
+const REFRESH_MAX: u64 = 86_400 * 30;
 
 #[derive(Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -48,9 +51,14 @@ pub(super) struct Token {
     /// Of public-key: in PEM.
     #[serde(skip_serializing_if = "Option::is_none")]
     public_key: Option<String>,
-    /// Where the set of keys is: `file:///etc/keys.json`.
+    /// Where the set of keys is: `https://auth.example/keys` or `file:///etc/keys.json`.
     #[serde(skip_serializing_if = "Option::is_none")]
     endpoint: Option<String>,
+    /// Seconds after which the keys of an `endpoint` on the network are fetched anew; sooner if a token
+    /// names a key that is not among them. 300 if it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 10, maximum = 2_592_000)]
+    refresh_interval: Option<u64>,
     /// Claims and what they have to be, as an object or as a list of `name` and `value`;
     /// `${username}` and `${clientid}` stand for the client's.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,6 +67,8 @@ pub(super) struct Token {
     /// Whether the client goes when its token ends; it does, if this is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     disconnect_after_expire: Option<bool>,
+    /// The claim with what its holder may do: a list of rules as elsewhere, or an object with lists of
+    /// topics, `pub`, `sub` and `all`, that are allowed and nothing else. `acl` if it is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     acl_claim_name: Option<String>,
 }
@@ -92,12 +102,17 @@ impl Token {
                 told.use_jwks = Some(true);
                 told.endpoint = Some(format!("{FILE}{}", path.to_string_lossy()));
             }
+            JwtKeys::Url(at) => {
+                told.use_jwks = Some(true);
+                told.endpoint = Some(at.url.clone());
+                told.refresh_interval = Some(at.refresh_secs);
+            }
         }
         told
     }
 
-    pub(super) fn jwt(self, before: Option<&Setup>) -> Result<Jwt, Refusal> {
-        let keys = self.keys(before)?;
+    pub(super) fn jwt(self, remote: &Remote, before: Option<&Setup>) -> Result<Jwt, Refusal> {
+        let keys = self.keys(remote, before)?;
         Ok(Jwt {
             keys,
             from: match self.from {
@@ -110,12 +125,28 @@ impl Token {
         })
     }
 
-    fn keys(&self, before: Option<&Setup>) -> Result<JwtKeys, Refusal> {
+    fn keys(&self, remote: &Remote, before: Option<&Setup>) -> Result<JwtKeys, Refusal> {
         let needs = |what: &str| Refusal::bad_request(format!("jwt needs {what}"));
         if self.use_jwks == Some(true) {
-            let endpoint = self.endpoint.as_deref().unwrap_or_default();
+            let endpoint = self.endpoint.clone().unwrap_or_default();
+            if endpoint.starts_with("http://") || endpoint.starts_with("https://") {
+                let refresh_secs = self.refresh_interval.unwrap_or(REFRESH);
+                if !(REFRESH_MIN..=REFRESH_MAX).contains(&refresh_secs) {
+                    return Err(Refusal::bad_request(format!(
+                        "refresh_interval is {REFRESH_MIN} to {REFRESH_MAX} seconds"
+                    )));
+                }
+                return Ok(JwtKeys::Url(KeysAt {
+                    url: endpoint,
+                    refresh_secs,
+                    headers: remote.headers(before),
+                    tls: remote.tls(before)?,
+                }));
+            }
             let path = endpoint.strip_prefix(FILE).filter(|path| !path.is_empty());
-            let path = path.ok_or_else(|| needs("an endpoint of the form file:///path"))?;
+            let path = path.ok_or_else(|| {
+                needs("an endpoint of the form https://host/path or file:///path")
+            })?;
             return Ok(JwtKeys::File { path: path.into() });
         }
         if let Some(TokenAlgorithm::PublicKey) = self.algorithm {

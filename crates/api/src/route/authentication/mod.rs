@@ -1,6 +1,7 @@
 //! Authenticators of MQTT clients: their chain, how they are doing, and the broker's own users.
 
 mod jwt;
+mod remote;
 mod users;
 
 use axum::{
@@ -11,8 +12,8 @@ use axum::{
 use broker::admin::{
     NODE,
     authentication::{
-        Algorithm, Anonymous, AuthenticationError, BuiltIn, Counts, Digest, Method, PasswordFile,
-        Position, Salt, Setup, Status, UserIdType,
+        Algorithm, Anonymous, AuthenticationError, BuiltIn, Counts, Digest, JwtKeys, Method,
+        PasswordFile, Position, Salt, Setup, Status, UserIdType,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,8 @@ enum UserBackend {
     BuiltInDatabase,
     /// A password file as mosquitto has it.
     File,
+    /// A service that is asked.
+    Http,
 }
 
 /// What a user is called by.
@@ -134,9 +137,12 @@ struct Authenticator {
     /// Of a file: where it is on the broker's machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
-    /// Of jwt, as all that follow.
+    /// Of jwt.
     #[serde(flatten)]
     token: jwt::Token,
+    /// Of what is asked over the network.
+    #[serde(flatten)]
+    remote: remote::Remote,
 }
 
 fn yes() -> bool {
@@ -226,6 +232,7 @@ impl From<&Setup> for Authenticator {
             password_hash_algorithm: None,
             path: None,
             token: jwt::Token::default(),
+            remote: remote::Remote::default(),
         };
         match &setup.method {
             Method::BuiltIn(own) => {
@@ -244,6 +251,13 @@ impl From<&Setup> for Authenticator {
                 told.mechanism = Mechanism::Jwt;
                 told.backend = None;
                 told.token = jwt::Token::of(jwt);
+                if let JwtKeys::Url(at) = &jwt.keys {
+                    told.remote = remote::Remote::of_transport(&at.headers, &at.tls);
+                }
+            }
+            Method::Http(service) => {
+                told.backend = Some(UserBackend::Http);
+                told.remote = remote::Remote::of(service);
             }
         }
         told
@@ -254,7 +268,7 @@ impl Authenticator {
     /// `before` is what there is of this kind: a masked secret means the one that it has.
     fn setup(self, before: Option<&Setup>) -> Result<Setup, Refusal> {
         let method = match (self.mechanism, self.backend) {
-            (Mechanism::Jwt, _) => Method::Jwt(self.token.jwt(before)?),
+            (Mechanism::Jwt, _) => Method::Jwt(self.token.jwt(&self.remote, before)?),
             (Mechanism::PasswordBased, None) => {
                 return Err(Refusal::bad_request("password_based needs a backend"));
             }
@@ -273,6 +287,7 @@ impl Authenticator {
                 let path = path.ok_or_else(|| Refusal::bad_request("a file needs its path"))?;
                 Method::File(PasswordFile { path: path.into() })
             }
+            (_, Some(UserBackend::Http)) => Method::Http(self.remote.service(before)?),
         };
         Ok(Setup {
             enable: self.enable,

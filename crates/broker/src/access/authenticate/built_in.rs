@@ -19,7 +19,7 @@ pub(super) struct Own {
 }
 
 impl Authenticator for Own {
-    fn ask(&self, question: Question) {
+    fn ask(self: Arc<Self>, question: Question) {
         let shown = &question.credentials;
         let name = match self.by {
             UserIdType::Username => shown.user_name.clone(),

@@ -1,11 +1,11 @@
 //! The chain: authenticators in their order. Each allows, denies, or says that it is none of its
 //! business, and then the next one is asked; whom none of them knows is not let in.
 
-use std::{fmt, sync::Arc, time::Instant};
+use std::{fmt, net::IpAddr, sync::Arc, time::Instant};
 
 use engine::{
     Cause, Time,
-    acl::{Principal, User},
+    acl::{Principal, Rules, User},
 };
 
 use super::{
@@ -41,6 +41,23 @@ pub(crate) struct Credentials {
     pub(crate) client_id: Box<str>,
     pub(crate) user_name: Option<Box<str>>,
     pub(crate) password: Option<Password>,
+    pub(crate) address: IpAddr,
+    /// What its certificate says, if it showed one: CN, and the whole subject.
+    pub(crate) certificate: Option<(Option<Box<str>>, Box<str>)>,
+}
+
+#[cfg(test)]
+impl Credentials {
+    /// Of a client on this machine that shows nothing else.
+    pub(super) fn of(client_id: &str) -> Self {
+        Self {
+            client_id: client_id.into(),
+            user_name: None,
+            password: None,
+            address: std::net::Ipv4Addr::LOCALHOST.into(),
+            certificate: None,
+        }
+    }
 }
 
 /// Somebody who may come in.
@@ -53,18 +70,21 @@ pub(crate) struct Granted {
 
 impl Granted {
     pub(super) fn user(name: &str, superuser: bool) -> Self {
+        Self::with_rules(name, superuser, None)
+    }
+
+    /// Somebody with rules of its own.
+    pub(super) fn with_rules(name: &str, superuser: bool, rules: Option<Arc<Rules>>) -> Self {
+        let user = User {
+            superuser,
+            rules,
+            ..User::new(name)
+        };
         Self {
-            who: Arc::new(principal(name, superuser)),
+            who: Arc::new(Principal::User(user)),
             until: None,
         }
     }
-}
-
-fn principal(name: &str, superuser: bool) -> Principal {
-    Principal::User(User {
-        superuser,
-        ..User::new(name)
-    })
 }
 
 /// What the chain says.
@@ -82,7 +102,7 @@ pub(super) enum Answer {
 /// without an answer has failed, and the guest is not let in. How long a guest waits is not its
 /// business: who waits too long was told so, and an answer is then for nobody.
 pub(super) trait Authenticator: Send + Sync {
-    fn ask(&self, question: Question);
+    fn ask(self: Arc<Self>, question: Question);
 
     /// What is wrong with it; it goes on with what it had.
     fn trouble(&self) -> Option<String> {
@@ -224,16 +244,13 @@ mod tests {
     struct Fixed(fn(Question));
 
     impl Authenticator for Fixed {
-        fn ask(&self, question: Question) {
+        fn ask(self: Arc<Self>, question: Question) {
             (self.0)(question);
         }
     }
 
     fn granted() -> Granted {
-        Granted {
-            who: Arc::new(principal("anna", false)),
-            until: None,
-        }
+        Granted::user("anna", false)
     }
 
     type Ask = fn(Question);
@@ -251,9 +268,9 @@ mod tests {
             verifier: Arc::new(Verifier::new().unwrap()),
         });
         let credentials = Credentials {
-            client_id: "c".into(),
             user_name: Some("anna".into()),
             password: Some(Password::new(b"secret")),
+            ..Credentials::of("c")
         };
         let (sender, receiver) = mpsc::channel();
         let deadline = Instant::now() + Duration::from_secs(60);

@@ -31,6 +31,8 @@ pub(crate) struct Bounds {
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Job>,
+    /// What goes on with an answer from elsewhere. Back ends have bounds of how much that may be.
+    answered: VecDeque<Job>,
     questions: VecDeque<(Question, usize)>,
     /// What the guests of those questions have sent.
     bytes: usize,
@@ -117,6 +119,18 @@ impl Desk {
         true
     }
 
+    /// Goes on with a guest whom a back end has answered for: what comes next may take the processor.
+    /// After the end it is dropped.
+    pub(super) fn go_on(&self, job: impl FnOnce() + Send + 'static) {
+        let mut queue = self.0.queue();
+        if queue.is_over {
+            return;
+        }
+        queue.answered.push_back(Box::new(job));
+        drop(queue);
+        self.0.changed.notify_one();
+    }
+
     /// Guests that wait.
     pub(super) fn waiting(&self) -> usize {
         self.0.queue().questions.len()
@@ -171,7 +185,8 @@ impl Room {
             if queue.is_over {
                 return Next::End;
             }
-            if let Some(job) = queue.jobs.pop_front() {
+            let job = queue.jobs.pop_front();
+            if let Some(job) = job.or_else(|| queue.answered.pop_front()) {
                 return Next::Job(job);
             }
             if let Some((question, bytes)) = queue.questions.pop_front() {
@@ -224,7 +239,7 @@ mod tests {
     struct Ask(fn(Question));
 
     impl Authenticator for Ask {
-        fn ask(&self, question: Question) {
+        fn ask(self: Arc<Self>, question: Question) {
             (self.0)(question);
         }
     }
@@ -238,11 +253,7 @@ mod tests {
             }],
             verifier: Arc::new(Verifier::new().unwrap()),
         });
-        let credentials = Credentials {
-            client_id: "c".into(),
-            user_name: None,
-            password: None,
-        };
+        let credentials = Credentials::of("c");
         let (sender, receiver) = mpsc::channel();
         let reply = move |verdict| {
             let _ = sender.send(verdict);

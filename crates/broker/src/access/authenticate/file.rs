@@ -23,7 +23,7 @@ impl Passwords {
 }
 
 impl Authenticator for Passwords {
-    fn ask(&self, question: Question) {
+    fn ask(self: Arc<Self>, question: Question) {
         let Some(name) = question.credentials.user_name.clone() else {
             return question.answer(Answer::Ignore);
         };

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::hash::{Algorithm, Unfit};
+use crate::access::remote::{Masked, TlsSetup};
 
 /// One authenticator of the chain.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -23,6 +24,8 @@ pub enum Method {
     File(PasswordFile),
     /// Tokens.
     Jwt(Jwt),
+    /// A service that is asked.
+    Http(HttpService),
 }
 
 /// What a user of the broker's own is called by.
@@ -81,17 +84,41 @@ pub enum JwtKeys {
     File {
         path: PathBuf,
     },
+    /// One that a service tells.
+    Url(KeysAt),
 }
 
-/// A text that nobody is shown.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Masked(pub String);
+/// Where a service tells its public keys.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct KeysAt {
+    pub url: String,
+    pub refresh_secs: u64,
+    pub headers: Vec<(String, Masked)>,
+    pub tls: TlsSetup,
+}
 
-impl std::fmt::Debug for Masked {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("******")
-    }
+/// A service that says who clients are.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct HttpService {
+    pub method: HttpMethod,
+    /// With places for what a client says, as the body.
+    pub url: String,
+    pub headers: Vec<(String, Masked)>,
+    /// An object in JSON.
+    pub body: String,
+    pub connect_timeout_millis: u64,
+    pub request_timeout_millis: u64,
+    pub pool_size: usize,
+    /// How long an answer is remembered.
+    pub cache_millis: u64,
+    pub tls: TlsSetup,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HttpMethod {
+    Get,
+    Post,
 }
 
 impl Default for BuiltIn {
@@ -109,6 +136,8 @@ impl Method {
     /// A password file.
     pub const FILE: &'static str = "password_based:file";
     pub const JWT: &'static str = "jwt";
+    /// A service that is asked.
+    pub const HTTP: &'static str = "password_based:http";
 
     /// Its name in the API and in the chain.
     #[must_use]
@@ -117,6 +146,7 @@ impl Method {
             Self::BuiltIn(_) => Self::BUILT_IN,
             Self::File(_) => Self::FILE,
             Self::Jwt(_) => Self::JWT,
+            Self::Http(_) => Self::HTTP,
         }
     }
 
@@ -125,7 +155,7 @@ impl Method {
     pub(super) fn check(&self) -> Result<(), Unfit> {
         match self {
             Self::BuiltIn(own) => own.password_hash_algorithm.check(),
-            Self::File(_) | Self::Jwt(_) => Ok(()),
+            Self::File(_) | Self::Jwt(_) | Self::Http(_) => Ok(()),
         }
     }
 }

@@ -7,6 +7,7 @@ mod chain;
 mod desk;
 mod file;
 mod hash;
+mod http;
 mod jwt;
 mod method;
 mod office;
@@ -19,7 +20,10 @@ mod watched;
 pub(crate) use chain::{Chain, Credentials, Password, Question, Verdict};
 pub(crate) use desk::{Bounds, Desk};
 pub use hash::{Algorithm, Digest, Salt};
-pub use method::{BuiltIn, Jwt, JwtKeys, Masked, Method, PasswordFile, Setup, Shown, UserIdType};
+pub use method::{
+    BuiltIn, HttpMethod, HttpService, Jwt, JwtKeys, KeysAt, Method, PasswordFile, Setup, Shown,
+    UserIdType,
+};
 pub(crate) use office::{ANONYMOUS, Office, Unusable};
 pub use roll::{Format, Recruit, RollError, Secrecy};
 pub use tally::Counts;

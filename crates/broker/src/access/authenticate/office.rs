@@ -16,6 +16,7 @@ use super::{
     chain::{Authenticator, Chain, Link},
     file::Passwords,
     hash::{Hashed, Unfit},
+    http::Service,
     jwt::Tokens,
     method::{BuiltIn, Method, Setup},
     roll::{Format, Recruit, Secrecy, Secret},
@@ -25,6 +26,7 @@ use super::{
 };
 use crate::{
     StartError,
+    access::remote::Errands,
     admin::{Bucket, Change, Keep, KeepError},
     config::Layers,
     control::{configuration, store::Store},
@@ -66,6 +68,8 @@ pub(crate) struct Status {
 pub(crate) struct Office {
     desk: Arc<Desk>,
     clock: Clock,
+    /// Where back ends are waited for.
+    errands: Arc<Errands>,
     verifier: Arc<Verifier>,
     users: Arc<Users>,
     placed: Mutex<Vec<Placed>>,
@@ -89,6 +93,7 @@ impl Office {
         let office = Self {
             desk,
             clock,
+            errands: Arc::default(),
             verifier: Arc::new(verifier),
             users: Arc::default(),
             placed: Mutex::default(),
@@ -188,7 +193,18 @@ impl Office {
                 algorithm: own.password_hash_algorithm.clone(),
             }),
             Method::File(file) => Arc::new(Passwords::open(file.path.clone())),
-            Method::Jwt(jwt) => Arc::new(Tokens::new(jwt.clone(), self.clock)),
+            Method::Jwt(jwt) => Arc::new(Tokens::new(
+                jwt.clone(),
+                self.clock,
+                self.errands.clone(),
+                self.desk.clone(),
+            )),
+            Method::Http(service) => Arc::new(Service::new(
+                service,
+                self.clock,
+                self.errands.clone(),
+                self.desk.clone(),
+            )),
         }
     }
 
@@ -230,7 +246,7 @@ impl Office {
     pub(crate) fn built_in(&self) -> Option<BuiltIn> {
         match self.setup(Method::BUILT_IN)?.method {
             Method::BuiltIn(own) => Some(own),
-            Method::File(_) | Method::Jwt(_) => None,
+            Method::File(_) | Method::Jwt(_) | Method::Http(_) => None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! What clients may do: where rules come from, in their order, and what the shards are given of them.
 
+pub(super) mod claim;
 mod file;
 mod record;
 

@@ -416,6 +416,16 @@ pub(in crate::observe) const fn of(cause: Cause, lang: Lang) -> Words {
                 "如果是重启后大量客户端同时重连，无需处理，它们会自动重试；否则请查看是谁打开了这么多连接。",
             ],
         ),
+        Cause::AuthenticationDenied => (
+            [
+                "An authenticator, such as a service asked over HTTP, says that this client may not come in.",
+                "Whoever runs that service knows why; the authenticators are under Access control, Authentication.",
+            ],
+            [
+                "认证器（例如 HTTP 认证服务）明确拒绝了该客户端。",
+                "原因请询问该认证服务的维护者；认证器见“访问控制 - 认证”。",
+            ],
+        ),
         Cause::AuthenticationTimeout => (
             [
                 "The client waited too long to be authenticated (mqtt.authentication_timeout).",

@@ -1,6 +1,7 @@
 //! JSON Web Tokens as passwords: who signed it is known by a secret, a public key or a set of these; what
 //! it claims is checked; and with its end the client goes, too.
 
+mod fetched;
 #[cfg(test)]
 mod fixture;
 mod key;
@@ -13,13 +14,20 @@ use base64::{Engine as _, prelude::BASE64_STANDARD, prelude::BASE64_URL_SAFE_NO_
 use engine::{Cause, Time};
 use serde_json::{Map, Value};
 
-use self::key::{Key, Named, Signing, of_jwks};
+use self::{
+    fetched::Fetched,
+    key::{Key, Named, Signing, of_jwks},
+};
 use super::{
-    chain::{Answer, Authenticator, Credentials, Granted, Question},
+    Desk,
+    chain::{Answer, Authenticator, Credentials, Granted, Password, Question},
     method::{Jwt, JwtKeys, Shown},
     watched::Watched,
 };
-use crate::shard::Clock;
+use crate::{
+    access::{authorize::claim, remote::Errands},
+    shard::Clock,
+};
 
 /// Bytes of a token at most.
 const TOKEN_BYTES_MAX: usize = 16 * 1024;
@@ -27,14 +35,18 @@ const TOKEN_BYTES_MAX: usize = 16 * 1024;
 const LEEWAY_SECS: f64 = 1.0;
 
 enum Keys {
-    Fixed(Named),
+    Fixed(Arc<Vec<Named>>),
     Set(Watched<Vec<Named>>),
+    Fetched(Arc<Fetched>),
 }
 
 pub(super) struct Tokens {
-    keys: Option<Keys>,
+    /// Or why there are none.
+    keys: Result<Keys, String>,
     setup: Jwt,
     clock: Clock,
+    errands: Arc<Errands>,
+    desk: Arc<Desk>,
 }
 
 /// Why a token lets nobody in.
@@ -47,22 +59,14 @@ enum Flaw {
 }
 
 impl Tokens {
-    pub(super) fn new(setup: Jwt, clock: Clock) -> Self {
-        let fixed = |key| Keys::Fixed(Named { id: None, key });
-        let keys = match &setup.keys {
-            JwtKeys::Secret { secret, base64 } => {
-                let bytes = if *base64 {
-                    BASE64_STANDARD.decode(&secret.0).ok()
-                } else {
-                    Some(secret.0.clone().into_bytes())
-                };
-                let bytes = bytes.filter(|bytes| !bytes.is_empty());
-                bytes.map(|bytes| fixed(Key::Secret(bytes.into())))
-            }
-            JwtKeys::Public { pem } => Key::of_pem(pem).map(fixed),
-            JwtKeys::File { path } => Some(Keys::Set(Watched::open(path.clone(), of_jwks))),
-        };
-        Self { keys, setup, clock }
+    pub(super) fn new(setup: Jwt, clock: Clock, errands: Arc<Errands>, desk: Arc<Desk>) -> Self {
+        Self {
+            keys: keys(&setup.keys, &errands),
+            setup,
+            clock,
+            errands,
+            desk,
+        }
     }
 
     /// What a token says of the guest who shows it.
@@ -82,10 +86,10 @@ impl Tokens {
                 return Err(Flaw::Claims);
             }
         }
-        // Rights that it would narrow are not narrowed here: better nobody than somebody with all.
-        if claims.contains_key(&self.setup.acl_claim_name) {
-            return Err(Flaw::Claims);
-        }
+        // Rights that are not understood: better nobody than somebody with all.
+        let rights = claims.get(&self.setup.acl_claim_name);
+        let rights = rights.map(|claim| claim::rules(claim, "jwt")).transpose();
+        let rights = rights.map_err(|_| Flaw::Claims)?;
         for (name, due) in &self.setup.verify_claims {
             let due = filled(due, guest).ok_or(Flaw::Claims)?;
             if !claims.get(name).is_some_and(|claim| is(claim, &due)) {
@@ -93,10 +97,11 @@ impl Tokens {
             }
         }
         let superuser = claims.get("is_superuser") == Some(&Value::Bool(true));
-        let mut granted = Granted::user(self.name(&claims, guest), superuser);
-        if self.setup.disconnect_after_expire {
-            granted.until = ends.and_then(millis);
-        }
+        // Rights end with the token that has them.
+        let is_bound = self.setup.disconnect_after_expire || rights.is_some();
+        let mut granted =
+            Granted::with_rules(self.name(&claims, guest), superuser, rights.map(Arc::new));
+        granted.until = ends.filter(|_| is_bound).and_then(millis);
         Ok(granted)
     }
 
@@ -112,42 +117,114 @@ impl Tokens {
     }
 }
 
-impl Authenticator for Tokens {
-    fn ask(&self, question: Question) {
+fn keys(keys: &JwtKeys, errands: &Errands) -> Result<Keys, String> {
+    let fixed = |key| Keys::Fixed(Arc::new(vec![Named { id: None, key }]));
+    match keys {
+        JwtKeys::Secret { secret, base64 } => {
+            let bytes = if *base64 {
+                BASE64_STANDARD.decode(&secret.0).ok()
+            } else {
+                Some(secret.0.clone().into_bytes())
+            };
+            let bytes = bytes.filter(|bytes| !bytes.is_empty());
+            let bytes = bytes.ok_or("secret is empty, or not base64")?;
+            Ok(fixed(Key::Secret(bytes.into())))
+        }
+        JwtKeys::Public { pem } => {
+            let bad = "public_key is no public key in PEM (RSA, EC P-256 or P-384, Ed25519)";
+            Ok(Key::of_pem(pem).map(fixed).ok_or(bad)?)
+        }
+        JwtKeys::File { path } => Ok(Keys::Set(Watched::open(path.clone(), of_jwks))),
+        JwtKeys::Url(at) => {
+            let fetched = Arc::new(Fetched::new(at)?);
+            let begun = fetched.begin(errands);
+            begun.map_err(|error| format!("the system refused a thread: {error}"))?;
+            Ok(Keys::Fetched(fetched))
+        }
+    }
+}
+
+impl Tokens {
+    /// As the token says that the guest shows.
+    fn answer(&self, question: &Question, keys: &[Named]) -> Answer {
         let shown = &question.credentials;
         let token = match self.setup.from {
-            Shown::Password => shown.password.as_ref().map(|p| p.bytes().to_vec()),
-            Shown::Username => shown.user_name.as_ref().map(|n| n.as_bytes().to_vec()),
+            Shown::Password => shown.password.as_ref().map(Password::bytes),
+            Shown::Username => shown.user_name.as_ref().map(|name| name.as_bytes()),
         };
         let Some(token) = token else {
-            return question.answer(Answer::Ignore);
+            return Answer::Ignore;
         };
-        let keys = match &self.keys {
-            Some(Keys::Fixed(key)) => Some(Arc::new(vec![key.clone()])),
-            Some(Keys::Set(set)) => set.good(),
-            None => None,
-        };
-        let Some(keys) = keys else {
-            return question.answer(Answer::Deny(Cause::AuthenticatorFailed));
-        };
-        let read = self.read(&token, shown, &keys);
-        question.answer(match read {
+        match self.read(token, shown, keys) {
             Ok(granted) => Answer::Allow(granted),
             Err(Flaw::Foreign) => Answer::Ignore,
             Err(Flaw::Expired) => Answer::Deny(Cause::TokenExpired),
             Err(Flaw::Claims) => Answer::Deny(Cause::TokenClaims),
+        }
+    }
+
+    /// With keys that have to be fetched first, or are known and may be old.
+    fn ask_fetched(self: Arc<Self>, fetched: &Arc<Fetched>, question: Question) {
+        match fetched.keys() {
+            fetched::Keys::None => {}
+            fetched::Keys::Good(keys) => {
+                let answer = self.answer(&question, &keys);
+                if !matches!(answer, Answer::Ignore) || !fetched.may_be_new() {
+                    return question.answer(answer);
+                }
+            }
+            fetched::Keys::Old(keys) => {
+                let answer = self.answer(&question, &keys);
+                if !matches!(answer, Answer::Ignore) {
+                    // Who shows a token that is known does not wait for others.
+                    let _ = fetched.begin(&self.errands);
+                    return question.answer(answer);
+                }
+            }
+        }
+        let fetched = fetched.clone();
+        // Refused a thread, the guest is refused with it.
+        let Ok(handle) = self.errands.handle() else {
+            return;
+        };
+        handle.spawn(async move {
+            let keys = fetched.fetch().await;
+            let desk = self.desk.clone();
+            desk.go_on(move || match keys {
+                Some(keys) => {
+                    let answer = self.answer(&question, &keys);
+                    question.answer(answer);
+                }
+                None => question.answer(Answer::Deny(Cause::AuthenticatorFailed)),
+            });
         });
+    }
+}
+
+impl Authenticator for Tokens {
+    fn ask(self: Arc<Self>, question: Question) {
+        let keys = match &self.keys {
+            Ok(Keys::Fixed(keys)) => Some(keys.clone()),
+            Ok(Keys::Set(set)) => set.good(),
+            Ok(Keys::Fetched(fetched)) => {
+                let fetched = fetched.clone();
+                return self.ask_fetched(&fetched, question);
+            }
+            Err(_) => None,
+        };
+        let answer = match keys {
+            Some(keys) => self.answer(&question, &keys),
+            None => Answer::Deny(Cause::AuthenticatorFailed),
+        };
+        question.answer(answer);
     }
 
     fn trouble(&self) -> Option<String> {
         match &self.keys {
-            Some(Keys::Fixed(_)) => None,
-            Some(Keys::Set(set)) => set.trouble(),
-            None => Some(match self.setup.keys {
-                JwtKeys::Secret { .. } => "secret is empty, or not base64".to_owned(),
-                _ => "public_key is no public key in PEM (RSA, EC P-256 or P-384, Ed25519)"
-                    .to_owned(),
-            }),
+            Ok(Keys::Fixed(_)) => None,
+            Ok(Keys::Set(set)) => set.trouble(),
+            Ok(Keys::Fetched(fetched)) => fetched.trouble(),
+            Err(trouble) => Some(trouble.clone()),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What tokens let in, and what they do not (A19).
 
+use engine::acl::Principal;
 use hmac::{Hmac, Mac as _};
 use serde_json::json;
 use sha2::Sha256;
@@ -8,7 +9,7 @@ use super::{
     fixture::{EC, JWKS, RSA, SIGNED},
     *,
 };
-use crate::access::authenticate::{chain::Password, method::Masked};
+use crate::access::{authenticate::chain::Password, remote::Masked};
 
 const SECRET: &str = "a secret of some length";
 
@@ -34,9 +35,9 @@ fn token(claims: &Value) -> String {
 
 fn guest() -> Credentials {
     Credentials {
-        client_id: "c".into(),
         user_name: Some("u".into()),
         password: Some(Password::default()),
+        ..Credentials::of("c")
     }
 }
 
@@ -57,13 +58,14 @@ fn tokens(keys: JwtKeys, claims: &[(&str, &str)]) -> Tokens {
         disconnect_after_expire: true,
         acl_claim_name: "acl".to_owned(),
     };
-    Tokens::new(setup, Clock::new())
+    Tokens::new(setup, Clock::new(), Arc::default(), Arc::new(Desk::new()))
 }
 
 fn read(tokens: &Tokens, token: &str) -> Result<Granted, Flaw> {
-    let keys = match tokens.keys.as_ref().unwrap() {
-        Keys::Fixed(key) => Arc::new(vec![key.clone()]),
-        Keys::Set(set) => set.good().unwrap(),
+    let keys = match &tokens.keys {
+        Ok(Keys::Fixed(keys)) => keys.clone(),
+        Ok(Keys::Set(set)) => set.good().unwrap(),
+        Ok(Keys::Fetched(_)) | Err(_) => unreachable!("no test has such keys"),
     };
     tokens.read(token.as_bytes(), &guest(), &keys)
 }
@@ -173,8 +175,8 @@ fn forged() {
     assert_eq!(read(&hmac, &long), Err(Flaw::Foreign));
 }
 
-/// What a token claims has to hold: its time, who it is for and whose it is. Rights that nobody here would
-/// keep to let nobody in.
+/// What a token claims has to hold: its time, who it is for and whose it is. Rights that are not understood
+/// let nobody in.
 #[test]
 fn claims() {
     let now = Clock::new().now().0 / 1000;
@@ -184,7 +186,7 @@ fn claims() {
         &[("name", "${username}"), ("id", "${clientid}")],
     );
     let meant = tokens(secret(SECRET), &[("aud", "mqtt")]);
-    let table: [(&Tokens, Value, Result<&str, Flaw>); 18] = [
+    let table: [(&Tokens, Value, Result<&str, Flaw>); 20] = [
         (&plain, json!({}), Ok("u")),
         (&plain, json!({"sub": "anna"}), Ok("anna")),
         (&plain, json!({"sub": ""}), Ok("u")),
@@ -198,7 +200,9 @@ fn claims() {
         (&plain, json!({"exp": null}), Err(Flaw::Claims)),
         (&plain, json!({"nbf": now + 60}), Err(Flaw::Claims)),
         (&plain, json!({"iat": now + 60}), Err(Flaw::Claims)),
-        (&plain, json!({"acl": {"pub": ["t"]}}), Err(Flaw::Claims)),
+        (&plain, json!({"acl": {"pub": ["t"]}}), Ok("u")),
+        (&plain, json!({"acl": ["t"]}), Err(Flaw::Claims)),
+        (&plain, json!({"acl": null}), Err(Flaw::Claims)),
         (
             &bound,
             json!({"name": "u", "id": "c", "sub": "anna"}),
@@ -226,4 +230,22 @@ fn claims() {
     );
     assert_eq!(ends(&json!({"exp": 1e300})), None);
     assert_eq!(ends(&json!({})), None);
+}
+
+/// Who stays when the token ends goes all the same if it was the token that had the rights.
+#[test]
+fn rights_end_with_the_token() {
+    let now = Clock::new().now().0 / 1000;
+    let mut tokens = tokens(secret(SECRET), &[]);
+    tokens.setup.disconnect_after_expire = false;
+    let granted = |claims: &Value| read(&tokens, &token(claims)).unwrap();
+    let plain = granted(&json!({"exp": now + 60}));
+    assert_eq!(plain.until, None);
+    let narrow = granted(&json!({"exp": now + 60, "acl": {"pub": ["t"]}}));
+    assert_eq!(narrow.until, Some(Time((now + 60) * 1000)));
+    let has_rules = |granted: &Granted| match &*granted.who {
+        Principal::User(user) => user.rules.is_some(),
+        _ => false,
+    };
+    assert!(has_rules(&narrow) && !has_rules(&plain));
 }

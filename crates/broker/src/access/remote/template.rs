@@ -1,0 +1,152 @@
+//! Texts with places for what is known of a client. What stands there is always a literal: whoever fills a
+//! place says how it is written down where the text goes.
+
+use std::{borrow::Cow, net::IpAddr};
+
+/// What a place stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Place {
+    ClientId,
+    UserName,
+    Password,
+    Address,
+    CommonName,
+    Subject,
+}
+
+const PLACES: [(&str, Place); 6] = [
+    ("clientid", Place::ClientId),
+    ("username", Place::UserName),
+    ("password", Place::Password),
+    ("peerhost", Place::Address),
+    ("cert_common_name", Place::CommonName),
+    ("cert_subject", Place::Subject),
+];
+
+/// What is known of a client.
+#[derive(Clone, Copy)]
+pub(crate) struct Facts<'a> {
+    pub(crate) client_id: &'a str,
+    pub(crate) user_name: Option<&'a str>,
+    pub(crate) password: Option<&'a [u8]>,
+    pub(crate) address: IpAddr,
+    pub(crate) common_name: Option<&'a str>,
+    pub(crate) subject: Option<&'a str>,
+}
+
+impl<'a> Facts<'a> {
+    /// What stands in a place: nothing where the client does not say it; `None` if it is no text.
+    pub(crate) fn of(&self, place: Place) -> Option<Cow<'a, str>> {
+        let text = |text: Option<&'a str>| Some(Cow::Borrowed(text.unwrap_or_default()));
+        match place {
+            Place::ClientId => Some(Cow::Borrowed(self.client_id)),
+            Place::UserName => text(self.user_name),
+            Place::Password => {
+                let bytes = self.password.unwrap_or_default();
+                std::str::from_utf8(bytes).ok().map(Cow::Borrowed)
+            }
+            Place::Address => Some(Cow::Owned(self.address.to_canonical().to_string())),
+            Place::CommonName => text(self.common_name),
+            Place::Subject => text(self.subject),
+        }
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Piece {
+    Text(Box<str>),
+    Place(Place),
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Template(Vec<Piece>);
+
+impl Template {
+    /// # Errors
+    /// If there is a place of no known name in it.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let mut pieces = Vec::new();
+        let mut rest = text;
+        while let Some(at) = rest.find("${") {
+            let (before, from) = rest.split_at(at);
+            let (name, behind) = from[2..]
+                .split_once('}')
+                .ok_or_else(|| format!("{text}: a place that does not end"))?;
+            let known = PLACES.iter().find(|(known, _)| *known == name);
+            let (_, place) = known.ok_or_else(|| {
+                let names: Vec<&str> = PLACES.iter().map(|(name, _)| *name).collect();
+                format!(
+                    "${{{name}}} is not known here; there are {}",
+                    names.join(", ")
+                )
+            })?;
+            if !before.is_empty() {
+                pieces.push(Piece::Text(before.into()));
+            }
+            pieces.push(Piece::Place(*place));
+            rest = behind;
+        }
+        if !rest.is_empty() {
+            pieces.push(Piece::Text(rest.into()));
+        }
+        Ok(Self(pieces))
+    }
+
+    /// The text for a client; `None` if what it says is no text.
+    pub(crate) fn fill(
+        &self,
+        facts: &Facts<'_>,
+        written: impl Fn(&str, &mut String),
+    ) -> Option<String> {
+        let mut filled = String::new();
+        for piece in &self.0 {
+            match piece {
+                Piece::Text(text) => filled.push_str(text),
+                Piece::Place(place) => written(&facts.of(*place)?, &mut filled),
+            }
+        }
+        Some(filled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FACTS: Facts<'_> = Facts {
+        client_id: "${password}",
+        user_name: None,
+        password: Some(b"s"),
+        address: IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
+        common_name: None,
+        subject: Some("CN=x"),
+    };
+
+    /// What a client says is not looked at for places.
+    #[test]
+    fn places_are_filled_once() {
+        let plain = |value: &str, out: &mut String| out.push_str(value);
+        let table = [
+            ("", ""),
+            ("a$b{c}", "a$b{c}"),
+            ("${clientid}", "${password}"),
+            ("<${username}|${password}|${peerhost}>", "<|s|127.0.0.1>"),
+            ("${cert_common_name}${cert_subject}", "CN=x"),
+        ];
+        for (text, due) in table {
+            let template = Template::parse(text).unwrap();
+            assert_eq!(template.fill(&FACTS, plain).as_deref(), Some(due));
+        }
+        for bad in ["${host}", "a${", "${clientid", "${}"] {
+            assert!(Template::parse(bad).is_err(), "{bad}");
+        }
+        let odd = Facts {
+            password: Some(b"\xff"),
+            ..FACTS
+        };
+        assert_eq!(
+            Template::parse("${password}").unwrap().fill(&odd, plain),
+            None
+        );
+    }
+}
