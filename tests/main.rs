@@ -40,6 +40,9 @@ mod connection_log;
 mod crowd;
 #[path = "45_ctl.rs"]
 mod ctl;
+#[cfg(unix)]
+#[path = "43_databases.rs"]
+mod databases;
 #[path = "39_devices.rs"]
 mod devices;
 #[path = "17_exhaustion.rs"]

@@ -114,6 +114,12 @@ KEYS = {"use_jwks": True, "endpoint": "http://127.0.0.1:1/keys", "refresh_interv
 SERVICE = {"mechanism": "password_based", "backend": "http", "method": "post", "url": "http://127.0.0.1:1/auth",
            "headers": {"content-type": "application/x-www-form-urlencoded"}, "body": {"username": "${username}"}}
 
+TABLE = {"mechanism": "password_based", "server": "127.0.0.1:1", "username": "u", "password": "p",
+         "password_hash_algorithm": {"name": "plain"}}
+DATABASES = [("redis", {"cmd": "HMGET u:${username} password_hash", "database": 1}),
+             ("postgresql", {"query": "SELECT password_hash FROM u WHERE n = ${username}", "database": "d"}),
+             ("mysql", {"query": "SELECT password_hash FROM u WHERE n = ${username}", "database": "d"})]
+
 
 def users_file(name, text):
     return FORM % (name.encode(), text.encode())
@@ -173,6 +179,14 @@ AUTHENTICATION = [
         {"url": None}, {"url": "odd"}, {"url": "http://127.0.0.1:1/${odd}"}, {"method": "odd"}, {"pool_size": 0},
         {"request_timeout": "odd"}, {"headers": {"content-type": "odd"}}, {"body": ["odd"]})),
     row("DELETE /authentication/password_based:http", 204),
+    *(line for backend, asks in DATABASES for line in (
+        row("POST /authentication", 200, AUTHENTICATOR | {"password": "******"}, body=TABLE | asks | {"backend": backend}),
+        row(f"PUT /authentication/password_based:{backend}", 200, AUTHENTICATOR | {"password": "******"},
+            body=TABLE | asks | {"backend": backend, "password": "******", "pool_size": 2}),
+        row(f"PUT /authentication/password_based:{backend}", 400, "BAD_REQUEST", body=TABLE | {"backend": backend}),
+        row(f"PUT /authentication/password_based:{backend}", 400, "BAD_REQUEST",
+            body=TABLE | asks | {"backend": backend, "server": None}),
+        row(f"DELETE /authentication/password_based:{backend}", 204))),
     row("GET /authentication/jwt/status", 200, AUTHENTICATOR_STATUS | {"status": "connected"}),
     row("GET /authentication/jwt/users", 400, "BAD_REQUEST"),
     row("PUT /authentication/order", 204, body=[{"id": "jwt"}, {"id": "password_based:built_in_database"}]),

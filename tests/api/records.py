@@ -99,7 +99,8 @@ SLOW_SETTINGS = {"enable": bool, "threshold": duration, "expire_interval": durat
 BAN = {"as": ("clientid", "username", "peerhost", "clientid_re", "username_re", "peerhost_net"),
        "who": str, "by": str, "reason": str, "at": (time, "infinity"), "until": (time, "infinity")}
 
-AUTHENTICATOR = {"id": str, "mechanism": "password_based", "backend": ("built_in_database", "file", "http"),
+AUTHENTICATOR = {"id": str, "mechanism": "password_based", "backend": ("built_in_database", "file", "http", "redis", "postgresql",
+                                                                       "mysql"),
                  "enable": bool}
 TOKENS = {"id": "jwt", "mechanism": "jwt", "enable": bool, "from": "password", "use_jwks": bool,
           "verify_claims": dict, "disconnect_after_expire": bool, "acl_claim_name": str}

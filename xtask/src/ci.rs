@@ -33,6 +33,7 @@ const STEPS: [Step; 11] = [
         )
     }),
     ("test", |tree| {
+        install(tree, &SERVERS)?;
         tree.run("cargo", &["test", "--workspace", "--locked", "--quiet"])
     }),
     ("dashboard", |tree| {
@@ -130,6 +131,13 @@ const CLIENTS: [Need; 5] = [
     ),
     need("python3 -c 'import ensurepip, venv'", "python3-venv"),
     need("command -v ip", "iproute2"),
+    need("command -v openssl", "openssl"),
+];
+/// Servers that know users; the tests start their own.
+const SERVERS: [Need; 4] = [
+    need("command -v redis-server", "redis-server"),
+    need("ls /usr/lib/postgresql/*/bin/postgres", "postgresql"),
+    need("test -x /usr/sbin/mariadbd", "mariadb-server"),
     need("command -v openssl", "openssl"),
 ];
 /// The environment variable names another one.

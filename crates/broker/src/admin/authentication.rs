@@ -9,9 +9,12 @@ use crate::access::authenticate::{ANONYMOUS, Office, Unusable, User};
 
 pub use crate::access::authenticate::{
     Algorithm, BuiltIn, Counts, Digest, Format, HttpMethod, HttpService, Jwt, JwtKeys, KeysAt,
-    Method, PasswordFile, Recruit, RollError, Salt, Secrecy, Setup, Shown, UserIdType,
+    Method, PasswordFile, Recruit, RollError, Salt, Secrecy, Setup, Shown, UserIdType, UserTable,
 };
-pub use crate::access::remote::{Masked, TlsSetup};
+pub use crate::access::remote::{
+    Masked, TlsSetup,
+    database::{DatabaseKind, DatabaseSetup},
+};
 
 /// Why something was not changed.
 #[derive(Clone, Debug, thiserror::Error)]

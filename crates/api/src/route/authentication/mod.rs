@@ -12,8 +12,8 @@ use axum::{
 use broker::admin::{
     NODE,
     authentication::{
-        Algorithm, Anonymous, AuthenticationError, BuiltIn, Counts, Digest, JwtKeys, Method,
-        PasswordFile, Position, Salt, Setup, Status, UserIdType,
+        Algorithm, Anonymous, AuthenticationError, BuiltIn, Counts, DatabaseKind, Digest, JwtKeys,
+        Method, PasswordFile, Position, Salt, Setup, Status, UserIdType, UserTable,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -56,6 +56,20 @@ enum UserBackend {
     File,
     /// A service that is asked.
     Http,
+    /// Databases with a row for each user.
+    Redis,
+    Mysql,
+    Postgresql,
+}
+
+impl UserBackend {
+    fn of(kind: DatabaseKind) -> Self {
+        match kind {
+            DatabaseKind::Redis => Self::Redis,
+            DatabaseKind::Mysql => Self::Mysql,
+            DatabaseKind::Postgresql => Self::Postgresql,
+        }
+    }
 }
 
 /// What a user is called by.
@@ -131,7 +145,7 @@ struct Authenticator {
     /// Of the built-in database.
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id_type: Option<CalledBy>,
-    /// Of the built-in database; argon2id if it is left out.
+    /// Of the built-in database, where argon2id is meant if it is left out, and of other databases.
     #[serde(skip_serializing_if = "Option::is_none")]
     password_hash_algorithm: Option<HashAlgorithm>,
     /// Of a file: where it is on the broker's machine.
@@ -255,6 +269,12 @@ impl From<&Setup> for Authenticator {
                     told.remote = remote::Remote::of_transport(&at.headers, &at.tls);
                 }
             }
+            Method::Database(table) => {
+                told.backend = Some(UserBackend::of(table.database.kind));
+                let algorithm = HashAlgorithm::of(&table.password_hash_algorithm);
+                told.password_hash_algorithm = Some(algorithm);
+                told.remote = remote::Remote::of_table(table);
+            }
             Method::Http(service) => {
                 told.backend = Some(UserBackend::Http);
                 told.remote = remote::Remote::of(service);
@@ -288,11 +308,25 @@ impl Authenticator {
                 Method::File(PasswordFile { path: path.into() })
             }
             (_, Some(UserBackend::Http)) => Method::Http(self.remote.service(before)?),
+            (_, Some(UserBackend::Redis)) => self.table(DatabaseKind::Redis, before)?,
+            (_, Some(UserBackend::Mysql)) => self.table(DatabaseKind::Mysql, before)?,
+            (_, Some(UserBackend::Postgresql)) => self.table(DatabaseKind::Postgresql, before)?,
         };
         Ok(Setup {
             enable: self.enable,
             method,
         })
+    }
+
+    fn table(&self, kind: DatabaseKind, before: Option<&Setup>) -> Result<Method, Refusal> {
+        let needs = || Refusal::bad_request("this backend needs password_hash_algorithm");
+        let algorithm = self.password_hash_algorithm.as_ref().ok_or_else(needs)?;
+        let (database, cache_millis) = self.remote.clone().database(kind, before)?;
+        Ok(Method::Database(UserTable {
+            password_hash_algorithm: algorithm.algorithm()?,
+            cache_millis,
+            database,
+        }))
     }
 }
 

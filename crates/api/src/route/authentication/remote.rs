@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use broker::admin::authentication::{
-    HttpMethod, HttpService, JwtKeys, Masked, Method, Setup, TlsSetup,
+    DatabaseKind, DatabaseSetup, HttpMethod, HttpService, JwtKeys, Masked, Method, Setup, TlsSetup,
+    UserTable,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -35,10 +36,17 @@ enum PeerVerification {
     VerifyNone,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum RedisType {
+    Single,
+}
+
 /// TLS to a back end.
 #[derive(Clone, Default, Serialize, Deserialize, ToSchema)]
 struct BackendTls {
-    /// Spoken wherever the URL begins with `https`, whatever this says.
+    /// Whether TLS is spoken to a database. To a service it is if its URL begins with `https`, whatever
+    /// this says.
     #[serde(skip_serializing_if = "Option::is_none")]
     enable: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,7 +58,7 @@ struct BackendTls {
     certfile: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     keyfile: Option<String>,
-    /// The name that its certificate has to be for, if not the host of the URL.
+    /// The name that its certificate has to be for, if not the host that is connected to.
     #[serde(skip_serializing_if = "Option::is_none")]
     server_name_indication: Option<String>,
 }
@@ -75,6 +83,34 @@ pub(super) struct Remote {
     /// Of http, and of jwt with `use_jwks`. Values of headers that are secrets are not shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     headers: Option<BTreeMap<String, String>>,
+    /// Of redis, mysql and postgresql, as all that follow but for those that http has, too: a host,
+    /// perhaps with a port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "127.0.0.1:5432")]
+    server: Option<String>,
+    /// A name; a number with redis.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    database: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = Password)]
+    password: Option<String>,
+    /// Of mysql and postgresql: SQL that selects `password_hash`, and perhaps `salt` and `is_superuser`.
+    /// Places in it become parameters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(
+        example = "SELECT password_hash, salt FROM mqtt_user WHERE username = ${username} LIMIT 1"
+    )]
+    query: Option<String>,
+    /// Of redis: HMGET or HGET with these fields, or HGETALL. Places are parts of an argument.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "HMGET mqtt_user:${username} password_hash salt is_superuser")]
+    cmd: Option<String>,
+    /// Of redis; others than `single` are not known here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redis_type: Option<RedisType>,
     /// `15s` if it is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     connect_timeout: Option<String>,
@@ -109,6 +145,7 @@ fn is_pem(text: &str) -> bool {
 fn hidden(before: Option<&Setup>) -> (&[(String, Masked)], Option<&TlsSetup>) {
     match before.map(|setup| &setup.method) {
         Some(Method::Http(service)) => (&service.headers, Some(&service.tls)),
+        Some(Method::Database(table)) => (&[], table.database.tls.as_ref()),
         Some(Method::Jwt(jwt)) => match &jwt.keys {
             JwtKeys::Url(at) => (&at.headers, Some(&at.tls)),
             _ => (&[], None),
@@ -117,9 +154,34 @@ fn hidden(before: Option<&Setup>) -> (&[(String, Masked)], Option<&TlsSetup>) {
     }
 }
 
+impl BackendTls {
+    fn of(tls: &TlsSetup) -> Self {
+        let key = tls.keyfile.as_deref();
+        let key = key.map(|key| if is_pem(key) { MASK } else { key });
+        Self {
+            enable: Some(true),
+            verify: Some(PeerVerification::VerifyPeer),
+            cacertfile: tls.cacertfile.clone(),
+            certfile: tls.certfile.clone(),
+            keyfile: key.map(str::to_owned),
+            server_name_indication: tls.server_name.clone(),
+        }
+    }
+}
+
+fn told(millis: u64) -> String {
+    duration::told(u32::try_from(millis).unwrap_or(u32::MAX))
+}
+
+fn millis(field: &str, text: Option<&str>, default: u32) -> Result<u64, Refusal> {
+    match text {
+        Some(text) => duration::parse(field, text).map(u64::from),
+        None => Ok(u64::from(default)),
+    }
+}
+
 impl Remote {
     pub(super) fn of(service: &HttpService) -> Self {
-        let millis = |millis: u64| duration::told(u32::try_from(millis).unwrap_or(u32::MAX));
         Self {
             method: Some(match service.method {
                 HttpMethod::Get => RequestMethod::Get,
@@ -127,12 +189,96 @@ impl Remote {
             }),
             url: Some(service.url.clone()),
             body: serde_json::from_str(&service.body).ok(),
-            connect_timeout: Some(millis(service.connect_timeout_millis)),
-            request_timeout: Some(millis(service.request_timeout_millis)),
+            connect_timeout: Some(told(service.connect_timeout_millis)),
+            request_timeout: Some(told(service.request_timeout_millis)),
             pool_size: Some(u32::try_from(service.pool_size).unwrap_or(POOL_MAX)),
-            cache_ttl: (service.cache_millis > 0).then(|| millis(service.cache_millis)),
+            cache_ttl: (service.cache_millis > 0).then(|| told(service.cache_millis)),
             ..Self::of_transport(&service.headers, &service.tls)
         }
+    }
+
+    pub(super) fn of_table(table: &UserTable) -> Self {
+        let setup = &table.database;
+        let is_redis = setup.kind == DatabaseKind::Redis;
+        let query = setup.query.clone();
+        Self {
+            server: Some(setup.server.clone()),
+            database: Some(Value::String(setup.database.clone())),
+            username: setup.username.clone(),
+            password: setup.password.as_ref().map(|_| MASK.to_owned()),
+            query: (!is_redis).then(|| query.clone()),
+            cmd: is_redis.then_some(query),
+            redis_type: is_redis.then_some(RedisType::Single),
+            connect_timeout: Some(told(setup.connect_timeout_millis)),
+            request_timeout: Some(told(setup.request_timeout_millis)),
+            pool_size: Some(u32::try_from(setup.pool_size).unwrap_or(POOL_MAX)),
+            cache_ttl: (table.cache_millis > 0).then(|| told(table.cache_millis)),
+            ssl: setup.tls.as_ref().map(BackendTls::of),
+            ..Self::default()
+        }
+    }
+
+    /// The database that is meant, and how long its rows are remembered.
+    pub(super) fn database(
+        self,
+        kind: DatabaseKind,
+        before: Option<&Setup>,
+    ) -> Result<(DatabaseSetup, u64), Refusal> {
+        let needs = |what: &str| Refusal::bad_request(format!("this backend needs {what}"));
+        let had = before.and_then(|before| match &before.method {
+            Method::Database(table) => table.database.password.clone(),
+            _ => None,
+        });
+        let (query, name) = match kind {
+            DatabaseKind::Redis => (&self.cmd, "cmd"),
+            DatabaseKind::Postgresql | DatabaseKind::Mysql => (&self.query, "query"),
+        };
+        let is_secure = self
+            .ssl
+            .as_ref()
+            .is_some_and(|ssl| ssl.enable == Some(true));
+        let setup = DatabaseSetup {
+            kind,
+            server: self.server.clone().ok_or_else(|| needs("server"))?,
+            database: match &self.database {
+                None | Some(Value::Null) => String::new(),
+                Some(Value::String(name)) => name.clone(),
+                Some(Value::Number(number)) => number.to_string(),
+                Some(_) => return Err(Refusal::bad_request("database is a name or a number")),
+            },
+            username: self.username.clone().filter(|name| !name.is_empty()),
+            password: match self.password.as_deref() {
+                None | Some("") => None,
+                Some(MASK) => had.or_else(|| Some(Masked(MASK.to_owned()))),
+                Some(text) => Some(Masked(text.to_owned())),
+            },
+            query: query.clone().ok_or_else(|| needs(name))?,
+            pool_size: self.pool()?,
+            connect_timeout_millis: millis(
+                "connect_timeout",
+                self.connect_timeout.as_deref(),
+                CONNECT_MILLIS,
+            )?,
+            request_timeout_millis: millis(
+                "request_timeout",
+                self.request_timeout.as_deref(),
+                REQUEST_MILLIS,
+            )?,
+            tls: match is_secure {
+                true => Some(self.tls(before)?),
+                false => None,
+            },
+        };
+        Ok((setup, millis("cache_ttl", self.cache_ttl.as_deref(), 0)?))
+    }
+
+    fn pool(&self) -> Result<usize, Refusal> {
+        let size = self.pool_size.unwrap_or(POOL);
+        if !(1..=POOL_MAX).contains(&size) {
+            let text = format!("pool_size is 1 to {POOL_MAX}");
+            return Err(Refusal::bad_request(text));
+        }
+        Ok(usize::try_from(size).unwrap_or(1))
     }
 
     /// Headers and TLS.
@@ -143,35 +289,17 @@ impl Remote {
         };
         let headers = headers.iter();
         let headers = headers.map(|(name, value)| (name.clone(), shown(name, value)));
-        let key = tls.keyfile.as_deref();
-        let key = key.map(|key| if is_pem(key) { MASK } else { key });
         Self {
             headers: Some(headers.collect()),
-            ssl: (*tls != TlsSetup::default()).then(|| BackendTls {
-                enable: Some(true),
-                verify: Some(PeerVerification::VerifyPeer),
-                cacertfile: tls.cacertfile.clone(),
-                certfile: tls.certfile.clone(),
-                keyfile: key.map(str::to_owned),
-                server_name_indication: tls.server_name.clone(),
-            }),
+            ssl: (*tls != TlsSetup::default()).then(|| BackendTls::of(tls)),
             ..Self::default()
         }
     }
 
     /// `before` is what there is of this kind.
     pub(super) fn service(self, before: Option<&Setup>) -> Result<HttpService, Refusal> {
-        let millis = |field: &str, text: &Option<String>, default| match text {
-            Some(text) => duration::parse(field, text).map(u64::from),
-            None => Ok(u64::from(default)),
-        };
         let body = self.body.clone().unwrap_or(Value::Object(Map::new()));
         let needs = || Refusal::bad_request("http needs url");
-        let pool_size = self.pool_size.unwrap_or(POOL);
-        if !(1..=POOL_MAX).contains(&pool_size) {
-            let text = format!("pool_size is 1 to {POOL_MAX}");
-            return Err(Refusal::bad_request(text));
-        }
         Ok(HttpService {
             method: match self.method {
                 Some(RequestMethod::Get) => HttpMethod::Get,
@@ -182,16 +310,16 @@ impl Remote {
             body: body.to_string(),
             connect_timeout_millis: millis(
                 "connect_timeout",
-                &self.connect_timeout,
+                self.connect_timeout.as_deref(),
                 CONNECT_MILLIS,
             )?,
             request_timeout_millis: millis(
                 "request_timeout",
-                &self.request_timeout,
+                self.request_timeout.as_deref(),
                 REQUEST_MILLIS,
             )?,
-            pool_size: usize::try_from(pool_size).unwrap_or(1),
-            cache_millis: millis("cache_ttl", &self.cache_ttl, 0)?,
+            pool_size: self.pool()?,
+            cache_millis: millis("cache_ttl", self.cache_ttl.as_deref(), 0)?,
             tls: self.tls(before)?,
         })
     }

@@ -13,6 +13,7 @@ use super::{
     tally::{Said, Tally},
     verify::Verifier,
 };
+use crate::access::remote::Facts;
 
 /// A password as a client sends it: bytes, and shown to nobody.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -44,6 +45,26 @@ pub(crate) struct Credentials {
     pub(crate) address: IpAddr,
     /// What its certificate says, if it showed one: CN, and the whole subject.
     pub(crate) certificate: Option<(Option<Box<str>>, Box<str>)>,
+}
+
+impl Credentials {
+    /// Who it is, once it has proven it.
+    pub(super) fn name(&self) -> &str {
+        self.user_name.as_deref().unwrap_or(&self.client_id)
+    }
+
+    /// What back ends may be told of it.
+    pub(super) fn facts(&self) -> Facts<'_> {
+        let certificate = self.certificate.as_ref();
+        Facts {
+            client_id: &self.client_id,
+            user_name: self.user_name.as_deref(),
+            password: self.password.as_ref().map(Password::bytes),
+            address: self.address,
+            common_name: certificate.and_then(|(name, _)| name.as_deref()),
+            subject: certificate.map(|(_, subject)| &**subject),
+        }
+    }
 }
 
 #[cfg(test)]

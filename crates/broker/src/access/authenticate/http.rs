@@ -8,14 +8,14 @@ use serde_json::{Map, Value};
 
 use super::{
     Desk,
-    chain::{Answer, Authenticator, Credentials, Granted, Password, Question},
+    chain::{Answer, Authenticator, Credentials, Granted, Question},
     method::{HttpMethod, HttpService},
 };
 use crate::{
     access::{
         authorize::claim,
         remote::{
-            Errands, Facts, Failure, Guard, Masked, Memory,
+            Errands, Failure, Guard, Masked, Memory,
             http::{Ask, Pool, Reply, Url},
             request::{Form, Writing},
         },
@@ -141,8 +141,7 @@ impl Service {
                 rules,
                 until,
             }) => {
-                let name = guest.user_name.as_deref().unwrap_or(&guest.client_id);
-                let mut granted = Granted::with_rules(name, superuser, rules);
+                let mut granted = Granted::with_rules(guest.name(), superuser, rules);
                 granted.until = until;
                 Answer::Allow(granted)
             }
@@ -156,7 +155,7 @@ impl Authenticator for Service {
         let Ok(asked) = &self.asked else {
             return question.answer(Answer::Deny(Cause::AuthenticatorFailed));
         };
-        let Some(ask) = asked.form.about(&facts(&question.credentials)) else {
+        let Some(ask) = asked.form.about(&question.credentials.facts()) else {
             return question.answer(Answer::Deny(Cause::WrongPassword));
         };
         // Refused a thread, the guest is refused with it.
@@ -176,18 +175,6 @@ impl Authenticator for Service {
             Ok(asked) => asked.guard.trouble(),
             Err(trouble) => Some(trouble.clone()),
         }
-    }
-}
-
-fn facts(guest: &Credentials) -> Facts<'_> {
-    let certificate = guest.certificate.as_ref();
-    Facts {
-        client_id: &guest.client_id,
-        user_name: guest.user_name.as_deref(),
-        password: guest.password.as_ref().map(Password::bytes),
-        address: guest.address,
-        common_name: certificate.and_then(|(name, _)| name.as_deref()),
-        subject: certificate.map(|(_, subject)| &**subject),
     }
 }
 

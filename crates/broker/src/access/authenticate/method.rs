@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::hash::{Algorithm, Unfit};
-use crate::access::remote::{Masked, TlsSetup};
+use crate::access::remote::{
+    Masked, TlsSetup,
+    database::{DatabaseKind, DatabaseSetup},
+};
 
 /// One authenticator of the chain.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -26,6 +29,8 @@ pub enum Method {
     Jwt(Jwt),
     /// A service that is asked.
     Http(HttpService),
+    /// A database that has a row for each user.
+    Database(UserTable),
 }
 
 /// What a user of the broker's own is called by.
@@ -114,6 +119,16 @@ pub struct HttpService {
     pub tls: TlsSetup,
 }
 
+/// A database that has a row for each user.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct UserTable {
+    /// How its passwords were made.
+    pub password_hash_algorithm: Algorithm,
+    /// How long a row is remembered.
+    pub cache_millis: u64,
+    pub database: DatabaseSetup,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HttpMethod {
@@ -147,6 +162,11 @@ impl Method {
             Self::File(_) => Self::FILE,
             Self::Jwt(_) => Self::JWT,
             Self::Http(_) => Self::HTTP,
+            Self::Database(table) => match table.database.kind {
+                DatabaseKind::Redis => "password_based:redis",
+                DatabaseKind::Postgresql => "password_based:postgresql",
+                DatabaseKind::Mysql => "password_based:mysql",
+            },
         }
     }
 
@@ -155,6 +175,7 @@ impl Method {
     pub(super) fn check(&self) -> Result<(), Unfit> {
         match self {
             Self::BuiltIn(own) => own.password_hash_algorithm.check(),
+            Self::Database(table) => table.password_hash_algorithm.check(),
             Self::File(_) | Self::Jwt(_) | Self::Http(_) => Ok(()),
         }
     }

@@ -4,6 +4,7 @@
 
 mod built_in;
 mod chain;
+mod database;
 mod desk;
 mod file;
 mod hash;
@@ -22,7 +23,7 @@ pub(crate) use desk::{Bounds, Desk};
 pub use hash::{Algorithm, Digest, Salt};
 pub use method::{
     BuiltIn, HttpMethod, HttpService, Jwt, JwtKeys, KeysAt, Method, PasswordFile, Setup, Shown,
-    UserIdType,
+    UserIdType, UserTable,
 };
 pub(crate) use office::{ANONYMOUS, Office, Unusable};
 pub use roll::{Format, Recruit, RollError, Secrecy};

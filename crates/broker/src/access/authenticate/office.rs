@@ -14,6 +14,7 @@ use super::{
     Desk,
     built_in::Own,
     chain::{Authenticator, Chain, Link},
+    database::Table,
     file::Passwords,
     hash::{Hashed, Unfit},
     http::Service,
@@ -199,6 +200,9 @@ impl Office {
                 self.errands.clone(),
                 self.desk.clone(),
             )),
+            Method::Database(table) => {
+                Arc::new(Table::new(table, self.errands.clone(), self.desk.clone()))
+            }
             Method::Http(service) => Arc::new(Service::new(
                 service,
                 self.clock,
@@ -246,7 +250,7 @@ impl Office {
     pub(crate) fn built_in(&self) -> Option<BuiltIn> {
         match self.setup(Method::BUILT_IN)?.method {
             Method::BuiltIn(own) => Some(own),
-            Method::File(_) | Method::Jwt(_) | Method::Http(_) => None,
+            Method::File(_) | Method::Jwt(_) | Method::Http(_) | Method::Database(_) => None,
         }
     }
 

@@ -9,7 +9,10 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::Failure;
@@ -74,7 +77,10 @@ impl Tls {
         })
     }
 
-    pub(super) async fn secure(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, Failure> {
+    pub(super) async fn secure<T: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: T,
+    ) -> Result<TlsStream<T>, Failure> {
         let secured = self.connector.connect(self.name.clone(), stream).await;
         secured.map_err(|error| Failure::Down(format!("TLS: {error}")))
     }

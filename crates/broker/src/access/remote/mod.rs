@@ -3,6 +3,7 @@
 //! questions under way, and rest while it does not answer at all.
 
 mod breaker;
+pub(crate) mod database;
 mod dial;
 mod guard;
 pub(crate) mod http;

@@ -61,7 +61,27 @@ enum Piece {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Template(Vec<Piece>);
 
+/// A part of a template, as it is taken apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Part<'a> {
+    Text(&'a str),
+    Place(Place),
+}
+
 impl Template {
+    /// One place and nothing else.
+    pub(super) fn of(place: Place) -> Self {
+        Self(vec![Piece::Place(place)])
+    }
+
+    /// No two texts stand beside each other.
+    pub(super) fn parts(&self) -> impl Iterator<Item = Part<'_>> {
+        self.0.iter().map(|piece| match piece {
+            Piece::Text(text) => Part::Text(text),
+            Piece::Place(place) => Part::Place(*place),
+        })
+    }
+
     /// # Errors
     /// If there is a place of no known name in it.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
