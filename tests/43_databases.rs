@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::authenticate::{code, run};
 use crate::connection_log::{told, until};
-use crate::wire::{Api, Broker, Connect, Kind, V5, V311};
+use crate::wire::{Api, Broker, Conn, Connect, Kind, Publish, V5, V311};
 
 /// Of the databases themselves.
 const CANARY: &str = "canary-5e";
@@ -104,6 +104,98 @@ fn comes(broker: &Broker, user: &str, password: &str) -> u8 {
     let connect = Connect::new(V5, "c").user(user);
     code(broker, &connect.password(password.as_bytes()))
 }
+
+/// What a client may do, by rows: `sensors` of `anna` are hers to publish to, with QoS 1, and `commands` of
+/// each client to subscribe to; of `odd` nobody understands a row. `anna` may not do it while the database is
+/// away, but what was said is kept.
+fn story_of_rules(source: &Value, mut stop: impl FnMut(), mut start: impl FnMut()) {
+    let (broker, mut api) = Broker::signed_in(&["mqtt.allow_anonymous=true"]);
+    let sources = "/authorization/sources";
+    let path = format!("{sources}/{}", source["type"].as_str().unwrap());
+    let deny = json!({"no_match": "deny", "deny_action": "ignore"});
+    api.put("/authorization/settings", &deny).expect(200);
+    let allow = json!({"rules": [{"topic": "always", "permission": "allow", "action": "all"}]});
+    api.post(&format!("{sources}/built_in_database/rules/all"), &allow)
+        .expect(204);
+    api.post(sources, source).expect(204);
+    assert_eq!(api.get(&path).expect(200).json()["password"], "******");
+    let mut anna = broker.v5("anna");
+    for (topic, due) in [
+        ("sensors/a", true),
+        ("sensors/anna", true),
+        ("other", false),
+        ("always", true),
+    ] {
+        let is = publishes(&mut anna, topic);
+        let status = api.get(&format!("{path}/status")).expect(200).text();
+        assert_eq!(is, due, "{topic} {status}");
+    }
+    for (filter, due) in [
+        ("commands/anna", 1),
+        ("commands/+", 0x87),
+        ("commands/bert", 0x87),
+    ] {
+        assert_eq!(
+            crate::authorize::asks(&mut anna, filter, 1),
+            due,
+            "{filter}"
+        );
+    }
+    let mut bert = broker.v5("bert");
+    assert!(!publishes(&mut bert, "sensors/a"));
+    assert_eq!(crate::authorize::asks(&mut bert, "commands/bert", 1), 1);
+    for name in ["anna' OR '1'='1", "*"] {
+        let mut stranger = broker.v5(name);
+        assert!(!publishes(&mut stranger, "sensors/a"), "{name}");
+    }
+    let mut odd = broker.v5("odd");
+    assert!(!publishes(&mut odd, "sensors/a"));
+    stop();
+    assert!(publishes(&mut anna, "sensors/a"), "it was said before");
+    for n in 0..7 {
+        assert!(!publishes(&mut anna, &format!("sensors/{n}")));
+    }
+    let status = api.get(&format!("{path}/status")).expect(200).json();
+    assert_eq!(status["status"], "disconnected");
+    start();
+    until(
+        || publishes(&mut anna, "sensors/7").then_some(()),
+        "it is asked again",
+    );
+    api.delete(&path).expect(204);
+    assert!(!publishes(&mut anna, "sensors/a"));
+}
+
+/// Whether a PUBLISH with QoS 1 is taken.
+#[track_caller]
+fn publishes(conn: &mut Conn, topic: &str) -> bool {
+    conn.send(&Publish::new(topic, "x").qos1(7).bytes(V5));
+    conn.read_kind(Kind::PubAck).code != 0x87
+}
+
+/// A source of rules over the same database.
+fn source(setup: &Value, question: &str, text: &str) -> Value {
+    let mut source = setup.clone();
+    let fields = source.as_object_mut().unwrap();
+    fields.remove("mechanism");
+    fields.remove("password_hash_algorithm");
+    let backend = fields.remove("backend").unwrap();
+    fields.insert("type".to_owned(), backend);
+    fields.insert(question.to_owned(), json!(text));
+    source
+}
+
+/// SQL that makes the rules of the story, and the query for them.
+const RULES: &str = "\
+    CREATE TABLE mqtt_acl (clientid VARCHAR(100), permission VARCHAR(10), action VARCHAR(10), \
+        topic VARCHAR(200), qos INT);\
+    INSERT INTO mqtt_acl VALUES ('anna', 'allow', 'publish', 'sensors/#', 1), \
+        ('anna', 'allow', 'subscribe', 'commands/${clientid}', NULL), \
+        ('bert', 'deny', 'publish', 'sensors/#', NULL), \
+        ('bert', 'allow', 'subscribe', 'commands/${clientid}', NULL), \
+        ('odd', 'perhaps', 'publish', 'sensors/#', NULL);";
+const RULES_OF: &str =
+    "SELECT permission, action, topic, qos FROM mqtt_acl WHERE clientid = ${clientid}";
 
 /// The story of every database: `stop` and `start` are of its server. Users `anna` and `root`, who may
 /// everything, have the password `public`; `odd` has no hash, and `slow` takes longer than may be.
@@ -240,6 +332,8 @@ fn users_in_redis() {
     let hash = run("openssl", &["dgst", "-sha256", "-hex", "-r"], b"saltpublic");
     let hash = String::from_utf8(hash).unwrap();
     let hash = hash.split(' ').next().unwrap();
+    let json = "{\\\"action\\\":\\\"publish\\\",\\\"qos\\\":[1]}";
+    let json = format!("\"{json}\"");
     let fill = format!(
         "AUTH {CANARY}\n\
          ACL SETUSER ternmq on >{CANARY} ~* +@all\n\
@@ -247,7 +341,10 @@ fn users_in_redis() {
          HSET u:anna password_hash {hash} salt salt is_superuser 0\n\
          HSET u:root password_hash {hash} salt salt is_superuser 1\n\
          HSET u:odd password_hash odd salt salt\n\
-         HSET u:slow salt salt"
+         HSET u:slow salt salt\n\
+         HSET r:anna sensors/# {json} commands/${{clientid}} subscribe\n\
+         HSET r:bert commands/${{clientid}} subscribe\n\
+         HSET r:odd sensors/# perhaps"
     );
     let launch = move |server: &mut Server| {
         let mut command = Command::new("redis-server");
@@ -387,6 +484,7 @@ fn users_in_postgresql() {
         "mqtt",
         &USERS.replace("HASH", PBKDF2).replace("SALT", "salt")
     ));
+    assert!(sql("mqtt", RULES));
     let algorithm = json!({"name": "pbkdf2", "mac_fun": "sha256", "iterations": 1000});
     let mut setup = setup("postgresql", &server, &algorithm);
     setup["query"] = json!(
@@ -394,6 +492,11 @@ fn users_in_postgresql() {
                             mqtt_user WHERE username = ${username} LIMIT 1"
     );
     let server = std::cell::RefCell::new(server);
+    story_of_rules(
+        &source(&setup, "query", RULES_OF),
+        || server.borrow_mut().stop(),
+        || launch(&mut server.borrow_mut()),
+    );
     story(
         &setup,
         || server.borrow_mut().stop(),
@@ -451,7 +554,7 @@ fn users_in_mysql() {
     launch(&mut server);
     let users = USERS.replace("HASH", BCRYPT).replace("'SALT'", "NULL");
     assert!(sql(&format!(
-        "CREATE DATABASE mqtt; USE mqtt; {users} \
+        "CREATE DATABASE mqtt; USE mqtt; {users} {RULES} \
          CREATE USER ternmq@'127.0.0.1' IDENTIFIED BY '{CANARY}'; \
          CREATE USER ternmq@localhost IDENTIFIED BY '{CANARY}'; \
          GRANT SELECT ON mqtt.* TO ternmq@'127.0.0.1'; GRANT SELECT ON mqtt.* TO ternmq@localhost;"
@@ -462,6 +565,11 @@ fn users_in_mysql() {
                             mqtt_user WHERE username = '${username}' LIMIT 1"
     );
     let server = std::cell::RefCell::new(server);
+    story_of_rules(
+        &source(&setup, "query", RULES_OF),
+        || server.borrow_mut().stop(),
+        || launch(&mut server.borrow_mut()),
+    );
     story(
         &setup,
         || server.borrow_mut().stop(),

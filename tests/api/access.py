@@ -11,6 +11,8 @@ DENY_B = {"permission": "deny", "action": "all", "topic": "eq b/+", "qos": [1, 2
 BAD_RULES = ({"topic": "a/#/b"}, {"topic": ""}, {"topic": "x/${host}"}, {"qos": [3]}, {"qos": []}, {"retain": "odd"},
              {"permission": "odd"}, {"action": "odd"}, {"topic": None})
 ACL_CONF = '{allow, {ipaddr, "127.0.0.1"}, all, ["$SYS/#", "#"]}.\n{deny, all, subscribe, ["$SYS/#", {eq, "#"}]}.\n{allow, all}.\n'
+ELSEWHERE = {"type": "http", "enable": False, "method": "post", "url": "http://127.0.0.1:1/may",
+             "headers": {"content-type": "application/json"}, "body": {"topic": "${topic}", "action": "${action}"}}
 
 
 def asked(result, by="rule", **question):
@@ -97,6 +99,13 @@ AUTHORIZATION = [
     row("POST /authorization/check", 400, "BAD_REQUEST", body={"action": "odd", "topic": "a"}),
     row("POST /authorization/check", 400, "BAD_REQUEST", body={"action": "publish", "topic": "a", "rules": "junk"}),
     *unreadable("POST /authorization/check"),
+    row(f"POST {AUTHZ}", 204, body=ELSEWHERE),
+    row(f"POST {AUTHZ}", 409, "ALREADY_EXISTS", body=ELSEWHERE),
+    row(f"GET {AUTHZ}/http", 200, {"type": "http", "enable": False, "url": str, "pool_size": 8}),
+    row(f"PUT {AUTHZ}/http", 204, body=ELSEWHERE | {"pool_size": 2}),
+    row(f"PUT {AUTHZ}/http", 400, "BAD_REQUEST", body=ELSEWHERE | {"url": "http://127.0.0.1:1/${password}"}),
+    row(f"GET {AUTHZ}/http/status", 200, {"status": "disconnected"}),
+    row(f"DELETE {AUTHZ}/http", 204),
     row(f"DELETE {RULES}", 400, "BAD_REQUEST"),
     row(f"PUT {AUTHZ}/built_in_database", 204, body={"type": "built_in_database", "enable": False}),
     row(f"DELETE {RULES}", 204),

@@ -148,7 +148,7 @@ fn start_on(
     let layers = office.begin(layers, store)?;
     let loaded = layers.load()?;
     let config = &loaded.config;
-    let decisions = Decisions::load(store)?;
+    let decisions = Decisions::load(store, office.errands())?;
     decisions.begin(config, store)?;
     (outside.applied)(config);
     let count = settings::shards(config);
@@ -194,8 +194,11 @@ fn start_on(
     let restored = control::restore::restore(store, &mut engines, clock.now())?;
     store.follow(&post, tail);
     let chain = office.chain().map_err(refused("thread"))?;
+    let elsewhere = decisions.elsewhere();
     for worker in &mut workers {
-        worker.conns_mut().gate.set_chain(chain.clone());
+        let gate = &mut worker.conns_mut().gate;
+        gate.set_chain(chain.clone());
+        gate.set_elsewhere(elsewhere.clone());
     }
     let mut threads = Vec::new();
     for (id, worker) in workers.into_iter().enumerate() {

@@ -30,6 +30,7 @@ mod nodes;
 mod picture;
 mod prometheus;
 mod publish;
+mod remote;
 mod retainer;
 mod rewrite;
 mod settings;

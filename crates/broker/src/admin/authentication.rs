@@ -8,12 +8,13 @@ use super::{
 use crate::access::authenticate::{ANONYMOUS, Office, Unusable, User};
 
 pub use crate::access::authenticate::{
-    Algorithm, BuiltIn, Counts, Digest, Format, HttpMethod, HttpService, Jwt, JwtKeys, KeysAt,
-    Method, PasswordFile, Recruit, RollError, Salt, Secrecy, Setup, Shown, UserIdType, UserTable,
+    Algorithm, BuiltIn, Counts, Digest, Format, Jwt, JwtKeys, KeysAt, Method, PasswordFile,
+    Recruit, RollError, Salt, Secrecy, Setup, Shown, UserIdType, UserTable,
 };
 pub use crate::access::remote::{
     Masked, TlsSetup,
     database::{DatabaseKind, DatabaseSetup},
+    service::{HttpMethod, HttpService},
 };
 
 /// Why something was not changed.

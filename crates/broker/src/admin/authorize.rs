@@ -17,10 +17,10 @@ use super::{
     policy::{Decided, decode, encode},
 };
 pub use crate::access::authorize::{
-    AccessAction, AccessRule, AccessSettings, CacheSettings, RULES_MAX, RuleOwner, Source,
-    SourceKind,
+    AccessAction, AccessRule, AccessSettings, CacheSettings, RULES_MAX, RuleOwner, RuleTable,
+    Source, SourceKind,
 };
-use crate::access::authorize::{Authorization, Book, parse};
+use crate::access::authorize::{Authorization, Book, elsewhere::Way, parse};
 
 /// Under which sources and settings are kept.
 pub(super) const KEY: &str = "authorization";
@@ -98,11 +98,18 @@ impl AccessDecided {
             kind: SourceKind::File,
             enabled: true,
             text,
+            service: None,
+            table: None,
         });
         policy.access = changed.compile(&self.book)?;
         let record = (KEY.as_bytes().to_vec(), Some(encode(&changed)));
         self.authorization = changed;
         Ok(record)
+    }
+
+    /// Who is asked elsewhere.
+    pub(super) fn ways(&self) -> Vec<Way> {
+        self.authorization.ways()
     }
 
     fn read(&mut self, records: &[(Blob, Blob)]) -> Result<Option<Arc<Rules>>, String> {
@@ -146,7 +153,8 @@ pub struct Answer {
     pub is_allowed: bool,
     /// Some of what the subscription brings is denied.
     pub is_partly: bool,
-    /// What kind of thing decided: `rule`, `no_match`, `superuser`, `system_topic`, `events`.
+    /// What kind of thing decided: `rule`, `no_match`, `superuser`, `system_topic`, `events`; or `elsewhere`
+    /// where somebody is asked when it is done.
     pub by: &'static str,
     pub rule: String,
 }
@@ -171,6 +179,13 @@ impl Admin {
     #[must_use]
     pub fn access_sources(&self) -> Vec<Source> {
         self.decided().access.authorization.sources.clone()
+    }
+
+    /// What is wrong with a source, if anything is.
+    #[must_use]
+    pub fn access_trouble(&self, source: &Source) -> Option<String> {
+        let way = source.way()?;
+        self.0.decisions.elsewhere()?.trouble(&way)
     }
 
     /// Adds a source behind the others.
@@ -340,6 +355,8 @@ impl Admin {
                     kind: SourceKind::File,
                     enabled: true,
                     text: text.clone(),
+                    service: None,
+                    table: None,
                 };
                 match tried
                     .sources
@@ -485,6 +502,7 @@ impl Inquiry {
                 Ground::Master | Ground::Viewer => "superuser",
                 Ground::System => "system_topic",
                 Ground::Events => "events",
+                Ground::Outside => "elsewhere",
             },
             rule: acl.told(ground, &who).to_owned(),
         })

@@ -19,7 +19,12 @@ use super::{
     slow::SlowSettings,
     topic_metrics::CountedTopic,
 };
-use crate::{StartError, config::Config, control::store::Store};
+use crate::{
+    StartError,
+    access::{authorize::elsewhere::Elsewhere, remote::Errands},
+    config::Config,
+    control::store::Store,
+};
 
 /// Why a decision was not changed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -62,16 +67,19 @@ pub(super) struct Decided {
 }
 
 /// Where it is held.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Decisions {
     decided: Mutex<Decided>,
+    /// Who is asked elsewhere, as shards know it.
+    elsewhere: Mutex<Option<Arc<Elsewhere>>>,
+    errands: Arc<Errands>,
     /// Held by who changes something, until all shards know.
     changing: tokio::sync::Mutex<()>,
 }
 
 impl Decisions {
     /// What an earlier life of the broker was told. What cannot be read is named and left alone.
-    pub(crate) fn load(store: &Store) -> Result<Self, backbone::Error> {
+    pub(crate) fn load(store: &Store, errands: Arc<Errands>) -> Result<Self, backbone::Error> {
         let policies = store.records(Bucket::Policy.name())?;
         let bans = store.records(Bucket::Ban.name())?;
         let rules = store.records(Bucket::AccessRule.name())?;
@@ -81,6 +89,8 @@ impl Decisions {
         }
         Ok(Self {
             decided: Mutex::new(decided),
+            elsewhere: Mutex::default(),
+            errands,
             changing: tokio::sync::Mutex::default(),
         })
     }
@@ -115,6 +125,26 @@ impl Decisions {
         for shard in shards {
             shard.set_policy(policy.clone());
         }
+    }
+
+    /// Who is asked elsewhere now; the same as before, with its connections, where nothing has changed.
+    /// Without it what hangs on it is denied.
+    pub(crate) fn elsewhere(&self) -> Option<Arc<Elsewhere>> {
+        let wanted = self.lock().access.ways();
+        let held = self.elsewhere.lock();
+        let mut held = held.unwrap_or_else(PoisonError::into_inner);
+        if held.as_ref().is_some_and(|had| had.is(&wanted)) {
+            return held.clone();
+        }
+        let made = (!wanted.is_empty()).then(|| Elsewhere::new(wanted, &self.errands));
+        *held = match made.transpose() {
+            Ok(made) => made.map(Arc::new),
+            Err(error) => {
+                tracing::error!("sources of rules elsewhere cannot be asked: {error}");
+                None
+            }
+        };
+        held.clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, Decided> {
@@ -215,7 +245,11 @@ impl Admin {
     /// Gives all shards what is decided now.
     pub(super) async fn tell(&self) -> Result<(), Gone> {
         let policy = Arc::new(self.decided().policy.clone());
-        let told = self.ask_all(move |visit| visit.engine.set_policy(policy));
+        let elsewhere = self.0.decisions.elsewhere();
+        let told = self.ask_all(move |visit| {
+            visit.conns.gate.set_elsewhere(elsewhere);
+            visit.engine.set_policy(policy);
+        });
         told.await.map(|_| ())
     }
 }

@@ -16,6 +16,7 @@ use std::{
 
 use engine::{
     Admission, Cause, Close, ConnId, Ending, Guest, Presence, SessionId, Sink, Slab, Time,
+    acl::{Heard, Inquiry},
 };
 use mio::net::TcpStream;
 
@@ -509,7 +510,9 @@ impl Sink for Conns {
         if let Some(verdict) = self.gate.verdict.take() {
             let granted = verdict?;
             self.gate.until = granted.until;
-            return Ok(Admission::As(granted.who));
+            let who = granted.who.clone();
+            self.gate.words.admitted = Some(granted);
+            return Ok(Admission::As(who));
         }
         if entry.listener == DASHBOARD_NUMBER {
             let shown = guest.password;
@@ -532,6 +535,13 @@ impl Sink for Conns {
             }
         }
         admit::judge(entry.peer.ip(), guest, &self.limits)
+    }
+
+    fn outside(&mut self, conn: ConnId, inquiry: &Inquiry<'_>) -> Heard {
+        match self.table.get(conn.0) {
+            Some(entry) => self.gate.outside(conn.0, entry.peer.ip(), inquiry),
+            None => Heard::Failed,
+        }
     }
 
     fn note(&mut self, conn: ConnId, client_id: &str, what: Presence<'_>) {

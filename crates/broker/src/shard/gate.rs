@@ -11,7 +11,7 @@ use std::{
 
 use engine::{Admission, Cause, Guest, Time};
 
-use super::{Letter, Post, Worker, deadline::Deadlines};
+use super::{Letter, Post, Worker, deadline::Deadlines, word::Words};
 use crate::{
     access::authenticate::{Bounds, Chain, Credentials, Desk, Password, Question, Verdict},
     settings::Limits,
@@ -37,6 +37,8 @@ pub(crate) struct Gate {
     pub(super) brought: usize,
     /// What was said of the client whose CONNECT is looked at again.
     pub(super) verdict: Option<Verdict>,
+    /// What is asked elsewhere about clients that are in.
+    pub(super) words: Words,
 }
 
 impl Gate {
@@ -53,7 +55,14 @@ impl Gate {
             until: None,
             brought: 0,
             verdict: None,
+            words: Words::default(),
         }
+    }
+
+    /// Where a letter goes that answers the next question, and its number.
+    pub(super) fn number(&mut self) -> (Arc<Post>, u16, u64) {
+        self.asked += 1;
+        (self.post.clone(), self.shard, self.asked)
     }
 
     /// Whom to ask from now on; who waits is answered by those who were asked.
@@ -74,10 +83,10 @@ impl Gate {
         (address, tls): (IpAddr, Option<&Channel>),
         limits: &Limits,
     ) -> Result<Admission, Cause> {
-        let Some(chain) = &self.chain else {
+        let (post, shard, number) = self.number();
+        let Some(chain) = self.chain.clone() else {
             return Ok(Admission::Anonymous);
         };
-        self.asked += 1;
         let credentials = Credentials {
             client_id: guest.client_id.into(),
             user_name: guest.user_name.map(Into::into),
@@ -89,11 +98,10 @@ impl Gate {
             }),
         };
         let deadline = Instant::now() + limits.authentication_timeout;
-        let (post, shard, number) = (self.post.clone(), self.shard, self.asked);
         let reply = move |verdict| {
             post.send(shard, Letter::Verdict(slot, number, Box::new(verdict)));
         };
-        let question = Question::new(chain.clone(), credentials, deadline, reply);
+        let question = Question::new(chain, credentials, deadline, reply);
         let bounds = Bounds {
             questions: limits.pending_max,
             bytes: limits.pending_bytes_max,
@@ -127,6 +135,7 @@ impl Gate {
     /// The connection is gone.
     pub(super) fn lose(&mut self, slot: u32) {
         self.forget(slot, None);
+        self.words.forget(slot);
         self.ends.cancel(slot);
     }
 
@@ -186,11 +195,12 @@ impl Worker {
         }
     }
 
-    fn open_again(&mut self, slot: u32, verdict: Verdict) {
+    pub(super) fn open_again(&mut self, slot: u32, verdict: Verdict) {
         self.conns.gate.verdict = Some(verdict);
         self.release(slot);
         // Turned away for something else, nobody took it.
         self.conns.gate.verdict = None;
         self.conns.gate.until = None;
+        self.conns.gate.words.admitted = None;
     }
 }

@@ -19,6 +19,7 @@ mod report;
 mod ticket;
 mod tls;
 mod trace;
+mod word;
 
 use std::{
     collections::HashMap,
@@ -342,6 +343,7 @@ impl Worker {
             Letter::Tail(entries) => self.engine.tail(now, &entries, conns),
             Letter::Shed(entries) => self.engine.shed(&entries),
             Letter::Verdict(slot, number, verdict) => self.take_verdict(slot, number, *verdict),
+            Letter::Word(slot, number, heard) => self.take_word(slot, number, heard),
             Letter::FoundInLog(found) => self.engine.found_in_log(now, &found, conns),
             Letter::Publish(topics) => {
                 for (topic, payload) in topics {

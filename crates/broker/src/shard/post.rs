@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use engine::{Entry, Found, Gauges, Mail, Metrics, Settings};
+use engine::{Entry, Found, Gauges, Mail, Metrics, Settings, acl::Heard};
 use mio::{Poll, Token, Waker};
 use tokio::sync::oneshot;
 
@@ -26,6 +26,8 @@ pub(crate) enum Letter {
     Stranger(Box<Moving>),
     /// What was said of the client on this connection, in answer to the question with this number.
     Verdict(u32, u64, Box<Verdict>),
+    /// What somebody elsewhere says of what the client on this connection wants to do, likewise.
+    Word(u32, u64, Heard),
     /// The store has, or has not, what was handed to it under these tokens.
     Stored(Vec<u64>, bool),
     Tail(Arc<[Entry]>),

@@ -2,6 +2,7 @@
 //! can forget to ask. What a subscription brings is asked about at its delivery, if some of it may be
 //! denied: a subscription says so.
 
+mod outside;
 mod principal;
 mod rule;
 mod rules;
@@ -18,13 +19,15 @@ use std::sync::Arc;
 
 use protocol::{Filter, QoS, Topic};
 
+pub use outside::{Heard, Inquiry, Outside, Word};
 pub use principal::{Principal, User};
 pub use rule::{Actions, Network, Permission, Rule, Topics, TopicsError, Who};
 pub use rules::{Rules, RulesError, Terms};
 pub use writer::Writer;
 pub(crate) use writer::Writers;
 
-use crate::{message::View, policy::Client};
+use crate::{Time, message::View, policy::Client};
+use outside::Said;
 use rules::Holds;
 use tree::Leaf;
 
@@ -67,6 +70,8 @@ pub enum Ground {
     Rule(u32),
     /// A rule of the principal's own.
     Own(u32),
+    /// Somebody elsewhere who was asked.
+    Outside,
     NoMatch,
 }
 
@@ -123,6 +128,8 @@ pub struct Access {
     epoch: u32,
     peer: Option<SocketAddr>,
     holds: Holds,
+    /// What somebody elsewhere has said of it, the oldest first.
+    said: Vec<Said>,
 }
 
 /// A member of a shared group who may not have all that the group gets.
@@ -174,13 +181,19 @@ pub struct Acl {
     rules: Option<Arc<Rules>>,
     /// Counts changes.
     epoch: u32,
+    /// What is judged comes in just now: what hangs on somebody elsewhere who has said nothing is denied
+    /// then. Whatever was let in before stays.
+    pub(crate) is_arriving: bool,
 }
 
 impl Acl {
     /// With these rules.
     #[must_use]
     pub fn new(rules: Option<Arc<Rules>>) -> Self {
-        Self { rules, epoch: 0 }
+        Self {
+            rules,
+            ..Self::default()
+        }
     }
 
     /// New rules, from now on. False if they are the same.
@@ -215,7 +228,8 @@ impl Acl {
         client_id: &str,
         peer: Option<SocketAddr>,
     ) -> Option<Box<Access>> {
-        let rules = self.rules.as_ref().filter(|rules| rules.has_conditions())?;
+        let needs = |rules: &&Arc<Rules>| rules.has_conditions() || rules.terms().outside.is_some();
+        let rules = self.rules.as_ref().filter(needs)?;
         let subject = Subject {
             who,
             client_id,
@@ -225,7 +239,58 @@ impl Acl {
             epoch: self.epoch,
             peer,
             holds: rules.holds(subject.client(), peer),
+            said: Vec::new(),
         }))
+    }
+
+    fn outside(&self) -> Option<Outside> {
+        self.rules.as_ref()?.terms().outside
+    }
+
+    /// Whether somebody elsewhere has a say.
+    #[inline]
+    pub(crate) fn asks_outside(&self) -> bool {
+        self.outside().is_some()
+    }
+
+    /// Whether something is decided, by rules or by what was said, without asking elsewhere.
+    pub(crate) fn is_decided(
+        &self,
+        inquiry: &Inquiry<'_>,
+        access: Option<&Access>,
+        now: Time,
+    ) -> bool {
+        let (Some(rules), Some(outside)) = (&self.rules, self.outside()) else {
+            return true;
+        };
+        let is_system = inquiry.publishes && inquiry.topic.starts_with('$');
+        if !inquiry.who.is_client() || is_system {
+            return true;
+        }
+        let subject = Subject {
+            who: inquiry.who,
+            client_id: inquiry.client_id,
+            access,
+        };
+        let (client, action) = (subject.client(), inquiry.action());
+        let own = inquiry.who.rules();
+        if own.is_some_and(|own| own.first(client, &[], action, inquiry.topic).is_some()) {
+            return true;
+        }
+        let holds = self.holds(rules, subject);
+        let leaf = rules.first(client, &holds, action, inquiry.topic);
+        leaf.is_some_and(|leaf| leaf.rule < outside.at)
+            || access.is_some_and(|a| a.said(action, inquiry.topic, Some(now)).is_some())
+    }
+
+    /// Until when what is said now is good.
+    pub(crate) fn keeps_until(&self, now: Time) -> Time {
+        now.plus_millis(self.outside().map_or(0, |outside| outside.keep_millis))
+    }
+
+    /// How many answers are kept for one connection.
+    pub(crate) fn keeps_most(&self) -> usize {
+        self.outside().map_or(0, |outside| outside.most)
     }
 
     /// # Errors
@@ -285,7 +350,17 @@ impl Acl {
         let mut holds = rules.holds(client, None).into_vec();
         holds.retain(|(_, is_doubtful)| !is_doubtful);
         let action = Actions::publish(view.qos, true);
-        match rules.first(client, &holds, action, view.topic.as_str()) {
+        let mut leaf = rules.first(client, &holds, action, view.topic.as_str());
+        if let Some(outside) = rules.terms().outside
+            && writer.who.is_client()
+        {
+            // Whoever was asked elsewhere said so when it came.
+            leaf = leaf.filter(|leaf| leaf.rule < outside.at);
+            if leaf.is_none() {
+                return true;
+            }
+        }
+        match leaf {
             Some(leaf) => leaf.permission == Permission::Allow,
             None => {
                 let master = matches!(writer.who, Principal::Administrator(_));
@@ -330,6 +405,7 @@ impl Acl {
         let before = match judgement.ground {
             Ground::Master | Ground::Viewer => return (judgement, false),
             Ground::Rule(rule) | Ground::Own(rule) => rule,
+            Ground::Outside => self.outside().map_or(0, |outside| outside.at),
             Ground::System | Ground::Events | Ground::NoMatch => u32::MAX,
         };
         let some = events(text) == Events::Some && judgement.ground == Ground::NoMatch;
@@ -399,7 +475,15 @@ impl Acl {
         }
         if let Some(rules) = &self.rules {
             let holds = self.holds(rules, subject);
-            if let Some(leaf) = rules.first(client, &holds, action, text) {
+            let leaf = rules.first(client, &holds, action, text);
+            if let Some(outside) = rules.terms().outside
+                && leaf.is_none_or(|leaf| leaf.rule >= outside.at)
+                && subject.who.is_client()
+                && let Some(judged) = self.judge_outside(subject, action, text, unless)
+            {
+                return judged;
+            }
+            if let Some(leaf) = leaf {
                 return by(leaf, Ground::Rule(leaf.rule));
             }
         }
@@ -412,6 +496,30 @@ impl Acl {
             return denied(unless);
         }
         allowed(unless)
+    }
+
+    /// As somebody elsewhere has said; `None` if they leave it to others.
+    fn judge_outside(
+        &self,
+        subject: Subject<'_>,
+        action: Actions,
+        text: &str,
+        unless: Ground,
+    ) -> Option<Judgement> {
+        let said = subject
+            .access
+            .and_then(|access| access.said(action, text, None));
+        match said {
+            Some(Word::Allow) => Some(allowed(Ground::Outside)),
+            Some(Word::Deny) => Some(denied(Ground::Outside)),
+            Some(Word::Pass) => None,
+            // Nobody elsewhere allows these, and only once the subscription was granted.
+            None if unless == Ground::Events => None,
+            None if self.is_arriving && !action.has(Actions::RECEIVE) => {
+                Some(denied(Ground::Outside))
+            }
+            None => Some(allowed(Ground::Outside)),
+        }
     }
 
     /// The conditions that hold for somebody. They were tried when the client connected, or the rules
@@ -445,12 +553,44 @@ impl Acl {
             }
             Ground::Rule(rule) => self.rules.as_ref().map_or("", |rules| rules.name(rule)),
             Ground::Own(rule) => who.rules().map_or("", |rules| rules.name(rule)),
+            Ground::Outside => "a source of rules elsewhere, which was asked or did not answer",
             Ground::NoMatch => "no rule is about it (no_match)",
         }
     }
 }
 
 impl Access {
+    /// What was said of this, by now; at any time if that is not told.
+    fn said(&self, action: Actions, topic: &str, now: Option<Time>) -> Option<Word> {
+        let mut said = self.said.iter();
+        let is_it = |said: &&Said| {
+            said.action == action && *said.topic == *topic && now.is_none_or(|now| now < said.until)
+        };
+        said.find(is_it).map(|said| said.word)
+    }
+
+    /// Keeps what was said; the oldest goes where there is no room.
+    pub(crate) fn hear(
+        &mut self,
+        action: Actions,
+        topic: &str,
+        word: Word,
+        until: Time,
+        room: usize,
+    ) {
+        self.said
+            .retain(|said| said.action != action || *said.topic != *topic);
+        while !self.said.is_empty() && self.said.len() >= room {
+            self.said.remove(0);
+        }
+        self.said.push(Said {
+            action,
+            topic: topic.into(),
+            word,
+            until,
+        });
+    }
+
     /// The same without rules of which it is not known whether they are for this client; `None` if there
     /// are none such.
     pub(crate) fn certain(&self) -> Option<Self> {
@@ -462,6 +602,7 @@ impl Access {
                 .filter(|h| !doubtful(h))
                 .copied()
                 .collect(),
+            said: self.said.clone(),
             ..*self
         })
     }

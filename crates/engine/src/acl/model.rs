@@ -196,7 +196,7 @@ proptest! {
         allows in any::<bool>(),
     ) {
         let no_match = if allows { Permission::Allow } else { Permission::Deny };
-        let terms = Terms { no_match, disconnects: false };
+        let terms = Terms { no_match, disconnects: false, outside: None };
         let rules = list.iter().map(Naive::rule).collect();
         let acl = Acl::new(Some(Arc::new(Rules::compile(rules, terms).expect("few"))));
         let who = Principal::User(User::new(USER));

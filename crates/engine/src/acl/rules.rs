@@ -8,6 +8,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use super::{
+    outside::Outside,
     rule::{Actions, Permission, Rule, Topics, Who},
     tree::{Leaf, NONE, Query, Tree},
 };
@@ -23,6 +24,8 @@ pub struct Terms {
     pub no_match: Permission,
     /// Whoever does what is denied is disconnected.
     pub disconnects: bool,
+    /// Whether somebody elsewhere is asked, too.
+    pub outside: Option<Outside>,
 }
 
 impl Default for Terms {
@@ -30,6 +33,7 @@ impl Default for Terms {
         Self {
             no_match: Permission::Allow,
             disconnects: false,
+            outside: None,
         }
     }
 }

@@ -45,6 +45,7 @@ fn rules(texts: &[&str], no_match: Permission) -> Acl {
     let terms = Terms {
         no_match,
         disconnects: false,
+        outside: None,
     };
     let rules = texts.iter().map(|text| rule(text)).collect();
     Acl::new(Some(Arc::new(Rules::compile(rules, terms).unwrap())))
@@ -436,4 +437,123 @@ fn bounded() {
         compile(many(too_many, "allow all all a")),
         Err(RulesError::Rules)
     );
+}
+
+/// Somebody elsewhere is asked behind two rules and before a third. What comes in waits for their word;
+/// what was let in before stays.
+#[test]
+fn somebody_elsewhere() {
+    let outside = Outside {
+        at: 2,
+        most: 2,
+        keep_millis: 1000,
+    };
+    let terms = Terms {
+        no_match: Permission::Deny,
+        disconnects: false,
+        outside: Some(outside),
+    };
+    let texts = ["deny all all d/#", "allow all all a/#", "allow all all z/#"];
+    let rules = texts.iter().map(|text| rule(text)).collect();
+    let mut acl = Acl::new(Some(Arc::new(Rules::compile(rules, terms).unwrap())));
+    let who = user("anna");
+    let mut access = acl
+        .access(&who, "c", None)
+        .expect("answers have to be kept");
+    let inquiry = |topic| Inquiry {
+        client_id: "c",
+        who: &who,
+        publishes: true,
+        qos: QoS::AtMostOnce,
+        retain: false,
+        topic,
+    };
+    let judged = |acl: &Acl, access: &Access, topic: &str| {
+        let subject = Subject {
+            who: &who,
+            client_id: "c",
+            access: Some(access),
+        };
+        let judged = acl.judge_publish(subject, Topic::trusted(topic), QoS::AtMostOnce, false);
+        (judged.is_allowed, judged.ground)
+    };
+    let now = Time(5000);
+    for (topic, is_decided, arriving, standing) in [
+        (
+            "d/x",
+            true,
+            (false, Ground::Rule(0)),
+            (false, Ground::Rule(0)),
+        ),
+        (
+            "a/x",
+            true,
+            (true, Ground::Rule(1)),
+            (true, Ground::Rule(1)),
+        ),
+        (
+            "z/x",
+            false,
+            (false, Ground::Outside),
+            (true, Ground::Outside),
+        ),
+        (
+            "other",
+            false,
+            (false, Ground::Outside),
+            (true, Ground::Outside),
+        ),
+    ] {
+        assert_eq!(
+            acl.is_decided(&inquiry(topic), Some(&access), now),
+            is_decided
+        );
+        acl.is_arriving = true;
+        assert_eq!(judged(&acl, &access, topic), arriving, "{topic}");
+        acl.is_arriving = false;
+        assert_eq!(judged(&acl, &access, topic), standing, "{topic}");
+    }
+    acl.is_arriving = true;
+    let until = acl.keeps_until(now);
+    let action = inquiry("").action();
+    for (topic, word, due) in [
+        ("other", Word::Allow, (true, Ground::Outside)),
+        ("other", Word::Deny, (false, Ground::Outside)),
+        ("other", Word::Pass, (false, Ground::NoMatch)),
+        ("z/x", Word::Pass, (true, Ground::Rule(2))),
+        ("z/x", Word::Deny, (false, Ground::Outside)),
+        ("d/x", Word::Allow, (false, Ground::Rule(0))),
+    ] {
+        access.hear(action, topic, word, until, 2);
+        assert_eq!(judged(&acl, &access, topic), due, "{topic} {word:?}");
+        assert!(acl.is_decided(&inquiry(topic), Some(&access), now));
+        assert!(access.said.len() <= 2);
+    }
+    assert!(
+        !acl.is_decided(&inquiry("z/x"), Some(&access), until),
+        "it is too old"
+    );
+    // Nobody is asked about these.
+    let mut above = User::new("root");
+    above.superuser = true;
+    for other in [
+        Principal::User(above),
+        Principal::Administrator("a".into()),
+        Principal::Broker,
+    ] {
+        let inquiry = Inquiry {
+            who: &other,
+            ..inquiry("other")
+        };
+        assert!(acl.is_decided(&inquiry, None, now), "{other:?}");
+    }
+    // What a subscription brings is not asked about, and events are for whom a rule allows them.
+    assert!(receives(&acl, &who, "c", "other"));
+    assert!(!receives(&acl, &who, "c", "d/x"));
+    assert!(!receives(
+        &acl,
+        &who,
+        "c",
+        "$SYS/brokers/n/clients/c/connected"
+    ));
 }

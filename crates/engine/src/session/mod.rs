@@ -406,6 +406,10 @@ impl Session {
         }
     }
 
+    pub(crate) fn access_mut(&mut self) -> Option<&mut Access> {
+        self.rare.get_mut()?.access.as_deref_mut()
+    }
+
     pub(crate) fn take_queue(&mut self) -> Option<Box<Queue>> {
         self.rare.take(|r| r.queue.take())
     }

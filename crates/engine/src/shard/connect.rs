@@ -206,13 +206,23 @@ impl Shard {
         // Who has proven it in another way is known by that name.
         packet.user_name = packet.user_name.or_else(|| who.user());
         let packet = &packet;
-        let access = self.acl.access(&owner, client_id, sink.peer(conn));
+        let mut access = self.acl.access(&owner, client_id, sink.peer(conn));
+        let asks_outside = self.acl.asks_outside();
+        if asks_outside {
+            let whose = (&*who, client_id);
+            if self.will_waits_for_word(conn, packet, whose, access.as_deref_mut(), sink) {
+                return Ok(Seated::Waits);
+            }
+        }
         let subject = Subject {
             who: &who,
             client_id,
             access: access.as_deref(),
         };
-        self.check_will(packet, &subject)?;
+        self.acl.is_arriving = asks_outside;
+        let checked = self.check_will(packet, &subject);
+        self.acl.is_arriving = false;
+        checked?;
         let slot = self.find(client_id);
         if slot.is_none() && self.sessions.len() >= self.settings.sessions_max {
             return Err(Cause::SessionsMax.close());

@@ -30,6 +30,7 @@ mod subscribe;
 mod timer;
 mod visible;
 mod watch;
+mod word;
 
 #[cfg(test)]
 mod tests;
@@ -52,7 +53,7 @@ pub use watch::{Receiver, Receivers};
 
 use crate::{
     Cause, Counter, Metrics, SessionRef, Settings, Time,
-    acl::{Acl, Principal, Writers},
+    acl::{Acl, Heard, Inquiry, Principal, Writers},
     delayed::Waiting,
     limits::{HOLD_MILLIS, UNDER_WAY_MAX},
     policy::Policy,
@@ -64,6 +65,7 @@ use crate::{
     timers::Timers,
     watch::Watch,
 };
+use word::WORD_MILLIS;
 
 /// A connection as the caller numbers them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -177,6 +179,11 @@ pub trait Sink {
     /// Why it may not.
     fn admit(&mut self, _conn: ConnId, _guest: &Guest<'_>) -> Result<Admission, Cause> {
         Ok(Admission::Anonymous)
+    }
+    /// What somebody elsewhere says of this; asked for if it is not known. It is asked again when it may
+    /// be known.
+    fn outside(&mut self, _conn: ConnId, _inquiry: &Inquiry<'_>) -> Heard {
+        Heard::Failed
     }
     /// Told while the connection is still known, for those who watch clients come and go.
     fn note(&mut self, _conn: ConnId, _client_id: &str, _what: Presence<'_>) {}
@@ -409,7 +416,12 @@ impl Shard {
             {
                 return Received::Hold(at, until);
             }
-            match self.packet(slot, &bytes[at..], sink) {
+            if self.acl.asks_outside() && self.waits_for_word(slot, &bytes[at..], sink) {
+                return Received::Hold(at, now.plus_millis(WORD_MILLIS));
+            }
+            let taken = self.packet(slot, &bytes[at..], sink);
+            self.acl.is_arriving = false;
+            match taken {
                 Ok(0) => break,
                 Ok(n) => at += n,
                 Err(close) => {

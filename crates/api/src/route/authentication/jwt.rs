@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::remote::{MASK, Remote};
-use crate::error::Refusal;
+use crate::{
+    error::Refusal,
+    route::remote::{Hidden, MASK, Remote},
+};
 
 const ACL_CLAIM: &str = "acl";
 /// How a set of keys in a file is named.
@@ -139,8 +141,8 @@ impl Token {
                 return Ok(JwtKeys::Url(KeysAt {
                     url: endpoint,
                     refresh_secs,
-                    headers: remote.headers(before),
-                    tls: remote.tls(before)?,
+                    headers: remote.headers(Hidden::of(before)),
+                    tls: remote.tls(Hidden::of(before))?,
                 }));
             }
             let path = endpoint.strip_prefix(FILE).filter(|path| !path.is_empty());

@@ -1,7 +1,6 @@
 //! Authenticators of MQTT clients: their chain, how they are doing, and the broker's own users.
 
 mod jwt;
-mod remote;
 mod users;
 
 use axum::{
@@ -20,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use super::remote::{Hidden, Remote};
 use crate::{
     App,
     error::{ErrorBody, Refusal},
@@ -156,7 +156,7 @@ struct Authenticator {
     token: jwt::Token,
     /// Of what is asked over the network.
     #[serde(flatten)]
-    remote: remote::Remote,
+    remote: Remote,
 }
 
 fn yes() -> bool {
@@ -246,7 +246,7 @@ impl From<&Setup> for Authenticator {
             password_hash_algorithm: None,
             path: None,
             token: jwt::Token::default(),
-            remote: remote::Remote::default(),
+            remote: Remote::default(),
         };
         match &setup.method {
             Method::BuiltIn(own) => {
@@ -266,18 +266,18 @@ impl From<&Setup> for Authenticator {
                 told.backend = None;
                 told.token = jwt::Token::of(jwt);
                 if let JwtKeys::Url(at) = &jwt.keys {
-                    told.remote = remote::Remote::of_transport(&at.headers, &at.tls);
+                    told.remote = Remote::of_transport(&at.headers, &at.tls);
                 }
             }
             Method::Database(table) => {
                 told.backend = Some(UserBackend::of(table.database.kind));
                 let algorithm = HashAlgorithm::of(&table.password_hash_algorithm);
                 told.password_hash_algorithm = Some(algorithm);
-                told.remote = remote::Remote::of_table(table);
+                told.remote = Remote::of_database(&table.database, table.cache_millis);
             }
             Method::Http(service) => {
                 told.backend = Some(UserBackend::Http);
-                told.remote = remote::Remote::of(service);
+                told.remote = Remote::of(service);
             }
         }
         told
@@ -307,7 +307,7 @@ impl Authenticator {
                 let path = path.ok_or_else(|| Refusal::bad_request("a file needs its path"))?;
                 Method::File(PasswordFile { path: path.into() })
             }
-            (_, Some(UserBackend::Http)) => Method::Http(self.remote.service(before)?),
+            (_, Some(UserBackend::Http)) => Method::Http(self.remote.service(Hidden::of(before))?),
             (_, Some(UserBackend::Redis)) => self.table(DatabaseKind::Redis, before)?,
             (_, Some(UserBackend::Mysql)) => self.table(DatabaseKind::Mysql, before)?,
             (_, Some(UserBackend::Postgresql)) => self.table(DatabaseKind::Postgresql, before)?,
@@ -321,7 +321,7 @@ impl Authenticator {
     fn table(&self, kind: DatabaseKind, before: Option<&Setup>) -> Result<Method, Refusal> {
         let needs = || Refusal::bad_request("this backend needs password_hash_algorithm");
         let algorithm = self.password_hash_algorithm.as_ref().ok_or_else(needs)?;
-        let (database, cache_millis) = self.remote.clone().database(kind, before)?;
+        let (database, cache_millis) = self.remote.clone().database(kind, Hidden::of(before))?;
         Ok(Method::Database(UserTable {
             password_hash_algorithm: algorithm.algorithm()?,
             cache_millis,

@@ -59,7 +59,8 @@ struct Answer {
     result: Permission,
     /// Some of what the subscription brings is denied, and does not come.
     partly: bool,
-    /// What decided: `rule`, `no_match`, `superuser`, `system_topic` or `events`.
+    /// What decided: `rule`, `no_match`, `superuser`, `system_topic` or `events`; `elsewhere` where a source is
+    /// asked when it is done.
     by: &'static str,
     /// The rule, or why none had to be asked.
     rule: String,

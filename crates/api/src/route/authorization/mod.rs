@@ -74,7 +74,8 @@ struct Settings {
     cache: Cache,
 }
 
-/// Kept for tools that set it: nothing is remembered here, because a decision takes less time.
+/// What is remembered of what sources elsewhere said, for each connection. What the broker decides itself is
+/// not.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 #[schema(as = AuthorizationCache)]

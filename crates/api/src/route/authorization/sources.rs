@@ -7,7 +7,8 @@ use axum::{
 };
 use broker::admin::{
     NODE,
-    authorize::{RULES_MAX, Source, SourceKind},
+    authentication::DatabaseKind,
+    authorize::{RULES_MAX, RuleTable, Source, SourceKind},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -16,6 +17,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     App,
     error::{ErrorBody, Refusal},
+    route::remote::{Hidden, Remote},
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -31,7 +33,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = AuthorizationSource)]
 struct Row {
-    /// `built_in_database` or `file`.
+    /// `built_in_database`, `file`, `http`, `redis`, `postgresql` or `mysql`.
     r#type: String,
     #[serde(default = "enabled")]
     enable: bool,
@@ -43,6 +45,12 @@ struct Row {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(read_only)]
     max_rules: Option<usize>,
+    /// Of the others. Databases have rules in rows; where none of a client's is about it, those behind decide.
+    /// A service says for each action whether it may be done. It answers with 204, or with
+    /// 200 and `{"result": "allow"}`, `deny`, or `ignore`, which 4xx means, too; where it does not answer, it
+    /// is denied.
+    #[serde(flatten)]
+    remote: Remote,
 }
 
 fn enabled() -> bool {
@@ -68,10 +76,17 @@ struct Move {
 #[derive(Serialize, ToSchema)]
 #[schema(as = AuthorizationStatus)]
 struct Status {
-    /// `connected`, or `disconnected` where it is not enabled.
+    /// `connected`, or `disconnected` where it is not enabled or does not answer.
     status: &'static str,
     node_status: Vec<NodeStatus>,
-    node_error: Vec<NodeStatus>,
+    node_error: Vec<NodeError>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuthorizationNodeError)]
+struct NodeError {
+    node: &'static str,
+    error: String,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -83,19 +98,32 @@ struct NodeStatus {
 
 impl From<Source> for Row {
     fn from(source: Source) -> Self {
-        let is_file = source.kind == SourceKind::File;
+        let is_built_in = source.kind == SourceKind::BuiltInDatabase;
         Self {
             r#type: source.kind.name().to_owned(),
             enable: source.enabled,
-            rules: is_file.then_some(source.text),
-            max_rules: (!is_file).then_some(RULES_MAX),
+            remote: remote(&source),
+            rules: (source.kind == SourceKind::File).then_some(source.text),
+            max_rules: is_built_in.then_some(RULES_MAX),
         }
     }
 }
 
 impl Row {
-    fn source(self) -> Result<Source, Refusal> {
+    /// `before` is what there is of this kind.
+    fn source(self, before: Option<&Source>) -> Result<Source, Refusal> {
         let kind = kind(&self.r#type)?;
+        let hidden = Hidden::of_source(before);
+        let (mut service, mut table) = (None, None);
+        if let Some(database) = database(kind) {
+            let (database, cache_millis) = self.remote.database(database, hidden)?;
+            table = Some(RuleTable {
+                cache_millis,
+                database,
+            });
+        } else if kind == SourceKind::Http {
+            service = Some(self.remote.service(hidden)?);
+        }
         let is_file = kind == SourceKind::File;
         if is_file && self.rules.is_none() {
             return Err(Refusal::bad_request(
@@ -106,14 +134,33 @@ impl Row {
             kind,
             enabled: self.enable,
             text: self.rules.filter(|_| is_file).unwrap_or_default(),
+            service,
+            table,
         })
+    }
+}
+
+/// How it is asked, if it is not its rules.
+fn remote(source: &Source) -> Remote {
+    let table = source.table.as_ref();
+    let table = table.map(|table| Remote::of_database(&table.database, table.cache_millis));
+    let service = source.service.as_ref().map(Remote::of);
+    service.or(table).unwrap_or_default()
+}
+
+fn database(kind: SourceKind) -> Option<DatabaseKind> {
+    match kind {
+        SourceKind::Redis => Some(DatabaseKind::Redis),
+        SourceKind::Postgresql => Some(DatabaseKind::Postgresql),
+        SourceKind::Mysql => Some(DatabaseKind::Mysql),
+        SourceKind::BuiltInDatabase | SourceKind::File | SourceKind::Http => None,
     }
 }
 
 fn kind(name: &str) -> Result<SourceKind, Refusal> {
     SourceKind::parse(name).ok_or_else(|| {
         Refusal::bad_request(format!(
-            "type: sources are built_in_database and file, not {name}"
+            "type: sources are built_in_database, file, http, redis, postgresql and mysql, not {name}"
         ))
     })
 }
@@ -152,7 +199,7 @@ async fn list(State(app): State<App>) -> Json<Rows> {
     )
 )]
 async fn add(State(app): State<App>, Json(row): Json<Row>) -> Result<StatusCode, Refusal> {
-    app.admin.add_access_source(row.source()?).await?;
+    app.admin.add_access_source(row.source(None)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -161,7 +208,7 @@ async fn add(State(app): State<App>, Json(row): Json<Row>) -> Result<StatusCode,
     get,
     path = "/authorization/sources/{type}",
     tag = "Authorization",
-    params(("type" = String, Path, description = "`built_in_database` or `file`.")),
+    params(("type" = String, Path, description = "`built_in_database`, `file`, `http`, `redis`, `postgresql` or `mysql`.")),
     responses(
         (status = 200, description = "As it is.", body = Row),
         (status = 404, description = "`NOT_FOUND`", body = ErrorBody),
@@ -186,7 +233,7 @@ fn find(app: &App, name: &str) -> Result<Source, Refusal> {
     put,
     path = "/authorization/sources/{type}",
     tag = "Authorization",
-    params(("type" = String, Path, description = "`built_in_database` or `file`.")),
+    params(("type" = String, Path, description = "`built_in_database`, `file`, `http`, `redis`, `postgresql` or `mysql`.")),
     request_body = Row,
     responses(
         (status = 204, description = "It is in force."),
@@ -204,7 +251,9 @@ async fn replace(
     if row.r#type != name {
         return Err(Refusal::bad_request("type: the path names another"));
     }
-    app.admin.set_access_source(row.source()?).await?;
+    let before = find(&app, &name)?;
+    let source = row.source(Some(&before))?;
+    app.admin.set_access_source(source).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -213,7 +262,7 @@ async fn replace(
     delete,
     path = "/authorization/sources/{type}",
     tag = "Authorization",
-    params(("type" = String, Path, description = "`built_in_database` or `file`.")),
+    params(("type" = String, Path, description = "`built_in_database`, `file`, `http`, `redis`, `postgresql` or `mysql`.")),
     responses(
         (status = 204, description = "It is not asked any more. The rules of `built_in_database` stay, until it is added again."),
         (status = 404, description = "`NOT_FOUND`", body = ErrorBody),
@@ -230,23 +279,25 @@ async fn delete(State(app): State<App>, Path(name): Path<String>) -> Result<Stat
     get,
     path = "/authorization/sources/{type}/status",
     tag = "Authorization",
-    params(("type" = String, Path, description = "`built_in_database` or `file`.")),
+    params(("type" = String, Path, description = "`built_in_database`, `file`, `http`, `redis`, `postgresql` or `mysql`.")),
     responses(
-        (status = 200, description = "It is in memory: nothing of it can be out of reach.", body = Status),
+        (status = 200, description = "Rules in memory cannot be out of reach, a service can.", body = Status),
         (status = 404, description = "`NOT_FOUND`", body = ErrorBody),
     )
 )]
 async fn status(State(app): State<App>, Path(name): Path<String>) -> Result<Json<Status>, Refusal> {
     let source = find(&app, &name)?;
-    let status = if source.enabled {
+    let trouble = app.admin.access_trouble(&source);
+    let status = if source.enabled && trouble.is_none() {
         "connected"
     } else {
         "disconnected"
     };
+    let error = trouble.map(|error| NodeError { node: NODE, error });
     Ok(Json(Status {
         status,
         node_status: vec![NodeStatus { node: NODE, status }],
-        node_error: Vec::new(),
+        node_error: error.into_iter().collect(),
     }))
 }
 
@@ -277,7 +328,7 @@ async fn order(
 #[derive(Deserialize, ToSchema)]
 #[schema(as = AuthorizationSourceName)]
 struct Named {
-    /// `built_in_database` or `file`.
+    /// `built_in_database`, `file`, `http`, `redis`, `postgresql` or `mysql`.
     r#type: String,
 }
 
@@ -286,7 +337,7 @@ struct Named {
     post,
     path = "/authorization/sources/{type}/move",
     tag = "Authorization",
-    params(("type" = String, Path, description = "`built_in_database` or `file`.")),
+    params(("type" = String, Path, description = "`built_in_database`, `file`, `http`, `redis`, `postgresql` or `mysql`.")),
     request_body = Move,
     responses(
         (status = 204, description = "It is asked there."),

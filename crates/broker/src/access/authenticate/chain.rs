@@ -63,6 +63,7 @@ impl Credentials {
             address: self.address,
             common_name: certificate.and_then(|(name, _)| name.as_deref()),
             subject: certificate.map(|(_, subject)| &**subject),
+            deed: None,
         }
     }
 }

@@ -14,8 +14,8 @@ use super::{
     users::User,
 };
 use crate::access::remote::{
-    Errands, Failure, Guard, Memory,
-    database::{Database, DatabaseKind, Row},
+    Errands, Failure, Guard, Memory, Scope,
+    database::{Database, Row},
 };
 
 pub(super) struct Table {
@@ -35,16 +35,11 @@ struct Asked {
 
 impl Asked {
     fn new(setup: &UserTable) -> Result<Self, String> {
-        let name = match setup.database.kind {
-            DatabaseKind::Redis => "Redis",
-            DatabaseKind::Postgresql => "PostgreSQL",
-            DatabaseKind::Mysql => "MySQL",
-        };
-        let name = format!("{name} at {}, which knows users,", setup.database.server);
+        let name = format!("{}, which knows users,", setup.database.told());
         let timeout = Duration::from_millis(setup.database.request_timeout_millis);
         let memory = Memory::new(Duration::from_millis(setup.cache_millis));
         Ok(Self {
-            database: Database::new(&setup.database)?,
+            database: Database::new(&setup.database, Scope::Guest)?,
             guard: Guard::new(name, timeout),
             memory: memory.map_err(|error| error.to_string())?,
             algorithm: setup.password_hash_algorithm.clone(),
@@ -58,8 +53,9 @@ impl Asked {
             return Ok(user);
         }
         let user = async {
-            let row = self.database.row(values).await?;
-            row.map(|row| read(&row, &self.algorithm)).transpose()
+            let rows = self.database.rows(values).await?;
+            let row = rows.first();
+            row.map(|row| read(row, &self.algorithm)).transpose()
         };
         let user = self.guard.ask(user).await?;
         self.memory.remember(mark, &user);

@@ -1,7 +1,7 @@
 //! The authenticator that asks a service over HTTP. What it answers is EMQX's: `result`, `is_superuser`,
 //! `acl`, `expire_at`. A service that does not answer, or says what nobody understands, lets nobody in.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use engine::{Cause, Time, acl::Rules};
 use serde_json::{Map, Value};
@@ -9,36 +9,25 @@ use serde_json::{Map, Value};
 use super::{
     Desk,
     chain::{Answer, Authenticator, Credentials, Granted, Question},
-    method::{HttpMethod, HttpService},
 };
 use crate::{
     access::{
         authorize::claim,
         remote::{
-            Errands, Failure, Guard, Masked, Memory,
-            http::{Ask, Pool, Reply, Url},
-            request::{Form, Writing},
+            Errands, Failure, Scope,
+            http::Reply,
+            service::{Answered, HttpService, Service as Asked, fields},
         },
     },
     shard::Clock,
 };
 
-/// Bytes of an answer at most.
-const ANSWER_BYTES_MAX: usize = 64 * 1024;
-
 pub(super) struct Service {
     /// Or why it cannot be asked.
-    asked: Result<Asked, String>,
+    asked: Result<Asked<Said>, String>,
     clock: Clock,
     errands: Arc<Errands>,
     desk: Arc<Desk>,
-}
-
-struct Asked {
-    form: Form,
-    pool: Pool,
-    guard: Guard,
-    memory: Memory<Said>,
 }
 
 /// What it said of somebody.
@@ -53,67 +42,6 @@ enum Said {
     Ignore,
 }
 
-impl Asked {
-    fn new(setup: &HttpService) -> Result<Self, String> {
-        let url = Url::parse(&setup.url)?;
-        let body: Value =
-            serde_json::from_str(&setup.body).map_err(|error| format!("body: {error}"))?;
-        let mut headers = setup.headers.clone();
-        let writing = match setup.method {
-            HttpMethod::Get => None,
-            HttpMethod::Post => Some(writing(&mut headers)?),
-        };
-        let is_typed = headers.iter().any(|(name, _)| is_content_type(name));
-        if writing.is_none() && is_typed {
-            return Err("headers: a GET request has no content-type".to_owned());
-        }
-        let timeout = Duration::from_millis(setup.request_timeout_millis);
-        let connect_timeout = Duration::from_millis(setup.connect_timeout_millis);
-        let form = Form::parse(&url.target, &body, writing)?;
-        let size = (setup.pool_size, connect_timeout);
-        let pool = Pool::new(url, Some(&setup.tls), &headers, size, ANSWER_BYTES_MAX)?;
-        let memory = Memory::new(Duration::from_millis(setup.cache_millis));
-        Ok(Self {
-            form,
-            pool,
-            guard: Guard::new("the HTTP authenticator".to_owned(), timeout),
-            memory: memory.map_err(|error| error.to_string())?,
-        })
-    }
-
-    async fn say(&self, ask: &Ask) -> Result<Said, Failure> {
-        let mark = self.memory.mark(&[ask.target.as_bytes(), &ask.body]);
-        if let Some(said) = self.memory.recall(mark) {
-            return Ok(said);
-        }
-        let said = async { read(&self.pool.send(ask).await?) };
-        let said = self.guard.ask(said).await?;
-        self.memory.remember(mark, &said);
-        Ok(said)
-    }
-}
-
-fn is_content_type(name: &str) -> bool {
-    name.eq_ignore_ascii_case("content-type")
-}
-
-/// How the body is written, as its header says; JSON if there is none.
-fn writing(headers: &mut Vec<(String, Masked)>) -> Result<Writing, String> {
-    const JSON: &str = "application/json";
-    let Some((_, value)) = headers.iter().find(|(name, _)| is_content_type(name)) else {
-        let json = Masked(JSON.to_owned());
-        headers.push(("content-type".to_owned(), json));
-        return Ok(Writing::Json);
-    };
-    match value.0.split(';').next().unwrap_or_default().trim() {
-        JSON => Ok(Writing::Json),
-        "application/x-www-form-urlencoded" => Ok(Writing::Form),
-        _ => Err("headers: content-type is application/json or \
-                  application/x-www-form-urlencoded"
-            .to_owned()),
-    }
-}
-
 impl Service {
     pub(super) fn new(
         setup: &HttpService,
@@ -122,7 +50,7 @@ impl Service {
         desk: Arc<Desk>,
     ) -> Self {
         Self {
-            asked: Asked::new(setup),
+            asked: Asked::new(setup, "the HTTP authenticator", Scope::Guest, read),
             clock,
             errands,
             desk,
@@ -155,7 +83,7 @@ impl Authenticator for Service {
         let Ok(asked) = &self.asked else {
             return question.answer(Answer::Deny(Cause::AuthenticatorFailed));
         };
-        let Some(ask) = asked.form.about(&question.credentials.facts()) else {
+        let Some(ask) = asked.about(&question.credentials.facts()) else {
             return question.answer(Answer::Deny(Cause::WrongPassword));
         };
         // Refused a thread, the guest is refused with it.
@@ -172,35 +100,24 @@ impl Authenticator for Service {
 
     fn trouble(&self) -> Option<String> {
         match &self.asked {
-            Ok(asked) => asked.guard.trouble(),
+            Ok(asked) => asked.trouble(),
             Err(trouble) => Some(trouble.clone()),
         }
     }
 }
 
-/// What an answer means. That the service knows nothing of the client, which EMQX takes 4xx for, is for
-/// the next authenticator; that it is not well is not.
 fn read(reply: &Reply) -> Result<Said, Failure> {
-    match reply.status {
-        200 => {}
-        204 => {
-            return Ok(Said::Allow {
-                superuser: false,
-                rules: None,
-                until: None,
-            });
+    match fields(reply)? {
+        Answered::Nothing => Ok(Said::Allow {
+            superuser: false,
+            rules: None,
+            until: None,
+        }),
+        Answered::Unknown => Ok(Said::Ignore),
+        Answered::Fields(fields) => {
+            said(&fields).map_err(|what| Failure::Odd(format!("its answer: {what}")))
         }
-        status @ (408 | 429 | 500..) => return Err(Failure::Down(format!("status {status}"))),
-        400..500 => return Ok(Said::Ignore),
-        status => return Err(Failure::Odd(format!("status {status}"))),
     }
-    let odd = |what: &str| Failure::Odd(format!("its answer: {what}"));
-    let fields = match reply.content_type.as_str() {
-        "application/json" => serde_json::from_slice(&reply.body).map_err(|_| odd("no object"))?,
-        "application/x-www-form-urlencoded" => form_fields(&reply.body),
-        _ => return Err(odd("content-type is neither JSON nor a form")),
-    };
-    said(&fields).map_err(|what| odd(&what))
 }
 
 fn said(fields: &Map<String, Value>) -> Result<Said, String> {
@@ -232,17 +149,6 @@ fn said(fields: &Map<String, Value>) -> Result<Said, String> {
         rules,
         until: until.map(|secs| Time(secs * 1000)),
     })
-}
-
-/// Of a form: only the texts that EMQX takes from one.
-fn form_fields(body: &[u8]) -> Map<String, Value> {
-    let text = String::from_utf8_lossy(body);
-    let fields = text.trim().split('&').filter_map(|field| {
-        let (key, value) = field.split_once('=')?;
-        let known = ["result", "is_superuser"].contains(&key);
-        known.then(|| (key.to_owned(), Value::String(value.to_owned())))
-    });
-    fields.collect()
 }
 
 #[cfg(test)]

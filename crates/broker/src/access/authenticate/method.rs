@@ -8,6 +8,7 @@ use super::hash::{Algorithm, Unfit};
 use crate::access::remote::{
     Masked, TlsSetup,
     database::{DatabaseKind, DatabaseSetup},
+    service::HttpService,
 };
 
 /// One authenticator of the chain.
@@ -102,23 +103,6 @@ pub struct KeysAt {
     pub tls: TlsSetup,
 }
 
-/// A service that says who clients are.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct HttpService {
-    pub method: HttpMethod,
-    /// With places for what a client says, as the body.
-    pub url: String,
-    pub headers: Vec<(String, Masked)>,
-    /// An object in JSON.
-    pub body: String,
-    pub connect_timeout_millis: u64,
-    pub request_timeout_millis: u64,
-    pub pool_size: usize,
-    /// How long an answer is remembered.
-    pub cache_millis: u64,
-    pub tls: TlsSetup,
-}
-
 /// A database that has a row for each user.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct UserTable {
@@ -127,13 +111,6 @@ pub struct UserTable {
     /// How long a row is remembered.
     pub cache_millis: u64,
     pub database: DatabaseSetup,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum HttpMethod {
-    Get,
-    Post,
 }
 
 impl Default for BuiltIn {

@@ -18,12 +18,11 @@ mod users;
 mod verify;
 mod watched;
 
-pub(crate) use chain::{Chain, Credentials, Password, Question, Verdict};
+pub(crate) use chain::{Chain, Credentials, Granted, Password, Question, Verdict};
 pub(crate) use desk::{Bounds, Desk};
 pub use hash::{Algorithm, Digest, Salt};
 pub use method::{
-    BuiltIn, HttpMethod, HttpService, Jwt, JwtKeys, KeysAt, Method, PasswordFile, Setup, Shown,
-    UserIdType, UserTable,
+    BuiltIn, Jwt, JwtKeys, KeysAt, Method, PasswordFile, Setup, Shown, UserIdType, UserTable,
 };
 pub(crate) use office::{ANONYMOUS, Office, Unusable};
 pub use roll::{Format, Recruit, RollError, Secrecy};

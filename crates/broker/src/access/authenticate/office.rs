@@ -153,6 +153,11 @@ impl Office {
         })))
     }
 
+    /// Where back ends are waited for.
+    pub(crate) fn errands(&self) -> Arc<Errands> {
+        self.errands.clone()
+    }
+
     pub(crate) fn setups(&self) -> Vec<Setup> {
         self.placed().iter().map(|p| p.setup.clone()).collect()
     }

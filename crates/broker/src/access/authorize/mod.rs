@@ -1,19 +1,27 @@
 //! What clients may do: where rules come from, in their order, and what the shards are given of them.
 
 pub(super) mod claim;
+pub(crate) mod elsewhere;
 mod file;
 mod record;
+mod table;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use engine::acl::{Permission, Rule, Rules, Terms, Who};
+use engine::acl::{Outside, Permission, Rule, Rules, Terms, Who};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use file::parse;
 pub use record::{AccessAction, AccessRule};
+pub use table::RuleTable;
+
+use self::elsewhere::Way;
+use super::remote::service::HttpService;
 
 /// Rules of one user, one client, or all.
 pub const RULES_MAX: usize = 100;
+/// What may be remembered of sources elsewhere for one connection.
+const SAID_MAX: usize = 1_000;
 
 /// Whose rules they are, in the order in which they are asked.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -70,6 +78,12 @@ pub(crate) type Book = BTreeMap<RuleOwner, Arc<[AccessRule]>>;
 pub enum SourceKind {
     BuiltInDatabase,
     File,
+    /// A service that is asked.
+    Http,
+    /// Databases that are.
+    Redis,
+    Postgresql,
+    Mysql,
 }
 
 impl SourceKind {
@@ -78,12 +92,23 @@ impl SourceKind {
         match self {
             Self::BuiltInDatabase => "built_in_database",
             Self::File => "file",
+            Self::Http => "http",
+            Self::Redis => "redis",
+            Self::Postgresql => "postgresql",
+            Self::Mysql => "mysql",
         }
     }
 
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        let all = [Self::BuiltInDatabase, Self::File];
+        let all = [
+            Self::BuiltInDatabase,
+            Self::File,
+            Self::Http,
+            Self::Redis,
+            Self::Postgresql,
+            Self::Mysql,
+        ];
         all.into_iter().find(|kind| kind.name() == name)
     }
 }
@@ -95,10 +120,27 @@ pub struct Source {
     pub enabled: bool,
     /// The rules of a file; empty for the others.
     pub text: String,
+    /// Of `http`: how it is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<HttpService>,
+    /// Of databases, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<RuleTable>,
 }
 
-/// What EMQX remembers of decisions. Here nothing is: a decision takes less time than remembering it.
-/// The values are kept for tools that set them.
+impl Source {
+    /// Who is asked, if it is not its rules.
+    pub(crate) fn way(&self) -> Option<Way> {
+        match (&self.service, &self.table) {
+            (Some(service), _) => Some(Way::Http(service.clone())),
+            (None, Some(table)) => Some(Way::Table(table.clone())),
+            (None, None) => None,
+        }
+    }
+}
+
+/// What is remembered of what sources elsewhere have said, for each connection. What the broker decides
+/// itself is not remembered: that would take longer than to decide it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct CacheSettings {
     pub enabled: bool,
@@ -143,6 +185,8 @@ impl Default for Authorization {
                 kind: SourceKind::BuiltInDatabase,
                 enabled: true,
                 text: String::new(),
+                service: None,
+                table: None,
             }],
         }
     }
@@ -152,10 +196,25 @@ impl Authorization {
     /// What the shards are given; nothing where everybody may everything.
     pub(crate) fn compile(&self, book: &Book) -> Result<Option<Arc<Rules>>, String> {
         let mut rules = Vec::new();
+        let mut outside: Option<Outside> = None;
         for source in &self.sources {
             let own = match source.kind {
                 SourceKind::BuiltInDatabase => of_book(book)?,
                 SourceKind::File => parse(&source.text)?,
+                kind => {
+                    let missing = || format!("{}: how it is asked is missing", kind.name());
+                    elsewhere::check(&source.way().ok_or_else(missing)?)?;
+                    if source.enabled {
+                        let here = self.settings.cache.outside(rules.len())?;
+                        if outside.is_some_and(|other| other != here) {
+                            let text = "sources that are asked elsewhere stand beside each other, \
+                                        without rules between them";
+                            return Err(text.to_owned());
+                        }
+                        outside = Some(here);
+                    }
+                    Vec::new()
+                }
             };
             if source.enabled {
                 rules.extend(own);
@@ -166,7 +225,7 @@ impl Authorization {
             disconnects,
             ..
         } = self.settings;
-        if rules.is_empty() && !denies_unmatched && !disconnects {
+        if rules.is_empty() && outside.is_none() && !denies_unmatched && !disconnects {
             return Ok(None);
         }
         let terms = Terms {
@@ -176,10 +235,48 @@ impl Authorization {
                 Permission::Allow
             },
             disconnects,
+            outside,
         };
         let rules = Rules::compile(rules, terms).map_err(|error| error.to_string())?;
         Ok(Some(Arc::new(rules)))
     }
+
+    /// Who is asked elsewhere, in their order.
+    pub(crate) fn ways(&self) -> Vec<Way> {
+        let enabled = self.sources.iter().filter(|source| source.enabled);
+        enabled.filter_map(Source::way).collect()
+    }
+}
+
+impl CacheSettings {
+    /// Somebody elsewhere is asked behind so many rules.
+    fn outside(&self, rules: usize) -> Result<Outside, String> {
+        Ok(Outside {
+            at: u32::try_from(rules).map_err(|_| "too many rules".to_owned())?,
+            most: usize::try_from(self.max_size)
+                .unwrap_or(0)
+                .clamp(1, SAID_MAX),
+            keep_millis: if self.enabled {
+                millis(&self.ttl).ok_or("cache.ttl is a duration such as 30s or 1m")?
+            } else {
+                0
+            },
+        })
+    }
+}
+
+/// A duration as EMQX writes it.
+fn millis(text: &str) -> Option<u64> {
+    let end = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(end);
+    let unit = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(unit)
 }
 
 fn of_book(book: &Book) -> Result<Vec<Rule>, String> {
@@ -238,6 +335,8 @@ mod tests {
             kind: SourceKind::File,
             enabled: true,
             text: "{deny, all, all, [\"b\"]}.".to_owned(),
+            service: None,
+            table: None,
         });
         assert_eq!(authorization.compile(&book).unwrap().unwrap().len(), 1);
         authorization.sources[1].text = "junk".to_owned();

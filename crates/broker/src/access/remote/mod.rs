@@ -8,7 +8,8 @@ mod dial;
 mod guard;
 pub(crate) mod http;
 mod memory;
-pub(crate) mod request;
+mod request;
+pub(crate) mod service;
 mod template;
 
 use std::{
@@ -22,7 +23,7 @@ use tokio::{runtime, sync::oneshot};
 pub use dial::TlsSetup;
 pub(crate) use guard::Guard;
 pub(crate) use memory::Memory;
-pub(crate) use template::{Facts, Template};
+pub(crate) use template::{Deed, Facts, Scope, Template};
 
 /// A text that nobody is shown.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@
 use hyper::{Method, body::Bytes};
 use serde_json::Value;
 
-use super::{Facts, Template, http::Ask};
+use super::{Facts, Scope, Template, http::Ask};
 
 /// How a body is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,17 +40,18 @@ impl Form {
         target: &str,
         body: &Value,
         writing: Option<Writing>,
+        scope: Scope,
     ) -> Result<Self, String> {
         let (path, query) = match target.split_once('?') {
-            Some((path, query)) => (path, Some(Template::parse(query)?)),
+            Some((path, query)) => (path, Some(Template::parse(query, scope)?)),
             None => (target, None),
         };
         let path = if path.is_empty() { "/" } else { path };
         let form = Self {
             writing,
-            path: Template::parse(path)?,
+            path: Template::parse(path, scope)?,
             query,
-            body: Tree::parse(body)?,
+            body: Tree::parse(body, scope)?,
         };
         if writing != Some(Writing::Json) && form.body.fields().is_none() {
             return Err("body: without JSON its fields are texts, numbers and flags".to_owned());
@@ -93,15 +94,18 @@ impl Form {
 }
 
 impl Tree {
-    fn parse(value: &Value) -> Result<Self, String> {
+    fn parse(value: &Value, scope: Scope) -> Result<Self, String> {
         Ok(match value {
-            Value::String(text) => Self::Text(Template::parse(text)?),
-            Value::Array(list) => {
-                Self::List(list.iter().map(Self::parse).collect::<Result<_, _>>()?)
-            }
+            Value::String(text) => Self::Text(Template::parse(text, scope)?),
+            Value::Array(list) => Self::List(
+                list.iter()
+                    .map(|one| Self::parse(one, scope))
+                    .collect::<Result<_, _>>()?,
+            ),
             Value::Object(map) => {
                 let fields = map.iter();
-                let fields = fields.map(|(key, value)| Ok((key.clone(), Self::parse(value)?)));
+                let fields =
+                    fields.map(|(key, value)| Ok((key.clone(), Self::parse(value, scope)?)));
                 Self::Map(fields.collect::<Result<_, String>>()?)
             }
             other => Self::Other(other.clone()),
@@ -188,6 +192,7 @@ mod tests {
             address: Ipv4Addr::LOCALHOST.into(),
             common_name: None,
             subject: None,
+            deed: None,
         }
     }
 
@@ -196,7 +201,8 @@ mod tests {
     fn values_stay_values() {
         let body = json!({"u": "${username}", "p": "x${password}", "n": 7});
         let made = |writing| {
-            let form = Form::parse("/c/${clientid}?q=${username}", &body, writing).unwrap();
+            let form =
+                Form::parse("/c/${clientid}?q=${username}", &body, writing, Scope::Guest).unwrap();
             form.about(&facts("../a?b#c%/")).unwrap()
         };
         let target = "/c/..%2Fa%3Fb%23c%25%2F?q=a%26b%3Dc";
@@ -211,14 +217,14 @@ mod tests {
         assert_eq!(get.method, Method::GET);
         assert_eq!(get.target, format!("{target}&{fields}"));
         assert!(get.body.is_empty());
-        let plain = Form::parse("", &json!({}), None).unwrap();
+        let plain = Form::parse("", &json!({}), None, Scope::Guest).unwrap();
         assert_eq!(plain.about(&facts("c")).unwrap().target, "/");
     }
 
     /// A client id is no way up.
     #[test]
     fn no_way_up() {
-        let form = |target: &str| Form::parse(target, &json!({}), None).unwrap();
+        let form = |target: &str| Form::parse(target, &json!({}), None, Scope::Guest).unwrap();
         for id in [".", ".."] {
             assert!(form("/users/${clientid}").about(&facts(id)).is_none());
             assert!(form("/users/${clientid}/x").about(&facts(id)).is_none());
@@ -231,10 +237,18 @@ mod tests {
     #[test]
     fn what_cannot_be_written() {
         let nested = json!({"a": {"b": "c"}});
-        assert!(Form::parse("/", &nested, Some(Writing::Json)).is_ok());
-        assert!(Form::parse("/", &nested, Some(Writing::Form)).is_err());
-        assert!(Form::parse("/", &json!("text"), None).is_err());
-        assert!(Form::parse("/${host}", &json!({}), None).is_err());
-        assert!(Form::parse("/", &json!({"a": ["${x}"]}), Some(Writing::Json)).is_err());
+        assert!(Form::parse("/", &nested, Some(Writing::Json), Scope::Guest).is_ok());
+        assert!(Form::parse("/", &nested, Some(Writing::Form), Scope::Guest).is_err());
+        assert!(Form::parse("/", &json!("text"), None, Scope::Guest).is_err());
+        assert!(Form::parse("/${host}", &json!({}), None, Scope::Guest).is_err());
+        assert!(
+            Form::parse(
+                "/",
+                &json!({"a": ["${x}"]}),
+                Some(Writing::Json),
+                Scope::Guest
+            )
+            .is_err()
+        );
     }
 }

@@ -12,16 +12,43 @@ pub(crate) enum Place {
     Address,
     CommonName,
     Subject,
+    Topic,
+    Action,
+    Qos,
+    Retain,
 }
 
-const PLACES: [(&str, Place); 6] = [
+/// What a text is about, which says what there are places for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Scope {
+    /// Somebody who wants to come in.
+    Guest,
+    /// What a client wants to do.
+    Deed,
+}
+
+const PLACES: [(&str, Place); 10] = [
     ("clientid", Place::ClientId),
     ("username", Place::UserName),
     ("password", Place::Password),
     ("peerhost", Place::Address),
     ("cert_common_name", Place::CommonName),
     ("cert_subject", Place::Subject),
+    ("topic", Place::Topic),
+    ("action", Place::Action),
+    ("qos", Place::Qos),
+    ("retain", Place::Retain),
 ];
+
+impl Place {
+    fn is_in(self, scope: Scope) -> bool {
+        match self {
+            Self::ClientId | Self::UserName | Self::Address | Self::CommonName => true,
+            Self::Password | Self::Subject => scope == Scope::Guest,
+            Self::Topic | Self::Action | Self::Qos | Self::Retain => scope == Scope::Deed,
+        }
+    }
+}
 
 /// What is known of a client.
 #[derive(Clone, Copy)]
@@ -32,6 +59,17 @@ pub(crate) struct Facts<'a> {
     pub(crate) address: IpAddr,
     pub(crate) common_name: Option<&'a str>,
     pub(crate) subject: Option<&'a str>,
+    pub(crate) deed: Option<Deed<'a>>,
+}
+
+/// What a client wants to do.
+#[derive(Clone, Copy)]
+pub(crate) struct Deed<'a> {
+    /// To publish, or else to subscribe.
+    pub(crate) publishes: bool,
+    pub(crate) topic: &'a str,
+    pub(crate) qos: u8,
+    pub(crate) retain: bool,
 }
 
 impl<'a> Facts<'a> {
@@ -48,6 +86,13 @@ impl<'a> Facts<'a> {
             Place::Address => Some(Cow::Owned(self.address.to_canonical().to_string())),
             Place::CommonName => text(self.common_name),
             Place::Subject => text(self.subject),
+            Place::Topic => text(self.deed.map(|deed| deed.topic)),
+            Place::Action => text(self.deed.map(|deed| match deed.publishes {
+                true => "publish",
+                false => "subscribe",
+            })),
+            Place::Qos => Some(Cow::Owned(self.deed?.qos.to_string())),
+            Place::Retain => Some(Cow::Owned(self.deed?.retain.to_string())),
         }
     }
 }
@@ -84,7 +129,7 @@ impl Template {
 
     /// # Errors
     /// If there is a place of no known name in it.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str, scope: Scope) -> Result<Self, String> {
         let mut pieces = Vec::new();
         let mut rest = text;
         while let Some(at) = rest.find("${") {
@@ -92,9 +137,10 @@ impl Template {
             let (name, behind) = from[2..]
                 .split_once('}')
                 .ok_or_else(|| format!("{text}: a place that does not end"))?;
-            let known = PLACES.iter().find(|(known, _)| *known == name);
+            let mut here = PLACES.iter().filter(|(_, place)| place.is_in(scope));
+            let known = here.clone().find(|(known, _)| *known == name);
             let (_, place) = known.ok_or_else(|| {
-                let names: Vec<&str> = PLACES.iter().map(|(name, _)| *name).collect();
+                let names: Vec<&str> = here.by_ref().map(|(name, _)| *name).collect();
                 format!(
                     "${{{name}}} is not known here; there are {}",
                     names.join(", ")
@@ -140,6 +186,7 @@ mod tests {
         address: IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
         common_name: None,
         subject: Some("CN=x"),
+        deed: None,
     };
 
     /// What a client says is not looked at for places.
@@ -154,18 +201,20 @@ mod tests {
             ("${cert_common_name}${cert_subject}", "CN=x"),
         ];
         for (text, due) in table {
-            let template = Template::parse(text).unwrap();
+            let template = Template::parse(text, Scope::Guest).unwrap();
             assert_eq!(template.fill(&FACTS, plain).as_deref(), Some(due));
         }
-        for bad in ["${host}", "a${", "${clientid", "${}"] {
-            assert!(Template::parse(bad).is_err(), "{bad}");
+        for bad in ["${host}", "${topic}", "a${", "${clientid", "${}"] {
+            assert!(Template::parse(bad, Scope::Guest).is_err(), "{bad}");
         }
         let odd = Facts {
             password: Some(b"\xff"),
             ..FACTS
         };
         assert_eq!(
-            Template::parse("${password}").unwrap().fill(&odd, plain),
+            Template::parse("${password}", Scope::Guest)
+                .unwrap()
+                .fill(&odd, plain),
             None
         );
     }

@@ -21,13 +21,14 @@ use tokio::{
 
 use self::query::{Command, Numbering, Statement};
 use super::{
-    Facts, Failure, Masked, TlsSetup,
+    Facts, Failure, Masked, Scope, TlsSetup,
     dial::{self, Tls},
     http::POOL_MAX,
 };
 
-/// Bytes of one answer at most.
+/// Bytes of one message of an answer, and rows of an answer, at most.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
+const ROWS_MAX: usize = 1_000;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -52,6 +53,18 @@ pub struct DatabaseSetup {
     pub connect_timeout_millis: u64,
     pub request_timeout_millis: u64,
     pub tls: Option<TlsSetup>,
+}
+
+impl DatabaseSetup {
+    /// As the log calls it.
+    pub(crate) fn told(&self) -> String {
+        let name = match self.kind {
+            DatabaseKind::Redis => "Redis",
+            DatabaseKind::Postgresql => "PostgreSQL",
+            DatabaseKind::Mysql => "MySQL",
+        };
+        format!("{name} at {}", self.server)
+    }
 }
 
 /// Columns of a row by their names; what is NULL is left out.
@@ -97,7 +110,7 @@ pub(crate) struct Database {
 impl Database {
     /// # Errors
     /// If something of the setup cannot be used.
-    pub(crate) fn new(setup: &DatabaseSetup) -> Result<Self, String> {
+    pub(crate) fn new(setup: &DatabaseSetup, scope: Scope) -> Result<Self, String> {
         let (port, user) = match setup.kind {
             DatabaseKind::Redis => (6379, ""),
             DatabaseKind::Postgresql => (5432, "postgres"),
@@ -105,11 +118,13 @@ impl Database {
         };
         let (host, port) = address(&setup.server, port)?;
         let wire = match setup.kind {
-            DatabaseKind::Redis => Wire::Redis(Command::parse(&setup.query)?),
+            DatabaseKind::Redis => Wire::Redis(Command::parse(&setup.query, scope)?),
             DatabaseKind::Postgresql => {
-                Wire::Postgresql(Statement::parse(&setup.query, Numbering::Dollar)?)
+                Wire::Postgresql(Statement::parse(&setup.query, Numbering::Dollar, scope)?)
             }
-            DatabaseKind::Mysql => Wire::Mysql(Statement::parse(&setup.query, Numbering::Mark)?),
+            DatabaseKind::Mysql => {
+                Wire::Mysql(Statement::parse(&setup.query, Numbering::Mark, scope)?)
+            }
         };
         let tls = setup.tls.as_ref().map(|tls| Tls::new(tls, &host));
         let server = Server {
@@ -141,8 +156,8 @@ impl Database {
         }
     }
 
-    /// The first row that answers, if there is one. Has no end of its own.
-    pub(crate) async fn row(&self, values: &[String]) -> Result<Option<Row>, Failure> {
+    /// The rows that answer, `ROWS_MAX` at most. Has no end of its own.
+    pub(crate) async fn rows(&self, values: &[String]) -> Result<Vec<Row>, Failure> {
         let place = self.places.acquire().await;
         let _place = place.map_err(|_| Failure::Down("the pool is closed".to_owned()))?;
         loop {
@@ -156,10 +171,10 @@ impl Database {
                 // The other side may have closed it since.
                 Err(Failure::Down(_)) if was_used => {}
                 Err(failure) => return Err(failure),
-                Ok(row) => {
+                Ok(rows) => {
                     let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
                     idle.push(conn);
-                    return Ok(row);
+                    return Ok(rows);
                 }
             }
         }
@@ -182,11 +197,11 @@ impl Database {
         })
     }
 
-    async fn ask(&self, conn: &mut Conn, values: &[String]) -> Result<Option<Row>, Failure> {
+    async fn ask(&self, conn: &mut Conn, values: &[String]) -> Result<Vec<Row>, Failure> {
         match (conn, &self.wire) {
-            (Conn::Redis(conn), Wire::Redis(command)) => conn.row(command, values).await,
-            (Conn::Postgresql(conn), _) => conn.row(values).await,
-            (Conn::Mysql(conn), _) => conn.row(values).await,
+            (Conn::Redis(conn), Wire::Redis(command)) => conn.rows(command, values).await,
+            (Conn::Postgresql(conn), _) => conn.rows(values).await,
+            (Conn::Mysql(conn), _) => conn.rows(values).await,
             (Conn::Redis(_), _) => Err(Failure::Odd("a connection of another kind".to_owned())),
         }
     }

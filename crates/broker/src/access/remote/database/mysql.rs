@@ -4,11 +4,8 @@ use sha1_smol::Sha1;
 use sha2::{Digest as _, Sha256};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
-use super::{Bytes, Row, Server, Statement, Stream, dial, lost, odd, read};
+use super::{Bytes, ROWS_MAX, Row, Server, Statement, Stream, dial, lost, odd, read};
 use crate::access::remote::Failure;
-
-/// Rows that are passed over behind the first.
-const ROWS_MAX: usize = 1_000;
 
 /// What we can: long passwords and columns, a database to begin with, 4.1, transactions, passwords of
 /// 4.1, plug-ins for them.
@@ -59,7 +56,7 @@ impl Conn {
         })
     }
 
-    pub(super) async fn row(&mut self, values: &[String]) -> Result<Option<Row>, Failure> {
+    pub(super) async fn rows(&mut self, values: &[String]) -> Result<Vec<Row>, Failure> {
         let mut execute = vec![0x17];
         execute.extend(self.statement.to_le_bytes());
         execute.extend([0, 1, 0, 0, 0]);
@@ -75,22 +72,20 @@ impl Conn {
         let answer = self.wire.ask(&execute).await?;
         // A statement that selects nothing.
         if answer.first() == Some(&0) {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         let count = length(&mut Bytes(&answer)).ok_or_else(|| odd("no columns"))?;
         self.columns = self.wire.columns(count).await?;
-        let mut row = None;
+        let mut rows = Vec::new();
         for _ in 0..=ROWS_MAX {
             let answer = self.wire.next().await?;
             if is_end(&answer) {
-                return Ok(row);
+                return Ok(rows);
             }
-            if row.is_none() {
-                let read = fields(&self.columns, &answer);
-                row = Some(read.ok_or_else(|| odd("a column of an unknown kind"))?);
-            }
+            let row = fields(&self.columns, &answer);
+            rows.push(row.ok_or_else(|| odd("a column of an unknown kind"))?);
         }
-        Err(odd("too many rows; the query wants LIMIT 1"))
+        Err(odd("too many rows"))
     }
 }
 
@@ -200,12 +195,12 @@ async fn sign_in(server: &Server, stream: TcpStream) -> Result<Wire, Failure> {
     }
     let known = [NATIVE, CACHING].contains(&&*first.plugin);
     let plugin = if known { &*first.plugin } else { NATIVE };
-    let proof = proof(plugin, &server.password, &first.nonce).unwrap_or_default();
+    let first_proof = proof(plugin, &server.password, &first.nonce).unwrap_or_default();
     let mut answer = able_of(able);
     answer.extend(server.user.as_bytes());
     answer.push(0);
-    answer.push(u8::try_from(proof.len()).unwrap_or(0));
-    answer.extend(&proof);
+    answer.push(u8::try_from(first_proof.len()).unwrap_or(0));
+    answer.extend(&first_proof);
     if !server.database.is_empty() {
         answer.extend(server.database.as_bytes());
         answer.push(0);

@@ -5,7 +5,9 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{Bytes, Row, Server, Statement, Stream, dial, lost, odd, read, scram::Exchange};
+use super::{
+    Bytes, ROWS_MAX, Row, Server, Statement, Stream, dial, lost, odd, read, scram::Exchange,
+};
 use crate::access::remote::Failure;
 
 const VERSION: i32 = 3 << 16;
@@ -120,7 +122,7 @@ impl Conn {
         }
     }
 
-    pub(super) async fn row(&mut self, values: &[String]) -> Result<Option<Row>, Failure> {
+    pub(super) async fn rows(&mut self, values: &[String]) -> Result<Vec<Row>, Failure> {
         let count = |n: usize| u16::try_from(n).unwrap_or(u16::MAX).to_be_bytes();
         // No portal's name, the statement's, all as text.
         let mut bind = [&b"\0"[..], NAME, &[0, 0], &count(values.len())].concat();
@@ -131,16 +133,17 @@ impl Conn {
         }
         bind.extend([0, 0]);
         let mut asked = framed(Some(b'B'), &bind);
-        asked.extend(framed(Some(b'E'), &[0, 0, 0, 0, 1]));
+        let most = i32::try_from(ROWS_MAX).unwrap_or(0).to_be_bytes();
+        asked.extend(framed(Some(b'E'), &[&b"\0"[..], &most].concat()));
         asked.extend(framed(Some(b'S'), b""));
         self.write(&asked).await?;
-        let (mut row, mut failure) = (None, None);
+        let (mut rows, mut failure) = (Vec::new(), None);
         loop {
             let (kind, body) = self.next().await?;
             match kind {
                 b'E' => failure = Some(Failure::Odd(error(&body))),
-                b'D' => row = Some(fields(&self.columns, &body).ok_or_else(|| odd("no row"))?),
-                b'Z' => return failure.map_or(Ok(row), Err),
+                b'D' => rows.push(fields(&self.columns, &body).ok_or_else(|| odd("no row"))?),
+                b'Z' => return failure.map_or(Ok(rows), Err),
                 _ => {}
             }
         }
@@ -179,8 +182,7 @@ async fn secure(server: &Server, mut stream: TcpStream) -> Result<Stream, Failur
 /// With its kind, if it has one, and its length.
 fn framed(kind: Option<u8>, body: &[u8]) -> Vec<u8> {
     let length = i32::try_from(body.len() + 4).unwrap_or(i32::MAX);
-    let kind = kind.as_ref().map_or(&[][..], std::slice::from_ref);
-    [kind, &length.to_be_bytes(), body].concat()
+    [kind.as_slice(), &length.to_be_bytes(), body].concat()
 }
 
 /// The words of an error: `M` is for people.

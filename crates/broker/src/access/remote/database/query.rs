@@ -1,7 +1,7 @@
 //! Queries with places: SQL, whose places become parameters, and commands of Redis, whose words are
 //! arguments before anything is filled in.
 
-use super::super::{Facts, Template, template::Part};
+use super::super::{Facts, Scope, Template, template::Part};
 
 /// How a dialect names its parameters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,8 +23,8 @@ impl Statement {
     ///
     /// # Errors
     /// If there is a place of no known name, or nothing at all.
-    pub(super) fn parse(text: &str, numbering: Numbering) -> Result<Self, String> {
-        let template = Template::parse(text).map_err(|error| format!("query: {error}"))?;
+    pub(super) fn parse(text: &str, numbering: Numbering, scope: Scope) -> Result<Self, String> {
+        let template = Template::parse(text, scope).map_err(|error| format!("query: {error}"))?;
         let mut made = Self {
             text: String::new(),
             parameters: Vec::new(),
@@ -96,7 +96,7 @@ pub(super) enum Answers {
 impl Command {
     /// # Errors
     /// If it is another command, or there is a place of no known name.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(super) fn parse(text: &str, scope: Scope) -> Result<Self, String> {
         let words: Vec<&str> = text.split_ascii_whitespace().collect();
         let name = words.first().map(|name| name.to_ascii_uppercase());
         let fields = words.iter().skip(2).map(|field| (*field).to_owned());
@@ -109,7 +109,7 @@ impl Command {
                 );
             }
         };
-        let each = words.iter().map(|word| Template::parse(word));
+        let each = words.iter().map(|word| Template::parse(word, scope));
         let arguments = each.collect::<Result<_, _>>();
         Ok(Self {
             arguments: arguments.map_err(|error| format!("cmd: {error}"))?,
@@ -135,12 +135,13 @@ mod tests {
         address: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
         common_name: None,
         subject: None,
+        deed: None,
     };
 
     #[test]
     fn places_become_parameters() {
         let parse = |text: &str, numbering| {
-            let statement = Statement::parse(text, numbering).unwrap();
+            let statement = Statement::parse(text, numbering, Scope::Guest).unwrap();
             let values = statement.fill(&FACTS).unwrap();
             (statement.text, values)
         };
@@ -156,14 +157,18 @@ mod tests {
         );
         assert_eq!(text, "SELECT 'it''s', ?, 'x?'");
         for bad in ["", "  ", "SELECT ${nobody}"] {
-            assert!(Statement::parse(bad, Numbering::Mark).is_err(), "{bad}");
+            assert!(
+                Statement::parse(bad, Numbering::Mark, Scope::Guest).is_err(),
+                "{bad}"
+            );
         }
     }
 
     /// A name with spaces in it is one argument.
     #[test]
     fn words_become_arguments() {
-        let command = Command::parse("hmget  mqtt:${clientid} password_hash salt").unwrap();
+        let command =
+            Command::parse("hmget  mqtt:${clientid} password_hash salt", Scope::Guest).unwrap();
         let filled = command.fill(&FACTS).unwrap();
         assert_eq!(
             filled,
@@ -171,7 +176,10 @@ mod tests {
         );
         let fields = ["password_hash", "salt"].map(str::to_owned).into();
         assert_eq!(command.answers, Answers::Fields(fields));
-        assert_eq!(Command::parse("HGETALL x").unwrap().answers, Answers::Pairs);
+        assert_eq!(
+            Command::parse("HGETALL x", Scope::Guest).unwrap().answers,
+            Answers::Pairs
+        );
         for bad in [
             "",
             "GET x",
@@ -181,7 +189,7 @@ mod tests {
             "FLUSHALL",
             "HGET ${x} y",
         ] {
-            assert!(Command::parse(bad).is_err(), "{bad}");
+            assert!(Command::parse(bad, Scope::Guest).is_err(), "{bad}");
         }
     }
 }

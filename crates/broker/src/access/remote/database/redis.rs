@@ -52,11 +52,11 @@ impl Conn {
     }
 
     /// The fields of a hash; none if it is not there.
-    pub(super) async fn row(
+    pub(super) async fn rows(
         &mut self,
         command: &Command,
         words: &[String],
-    ) -> Result<Option<Row>, Failure> {
+    ) -> Result<Vec<Row>, Failure> {
         let values = match self.ask(words).await? {
             Reply::Value(value) => vec![value],
             Reply::List(values) => values,
@@ -81,7 +81,11 @@ impl Conn {
                 }
             }
         }
-        Ok((!row.is_empty()).then_some(row))
+        Ok(if row.is_empty() {
+            Vec::new()
+        } else {
+            vec![row]
+        })
     }
 
     async fn ask(&mut self, words: &[impl AsRef<str>]) -> Result<Reply, Failure> {

@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use broker::admin::authentication::{
-    DatabaseKind, DatabaseSetup, HttpMethod, HttpService, JwtKeys, Masked, Method, Setup, TlsSetup,
-    UserTable,
+    DatabaseKind, DatabaseSetup, HttpMethod, HttpService, Jwt, JwtKeys, Masked, Method, Setup,
+    TlsSetup,
 };
+use broker::admin::authorize::Source;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -70,8 +71,9 @@ pub(super) struct Remote {
     /// Of http, as the next two; `post` if it is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     method: Option<RequestMethod>,
-    /// With `${clientid}`, `${username}`, `${password}`, `${peerhost}`, `${cert_common_name}` and
-    /// `${cert_subject}` in path and query, which stay single values there.
+    /// With `${clientid}`, `${username}`, `${peerhost}` and `${cert_common_name}` in path and query, which
+    /// stay single values there; of an authenticator `${password}` and `${cert_subject}`, too, of a source of
+    /// rules `${topic}`, `${action}`, `${qos}` and `${retain}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "http://127.0.0.1:8080/auth")]
     url: Option<String>,
@@ -97,14 +99,16 @@ pub(super) struct Remote {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = Password)]
     password: Option<String>,
-    /// Of mysql and postgresql: SQL that selects `password_hash`, and perhaps `salt` and `is_superuser`.
-    /// Places in it become parameters.
+    /// Of mysql and postgresql: SQL that selects `password_hash`, and perhaps `salt` and `is_superuser`; of a
+    /// source of rules `permission`, `action` and `topic`, and perhaps `qos` and `retain`. Places in it become
+    /// parameters.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(
         example = "SELECT password_hash, salt FROM mqtt_user WHERE username = ${username} LIMIT 1"
     )]
     query: Option<String>,
-    /// Of redis: HMGET or HGET with these fields, or HGETALL. Places are parts of an argument.
+    /// Of redis: HMGET or HGET with these fields, or HGETALL; of a source of rules HGETALL, of topics and what
+    /// may be done there. Places are parts of an argument.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "HMGET mqtt_user:${username} password_hash salt is_superuser")]
     cmd: Option<String>,
@@ -141,16 +145,57 @@ fn is_pem(text: &str) -> bool {
     text.trim_start().starts_with("-----BEGIN ")
 }
 
-/// Of a set-up, what it has that is not shown.
-fn hidden(before: Option<&Setup>) -> (&[(String, Masked)], Option<&TlsSetup>) {
-    match before.map(|setup| &setup.method) {
-        Some(Method::Http(service)) => (&service.headers, Some(&service.tls)),
-        Some(Method::Database(table)) => (&[], table.database.tls.as_ref()),
-        Some(Method::Jwt(jwt)) => match &jwt.keys {
-            JwtKeys::Url(at) => (&at.headers, Some(&at.tls)),
-            _ => (&[], None),
-        },
-        _ => (&[], None),
+/// What there is that is not shown, and stays where it is not shown anew.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Hidden<'a> {
+    headers: &'a [(String, Masked)],
+    tls: Option<&'a TlsSetup>,
+    password: Option<&'a Masked>,
+}
+
+impl<'a> Hidden<'a> {
+    /// Of an authenticator.
+    pub(super) fn of(before: Option<&'a Setup>) -> Self {
+        match before.map(|setup| &setup.method) {
+            Some(Method::Http(service)) => Self::of_service(service),
+            Some(Method::Database(table)) => Self::of_database(&table.database),
+            Some(Method::Jwt(Jwt {
+                keys: JwtKeys::Url(at),
+                ..
+            })) => Self {
+                headers: &at.headers,
+                tls: Some(&at.tls),
+                password: None,
+            },
+            _ => Self::default(),
+        }
+    }
+
+    /// Of a source of rules.
+    pub(super) fn of_source(before: Option<&'a Source>) -> Self {
+        let Some(before) = before else {
+            return Self::default();
+        };
+        let table = before.table.as_ref();
+        let table = table.map(|table| Self::of_database(&table.database));
+        let service = before.service.as_ref().map(Self::of_service);
+        service.or(table).unwrap_or_default()
+    }
+
+    fn of_database(setup: &'a DatabaseSetup) -> Self {
+        Self {
+            tls: setup.tls.as_ref(),
+            password: setup.password.as_ref(),
+            ..Self::default()
+        }
+    }
+
+    fn of_service(service: &'a HttpService) -> Self {
+        Self {
+            headers: &service.headers,
+            tls: Some(&service.tls),
+            password: None,
+        }
     }
 }
 
@@ -197,8 +242,7 @@ impl Remote {
         }
     }
 
-    pub(super) fn of_table(table: &UserTable) -> Self {
-        let setup = &table.database;
+    pub(super) fn of_database(setup: &DatabaseSetup, cache_millis: u64) -> Self {
         let is_redis = setup.kind == DatabaseKind::Redis;
         let query = setup.query.clone();
         Self {
@@ -212,7 +256,7 @@ impl Remote {
             connect_timeout: Some(told(setup.connect_timeout_millis)),
             request_timeout: Some(told(setup.request_timeout_millis)),
             pool_size: Some(u32::try_from(setup.pool_size).unwrap_or(POOL_MAX)),
-            cache_ttl: (table.cache_millis > 0).then(|| told(table.cache_millis)),
+            cache_ttl: (cache_millis > 0).then(|| told(cache_millis)),
             ssl: setup.tls.as_ref().map(BackendTls::of),
             ..Self::default()
         }
@@ -222,13 +266,9 @@ impl Remote {
     pub(super) fn database(
         self,
         kind: DatabaseKind,
-        before: Option<&Setup>,
+        before: Hidden<'_>,
     ) -> Result<(DatabaseSetup, u64), Refusal> {
         let needs = |what: &str| Refusal::bad_request(format!("this backend needs {what}"));
-        let had = before.and_then(|before| match &before.method {
-            Method::Database(table) => table.database.password.clone(),
-            _ => None,
-        });
         let (query, name) = match kind {
             DatabaseKind::Redis => (&self.cmd, "cmd"),
             DatabaseKind::Postgresql | DatabaseKind::Mysql => (&self.query, "query"),
@@ -249,7 +289,10 @@ impl Remote {
             username: self.username.clone().filter(|name| !name.is_empty()),
             password: match self.password.as_deref() {
                 None | Some("") => None,
-                Some(MASK) => had.or_else(|| Some(Masked(MASK.to_owned()))),
+                Some(MASK) => {
+                    let had = before.password.cloned();
+                    had.or_else(|| Some(Masked(MASK.to_owned())))
+                }
                 Some(text) => Some(Masked(text.to_owned())),
             },
             query: query.clone().ok_or_else(|| needs(name))?,
@@ -297,8 +340,11 @@ impl Remote {
     }
 
     /// `before` is what there is of this kind.
-    pub(super) fn service(self, before: Option<&Setup>) -> Result<HttpService, Refusal> {
-        let body = self.body.clone().unwrap_or(Value::Object(Map::new()));
+    pub(super) fn service(self, before: Hidden<'_>) -> Result<HttpService, Refusal> {
+        let body = self
+            .body
+            .clone()
+            .unwrap_or_else(|| Value::Object(Map::new()));
         let needs = || Refusal::bad_request("http needs url");
         Ok(HttpService {
             method: match self.method {
@@ -324,8 +370,8 @@ impl Remote {
         })
     }
 
-    pub(super) fn headers(&self, before: Option<&Setup>) -> Vec<(String, Masked)> {
-        let (had, _) = hidden(before);
+    pub(super) fn headers(&self, before: Hidden<'_>) -> Vec<(String, Masked)> {
+        let had = before.headers;
         let headers = self.headers.iter().flatten();
         let value = |name: &str, value: &str| {
             let had = had.iter().find(|(other, _)| other == name && value == MASK);
@@ -336,7 +382,7 @@ impl Remote {
             .collect()
     }
 
-    pub(super) fn tls(&self, before: Option<&Setup>) -> Result<TlsSetup, Refusal> {
+    pub(super) fn tls(&self, before: Hidden<'_>) -> Result<TlsSetup, Refusal> {
         let Some(ssl) = &self.ssl else {
             return Ok(TlsSetup::default());
         };
@@ -348,7 +394,7 @@ impl Remote {
         }
         // Forms send what is empty, too.
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-        let had = hidden(before).1.and_then(|tls| tls.keyfile.clone());
+        let had = before.tls.and_then(|tls| tls.keyfile.clone());
         let key = given(&ssl.keyfile);
         Ok(TlsSetup {
             cacertfile: given(&ssl.cacertfile),
