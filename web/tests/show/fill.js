@@ -33,13 +33,13 @@ async function rules(call) {
  * @param {import('./page.js').Call} call @param {{ host: string, mqtt: number }} broker
  */
 export async function furnish(call, broker) {
-  await call('POST', '/banned', { as: 'clientid', who: 'intruder', reason: 'not one of ours' })
+  await call('POST', '/banned', { as: 'clientid', who: 'intruder', reason: 'no guest' })
   await call('POST', '/authentication?anonymous=keep', { mechanism: 'password_based', backend: 'built_in_database' })
   await call('POST', '/authentication/password_based:built_in_database/users', { user_id: 'anna', password: 'knows-her-way-1', is_superuser: true })
   await call('POST', '/authentication', { mechanism: 'jwt', algorithm: 'hmac-based', secret: 'shared-with-nobody' })
   await rules(call)
-  await call('POST', '/users', { username: 'colleague', password: 'looks-on-and-learns-1', role: 'viewer', description: 'from next door' })
-  await call('POST', '/api_key', { name: 'recorder', desc: 'writes down what it sees', enable: true, role: 'viewer' })
+  await call('POST', '/users', { username: 'colleague', password: 'looks-on-and-learns-1', role: 'viewer', description: 'next door' })
+  await call('POST', '/api_key', { name: 'recorder', desc: 'keeps all', enable: true, role: 'viewer' })
   await call('PUT', '/mqtt/topic_rewrite', [{ action: 'publish', source_topic: 'old/#', re: '^old/(.+)$', dest_topic: 'lab/$1' }])
   await call('PUT', '/mqtt/auto_subscribe', [{ topic: 'to/${clientid}', qos: 1 }])
   await call('POST', '/mqtt/topic_metrics', { topic: 'lab/0/value' })

@@ -2,7 +2,8 @@
 
 /**
  * In English every sign of Chinese; in Chinese a sentence without any, or the name of a text instead of it. What
- * clients and programs are called is in no language, nor is what is marked as another.
+ * clients and programs are called is in no language, nor is what is marked as another; what is for browsers without
+ * scripts is in both.
  * @param {import('playwright-core').Page} page @param {'zh' | 'en'} lang @returns {Promise<string[]>}
  */
 export function strangeWords(page, lang) {
@@ -10,7 +11,7 @@ export function strangeWords(page, lang) {
     const CHINESE = /[\u3000-\u303f\u3400-\u9fff\uff00-\uffef]/
     const SENTENCE = /[a-z]{2,} [a-z]{2,} [a-z]{2,}/i
     const KEY = /^[a-z]\w*(\.\w+)+$/
-    const ELSEWHERE = `code, pre, kbd, samp, textarea, .mono, .odd, [lang]:not(html), option[value]`
+    const ELSEWHERE = `noscript, code, pre, kbd, samp, textarea, .mono, .odd, [lang]:not(html), option[value]`
     const ATTRIBUTES = own === 'en' ? ['title', 'aria-label', 'placeholder', 'alt'] : ['aria-label', 'placeholder', 'alt']
     const isStrange = (/** @type {string} */ text) => (own === 'en' ? CHINESE.test(text) : KEY.test(text) || (!CHINESE.test(text) && SENTENCE.test(text)))
     /** @type {string[]} */
