@@ -339,7 +339,7 @@ fn a_service_says_who_comes_in() {
     for (user, due, cause) in [
         ("anna", 0, None),
         ("plain", 0, None),
-        ("bad", 0x87, Some("authentication_denied")),
+        ("bad", 0x87, None),
         ("past", 0x87, Some("token_expired")),
         ("unknown", 0x86, Some("unknown_user")),
         ("odd", 0x88, Some("authenticator_failed")),
@@ -358,6 +358,8 @@ fn a_service_says_who_comes_in() {
             told(&mut api, cause, "0x8");
         }
     }
+    assert_eq!(comes("bad", "p"), 0x87);
+    told(&mut api, "authentication_denied", "0x87");
     assert_eq!(comes("ignored", "wrong"), 0x86);
     assert_eq!(comes("ignored", "right"), 0);
     let first = &service.asked()[0];
