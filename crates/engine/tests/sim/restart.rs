@@ -154,9 +154,9 @@ impl World {
             let keys = &self.log.keys;
             let born = keys
                 .of(Bucket::Session, name)
-                .map(|(_, record)| record[18..26].try_into().map(u64::from_be_bytes))
+                .map(|(_, record)| born(record))
                 .next();
-            let born = born.and_then(Result::ok);
+            let born = born.flatten();
             let survey = Survey {
                 lost: lost.get(name).copied().unwrap_or_default(),
                 wills: keys.wills(name),
@@ -196,4 +196,20 @@ impl World {
             );
         }
     }
+}
+
+/// When a session began, as its record says: behind the form, the version, whether it is online, an owner
+/// without a name, and two numbers of as many bytes as each needs.
+fn born(record: &[u8]) -> Option<u64> {
+    let mut rest = record.get(5..)?;
+    let mut number = || {
+        let end = rest.iter().position(|byte| byte & 0x80 == 0)?;
+        let (bytes, behind) = rest.split_at(end + 1);
+        rest = behind;
+        let bits = bytes.iter().rev();
+        Some(bits.fold(0, |n, byte| n << 7 | u64::from(byte & 0x7f)))
+    };
+    number()?;
+    number()?;
+    number()
 }
