@@ -154,12 +154,11 @@ fn entry(kind: u8, body: &[u8]) -> Vec<u8> {
     [&head[..], &sum.to_le_bytes(), body].concat()
 }
 
-/// QoS 1, publisher, no expiry, length of topic and of properties, topic, payload.
+/// Publisher, QoS 0, time, expiry, length of topic and of properties, topic, payload. Numbers that are
+/// small take one byte.
 fn message(topic: &str, payload: &str) -> Vec<u8> {
-    let mut bytes = vec![1];
-    bytes.extend([0; 8 + 8]);
-    bytes.extend((topic.len() as u16).to_be_bytes());
-    bytes.extend(0u32.to_be_bytes());
+    let mut bytes = vec![1, 0, 0, 0, 0, 0, 0, 0];
+    bytes.extend([0, 0, 0, topic.len() as u8, 0]);
     bytes.extend(topic.as_bytes());
     bytes.extend(payload.as_bytes());
     bytes
@@ -472,13 +471,13 @@ fn a_store_in_use_is_left_alone() {
 fn other_formats_are_refused() {
     for (format, words, zh) in [
         (
-            2u16,
-            "formats up to 1; start the newer release",
+            3u16,
+            "formats up to 2; start the newer release",
             "请启动写入它的新版本",
         ),
         (
             0,
-            "formats from 1 on; export it with the release",
+            "formats from 2 on; export it with the release",
             "请用写入它的版本导出",
         ),
     ] {
