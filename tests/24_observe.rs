@@ -342,6 +342,11 @@ fn live_feed() {
     let other = json!({"feeds": "attention", "open": []});
     api.post(&format!("/live/{id}"), &other).expect(204);
     feed.next("attention", |_| true);
+    // Also what it gives up and wants again before the next second.
+    let less = json!({"feeds": "figures", "open": []});
+    api.post(&format!("/live/{id}"), &less).expect(204);
+    api.post(&format!("/live/{id}"), &other).expect(204);
+    feed.next("attention", |_| true);
     let nonsense = json!({"feeds": "nonsense", "open": []});
     api.post(&format!("/live/{id}"), &nonsense).expect(400);
     api.get("/live?feeds=nonsense").expect(400);

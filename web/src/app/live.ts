@@ -36,7 +36,7 @@ const last = new Map<EventName, unknown>()
 const CLOSED: { readonly open: readonly string[]; readonly topic: string | null } = { open: [], topic: null }
 let view = CLOSED
 
-let stream: { abort: AbortController; id: string; asked: string; heardAt: number } | null = null
+let stream: { abort: AbortController; id: string; asked: string; isAsking: boolean; heardAt: number } | null = null
 let figuresAt = 0
 let settling: ReturnType<typeof setTimeout> | undefined
 
@@ -79,7 +79,7 @@ function adapt(): void {
     close()
   } else if (stream === null) {
     if (link.isUp) void run(wanted)
-  } else if (stream.id !== '' && stream.asked !== request(wanted)) {
+  } else if (stream.id !== '' && !stream.isAsking && stream.asked !== request(wanted)) {
     void change(stream, wanted)
   }
 }
@@ -90,6 +90,8 @@ function request(wanted: string, shown = view): string {
 
 async function change(of: NonNullable<typeof stream>, wanted: string): Promise<void> {
   of.asked = request(wanted)
+  // One change after the other: the broker could get two in any order.
+  of.isAsking = true
   // What is wanted no more will be old when it is wanted again.
   for (const event of [...last.keys()]) if (!wanted.split(',').includes(FEED_OF[event])) last.delete(event)
   try {
@@ -97,8 +99,9 @@ async function change(of: NonNullable<typeof stream>, wanted: string): Promise<v
   } catch {
     // Whatever the reason is: a new stream is told at its beginning what is wanted.
     if (stream === of) close()
-    settle()
   }
+  of.isAsking = false
+  settle()
 }
 
 function close(): void {
@@ -109,7 +112,7 @@ function close(): void {
 
 async function run(wanted: string): Promise<void> {
   // What is open follows when the stream has its number: a name may have any sign in it.
-  const mine = { abort: new AbortController(), id: '', asked: request(wanted, CLOSED), heardAt: Date.now() }
+  const mine = { abort: new AbortController(), id: '', asked: request(wanted, CLOSED), isAsking: false, heardAt: Date.now() }
   stream = mine
   try {
     const answer = await listen(new Request(address(wanted), { signal: mine.abort.signal }))

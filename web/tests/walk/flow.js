@@ -33,12 +33,22 @@ export async function flow(page, broker) {
     await page.locator('[data-flow]').scrollIntoViewIfNeeded()
     await settles(page, TUTORIAL, SETTLED_MS)
     await stays(page, HELD_MS)
+    await onWall(page)
     await subscriber.endAsync()
     await settles(page, WITHOUT_SUBSCRIBER, GONE_MS, false)
   } finally {
     clearInterval(each)
     await publisher.endAsync()
     await subscriber.endAsync()
+  }
+}
+
+/** The same on the wall, and on the page again. @param {import('playwright-core').Page} page */
+async function onWall(page) {
+  for (const [key, where] of /** @type {const} */ ([['f', '[data-wall]'], ['Escape', '.overview >']])) {
+    await page.keyboard.press(key)
+    await page.waitForSelector(`${where} [data-flow] [data-flow-node=client]`)
+    await page.waitForSelector(`${where} :is(.good, .warn)`)
   }
 }
 

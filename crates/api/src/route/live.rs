@@ -56,6 +56,8 @@ pub(crate) struct Feeds(Mutex<HashMap<String, Arc<Mutex<View>>>>);
 #[derive(Clone, Default, PartialEq)]
 struct View {
     kinds: Kinds,
+    /// What it has begun to want since the last second: a page may give up a feed and want it again within one.
+    begun: Kinds,
     open: Vec<Option<String>>,
     topic: Option<String>,
 }
@@ -108,6 +110,20 @@ fn must_be_shown(caller: &Caller, view: &View) -> Result<(), Refusal> {
 }
 
 impl Kinds {
+    /// Kind by kind.
+    fn with(self, other: Self, join: fn(bool, bool) -> bool) -> Self {
+        Self {
+            figures: join(self.figures, other.figures),
+            picture: join(self.picture, other.picture),
+            flow: join(self.flow, other.flow),
+            topics: join(self.topics, other.topics),
+            clients: join(self.clients, other.clients),
+            attention: join(self.attention, other.attention),
+            connections: join(self.connections, other.connections),
+            losses: join(self.losses, other.losses),
+        }
+    }
+
     fn parse(text: Option<&str>) -> Result<Self, Refusal> {
         let mut kinds = Self::default();
         let text = text.unwrap_or("figures,clients,attention,connections,losses");
@@ -275,23 +291,25 @@ impl Writer {
 
     /// Takes over which feeds the page wants now. What it begins to want it gets whole.
     fn turn(&mut self) {
-        let before = self.kinds;
-        self.kinds = lock(&self.view).kinds;
-        if self.kinds == before {
+        let begun = {
+            let mut view = lock(&self.view);
+            self.kinds = view.kinds;
+            std::mem::take(&mut view.begun)
+        };
+        if begun == Kinds::default() {
             return;
         }
         self.sent.clear();
-        let now = self.kinds;
-        if now.figures && !before.figures {
+        if begun.figures {
             self.second = 0;
         }
-        if now.picture && !before.picture {
+        if begun.picture {
             self.picture = picture::Told::default();
         }
-        if now.connections && !before.connections {
+        if begun.connections {
             self.entry = None;
         }
-        if now.losses && !before.losses {
+        if begun.losses {
             self.loss = None;
         }
     }
@@ -380,6 +398,7 @@ async fn feed(
     let open = open.split(',').filter(|b| !b.is_empty());
     let view = View {
         kinds,
+        begun: Kinds::default(),
         open: opened(open.map(str::to_owned).collect())?,
         topic: wanted.topic.filter(|topic| !topic.is_empty()),
     };
@@ -472,8 +491,11 @@ async fn change(
         ));
     };
     let mut view = lock(&found);
+    let kinds = kinds.unwrap_or(view.kinds);
+    let begun = kinds.with(view.kinds, |now, before| now && !before);
     let wanted = View {
-        kinds: kinds.unwrap_or(view.kinds),
+        kinds,
+        begun: begun.with(view.begun, |now, before| now || before),
         open,
         topic: change.topic,
     };
