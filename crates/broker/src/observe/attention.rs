@@ -310,7 +310,8 @@ impl Need {
                 count,
             } => {
                 let words = loss::words(*why, Lang::En);
-                let cause = format!("{client_id} lost {count} messages in a minute: {}", words.cause);
+                let messages = if *count == 1 { "message" } else { "messages" };
+                let cause = format!("{client_id} lost {count} {messages} in a minute: {}", words.cause);
                 (cause, words.remedy.to_owned())
             }
             Self::Behind {
