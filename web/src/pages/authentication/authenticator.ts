@@ -4,10 +4,12 @@ import type { Column } from '@/design/table'
 import { maybe, t } from '@/words'
 import { count } from '@/words/format'
 
+import { isRemote, REMOTES } from './remote'
+
 export type Authenticator = Answer<'/api/v5/authentication'>[number]
 export type Status = Answer<'/api/v5/authentication/{id}/status'>
 
-export const KINDS = ['built_in', 'file', 'jwt'] as const
+export const KINDS = ['built_in', 'file', 'jwt', ...REMOTES] as const
 export type Kind = (typeof KINDS)[number]
 
 /** Under which the API knows each kind; there is one authenticator of a kind. */
@@ -15,6 +17,10 @@ const IDS: Readonly<Record<Kind, string>> = {
   built_in: 'password_based:built_in_database',
   file: 'password_based:file',
   jwt: 'jwt',
+  http: 'password_based:http',
+  redis: 'password_based:redis',
+  postgresql: 'password_based:postgresql',
+  mysql: 'password_based:mysql',
 }
 export const BUILT_IN = IDS.built_in
 
@@ -31,6 +37,11 @@ export function kindOf(one: Authenticator): Kind | null {
 export function nameOf(one: Authenticator): string {
   const kind = kindOf(one)
   return kind === null ? idOf(one) : t(`authn.${kind}`)
+}
+
+/** What a kind does, in a sentence. */
+export function whatOf(kind: Kind): string {
+  return t(isRemote(kind) ? `remote.${kind}What` : `authn.${kind}What`)
 }
 
 export function isOn(one: Authenticator): boolean {
@@ -130,7 +141,7 @@ export function detailsOf(one: Authenticator): string {
       if (one.use_jwks) return one.endpoint ?? ''
       return t(one.algorithm === 'public-key' ? 'authn.publicKeys' : 'authn.secretKeys')
     default:
-      return ''
+      return one.url ?? one.server ?? ''
   }
 }
 

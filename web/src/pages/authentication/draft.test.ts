@@ -35,7 +35,9 @@ it('has keys from one place only', () => {
   expect(file).toMatchObject({ use_jwks: true, endpoint: 'file:///etc/keys.json' })
   expect(file).not.toHaveProperty('secret')
   const back = draftOf({ mechanism: 'jwt', enable: true, use_jwks: true, endpoint: 'file:///etc/keys.json' }, 'jwt')
-  expect([back.keys, back.jwks]).toEqual(['file', '/etc/keys.json'])
+  expect([back.keys, back.jwks]).toEqual(['file', 'file:///etc/keys.json'])
+  const far: Authenticator = { mechanism: 'jwt', enable: true, use_jwks: true, endpoint: 'https://a/keys', refresh_interval: 60, headers: { authorization: '******' } }
+  expect(setupOf(draftOf(far, 'jwt'), far)).toMatchObject(far)
 })
 
 it('reads claims line by line', () => {

@@ -2,6 +2,7 @@
 import { t } from '@/words'
 
 import { kindOf, type Authenticator, type Kind } from './authenticator'
+import { isRemote, remoteDraftOf, remoteFaults, remoteOf, type RemoteDraft, type RemoteField } from './remote'
 
 type Hash = NonNullable<Authenticator['password_hash_algorithm']>
 export type HashName = Hash['name']
@@ -23,15 +24,16 @@ export interface Draft {
   secret: string
   base64: boolean
   pem: string
-  /** Of a file with a set of keys. */
+  /** Where a set of keys is: an address, or a path on the broker's machine. */
   jwks: string
   /** A claim and what it has to be on each line. */
   claims: string
   ends: boolean
   aclClaim: string
+  /** Of a service or a database elsewhere. */
+  remote: RemoteDraft
 }
 
-const FILE = 'file://'
 /** What the API shows, and takes, in the place of a secret that stays. */
 const MASK = '******'
 
@@ -49,10 +51,11 @@ export function draftOf(one: Authenticator | null, kind: Kind): Draft {
     secret: '',
     base64: one?.secret_base64_encoded ?? false,
     pem: one?.public_key ?? '',
-    jwks: (one?.endpoint ?? '').replace(/^file:\/\//, ''),
+    jwks: one?.endpoint ?? '',
     claims: claimLines(one?.verify_claims),
     ends: one?.disconnect_after_expire ?? true,
     aclClaim: one?.acl_claim_name ?? 'acl',
+    remote: remoteDraftOf(one, isRemote(kind) ? kind : 'http', 'users'),
   }
 }
 
@@ -89,7 +92,11 @@ export function setupOf(draft: Draft, before: Authenticator | null): Authenticat
     case 'file':
       return { mechanism: 'password_based', backend: 'file', enable, path: draft.path.trim() }
     case 'jwt':
-      return { ...tokenOf(draft), mechanism: 'jwt', enable }
+      return { ...(draft.keys === 'file' ? kept(before) : {}), ...tokenOf(draft), mechanism: 'jwt', enable }
+    case 'http':
+      return { ...remoteOf(draft.remote, draft.kind, before), mechanism: 'password_based', backend: draft.kind, enable }
+    default:
+      return { ...remoteOf(draft.remote, draft.kind, before), mechanism: 'password_based', backend: draft.kind, enable, password_hash_algorithm: hashOf(draft, before?.password_hash_algorithm) }
   }
 }
 
@@ -120,17 +127,30 @@ function tokenOf(draft: Draft): Partial<Authenticator> {
     case 'public':
       return { ...said, algorithm: 'public-key', public_key: draft.pem }
     case 'file':
-      return { ...said, use_jwks: true, endpoint: `${FILE}${draft.jwks.trim()}` }
+      return { ...said, use_jwks: true, endpoint: endpointOf(draft.jwks.trim()) }
   }
 }
 
-export type Field = 'rounds' | 'iterations' | 'path' | 'secret' | 'pem' | 'jwks' | 'claims'
+/** What the form does not ask for of a set of keys on the network. */
+function kept(before: Authenticator | null): Partial<Authenticator> {
+  if (!before?.use_jwks) return {}
+  const { headers, ssl, refresh_interval, connect_timeout, request_timeout } = before
+  return JSON.parse(JSON.stringify({ headers, ssl, refresh_interval, connect_timeout, request_timeout })) as Partial<Authenticator>
+}
+
+function endpointOf(text: string): string {
+  return text.includes('://') ? text : `file://${text}`
+}
+
+export type Field = 'rounds' | 'iterations' | 'path' | 'secret' | 'pem' | 'jwks' | 'claims' | RemoteField
 export type Faults = Partial<Record<Field, string | undefined>>
 
 export function faultsOf(draft: Draft, before: Authenticator | null): Faults {
   const whole = (n: number | '', min: number, max: number) => Number.isInteger(n) && Number(n) >= min && Number(n) <= max
-  if (draft.kind === 'built_in') {
+  if (draft.kind === 'http') return remoteFaults(draft.remote, draft.kind)
+  if (draft.kind === 'built_in' || isRemote(draft.kind)) {
     return {
+      ...(isRemote(draft.kind) ? remoteFaults(draft.remote, draft.kind) : {}),
       rounds: draft.hash !== 'bcrypt' || whole(draft.rounds, 4, 16) ? undefined : t('authn.roundsForm'),
       iterations: draft.hash !== 'pbkdf2' || whole(draft.iterations, 1, 10_000_000) ? undefined : t('authn.iterationsForm'),
     }

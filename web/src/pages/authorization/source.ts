@@ -1,13 +1,14 @@
 // Where rules come from, in which order, and what holds where no rule says anything.
 import { api, body, type Answer } from '@/api'
 import type { Column } from '@/design/table'
+import { isRemote, REMOTES } from '@/pages/authentication/remote'
 import { maybe, t } from '@/words'
 
 export type Source = Answer<'/api/v5/authorization/sources'>['sources'][number]
 export type Settings = Answer<'/api/v5/authorization/settings'>
 
 /** Those that can be added here. */
-export const KINDS = ['built_in_database', 'file'] as const
+export const KINDS = ['built_in_database', 'file', ...REMOTES] as const
 export type Kind = (typeof KINDS)[number]
 export const BUILT_IN: Kind = 'built_in_database'
 export const FILE: Kind = 'file'
@@ -74,7 +75,7 @@ export function columns(): Column<Row>[] {
   return [
     { key: 'number', title: t('authz.number'), numeric: true, text: (r) => String(r.number) },
     { key: 'name', title: t('source.name'), text: (r) => sourceName(r.source.type) },
-    { key: 'what', title: t('authn.details'), long: true, text: (r) => maybe(`source.${r.source.type}What`) ?? '' },
+    { key: 'what', title: t('authn.details'), long: true, text: (r) => (isRemote(r.source.type) ? (r.source.url ?? r.source.server ?? '') : (maybe(`source.${r.source.type}What`) ?? '')) },
     { key: 'state', title: t('source.state'), text: (r) => t(isOn(r.source) ? 'source.on' : 'source.off') },
   ]
 }
