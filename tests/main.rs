@@ -73,6 +73,9 @@ mod publish;
 mod qos;
 #[path = "04_retain.rs"]
 mod retain;
+#[cfg(unix)]
+#[path = "40_security.rs"]
+mod security;
 #[path = "36_service.rs"]
 mod service;
 #[path = "08_session.rs"]

@@ -10,13 +10,15 @@ use std::{
 };
 
 use broker::{
-    admin::{Bucket, Change, Keep, KeepError},
+    admin::{Bucket, Change, Keep, KeepError, observe::Lang},
     lan::Network,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::account::{Secret, user_with_password};
+
+pub use crate::route::ctl::Checked;
 
 const NAME: &str = "control.json";
 /// For each step of a call. The longest is the hash of a password.
@@ -85,7 +87,7 @@ pub enum CallError {
 /// If no broker runs there, or it refuses.
 pub fn trust(data_dir: &Path, networks: &[Network]) -> Result<(), CallError> {
     let networks: Vec<String> = networks.iter().map(Network::to_string).collect();
-    call(data_dir, "trust", &json!({ "networks": networks }))
+    call(data_dir, "trust", &json!({ "networks": networks })).map(drop)
 }
 
 /// Makes a client's session nobody's, so that another user may have it.
@@ -93,7 +95,16 @@ pub fn trust(data_dir: &Path, networks: &[Network]) -> Result<(), CallError> {
 /// # Errors
 /// If no broker runs there, or it has no such session.
 pub fn release(data_dir: &Path, client_id: &str) -> Result<(), CallError> {
-    call(data_dir, "release", &json!({ "clientid": client_id }))
+    call(data_dir, "release", &json!({ "clientid": client_id })).map(drop)
+}
+
+/// The points of security of a running broker, in words.
+///
+/// # Errors
+/// If no broker runs there.
+pub fn check(data_dir: &Path, lang: Lang) -> Result<Vec<Checked>, CallError> {
+    let told = call(data_dir, "check", &json!({ "chinese": lang == Lang::Zh }))?;
+    serde_json::from_value(told).map_err(|error| CallError::Io(io::Error::other(error)))
 }
 
 /// Sets the password of `admin` of a running broker.
@@ -106,6 +117,7 @@ pub fn set_password(data_dir: &Path, password: &Secret) -> Result<(), CallError>
         "password",
         &json!({ "password": password.reveal() }),
     )
+    .map(drop)
 }
 
 /// Sets the password of `admin` in a store that no broker has. Who is signed in is not any more.
@@ -137,8 +149,8 @@ pub fn ask(
     request(data_dir, method, &path, body)
 }
 
-fn call(data_dir: &Path, what: &str, body: &Value) -> Result<(), CallError> {
-    request(data_dir, "POST", &format!("/ctl/{what}"), Some(body)).map(|_| ())
+fn call(data_dir: &Path, what: &str, body: &Value) -> Result<Value, CallError> {
+    request(data_dir, "POST", &format!("/ctl/{what}"), Some(body))
 }
 
 fn request(

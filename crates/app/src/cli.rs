@@ -35,6 +35,11 @@ pub(crate) enum Parsed {
     Owner(owner::Command, Options),
     Ctl(ctl::Command, Options),
     Migrate(migrate::Command),
+    Check {
+        /// Tell of what is fine, too.
+        all: bool,
+        options: Options,
+    },
     #[cfg(windows)]
     Service(service::Command, Options),
 }
@@ -120,6 +125,8 @@ pub(crate) fn parse(
         Some(_) => None,
         None => owner_command(&names, &mut matches),
     };
+    let check = names.first().filter(|name| *name == "check");
+    let check = check.map(|_| matches.get_flag("all"));
     let store = match names.first() {
         Some(name) if name == "store" => Some(store_command(&names[1..], &mut matches)),
         _ => None,
@@ -142,6 +149,9 @@ pub(crate) fn parse(
     #[cfg(windows)]
     if let Some(command) = service_command(&names) {
         return Ok(Parsed::Service(command, options));
+    }
+    if let Some(all) = check {
+        return Ok(Parsed::Check { all, options });
     }
     Ok(match (store, owner, ctl) {
         (Some(command), ..) => Parsed::Store(command, options),
@@ -229,6 +239,7 @@ pub(crate) fn command(text: Text) -> Command {
         .disable_version_flag(true)
         .subcommand(Command::new("start").about(text.help_start()))
         .subcommand(Command::new("console").about(text.help_console()))
+        .subcommand(check_arguments(text))
         .subcommand(store_arguments(text))
         .subcommands(owner_arguments(text))
         .subcommand(migrate_arguments(text))
@@ -265,6 +276,17 @@ pub(crate) fn command(text: Text) -> Command {
                 .action(ArgAction::Version)
                 .help(text.help_version()),
         )
+}
+
+fn check_arguments(text: Text) -> Command {
+    let all = Arg::new("all")
+        .long("all")
+        .action(ArgAction::SetTrue)
+        .help(text.help_check_all());
+    Command::new("check")
+        .about(text.help_check())
+        .after_help(text.help_check_codes())
+        .arg(all)
 }
 
 fn store_arguments(text: Text) -> Command {
@@ -631,6 +653,19 @@ mod tests {
     }
 
     #[test]
+    fn check_with_and_without_all() {
+        for (args, due) in [
+            (&["check", "--data-dir", "/d"][..], false),
+            (&["--data-dir=/d", "check", "--all"], true),
+        ] {
+            let Ok(Parsed::Check { all, options }) = run(args) else {
+                panic!("{args:?}")
+            };
+            assert_eq!((all, &*options.sets), (due, &["data_dir=/d".to_owned()][..]));
+        }
+    }
+
+    #[test]
     fn migrations() {
         let command = |args: &[&str]| match run(args) {
             Ok(Parsed::Migrate(command)) => command,
@@ -677,6 +712,7 @@ mod tests {
             &["ctl", "trust"],
             &["ctl", "clients"],
             &["ctl", "clients", "release"],
+            &["check", "extra"],
             &["reset-password", "secret"],
         ] {
             let line = run(args).unwrap_err();

@@ -2,6 +2,7 @@
 //! signal. What a broker does is in the crate of that name.
 
 mod banner;
+mod check;
 mod cli;
 mod columns;
 mod ctl;
@@ -85,6 +86,9 @@ fn main() -> ExitCode {
             .map_err(|line| (ExitCode::FAILURE, line)),
         Ok(Parsed::Store(command, options)) => store::run(&command, &system::placed(options), text)
             .map_err(|line| (NOT_DONE.into(), line)),
+        Ok(Parsed::Check { all, options }) => {
+            check::run(all, &system::placed(options), text).map_err(|line| (NOT_DONE.into(), line))
+        }
         Ok(Parsed::Owner(command, options)) => owner::run(&command, &system::placed(options), text)
             .map_err(|line| (NOT_DONE.into(), line)),
         Ok(Parsed::Ctl(command, options)) => ctl::run(&command, &system::placed(options), text)

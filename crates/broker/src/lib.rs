@@ -8,6 +8,7 @@ mod control;
 pub mod lan;
 mod machine;
 mod observe;
+pub mod security;
 mod settings;
 mod shard;
 pub mod store;

@@ -2,9 +2,11 @@
 //! the API: it changes with the program.
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
+use broker::admin::observe::Lang;
 use broker::admin::settings::{Raw, SettingError};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
+use super::security;
 use crate::{App, account::Secret, error::Refusal};
 
 pub(super) fn routes() -> Router<App> {
@@ -12,6 +14,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/ctl/trust", post(trust))
         .route("/ctl/password", post(password))
         .route("/ctl/release", post(release))
+        .route("/ctl/check", post(check))
 }
 
 #[derive(Deserialize)]
@@ -76,4 +79,35 @@ async fn password(
         .reset_password(Secret::new(wanted.password))
         .await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    chinese: bool,
+}
+
+/// A point of security in words, as both ends of `ternmq check` know it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Checked {
+    /// `danger`, `warning` or `fine`.
+    pub severity: String,
+    pub id: String,
+    pub what: String,
+    /// Empty where nothing is to be done.
+    pub remedy: String,
+}
+
+async fn check(State(app): State<App>, Json(asked): Json<Asked>) -> Json<Vec<Checked>> {
+    let lang = if asked.chinese { Lang::Zh } else { Lang::En };
+    let points = security::points(&app).await;
+    let told = points.iter().map(|point| {
+        let words = point.words(lang);
+        Checked {
+            severity: point.severity.name().to_owned(),
+            id: point.id.name().to_owned(),
+            what: words.what,
+            remedy: words.remedy,
+        }
+    });
+    Json(told.collect())
 }

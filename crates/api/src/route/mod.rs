@@ -14,7 +14,7 @@ mod client_messages;
 mod clients;
 mod configs;
 mod connection_log;
-mod ctl;
+pub(crate) mod ctl;
 mod data;
 mod delayed;
 mod docs;
@@ -33,6 +33,7 @@ mod publish;
 mod remote;
 mod retainer;
 mod rewrite;
+mod security;
 mod settings;
 mod slow_subscriptions;
 mod status;
@@ -94,6 +95,7 @@ const RESOURCES: &[fn() -> OpenApiRouter<App>] = &[
     publish::routes,
     retainer::routes,
     rewrite::routes,
+    security::routes,
     settings::routes,
     slow_subscriptions::routes,
     status::routes,

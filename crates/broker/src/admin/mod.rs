@@ -22,6 +22,7 @@ pub(crate) mod policy;
 mod publish;
 mod retained;
 pub mod rewrite;
+pub mod security;
 pub mod settings;
 pub mod slow;
 mod subscriptions;

@@ -100,6 +100,11 @@ pub(crate) fn ensure(data_dir: &Path) -> io::Result<OwnFiles> {
 }
 
 impl OwnFiles {
+    /// What nobody else should read.
+    pub(crate) fn keys(&self) -> Vec<PathBuf> {
+        vec![self.authority_key.clone(), self.key.clone()]
+    }
+
     /// The authority's key first: what can be made anew hangs on it.
     fn all(&self) -> [&PathBuf; 4] {
         [

@@ -1,0 +1,111 @@
+//! `ternmq check`: the weak points of the broker that runs on a data directory, or, where none runs, of its
+//! settings and files. Ends with 0 if nothing is dangerous, 1 if something is, 2 if it was not looked.
+
+mod text;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use api::control::{self, CallError, Checked};
+use broker::config::Config;
+use broker::security::{before_start, judge};
+
+use crate::cli::Options;
+use crate::log;
+use crate::text::Text;
+
+/// Exit code where something is dangerous.
+const DANGEROUS: u8 = 1;
+const DANGER: &str = "danger";
+const FINE: &str = "fine";
+
+/// Looks and tells. `all` tells of what is fine, too. An error is one line for people.
+pub(crate) fn run(all: bool, options: &Options, text: Text) -> Result<ExitCode, String> {
+    let (_, loaded) = crate::load(options).map_err(|error| error.line(text.lang()))?;
+    let _log =
+        log::to_standard_error(&loaded.config.log).map_err(|error| text.no_log(None, &error))?;
+    let config = &loaded.config;
+    let dir = &config.node.data_dir;
+    let (asked, points) = match control::check(dir, text.lang()) {
+        Ok(points) => (true, points),
+        Err(CallError::NotRunning) => (false, by_settings(config, text)),
+        Err(error) => return Err(text.not_checked(&error)),
+    };
+    let mut lines = String::new();
+    if !asked {
+        let shown = std::path::absolute(dir).unwrap_or_else(|_| dir.clone());
+        lines += &text.by_settings_alone(&shown.display().to_string());
+    }
+    lines += &told(&points, all, text);
+    let _ = io::stdout().write_all(lines.as_bytes());
+    Ok(if points.iter().any(|point| point.severity == DANGER) {
+        DANGEROUS.into()
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn by_settings(config: &Config, text: Text) -> Vec<Checked> {
+    let points = judge(config, &before_start(config));
+    let told = points.iter().map(|point| {
+        let words = point.words(text.lang());
+        Checked {
+            severity: point.severity.name().to_owned(),
+            id: point.id.name().to_owned(),
+            what: words.what,
+            remedy: words.remedy,
+        }
+    });
+    told.collect()
+}
+
+/// The worst first.
+fn told(points: &[Checked], all: bool, text: Text) -> String {
+    let mut lines = String::new();
+    let mut fine = 0;
+    for severity in [DANGER, "warning", FINE] {
+        for point in points.iter().filter(|point| point.severity == severity) {
+            if severity == FINE {
+                fine += 1;
+                if !all {
+                    continue;
+                }
+            }
+            lines += &text.point(severity, &point.id, &point.what);
+            if !point.remedy.is_empty() {
+                lines += &text.remedy(&point.remedy);
+            }
+        }
+    }
+    lines + &text.checked_points(points.len(), fine)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_first_and_the_fine_counted() {
+        let point = |severity: &str, id: &str, remedy: &str| Checked {
+            severity: severity.to_owned(),
+            id: id.to_owned(),
+            what: format!("What {id} is."),
+            remedy: remedy.to_owned(),
+        };
+        let points = [
+            point(FINE, "durability", ""),
+            point("warning", "rules", "Write some."),
+            point(DANGER, "anonymous", "End it."),
+        ];
+        let text = Text::from_env(|_| None);
+        let lines = told(&points, false, text);
+        let expected = "danger   anonymous: What anonymous is.\n         End it.\n\
+                        warning  rules: What rules is.\n         Write some.\n\
+                        3 points looked at, 1 of them fine\n";
+        assert_eq!(lines, expected);
+        let lines = told(&points, true, text);
+        assert!(lines.contains("fine     durability: What"), "{lines}");
+        let zh = told(&points, true, Text::from_env(|_| Some("zh_CN".to_owned())));
+        assert!(zh.contains("危险     anonymous") && zh.contains("其中 1 项正常"), "{zh}");
+    }
+}

@@ -1,0 +1,308 @@
+//! What points mean and what to do about them, in both languages.
+
+use super::{Fact, Id, Point, Severity};
+use crate::config::Lang;
+
+/// A point in words.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Words {
+    pub what: String,
+    /// Empty where nothing is to be done.
+    pub remedy: String,
+}
+
+impl Point {
+    /// In words.
+    #[must_use]
+    pub fn words(&self, lang: Lang) -> Words {
+        let is_fine = self.severity == Severity::Fine;
+        let what = match (lang, is_fine) {
+            (Lang::En, true) => self.fine_in_english(),
+            (Lang::Zh, true) => self.fine_in_chinese(),
+            (Lang::En, false) => self.weak_in_english(),
+            (Lang::Zh, false) => self.weak_in_chinese(),
+        };
+        let remedy = match lang {
+            _ if is_fine => "",
+            Lang::En => remedy_in_english(self.id),
+            Lang::Zh => remedy_in_chinese(self.id),
+        };
+        Words {
+            what,
+            remedy: remedy.to_owned(),
+        }
+    }
+
+    fn is(&self, name: &str) -> bool {
+        matches!(self.fact(name), Some(Fact::Flag(true)))
+    }
+
+    fn list(&self, name: &str) -> String {
+        match self.fact(name) {
+            Some(Fact::Texts(texts)) => texts.join(", "),
+            Some(Fact::Text(text)) => text.clone(),
+            Some(Fact::Number(number)) => number.to_string(),
+            Some(Fact::Flag(_)) | None => String::new(),
+        }
+    }
+
+    fn fine_in_english(&self) -> String {
+        match self.id {
+            Id::DefaultPassword => "The dashboard's password was changed.".to_owned(),
+            Id::Anonymous if self.is("allowed") => {
+                "Clients need no credentials, and only this machine reaches the listeners.".to_owned()
+            }
+            Id::Anonymous => "Clients need credentials.".to_owned(),
+            Id::PublicAddress => {
+                "No listener without TLS is known to be reachable from public addresses.".to_owned()
+            }
+            Id::Dashboard => "The dashboard is not reachable from public addresses.".to_owned(),
+            Id::Unencrypted => format!("TLS is spoken: {}.", self.list("secure")),
+            Id::Rules => format!(
+                "Access is bounded: {} rules, {} where none says anything.",
+                self.list("rules"),
+                self.list("no_match")
+            ),
+            Id::PlainPasswords => "Passwords of clients are kept as hashes.".to_owned(),
+            Id::CertificateEnds => format!(
+                "The certificate that ends first ({}) is valid for {} days.",
+                self.list("listener"),
+                self.list("days")
+            ),
+            Id::CertificateUnusable => "The files of all certificates can be used.".to_owned(),
+            Id::ReadableSecrets => "No key or password file can be read by everybody.".to_owned(),
+            Id::DataDirectory => "The data directory is its owner's alone.".to_owned(),
+            Id::Proxies => "Nobody but proxies says where clients come from.".to_owned(),
+            Id::ForeignPages => "Web pages of other hosts are refused or named one by one.".to_owned(),
+            Id::Unlimited => match self.list("settings").as_str() {
+                "" => "Everything that strangers could make grow is bounded.".to_owned(),
+                settings => format!("Without a bound, but out of strangers' reach: {settings}."),
+            },
+            Id::Durability => "What is acknowledged survives a power cut.".to_owned(),
+            Id::RunsAsRoot => "The broker runs with a user's rights.".to_owned(),
+        }
+    }
+
+    fn fine_in_chinese(&self) -> String {
+        match self.id {
+            Id::DefaultPassword => "控制台密码已修改。".to_owned(),
+            Id::Anonymous if self.is("allowed") => {
+                "客户端无需用户名和密码，但监听器只能从本机访问。".to_owned()
+            }
+            Id::Anonymous => "客户端需要用户名和密码。".to_owned(),
+            Id::PublicAddress => "未发现可从公网地址访问的不加密监听器。".to_owned(),
+            Id::Dashboard => "控制台无法从公网地址访问。".to_owned(),
+            Id::Unencrypted => format!("已启用 TLS：{}。", self.list("secure")),
+            Id::Rules => format!(
+                "访问受限：{} 条规则，没有规则匹配时为 {}。",
+                self.list("rules"),
+                self.list("no_match")
+            ),
+            Id::PlainPasswords => "客户端密码以哈希保存。".to_owned(),
+            Id::CertificateEnds => format!(
+                "最先到期的证书（{}）还有 {} 天。",
+                self.list("listener"),
+                self.list("days")
+            ),
+            Id::CertificateUnusable => "所有证书文件均可使用。".to_owned(),
+            Id::ReadableSecrets => "没有任何人都可读取的私钥或密码文件。".to_owned(),
+            Id::DataDirectory => "数据目录只有所有者可以访问。".to_owned(),
+            Id::Proxies => "只有代理可以说明客户端的来源。".to_owned(),
+            Id::ForeignPages => "其他主机的网页被拒绝，或已逐一列出。".to_owned(),
+            Id::Unlimited => match self.list("settings").as_str() {
+                "" => "外部来源能够使之增长的一切都有上限。".to_owned(),
+                settings => format!("没有上限，但外部来源无法触及：{settings}。"),
+            },
+            Id::Durability => "已确认的消息能经受断电。".to_owned(),
+            Id::RunsAsRoot => "服务器以普通用户权限运行。".to_owned(),
+        }
+    }
+
+    fn weak_in_english(&self) -> String {
+        match self.id {
+            Id::DefaultPassword => {
+                "The dashboard has its default password, which everybody knows.".to_owned()
+            }
+            Id::Anonymous => match self.list("public_networks").as_str() {
+                "" => "Everybody on the local network connects without credentials.".to_owned(),
+                networks => format!(
+                    "Clients connect without credentials from {networks}, which has public addresses."
+                ),
+            },
+            Id::PublicAddress => match self.list("listeners").as_str() {
+                "" => format!(
+                    "Somebody came from public addresses: {}.",
+                    self.list("strangers")
+                ),
+                listeners => format!(
+                    "{listeners} can be reached without TLS at {}: passwords and messages can be read on their way.",
+                    self.list("addresses")
+                ),
+            },
+            Id::Dashboard => {
+                "The dashboard listens at a public address, and speaks HTTP: passwords can be read on their way."
+                    .to_owned()
+            }
+            Id::Unencrypted => format!("No listener speaks TLS: {}.", self.list("plain")),
+            Id::Rules => "Whoever is let in may read and publish everything.".to_owned(),
+            Id::PlainPasswords => format!(
+                "{} keeps passwords so that whoever reads them can use them.",
+                self.list("authenticators")
+            ),
+            Id::CertificateEnds => match self.severity {
+                Severity::Danger => format!("The certificate of {} has ended.", self.list("listener")),
+                _ => format!(
+                    "The certificate of {} ends in {} days.",
+                    self.list("listener"),
+                    self.list("days")
+                ),
+            },
+            Id::CertificateUnusable => format!(
+                "The files of a certificate cannot be used, and the next start will fail: {}.",
+                self.list("errors")
+            ),
+            Id::ReadableSecrets => format!("Everybody on this machine can read {}.", self.list("files")),
+            Id::DataDirectory => format!(
+                "Others than its owner come into {} (mode {}).",
+                self.list("directories"),
+                self.list("modes")
+            ),
+            Id::Proxies => format!(
+                "Everybody counts as a proxy of {} and says himself where he comes from.",
+                self.list("listeners")
+            ),
+            Id::ForeignPages => format!("Any web page may connect to {}.", self.list("listeners")),
+            Id::Unlimited => format!("Without a bound: {}.", self.list("settings")),
+            Id::Durability => format!(
+                "durability = \"{}\": a power cut takes messages that were acknowledged.",
+                self.list("durability")
+            ),
+            Id::RunsAsRoot => "The broker runs as root.".to_owned(),
+        }
+    }
+
+    fn weak_in_chinese(&self) -> String {
+        match self.id {
+            Id::DefaultPassword => "控制台仍在使用人人皆知的默认密码。".to_owned(),
+            Id::Anonymous => match self.list("public_networks").as_str() {
+                "" => "局域网中的任何人无需用户名和密码即可连接。".to_owned(),
+                networks => format!("来自 {networks}（含公网地址）的客户端无需用户名和密码即可连接。"),
+            },
+            Id::PublicAddress => match self.list("listeners").as_str() {
+                "" => format!("有来自公网地址的连接：{}。", self.list("strangers")),
+                listeners => format!(
+                    "{listeners} 可从 {} 不加密访问：密码与消息可能在途中被读取。",
+                    self.list("addresses")
+                ),
+            },
+            Id::Dashboard => {
+                "控制台在公网地址上监听，且使用 HTTP：密码可能在途中被读取。".to_owned()
+            }
+            Id::Unencrypted => format!("没有监听器使用 TLS：{}。", self.list("plain")),
+            Id::Rules => "任何接入的客户端都可以读取和发布一切内容。".to_owned(),
+            Id::PlainPasswords => format!("{} 以可直接使用的形式保存密码。", self.list("authenticators")),
+            Id::CertificateEnds => match self.severity {
+                Severity::Danger => format!("{} 的证书已过期。", self.list("listener")),
+                _ => format!("{} 的证书将在 {} 天后到期。", self.list("listener"), self.list("days")),
+            },
+            Id::CertificateUnusable => {
+                format!("证书文件无法使用，下次启动将失败：{}。", self.list("errors"))
+            }
+            Id::ReadableSecrets => format!("本机任何用户都可以读取 {}。", self.list("files")),
+            Id::DataDirectory => format!(
+                "所有者以外的用户可以进入 {}（权限 {}）。",
+                self.list("directories"),
+                self.list("modes")
+            ),
+            Id::Proxies => format!("任何人都被当作 {} 的代理，可自称来自任何地址。", self.list("listeners")),
+            Id::ForeignPages => format!("任何网页都可以连接 {}。", self.list("listeners")),
+            Id::Unlimited => format!("没有上限：{}。", self.list("settings")),
+            Id::Durability => format!(
+                "durability = \"{}\"：断电会丢失已确认的消息。",
+                self.list("durability")
+            ),
+            Id::RunsAsRoot => "服务器以 root 身份运行。".to_owned(),
+        }
+    }
+}
+
+const fn remedy_in_english(id: Id) -> &'static str {
+    match id {
+        Id::DefaultPassword => "Set one in the dashboard, or run: ternmq reset-password",
+        Id::Anonymous => {
+            "Make users in the dashboard, and set mqtt.allow_anonymous = false; name only your own network in lan_guard.trusted."
+        }
+        Id::PublicAddress => {
+            "Let clients use the TLS listeners, and bind the plain ones to a private address (listeners.tcp.default.bind) or close their ports in the firewall."
+        }
+        Id::Dashboard => {
+            "Set dashboard.bind to 127.0.0.1:18083 or a private address, and reach it through a VPN, SSH, or a proxy with TLS."
+        }
+        Id::Unencrypted => "Set listeners.ssl.default.enabled = true; the broker makes a certificate itself.",
+        Id::Rules => "Write rules of access in the dashboard, and set no_match to deny.",
+        Id::PlainPasswords => {
+            "Choose argon2id (password_hash_algorithm) and let users set their passwords anew."
+        }
+        Id::CertificateEnds => {
+            "Put a new certificate in the place of the files; they are read again when they change."
+        }
+        Id::CertificateUnusable => "Put whole files that fit together in their place.",
+        Id::ReadableSecrets => "Take the right away: chmod o-rwx FILE",
+        Id::DataDirectory => "Take the right away: chmod go-rwx DIRECTORY",
+        Id::Proxies => "Name only your proxies in proxy_networks of the listener.",
+        Id::ForeignPages => "Name the pages that are yours in allowed_origins of the listener.",
+        Id::Unlimited => "Give these settings a value that your devices do not reach.",
+        Id::Durability => "Set durability = \"sync\".",
+        Id::RunsAsRoot => "Start it as a user of its own, as the packages do.",
+    }
+}
+
+const fn remedy_in_chinese(id: Id) -> &'static str {
+    match id {
+        Id::DefaultPassword => "请在控制台设置密码，或运行：ternmq reset-password",
+        Id::Anonymous => {
+            "请在控制台创建用户，并设置 mqtt.allow_anonymous = false；lan_guard.trusted 只填写自己的网络。"
+        }
+        Id::PublicAddress => {
+            "请让客户端使用 TLS 监听器，并将不加密的监听器绑定到私有地址（listeners.tcp.default.bind），或在防火墙中关闭其端口。"
+        }
+        Id::Dashboard => {
+            "请将 dashboard.bind 设为 127.0.0.1:18083 或私有地址，并经 VPN、SSH 或带 TLS 的代理访问。"
+        }
+        Id::Unencrypted => "请设置 listeners.ssl.default.enabled = true；服务器会自动生成证书。",
+        Id::Rules => "请在控制台编写访问规则，并将 no_match 设为 deny。",
+        Id::PlainPasswords => "请选用 argon2id（password_hash_algorithm），并让用户重新设置密码。",
+        Id::CertificateEnds => "请用新证书替换这些文件；文件变化后会自动重新读取。",
+        Id::CertificateUnusable => "请换上完整且相互匹配的文件。",
+        Id::ReadableSecrets => "请收回权限：chmod o-rwx 文件",
+        Id::DataDirectory => "请收回权限：chmod go-rwx 目录",
+        Id::Proxies => "请在监听器的 proxy_networks 中只填写您的代理。",
+        Id::ForeignPages => "请在监听器的 allowed_origins 中只填写您自己的网页。",
+        Id::Unlimited => "请为这些配置项设置设备不会达到的上限。",
+        Id::Durability => "请设置 durability = \"sync\"。",
+        Id::RunsAsRoot => "请像安装包那样用专用用户启动。",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_has_words() {
+        for id in Id::ALL {
+            for severity in [Severity::Danger, Severity::Warning, Severity::Fine] {
+                let point = Point {
+                    id,
+                    severity,
+                    facts: vec![],
+                };
+                for lang in [Lang::En, Lang::Zh] {
+                    let words = point.words(lang);
+                    assert!(!words.what.is_empty());
+                    assert_eq!(words.remedy.is_empty(), severity == Severity::Fine);
+                }
+            }
+        }
+    }
+}
