@@ -572,6 +572,7 @@ fn every_cause_is_provoked() {
         include_str!("35_authenticate.rs"),
         include_str!("34_tls.rs"),
         include_str!("42_back_ends.rs"),
+        include_str!("41_abuse.rs"),
     ]
     .concat();
     let looked_up = |name: &str| -> Vec<&str> {

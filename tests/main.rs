@@ -14,6 +14,8 @@
     reason = "the wire room keeps whole sets of names, used or not yet"
 )]
 
+#[path = "41_abuse.rs"]
+mod abuse;
 #[path = "28_accounts.rs"]
 mod accounts;
 #[path = "32_alarms.rs"]

@@ -169,7 +169,9 @@ fn start_on(
         tracing::warn!("no listener is enabled: no MQTT client can connect until one is");
     }
     listeners.begin(configuration::wait(listeners.prepare(config))?);
-    let limits = Arc::new(settings::Limits::new(config, count, listeners.ports()));
+    let numbers = |id: &config::ListenerId| listeners.number_of(id);
+    let limits = settings::Limits::new(config, count, listeners.ports(), numbers);
+    let limits = Arc::new(limits);
     let observed = Arc::new(observe::Observed::new(&config.node.data_dir));
     let seed = seed();
     let mut workers = Vec::new();
@@ -219,9 +221,6 @@ fn start_on(
         sys.pace(),
         Effective { layers, loaded },
     ));
-    let observer =
-        control::observe::Observer::start(&post, store, &observed, &configuration, clock)
-            .map_err(refused("thread"))?;
     let tracing =
         control::trace::Writer::start(&post, &observed, clock).map_err(refused("thread"))?;
     let admin = admin::Admin::new(admin::Broker {
@@ -235,6 +234,15 @@ fn start_on(
         desk: admin::backup::Desk::default(),
         seed,
     });
+    let observer = control::observe::Observer::start(
+        &post,
+        store,
+        &observed,
+        &configuration,
+        clock,
+        admin.clone(),
+    )
+    .map_err(refused("thread"))?;
     Ok(Handle {
         listeners,
         admin,

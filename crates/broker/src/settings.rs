@@ -7,8 +7,9 @@ use engine::Settings;
 use protocol::QoS;
 
 use crate::{
-    config::{Config, Durability, ListenerId, NamedBy},
+    config::{Config, Durability, FlappingDetect, ListenerId, NamedBy},
     lan::Network,
+    shard::{Rated, Rates},
     transport::http::Ports,
 };
 
@@ -32,6 +33,10 @@ pub(crate) struct Limits {
     pub(crate) incomplete_bytes_max: usize,
     /// Per listener, where there is a bound.
     pub(crate) connections_max: BTreeMap<ListenerId, u32>,
+    /// What goes no faster than at some rate; empty if nothing has one.
+    pub(crate) rates: Rated,
+    /// When somebody comes and goes too often, if that is looked for.
+    pub(crate) flapping: Option<FlappingDetect>,
     /// Web pages that may connect to a WebSocket listener, besides those of its own host.
     pub(crate) origins: BTreeMap<ListenerId, Vec<String>>,
     /// Listeners that proxies connect to, and the networks besides the private ones that those are in.
@@ -47,9 +52,20 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    pub(crate) fn new(config: &Config, shards: u16, ports: Ports) -> Self {
+    /// `number` says under which number connections know a listener, if it runs.
+    pub(crate) fn new(
+        config: &Config,
+        shards: u16,
+        ports: Ports,
+        number: impl Fn(&ListenerId) -> Option<u8>,
+    ) -> Self {
         let mqtt = &config.mqtt;
+        let flapping = &config.flapping_detect;
+        let listeners = config.listeners.iter();
+        let rates = listeners.filter_map(|(id, l)| Some((number(id)?, Rates::new(l)?)));
         Self {
+            rates: rates.collect(),
+            flapping: flapping.enable.then(|| flapping.clone()),
             connect_timeout: mqtt.connect_timeout,
             authentication_timeout: mqtt.authentication_timeout,
             pending_max: mqtt.max_pending,

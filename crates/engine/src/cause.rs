@@ -130,6 +130,7 @@ causes! {
     LanGuard = "lan_guard", NOT_AUTHORIZED,
         "a public address without credentials (lan_guard.trusted)";
     Banned = "banned", BANNED, "banned";
+    Flapping = "flapping", BANNED, "came and went too often (flapping_detect)";
     WillNotAllowed = "will_not_allowed", NOT_AUTHORIZED,
         "the client may not publish to the will's topic";
     SessionsMax = "max_sessions", QUOTA_EXCEEDED, "the limit mqtt.max_sessions is reached";

@@ -90,6 +90,15 @@ pub enum Counter {
     /// Messages for later for which there was no room.
     DelayedRefused,
     Redelivered,
+    /// How often something came faster than its rate and was let wait: connections of a listener, messages
+    /// and bytes of one client, and of all clients of a listener.
+    ConnectionsHeld,
+    ClientMessagesHeld,
+    ClientBytesHeld,
+    ListenerMessagesHeld,
+    ListenerBytesHeld,
+    /// Clients that came and went too often.
+    Flapping,
     Panics,
 }
 

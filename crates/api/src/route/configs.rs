@@ -117,6 +117,16 @@ const ROOTS: &[Root] = &[
             ("mqtt.peer_cert_as_username", Fixed("\"disabled\"")),
             ("mqtt.peer_cert_as_clientid", Fixed("\"disabled\"")),
             ("mqtt.client_attrs_init", Fixed("[]")),
+            ("flapping_detect.enable", Same("flapping_detect.enable")),
+            (
+                "flapping_detect.window_time",
+                Same("flapping_detect.window_time"),
+            ),
+            (
+                "flapping_detect.max_count",
+                Same("flapping_detect.max_count"),
+            ),
+            ("flapping_detect.ban_time", Same("flapping_detect.ban_time")),
         ],
     ),
     (

@@ -9,7 +9,7 @@ use axum::{
 };
 use broker::admin::{
     NODE,
-    listeners::{Listener, ListenerError, Tls, Transport, Wanted},
+    listeners::{self, Listener, ListenerError, Tls, Transport, Wanted},
     settings::Raw,
 };
 use serde::{Deserialize, Serialize};
@@ -107,6 +107,8 @@ struct Full {
     acceptors: u32,
     max_connections: Bound,
     current_connections: u32,
+    #[serde(flatten)]
+    rates: Rates,
     enable_authn: bool,
     mountpoint: &'static str,
     zone: &'static str,
@@ -120,6 +122,38 @@ struct Full {
     /// The certificate in use; TLS listeners only, while they run.
     #[serde(skip_serializing_if = "Option::is_none")]
     certificate: Option<Certificate>,
+}
+
+/// How fast what comes may come: such as `1000/s` or `1MB/s`, or `infinity`. What is faster waits in the
+/// sockets; nothing is dropped.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ListenersRates)]
+struct Rates {
+    #[schema(example = "infinity")]
+    max_conn_rate: String,
+    /// PUBLISH packets of each client.
+    #[schema(example = "1000/s")]
+    messages_rate: String,
+    #[schema(example = "1MB/s")]
+    bytes_rate: String,
+    /// Of all clients of the listener together.
+    #[schema(example = "infinity")]
+    total_messages_rate: String,
+    #[schema(example = "infinity")]
+    total_bytes_rate: String,
+}
+
+impl From<listeners::Rates> for Rates {
+    fn from(rates: listeners::Rates) -> Self {
+        let told = |rate: Option<String>| rate.unwrap_or_else(|| "infinity".to_owned());
+        Self {
+            max_conn_rate: told(rates.connections),
+            messages_rate: told(rates.messages),
+            bytes_rate: told(rates.bytes),
+            total_messages_rate: told(rates.total_messages),
+            total_bytes_rate: told(rates.total_bytes),
+        }
+    }
 }
 
 /// How a listener speaks TLS.
@@ -255,6 +289,7 @@ impl From<Listener> for Full {
             acceptors: ACCEPTORS,
             max_connections: listener.connections_max.into(),
             current_connections: listener.connections,
+            rates: listener.rates.into(),
             enable_authn: true,
             mountpoint: "",
             zone: "default",
@@ -282,6 +317,20 @@ struct Body {
     /// A number or `infinity`.
     #[schema(value_type = Option<Bound>)]
     max_connections: Option<Value>,
+    /// Such as `100/s`, or `infinity`.
+    #[schema(value_type = Option<String>)]
+    max_conn_rate: Option<Value>,
+    /// PUBLISH packets of each client.
+    #[schema(value_type = Option<String>)]
+    messages_rate: Option<Value>,
+    /// Such as `1MB/s`, or `infinity`.
+    #[schema(value_type = Option<String>)]
+    bytes_rate: Option<Value>,
+    /// Of all clients of the listener together.
+    #[schema(value_type = Option<String>)]
+    total_messages_rate: Option<Value>,
+    #[schema(value_type = Option<String>)]
+    total_bytes_rate: Option<Value>,
     /// Web pages of other hosts that may connect; WebSocket only.
     #[schema(value_type = Option<Vec<String>>)]
     allowed_origins: Option<Value>,
@@ -310,7 +359,17 @@ impl Body {
             Some("infinity") => Ok(Raw::Text("none".to_owned())),
             _ => raw(&value),
         };
+        let rates = [
+            ("max_conn_rate", self.max_conn_rate),
+            ("messages_rate", self.messages_rate),
+            ("bytes_rate", self.bytes_rate),
+            ("total_messages_rate", self.total_messages_rate),
+            ("total_bytes_rate", self.total_bytes_rate),
+        ];
+        let rates = rates.into_iter().filter_map(|(key, rate)| Some((key, rate?)));
+        let rates: Result<_, Refusal> = rates.map(|(key, rate)| Ok((key, bound(rate)?))).collect();
         Ok(Wanted {
+            rates: rates?,
             bind: self.bind.as_ref().map(raw).transpose()?,
             enabled: self.enable.or(self.enabled),
             connections_max: self.max_connections.map(bound).transpose()?,

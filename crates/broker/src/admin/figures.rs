@@ -167,6 +167,7 @@ pub(crate) fn counters(m: &Metrics) -> Vec<(&'static str, u64)> {
         ("client.subscribe", n(C::SubscribeReceived)),
         ("client.unsubscribe", n(C::UnsubscribeReceived)),
         ("client.disconnected", n(C::Disconnected)),
+        ("client.flapping", n(C::Flapping)),
         ("session.created", n(C::SessionCreated)),
         ("session.resumed", n(C::SessionResumed)),
         ("session.takenover", n(C::SessionTakenOver)),
@@ -184,6 +185,11 @@ pub(crate) fn counters(m: &Metrics) -> Vec<(&'static str, u64)> {
         ("overload_protection.hibernation", 0),
         ("overload_protection.gc", 0),
         ("overload_protection.new_conn", 0),
+        ("rate_limit.connections", n(C::ConnectionsHeld)),
+        ("rate_limit.client_messages", n(C::ClientMessagesHeld)),
+        ("rate_limit.client_bytes", n(C::ClientBytesHeld)),
+        ("rate_limit.listener_messages", n(C::ListenerMessagesHeld)),
+        ("rate_limit.listener_bytes", n(C::ListenerBytesHeld)),
     ]
 }
 
@@ -198,7 +204,7 @@ mod tests {
         let len = names.len();
         names.sort_unstable();
         names.dedup();
-        assert_eq!((names.len(), len), (95, 95));
+        assert_eq!((names.len(), len), (101, 101));
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 
 use super::Admin;
 use super::settings::SettingError;
-use crate::config::{Layers, ListenerId, Origin, Raw};
+use crate::config::kind::{ByteRate, Kind as _, Rate};
+use crate::config::{Layers, ListenerId, Origin, Raw, Speed};
 use crate::control::configuration::{ChangeError, Changes};
 
 pub use crate::config::{SslOptions, TlsVersion, Transport, Verify};
@@ -26,9 +27,41 @@ pub struct Listener {
     pub enabled: bool,
     pub connections: u32,
     pub connections_max: Option<u32>,
+    pub rates: Rates,
     pub allowed_origins: Vec<String>,
     /// Of those that speak TLS.
     pub tls: Option<Tls>,
+}
+
+/// How fast what comes to a listener may come, such as `1000/s`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rates {
+    pub connections: Option<String>,
+    /// Of each client.
+    pub messages: Option<String>,
+    pub bytes: Option<String>,
+    /// Of all clients together.
+    pub total_messages: Option<String>,
+    pub total_bytes: Option<String>,
+}
+
+impl Rates {
+    fn of(listener: &crate::config::Listener) -> Self {
+        let rate = |speed: Option<Speed>| speed.map(|speed| plain(&Rate::show(&speed)));
+        let bytes = |speed: Option<Speed>| speed.map(|speed| plain(&ByteRate::show(&speed)));
+        Self {
+            connections: rate(listener.max_conn_rate),
+            messages: rate(listener.messages_rate),
+            bytes: bytes(listener.bytes_rate),
+            total_messages: rate(listener.total_messages_rate),
+            total_bytes: bytes(listener.total_bytes_rate),
+        }
+    }
+}
+
+/// Without TOML's quotes.
+fn plain(shown: &str) -> String {
+    shown.trim_matches('"').to_owned()
 }
 
 /// A listener's TLS.
@@ -50,6 +83,8 @@ pub struct Wanted {
     pub enabled: Option<bool>,
     pub connections_max: Option<Raw>,
     pub allowed_origins: Option<Raw>,
+    /// By their key, such as `messages_rate`.
+    pub rates: BTreeMap<&'static str, Raw>,
     /// By their name in `ssl_options`.
     pub ssl_options: BTreeMap<String, Raw>,
 }
@@ -121,6 +156,7 @@ impl Admin {
         let mut contexts = open.contexts().into_iter();
         let context = contexts.find(|(other, _)| *other == id).map(|(_, c)| c);
         let terms = context.as_ref().map(|context| context.terms());
+        let rates = Rates::of(&listener);
         let tls = id.transport.is_tls().then(|| Tls {
             is_own: listener.ssl_options.certfile.is_none(),
             options: listener.ssl_options,
@@ -129,6 +165,7 @@ impl Admin {
         });
         Listener {
             tls,
+            rates,
             addresses: open.addresses_of(&id),
             connections: open.connections(&id),
             id: id.to_string(),
@@ -277,6 +314,9 @@ fn savable(id: &ListenerId, wanted: Wanted) -> Result<Changes, ListenerError> {
         if let Some(value) = value {
             save(&format!("{}.{key}", id.section()), &value, &mut changes)?;
         }
+    }
+    for (key, value) in wanted.rates {
+        save(&format!("{}.{key}", id.section()), &value, &mut changes)?;
     }
     for (key, value) in wanted.ssl_options {
         let name = format!("{}.ssl_options.{key}", id.section());

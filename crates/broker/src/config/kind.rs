@@ -177,6 +177,89 @@ impl Kind for Time {
     }
 }
 
+/// So much in so long a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Speed {
+    /// Not 0, as little as the other.
+    pub amount: u64,
+    pub millis: u64,
+}
+
+/// A number of things in a time: `1000/s`, `10/5m`, or a number alone, which is one a second.
+pub struct Rate;
+
+/// The same of bytes: `1MB/s`.
+pub struct ByteRate;
+
+impl Speed {
+    fn read(raw: &Raw, amount: fn(&Raw) -> Option<u64>) -> Option<Self> {
+        let second = |amount| Self {
+            amount,
+            millis: UNITS[3].1,
+        };
+        let speed = match raw {
+            Raw::Int(_) => second(amount(raw)?),
+            Raw::Text(text) => {
+                let (much, long) = text.split_once('/').unwrap_or((text, "s"));
+                let long = long.trim();
+                let one = long.starts_with(|c: char| !c.is_ascii_digit());
+                let long = if one { format!("1{long}") } else { long.to_owned() };
+                let millis = Time::read(&Raw::Text(long))?.as_millis();
+                Self {
+                    amount: amount(&Raw::bare(much.trim()))?,
+                    millis: u64::try_from(millis).ok()?,
+                }
+            }
+            _ => return None,
+        };
+        (speed.amount > 0 && (1..=UNITS[0].1).contains(&speed.millis)).then_some(speed)
+    }
+
+    fn show(self, amount: &str) -> String {
+        let time = Time::show(&Duration::from_millis(self.millis));
+        let time = time.trim_matches('"');
+        let time = match time.strip_prefix('1') {
+            Some(unit) if unit.starts_with(|c: char| !c.is_ascii_digit()) => unit,
+            _ => time,
+        };
+        format!("\"{}/{time}\"", amount.trim_matches('"'))
+    }
+}
+
+impl Kind for Rate {
+    type Out = Speed;
+    fn read(raw: &Raw) -> Option<Speed> {
+        Speed::read(raw, Count::<u64>::read)
+    }
+    fn show(value: &Speed) -> String {
+        value.show(&value.amount.to_string())
+    }
+    fn form(lang: Lang) -> String {
+        say(
+            lang,
+            "a rate such as \"1000/s\" or \"10/5m\"",
+            "速率，例如 \"1000/s\" 或 \"10/5m\"",
+        )
+    }
+}
+
+impl Kind for ByteRate {
+    type Out = Speed;
+    fn read(raw: &Raw) -> Option<Speed> {
+        Speed::read(raw, Bytes::<u64>::read)
+    }
+    fn show(value: &Speed) -> String {
+        value.show(&Bytes::<u64>::show(&value.amount))
+    }
+    fn form(lang: Lang) -> String {
+        say(
+            lang,
+            "a rate such as \"1MB/s\" or \"64KB/s\"",
+            "速率，例如 \"1MB/s\" 或 \"64KB/s\"",
+        )
+    }
+}
+
 /// Digits at the start, and what follows them.
 fn split_unit(text: &str) -> (&str, &str) {
     text.split_at(

@@ -17,12 +17,12 @@ use std::path::PathBuf;
 pub use document::document;
 use error::Problem;
 pub use error::{ConfigError, Lang, Origin};
-pub use kind::TlsVersion;
+pub use kind::{Speed, TlsVersion};
 pub use layers::Layers;
 pub use raw::Raw;
 use raw::leaves;
 pub use schema::{
-    Dashboard, Durability, Format, Key, LanGuard, Level, Listener, Log, Mqtt, NamedBy, Node,
+    Dashboard, Durability, FlappingDetect, Format, Key, LanGuard, Level, Listener, Log, Mqtt, NamedBy, Node,
     SslOptions, Store, Verify, When,
 };
 use schema::{TABLE, find, is_section, nearest};
@@ -37,6 +37,7 @@ pub struct Config {
     pub listeners: BTreeMap<ListenerId, Listener>,
     pub dashboard: Dashboard,
     pub lan_guard: LanGuard,
+    pub flapping_detect: FlappingDetect,
     pub mqtt: Mqtt,
 }
 
@@ -135,6 +136,7 @@ impl Default for Config {
                 ..Dashboard::default()
             },
             lan_guard: LanGuard::default(),
+            flapping_detect: FlappingDetect::default(),
             mqtt: Mqtt::default(),
         }
     }
@@ -280,6 +282,12 @@ impl Config {
     }
     fn lan_guard_at(&self, _: &[String]) -> Option<&LanGuard> {
         Some(&self.lan_guard)
+    }
+    fn flapping_detect_mut(&mut self, _: &[String]) -> Option<&mut FlappingDetect> {
+        Some(&mut self.flapping_detect)
+    }
+    fn flapping_detect_at(&self, _: &[String]) -> Option<&FlappingDetect> {
+        Some(&self.flapping_detect)
     }
     fn mqtt_mut(&mut self, _: &[String]) -> Option<&mut Mqtt> {
         Some(&mut self.mqtt)

@@ -6,8 +6,8 @@
 use engine::{QueueFull, Strategy};
 
 use super::kind::{
-    Binds, Bytes, Choice, Count, Hosts, Kind, Maybe, Networks, Origins, Place, Range, Ratio,
-    Switch, Text, Time, Versions, Words, allowed, built_in, checked,
+    Binds, ByteRate, Bytes, Choice, Count, Hosts, Kind, Maybe, Networks, Origins, Place, Range,
+    Rate, Ratio, Switch, Text, Time, Versions, Words, allowed, built_in, checked,
 };
 use super::raw::Raw;
 use super::{Config, Lang};
@@ -174,6 +174,21 @@ section! {
     max_connections: Maybe<Count<u32>> = "none" ["1", "100000000"] Reload
         "Connections at one time; further ones are closed at once."
         "最大同时连接数，超出的连接立即关闭。";
+    max_conn_rate: Maybe<Rate> = "none" Reload
+        "Connections that are taken in a time; further ones wait in the system's queue."
+        "单位时间内接受的连接数；其余连接在系统队列中等待。";
+    messages_rate: Maybe<Rate> = "none" Reload
+        "PUBLISH packets of one client in a time; a faster one is not read for a while, and loses nothing."
+        "每个客户端单位时间内的 PUBLISH 报文数；超过时暂停读取，不丢弃。";
+    bytes_rate: Maybe<ByteRate> = "none" Reload
+        "Bytes of one client in a time; a faster one is not read for a while, and loses nothing."
+        "每个客户端单位时间内的字节数；超过时暂停读取，不丢弃。";
+    total_messages_rate: Maybe<Rate> = "none" Reload
+        "PUBLISH packets of all clients of the listener together, likewise."
+        "该监听器全部客户端单位时间内的 PUBLISH 报文总数，处理同上。";
+    total_bytes_rate: Maybe<ByteRate> = "none" Reload
+        "Bytes of all clients of the listener together, likewise."
+        "该监听器全部客户端单位时间内的总字节数，处理同上。";
     allowed_origins: Origins = "[]" Reload only ["listeners.ws.*", "listeners.wss.*"]
         "Web pages that may connect, besides those of the broker's own host and programs that are no browsers."
         "允许连接的网页来源；与服务器同主机的网页和非浏览器程序总是允许。";
@@ -246,6 +261,23 @@ section! {
     trusted: Networks = "[]" Reload
         "Networks that count as near, besides loopback and private addresses: a campus network, a VPN. Who comes from there need not sign in where the local network need not."
         "除本机与私有地址外视为局域网的网络（例如校园网、VPN）；局域网无需登录之处，来自这些网络者同样无需登录。";
+}
+
+section! {
+    /// `[flapping_detect]`
+    FlappingDetect, &["flapping_detect"], FLAPPING_DETECT, Config::flapping_detect_mut, Config::flapping_detect_at;
+    enable: Switch = "false" Reload
+        "Whether clients that come and go too often are banned for a while, by their client id."
+        "是否暂时禁止频繁上下线的客户端（按客户端 ID）。";
+    window_time: Time = "1m" ["1s", "1h"] Reload
+        "The time in which their disconnects are counted."
+        "统计断开次数的时间窗口。";
+    max_count: Count<u32> = "15" ["2", "1000000"] Reload
+        "Disconnects in that time from which on it is too often."
+        "时间窗口内断开达到此次数即视为频繁。";
+    ban_time: Time = "5m" ["1s", "49710d"] Reload
+        "How long they are banned."
+        "禁止的时长。";
 }
 
 section! {
@@ -389,7 +421,7 @@ section! {
 }
 
 /// All keys, in the order in which they are documented. A static, so that a key is one place.
-pub(super) static TABLE: [&[Key]; 8] = [
+pub(super) static TABLE: [&[Key]; 9] = [
     NODE,
     LOG,
     STORE,
@@ -397,6 +429,7 @@ pub(super) static TABLE: [&[Key]; 8] = [
     SSL_OPTIONS,
     DASHBOARD,
     LAN_GUARD,
+    FLAPPING_DETECT,
     MQTT,
 ];
 

@@ -176,6 +176,13 @@ fn values_in_all_their_forms() {
         ("store.sync_interval=10ms", "\"10ms\""),
         ("store.max_bytes=1024GB", "\"1024GB\""),
         ("store.max_age=90d", "\"90d\""),
+        ("listeners.tcp.default.messages_rate=100", "\"100/s\""),
+        ("listeners.tcp.default.messages_rate=100/s", "\"100/s\""),
+        ("listeners.tcp.default.max_conn_rate=10/5m", "\"10/5m\""),
+        ("listeners.tcp.default.max_conn_rate=7 / 10s", "\"7/10s\""),
+        ("listeners.ssl.default.bytes_rate=64kb/s", "\"64KB/s\""),
+        ("listeners.ssl.default.bytes_rate=1500/100ms", "\"1500/100ms\""),
+        ("listeners.ssl.default.total_bytes_rate=none", "\"none\""),
     ];
     for (set, shown) in sets {
         let loaded = sources(&[], &[set]).unwrap_or_else(|error| panic!("{error}"));

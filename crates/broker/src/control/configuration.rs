@@ -196,7 +196,9 @@ impl Configuration {
         self.listeners.commit(change).await;
         let count = self.post.count();
         let engine = Arc::new(settings::engine(&config, count));
-        let limits = settings::Limits::new(&config, count, self.listeners.ports());
+        let ports = self.listeners.ports();
+        let limits =
+            settings::Limits::new(&config, count, ports, |id| self.listeners.number_of(id));
         let limits = Arc::new(limits);
         for shard in 0..count {
             let letter = Letter::Configure(engine.clone(), limits.clone());

@@ -142,6 +142,11 @@ impl Listeners {
         number.map_or(0, |number| self.post.open(number))
     }
 
+    /// Under which number connections know a listener that runs.
+    pub(crate) fn number_of(&self, id: &ListenerId) -> Option<u8> {
+        self.state().open.get(id).map(|open| open.number)
+    }
+
     /// The id of the listener with this number, such as `tcp:default`.
     pub(crate) fn name(&self, number: u8) -> String {
         if number == DASHBOARD_NUMBER {

@@ -10,9 +10,17 @@ use std::{
 
 use engine::{Loss, SessionRef};
 
-use super::{ask::ask_all, attend::Attend, configuration::Configuration, store::Store};
+use super::{
+    ask::ask_all,
+    attend::Attend,
+    configuration::{Configuration, wait},
+    store::Store,
+};
 use crate::{
-    admin::{Bucket, Change, Keep},
+    admin::{
+        Admin, Bucket, Change, Keep,
+        ban::{Ban, BanError, BanKind},
+    },
     observe::{
         Observed,
         alarm::Alarm,
@@ -25,6 +33,11 @@ use crate::{
 const TICK: Duration = Duration::from_secs(1);
 /// Steps of the history are written down together, once in so many ticks: a disk can sleep between.
 const KEEP_EVERY: u32 = 60;
+/// Clients that are banned in one tick; each is a write.
+const BANS_MAX: usize = 100;
+/// Who bans clients that come and go too often, and why: EMQX's words.
+const DETECTOR: &str = "flapping detector";
+const FLAPPING: &str = "flapping is detected";
 
 /// The thread.
 pub(crate) struct Observer {
@@ -43,6 +56,7 @@ pub(super) struct Work {
     /// The broker had not ended in order before.
     pub(super) crashed: bool,
     pub(super) attend: Attend,
+    admin: Admin,
 }
 
 impl Observer {
@@ -52,6 +66,7 @@ impl Observer {
         observed: &Arc<Observed>,
         configuration: &Arc<Configuration>,
         clock: Clock,
+        admin: Admin,
     ) -> io::Result<Self> {
         let found = store.recovery();
         let mut work = Work {
@@ -63,6 +78,7 @@ impl Observer {
             ticks: 0,
             crashed: found.existed && !found.closed,
             attend: Attend::default(),
+            admin,
         };
         let (stop, stopped) = mpsc::channel();
         let thread = std::thread::Builder::new().name("observe".into());
@@ -133,10 +149,39 @@ impl Work {
         self.observed.losses.add(listed, lost);
         self.observed.history().tick(now.0, &metrics);
         self.attend(now.0);
+        self.ban_flapping(now.0);
         self.look_away(now.0);
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks.is_multiple_of(KEEP_EVERY) {
             self.keep_history();
+        }
+    }
+
+    /// Bans those whom shards found to come and go too often.
+    fn ban_flapping(&self, now: u64) {
+        let found = self.observed.flapping.take(BANS_MAX);
+        if found.is_empty() {
+            return;
+        }
+        let terms = &self.configuration.now().loaded.config.flapping_detect;
+        let millis = u64::try_from(terms.ban_time.as_millis()).unwrap_or(u64::MAX);
+        for client_id in found {
+            let ban = Ban {
+                kind: BanKind::ClientId,
+                who: client_id.into(),
+                by: DETECTOR.to_owned(),
+                reason: FLAPPING.to_owned(),
+                at: now,
+                until: Some(now.saturating_add(millis)),
+            };
+            match wait(self.admin.ban(ban)) {
+                Ok(_) | Err(BanError::Exists(_)) => {}
+                Err(error) => {
+                    // The others would fail likewise; who flaps on is found again.
+                    tracing::error!("a client that comes and goes too often is not banned: {error}");
+                    return;
+                }
+            }
         }
     }
 

@@ -54,7 +54,7 @@ pub(crate) struct Entry {
     times: u32,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Rare {
     user_name: Option<SmolStr>,
     /// Who is behind it: the address that took over, the user who kicked or whose session it is.
@@ -182,15 +182,22 @@ impl Entry {
         self.client_id.len() + rare.map_or(0, |r| text(&r.user_name) + text(&r.by)) + denied
     }
 
-    /// Whether it says the same as another of the same peer that has no name.
+    /// Whether it may be one with others that say the same: of peers without a name, and of who is banned
+    /// and tries again.
+    fn may_repeat(&self) -> bool {
+        let is_banned = matches!(self.event, Event::Refused(close) if close.cause == Cause::Banned);
+        self.client_id.is_empty() || is_banned
+    }
+
+    /// Whether it says the same as another of the same peer.
     fn repeats(&self, other: &Self) -> bool {
-        self.client_id.is_empty()
-            && other.client_id.is_empty()
+        self.may_repeat()
+            && self.client_id == other.client_id
             && self.event == other.event
             && (self.version, self.told) == (other.version, other.told)
             && self.listener == other.listener
             && self.peer.ip() == other.peer.ip()
-            && self.rare.is_none()
+            && self.rare == other.rare
     }
 }
 
@@ -391,7 +398,7 @@ impl Default for Ring {
 impl Ring {
     fn push(&mut self, entry: Entry) {
         let near = self.entries.iter_mut().rev().take(FOLD_DEPTH);
-        if entry.client_id.is_empty()
+        if entry.may_repeat()
             && let Some(same) = near.into_iter().find(|other| entry.repeats(other))
         {
             same.times = same.times.saturating_add(1);

@@ -4,6 +4,7 @@
 pub(crate) mod alarm;
 pub(crate) mod attention;
 pub(crate) mod connection;
+pub(crate) mod flapping;
 pub(crate) mod fold;
 pub(crate) mod history;
 pub(crate) mod lines;
@@ -23,6 +24,7 @@ pub use words::{Words, causes};
 pub(crate) struct Observed {
     pub(crate) connections: connection::Log,
     pub(crate) losses: loss::Log,
+    pub(crate) flapping: flapping::Found,
     pub(crate) traces: trace::Traces,
     history: Mutex<history::History>,
     alarms: Mutex<alarm::Alarms>,
@@ -49,6 +51,7 @@ impl Observed {
         Self {
             connections: connection::Log::default(),
             losses: loss::Log::default(),
+            flapping: flapping::Found::default(),
             traces: trace::Traces::open(data_dir.join("trace")),
             history: Mutex::default(),
             alarms: Mutex::default(),

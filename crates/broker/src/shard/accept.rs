@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use engine::Cause;
+use engine::{Cause, Counter};
 use mio::{
     Interest, Poll, Token,
     net::{TcpListener, TcpStream},
@@ -17,6 +17,7 @@ use super::{
     LISTENERS, Worker,
     conn::{Conn, Flag, Moving, Peer, Web, Wrap},
     deadline::Deadlines,
+    rate,
 };
 use crate::{
     config::ListenerId,
@@ -53,6 +54,14 @@ struct Listener {
     socket: TcpListener,
     tls: Option<Arc<Context>>,
     due: bool,
+    /// It is faster than its rate: nothing is taken before.
+    rests_until: Option<Instant>,
+}
+
+impl Listener {
+    fn is_due(&self) -> bool {
+        self.due && self.rests_until.is_none()
+    }
 }
 
 impl Accepting {
@@ -72,6 +81,7 @@ impl Accepting {
             socket,
             tls: bound.tls,
             due: true,
+            rests_until: None,
         });
         self.spare = self.spare.take().or_else(spare);
         Ok(())
@@ -122,12 +132,14 @@ impl Accepting {
 
     pub(super) fn timeout(&self, connect_timeout: Duration) -> Duration {
         // While accepting rests, a listener that is due must not keep the loop awake.
-        if self.retry_at.is_none() && self.listeners.iter().flatten().any(|l| l.due) {
+        let open = self.listeners.iter().flatten();
+        if self.retry_at.is_none() && open.clone().any(Listener::is_due) {
             return Duration::ZERO;
         }
         let now = Instant::now();
         [self.pending.next(), self.retry_at]
             .into_iter()
+            .chain(open.map(|l| l.rests_until))
             .flatten()
             .map(|at| at.saturating_duration_since(now))
             .min()
@@ -152,8 +164,13 @@ impl Worker {
             }
         }
         for at in 0..self.accepting.listeners.len() {
-            let listener = self.accepting.listeners[at].as_ref();
-            if listener.is_some_and(|l| l.due) && self.accepting.retry_at.is_none() {
+            let Some(listener) = &mut self.accepting.listeners[at] else {
+                continue;
+            };
+            if listener.rests_until.is_some_and(|at| at <= Instant::now()) {
+                listener.rests_until = None;
+            }
+            if listener.is_due() && self.accepting.retry_at.is_none() {
                 self.accept_from(at);
             }
         }
@@ -162,6 +179,9 @@ impl Worker {
 
     fn accept_from(&mut self, at: usize) {
         for _ in 0..ACCEPT_MAX {
+            if !self.limits.rates.is_empty() && !self.may_accept(at) {
+                return;
+            }
             let Some(listener) = &mut self.accepting.listeners[at] else {
                 return;
             };
@@ -176,6 +196,20 @@ impl Worker {
                 Err(_) => {}
             }
         }
+    }
+
+    /// Whether a listener's rate lets another connection in. If not, it rests until it does.
+    fn may_accept(&mut self, at: usize) -> bool {
+        let now = rate::micros(self.clock.uptime());
+        let Some(listener) = &mut self.accepting.listeners[at] else {
+            return false;
+        };
+        let Some(wait) = self.limits.rates.connection(listener.number, now) else {
+            return true;
+        };
+        listener.rests_until = Some(Instant::now() + Duration::from_micros(wait));
+        self.engine.metrics.add(Counter::ConnectionsHeld, 1);
+        false
     }
 
     fn admit(&mut self, stream: TcpStream, peer: Peer, at: usize) {

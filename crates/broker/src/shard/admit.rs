@@ -105,7 +105,7 @@ mod tests {
                 password: None,
                 version: Version::V5,
             };
-            let limits = Limits::new(&config, 1, Ports::default());
+            let limits = Limits::new(&config, 1, Ports::default(), |_| None);
             let judged = judge(address.parse().unwrap(), &guest, &limits);
             assert_eq!(judged, due, "{sets:?} {address} {user_name:?}");
         }

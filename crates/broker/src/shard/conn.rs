@@ -24,6 +24,7 @@ use super::{
     admit,
     deadline::Deadlines,
     event::Event,
+    flapping::Flapping,
     gate::Gate,
     ticket::{PREFIX, Ticket, Tickets},
     trace::Tracing,
@@ -236,6 +237,9 @@ pub(crate) struct Conns {
     pub(super) dirty: Vec<u32>,
     /// Closed by the engine in this pass.
     pub(super) closing: Vec<(u32, Ending)>,
+    flapping: Flapping,
+    /// Clients that came and went once too often in this pass.
+    pub(super) flapped: Vec<Box<str>>,
     /// Somebody may want to know who comes and goes.
     pub(super) watched: bool,
     /// Who came and went in this pass.
@@ -301,12 +305,42 @@ impl Conns {
             instead: None,
             dirty: Vec::new(),
             closing: Vec::new(),
+            flapping: Flapping::default(),
+            flapped: Vec::new(),
             watched: false,
             events: Vec::new(),
             lingering: Deadlines::default(),
             pool: Vec::new(),
             nowhere: Vec::new(),
         }
+    }
+
+    /// What holds from now on.
+    pub(super) fn set_limits(&mut self, limits: Arc<Limits>) {
+        if limits.flapping.is_none() {
+            self.flapping.forget();
+        }
+        self.limits = limits;
+    }
+
+    /// Counts how often a client goes, if that is looked for.
+    fn count_flapping(&mut self, conn: ConnId, client_id: &str, what: Presence<'_>) {
+        let (Some(terms), Presence::Went { ending, version, .. }) = (&self.limits.flapping, what)
+        else {
+            return;
+        };
+        if !self.flapping.count(client_id, ending, self.now, terms) {
+            return;
+        }
+        self.flapped.push(client_id.into());
+        let refused = Presence::Refused {
+            version: Some(version),
+            user_name: None,
+            owner: None,
+            close: Cause::Flapping.close(),
+            told: false,
+        };
+        self.log(conn, client_id, refused);
     }
 
     /// Notes what the engine says of a client.
@@ -551,5 +585,6 @@ impl Sink for Conns {
             self.events.extend(Event::new(client_id, entry, what));
         }
         self.log(conn, client_id, what);
+        self.count_flapping(conn, client_id, what);
     }
 }

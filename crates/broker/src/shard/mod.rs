@@ -8,12 +8,14 @@ mod admit;
 mod conn;
 mod deadline;
 mod event;
+mod flapping;
 mod flush;
 mod gate;
 mod inbound;
 mod pace;
 mod post;
 mod proxy;
+mod rate;
 mod read;
 mod report;
 mod ticket;
@@ -37,6 +39,7 @@ use tokio::sync::oneshot;
 use conn::Flag;
 pub(crate) use conn::{Conns, Moving, Peer};
 pub(crate) use post::{Letter, Post};
+pub(crate) use rate::{Rated, Rates};
 pub(crate) use ticket::{PREFIX, Ticket};
 
 use crate::{
@@ -46,6 +49,7 @@ use accept::Accepting;
 use gate::Gate;
 use inbound::Inbound;
 use pace::{Pace, Work};
+use rate::Accounts;
 use report::Reporter;
 
 /// Tokens: the mailbox, then listeners; below them connection slots.
@@ -137,8 +141,10 @@ pub(crate) struct Worker {
     reporter: Reporter,
     /// Connections with something to read.
     ready: Vec<u32>,
-    /// Publishers that wait for a slow receiver.
+    /// Publishers that wait for a slow receiver, or were faster than their rate.
     held: Vec<(Time, u32)>,
+    /// Of clients that have rates.
+    accounts: Accounts,
     buffer: Box<[u8]>,
     /// Room for what TLS opened and sealed; none before the first such connection.
     plain: Vec<u8>,
@@ -173,6 +179,7 @@ impl Worker {
             reporter: Reporter::default(),
             ready: Vec::new(),
             held: Vec::new(),
+            accounts: Accounts::default(),
             buffer: vec![0; TAIL_BYTES + READ_BYTES].into_boxed_slice(),
             plain: Vec::new(),
             sealed: Vec::new(),
@@ -353,7 +360,7 @@ impl Worker {
             }
             Letter::Configure(engine, limits) => {
                 self.engine.configure(engine);
-                conns.limits = limits.clone();
+                conns.set_limits(limits.clone());
                 self.limits = limits;
             }
             Letter::Listen(bound) => {
@@ -421,6 +428,12 @@ impl Worker {
         for entry in &self.conns.entries {
             self.reporter.tell(entry);
         }
+        let flapping = &mut self.conns.flapped;
+        if !flapping.is_empty() {
+            let count = flapping.len() as u64;
+            self.engine.metrics.add(Counter::Flapping, count);
+            self.observed.flapping.add(flapping);
+        }
         self.observed.connections.add(&mut self.conns.entries);
         roomy(&mut self.conns.entries);
     }
@@ -442,6 +455,7 @@ impl Worker {
             self.conns.shrink_pool();
             self.give_room_back();
             self.keep_parked_alive();
+            self.keep_rated_alive();
             self.reporter.flush(self.now);
         }
     }

@@ -174,10 +174,27 @@ impl Worker {
     /// Bytes of a connected client. `None` if the connection is over or gone elsewhere.
     fn feed(&mut self, slot: u32, session: SessionId, bytes: &[u8]) -> Option<usize> {
         let now = self.now;
+        // Rates are rare: where there are none, this is all that they cost.
+        let rated = !self.limits.rates.is_empty();
+        let published = if rated {
+            self.engine.metrics.publish_received()
+        } else {
+            0
+        };
         let received = self.guarded(slot, |engine, conns| {
             engine.receive(now, session, bytes, conns)
         });
-        match received? {
+        let consumed = self.note_received(slot, bytes, received?);
+        if rated && let Some(consumed) = consumed {
+            self.take_rated(slot, consumed, published);
+        }
+        consumed
+    }
+
+    /// What the engine has taken of these bytes; `None` if the connection is over.
+    #[inline]
+    fn note_received(&mut self, slot: u32, bytes: &[u8], received: Received) -> Option<usize> {
+        match received {
             Received::Consumed(n) => {
                 self.trace_in(slot, &bytes[..n]);
                 Some(n)
@@ -481,6 +498,7 @@ impl Worker {
     pub(super) fn remove(&mut self, slot: u32) {
         self.drop_input(slot);
         self.no_longer_pending(slot);
+        self.accounts.close(slot);
         if let Some(mut conn) = self.conns.remove(slot) {
             // The descriptor is closed right after; a failure changes nothing.
             let _ = self.poll.registry().deregister(&mut conn.stream);
@@ -516,7 +534,7 @@ mod tests {
             seed: 1,
             clock: Clock::new(),
             engine: Arc::new(settings::engine(&config, 1)),
-            limits: Arc::new(settings::Limits::new(&config, 1, Ports::default())),
+            limits: Arc::new(settings::Limits::new(&config, 1, Ports::default(), |_| None)),
             post: post.clone(),
             store: store::Door::new(Arc::new(store), post),
             desk: Arc::new(Desk::new()),

@@ -17,11 +17,12 @@ messages.delivered messages.acked messages.persisted messages.validation_failed 
 messages.transformation_failed messages.transformation_succeeded delivery.dropped delivery.dropped.no_local
 delivery.dropped.too_large delivery.dropped.qos0_msg delivery.dropped.queue_full delivery.dropped.expired
 client.connect client.connack client.connected client.authenticate client.auth.anonymous client.authorize
-client.subscribe client.unsubscribe client.disconnected session.created session.resumed session.takenover
+client.subscribe client.unsubscribe client.disconnected client.flapping session.created session.resumed session.takenover
 session.discarded session.terminated authorization.allow authorization.deny authorization.cache_hit
 authorization.cache_miss authentication.success authentication.success.anonymous authentication.failure
 overload_protection.delay.ok overload_protection.delay.timeout overload_protection.hibernation overload_protection.gc
-overload_protection.new_conn`.split(/\s+/)
+overload_protection.new_conn rate_limit.connections rate_limit.client_messages rate_limit.client_bytes
+rate_limit.listener_messages rate_limit.listener_bytes`.split(/\s+/)
 
 beforeAll(async () => {
   await speak('zh')

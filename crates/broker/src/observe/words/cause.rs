@@ -496,6 +496,16 @@ pub(in crate::observe) const fn of(cause: Cause, lang: Lang) -> Words {
                 "如属误封，请在“访问控制 - 黑名单”中移除。",
             ],
         ),
+        Cause::Flapping => (
+            [
+                "The client came and went too often in a short time, so it is banned for a while.",
+                "Find out why its connections end (its earlier entries); flapping_detect says how often is too often, and /banned lifts the ban.",
+            ],
+            [
+                "客户端在短时间内频繁上下线，因此被暂时禁止。",
+                "请查明其连接为何断开（见此前的记录）；flapping_detect 规定次数与时间，/banned 可解除禁止。",
+            ],
+        ),
         Cause::WillNotAllowed => (
             [
                 "The client may not publish to the topic of its will.",

@@ -1,0 +1,175 @@
+//! Chapter 41: clients that ask for too much: they come and go, or send faster than they may. The first are
+//! banned for a while, the others wait in their sockets and lose nothing.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::connection_log::{told, until};
+use crate::wire::{Api, Broker, Connect, Conn, Kind, Publish, V5, V311};
+
+fn counted(api: &mut Api, name: &str) -> u64 {
+    let all = api.get("/metrics?aggregate=true").expect(200).json();
+    all[name].as_u64().unwrap()
+}
+
+/// What is banned, once somebody is.
+fn ban(api: &mut Api) -> Value {
+    let first = || {
+        let bans = api.get("/banned").expect(200).json();
+        bans["data"].get(0).cloned()
+    };
+    until(first, "a ban")
+}
+
+/// A client that comes and goes three times in a minute is banned as EMQX bans it, with reason and end;
+/// who is kicked is not. The connection log says why once, however often it tries, and so does the log.
+#[test]
+fn coming_and_going() {
+    let (broker, mut api) = Broker::signed_in(&[
+        "flapping_detect.enable=true",
+        "flapping_detect.max_count=3",
+        "flapping_detect.ban_time=10m",
+    ]);
+    for _ in 0..4 {
+        let mut kicked = broker.client(V5, "kicked");
+        api.delete("/clients/kicked").expect(204);
+        kicked.expect_closed_for(0x98);
+    }
+    for _ in 0..3 {
+        broker.client(V311, "flapping").cut();
+    }
+    let row = told(&mut api, "flapping", "");
+    assert_eq!((&row["clientid"], &row["times"]), (&json!("flapping"), &json!(1)));
+    let ban = ban(&mut api);
+    assert_eq!((&ban["as"], &ban["who"]), (&json!("clientid"), &json!("flapping")));
+    assert_eq!(ban["by"], json!("flapping detector"));
+    assert_eq!(ban["reason"], json!("flapping is detected"));
+    assert_ne!(ban["until"], json!("infinity"));
+    assert_eq!(counted(&mut api, "client.flapping"), 1);
+
+    const TRIES: u64 = 50;
+    for _ in 0..TRIES {
+        let mut again = broker.open(V5);
+        again.send(&Connect::new(V5, "flapping").bytes());
+        assert_eq!(again.read_kind(Kind::ConnAck).code, 0x8a);
+    }
+    let refused = || {
+        let found = api.get("/connection_log?cause=banned").expect(200).json();
+        let times: u64 = found["data"].as_array()?.iter().filter_map(|r| r["times"].as_u64()).sum();
+        (times == TRIES).then_some(found["meta"]["count"].as_u64()?)
+    };
+    let rows = until(refused, "all refusals");
+    assert!(rows <= 2, "{rows} entries, of each shard's pass one at most");
+    let lines = broker.said().filter(|line| line.contains("(flapping)"));
+    let lines = lines.count();
+    assert!(lines <= 30, "{lines} lines");
+    broker.client(V5, "kicked").bye();
+
+    api.delete("/banned/clientid/flapping").expect(204);
+    broker.client(V5, "flapping").bye();
+}
+
+/// By default nobody is banned for coming and going.
+#[test]
+fn nobody_is_banned_by_default() {
+    let (broker, mut api) = Broker::signed_in(&[]);
+    for _ in 0..40 {
+        broker.client(V5, "busy").bye();
+    }
+    assert_eq!(counted(&mut api, "client.flapping"), 0);
+    let bans = api.get("/banned").expect(200).json();
+    assert_eq!(bans["meta"]["count"], json!(0));
+}
+
+/// Publishes so many messages of QoS 1 at once, and waits for all acknowledgements.
+fn publish_all(conn: &mut Conn, topic: &str, count: u16, payload: &str) -> Duration {
+    let mut all = Vec::new();
+    for id in 1..=count {
+        all.extend(Publish::new(topic, payload).qos1(id).bytes(conn.version));
+    }
+    let begun = Instant::now();
+    conn.send(&all);
+    for id in 1..=count {
+        assert_eq!(conn.read_kind(Kind::PubAck).id, id);
+    }
+    begun.elapsed()
+}
+
+/// A client that publishes faster than it may has to wait: all its messages arrive in order, late, and its
+/// Keep Alive does not run out meanwhile. Nobody else waits.
+#[test]
+fn messages_of_a_client() {
+    let (broker, mut api) = Broker::signed_in(&["listeners.tcp.default.messages_rate=20/s"]);
+    let mut subscriber = broker.v5("subscriber");
+    subscriber.subscribe("rate/#", 0);
+    let mut other = broker.v5("other");
+    let mut fast = broker.connect(&Connect::new(V5, "fast").keep_alive(1));
+    let took = publish_all(&mut fast, "rate/fast", 80, "x");
+    // Twenty at once, and three seconds for the others.
+    assert!(took >= Duration::from_millis(2_900), "{took:?}");
+    for _ in 0..80 {
+        subscriber.receive_this("rate/fast", "x");
+    }
+    assert!(counted(&mut api, "rate_limit.client_messages") > 0);
+    let took = publish_all(&mut other, "rate/other", 10, "x");
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    fast.ping();
+    assert_eq!(counted(&mut api, "client.disconnected"), 0);
+}
+
+/// The same of bytes, over WebSocket, for one client and for all of a listener together; changed at
+/// run time through the API, under EMQX's names.
+#[test]
+fn bytes_of_clients_and_listeners() {
+    let (broker, mut api) = Broker::signed_in(&[]);
+    let ws = "/listeners/ws:default";
+    let shown = api.get(ws).expect(200).json();
+    assert_eq!(shown["bytes_rate"], json!("infinity"));
+    let rate = json!({"bytes_rate": "20KB/s", "messages_rate": "infinity"});
+    let shown = api.put(ws, &rate).expect(200).json();
+    assert_eq!(shown["bytes_rate"], json!("20KB/s"));
+    let mut conn = Conn::open_web(broker.ws, V5);
+    conn.connect(&Connect::new(V5, "web"));
+    let took = publish_all(&mut conn, "web", 60, &"x".repeat(1000));
+    assert!(took >= Duration::from_millis(1_800), "{took:?}");
+    assert!(counted(&mut api, "rate_limit.client_bytes") > 0);
+    api.put(ws, &json!({"bytes_rate": "infinity"})).expect(200);
+    let took = publish_all(&mut conn, "web", 60, &"x".repeat(1000));
+    assert!(took < Duration::from_secs(1), "{took:?}");
+
+    let total = json!({"total_messages_rate": "20/s"});
+    api.put("/listeners/tcp:default", &total).expect(200);
+    let [mut one, mut two] = ["one", "two"].map(|name| broker.v5(name));
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        scope.spawn(|| publish_all(&mut one, "total", 30, "x"));
+        scope.spawn(|| publish_all(&mut two, "total", 30, "x"));
+    });
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_millis(1_900), "{took:?}");
+    assert!(counted(&mut api, "rate_limit.listener_messages") > 0);
+    let wrong = api.put(ws, &json!({"bytes_rate": "fast"})).expect(400);
+    assert!(wrong.text().contains("bytes_rate"), "{}", wrong.text());
+}
+
+/// Connections beyond the rate wait in the queue of the system and come in later; none is refused.
+#[test]
+fn connections_of_a_listener() {
+    let (broker, mut api) = Broker::signed_in(&["listeners.tcp.default.max_conn_rate=4/s"]);
+    let begun = Instant::now();
+    let mut all: Vec<Conn> = (0..12).map(|_| broker.open(V311)).collect();
+    for (n, conn) in all.iter_mut().enumerate() {
+        conn.connect(&Connect::new(V311, &format!("c{n}")));
+    }
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_millis(1_700), "{took:?}");
+    assert!(counted(&mut api, "rate_limit.connections") > 0);
+    // Another listener is not meant.
+    let begun = Instant::now();
+    for n in 0..12 {
+        let mut conn = Conn::open_web(broker.ws, V5);
+        conn.connect(&Connect::new(V5, &format!("w{n}")));
+    }
+    assert!(begun.elapsed() < Duration::from_secs(2));
+}
