@@ -67,6 +67,8 @@ mod observe;
 mod operate;
 #[path = "14_pressure.rs"]
 mod pressure;
+#[path = "42_profile.rs"]
+mod profile;
 #[path = "09_property.rs"]
 mod property;
 #[path = "02_publish.rs"]

@@ -11,8 +11,12 @@ pub(crate) struct Machines {
 }
 
 impl Machines {
+    /// Where clients reach the server: in the local network, and under a public address.
+    pub(crate) const NEAR: [u8; 4] = [192, 168, 77, 1];
+    pub(crate) const FAR: [u8; 4] = [203, 0, 113, 1];
+
     /// A server at 203.0.113.1, and clients at 203.0.113.2 and 203.0.113.3: addresses of a block for
-    /// documentation, which are as public as any. `None`, and a line that says so, where the system does
+    /// documentation, which are as public as any; and both at private ones, 192.168.77.1 and .2. `None`, and a line that says so, where the system does
     /// not let us.
     pub(crate) fn new() -> Option<Self> {
         let id = std::process::id();
@@ -21,7 +25,7 @@ impl Machines {
             client: format!("ternmq-c{id}"),
         };
         let (server, client) = (machines.server.as_str(), machines.client.as_str());
-        let steps: [&[&str]; 10] = [
+        let steps: [&[&str]; 12] = [
             &["netns", "add", server],
             &["netns", "add", client],
             &[
@@ -31,6 +35,8 @@ impl Machines {
             &["-n", server, "addr", "add", "203.0.113.1/24", "dev", "s"],
             &["-n", client, "addr", "add", "203.0.113.2/24", "dev", "c"],
             &["-n", client, "addr", "add", "203.0.113.3/24", "dev", "c"],
+            &["-n", server, "addr", "add", "192.168.77.1/24", "dev", "s"],
+            &["-n", client, "addr", "add", "192.168.77.2/24", "dev", "c"],
             &["-n", server, "link", "set", "lo", "up"],
             &["-n", server, "link", "set", "s", "up"],
             &["-n", client, "link", "set", "c", "up"],

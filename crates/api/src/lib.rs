@@ -23,7 +23,7 @@ mod zip;
 
 use std::{io, net::TcpListener, sync::Arc, thread::JoinHandle};
 
-use broker::admin::Admin;
+use broker::admin::{Admin, security::Point};
 use tokio::sync::watch;
 
 pub use account::{Secret, Weak, pass_phrase};
@@ -126,6 +126,12 @@ impl Handle {
     #[must_use]
     pub fn has_default_password(&self) -> bool {
         !self.app.accounts.is_password_set()
+    }
+
+    /// What strangers could do now, whether they can or not. Looks at files.
+    #[must_use]
+    pub fn security(&self) -> Vec<Point> {
+        self.app.admin.security(self.has_default_password())
     }
 
     /// Whether the start was given a password and another one is set.

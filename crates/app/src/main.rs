@@ -164,6 +164,11 @@ fn run(
     let mut handle = start(layers, outside, progress).map_err(|error| explain(&error, text))?;
     let api = api::start(handle.take_dashboard(), handle.admin(), password)
         .map_err(|error| text.no_dashboard(&error))?;
+    if let Err(line) = check::must_be_safe(&handle.config(), &api.security(), text) {
+        api.stop();
+        handle.shutdown();
+        return Err(line);
+    }
     if let Some(from) = password_from.filter(|_| api.ignored_password()) {
         tracing::warn!("{}", text.password_ignored(&from));
     }

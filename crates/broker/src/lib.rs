@@ -149,7 +149,7 @@ fn start_on(
     let layers = office.begin(layers, store)?;
     let loaded = layers.load()?;
     let config = &loaded.config;
-    let decisions = Decisions::load(store, office.errands())?;
+    let decisions = Decisions::load(store, office.errands(), config.node.profile)?;
     decisions.begin(config, store)?;
     (outside.applied)(config);
     let count = settings::shards(config);

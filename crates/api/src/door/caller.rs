@@ -7,6 +7,7 @@ use axum::{
     http::{HeaderMap, Method, StatusCode, header, request::Parts},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use broker::admin::settings::Profile;
 
 use super::{
     notice::Turned,
@@ -66,8 +67,14 @@ pub(super) fn identify(
     match rule.who {
         Who::Anybody => Ok(recognised.ok()),
         Who::Near if visitor.is_near => Ok(recognised.ok()),
+        Who::NearAtHome if visitor.is_near && is_home(app) => Ok(recognised.ok()),
         _ => recognised.map(Some),
     }
+}
+
+fn is_home(app: &App) -> bool {
+    app.admin
+        .look(|config| config.node.profile == Profile::Home)
 }
 
 fn recognise(app: &App, request: &Request, visitor: Visitor, rule: Rule) -> Result<Caller, Turned> {
@@ -190,7 +197,7 @@ pub(super) fn must_be_allowed(
     };
     let allowed = match rule.who {
         Who::Anybody | Who::Near => true,
-        Who::Viewer => caller.role != Role::Wall || rule.on_wall,
+        Who::NearAtHome | Who::Viewer => caller.role != Role::Wall || rule.on_wall,
         Who::Administrator => caller.role == Role::Administrator,
         Who::Oneself => caller.role == Role::Administrator || is_oneself(),
         Who::Owner => caller.kind == Kind::Owner,

@@ -11,6 +11,8 @@ pub(crate) enum Who {
     Anybody,
     /// Anybody at a near address; from elsewhere, whoever is signed in.
     Near,
+    /// The same in the profile `home`; elsewhere whoever is signed in.
+    NearAtHome,
     /// Whoever is signed in, or has a key.
     Viewer,
     Administrator,
@@ -84,7 +86,8 @@ pub(crate) fn rule(method: &Method, template: Option<&str>, path: &str) -> Rule 
             rule.signs_in = true;
         }
         ("login" | "status" | "error_codes", _) => rule = Rule::public(),
-        ("prometheus", Some(_)) | ("certificate", None) if looks => rule.who = Who::Near,
+        ("prometheus", Some(_)) if looks => rule.who = Who::NearAtHome,
+        ("certificate", None) if looks => rule.who = Who::Near,
         ("logout", _) => {
             rule.who = Who::Viewer;
             rule.people_only = true;
@@ -195,7 +198,13 @@ mod tests {
             ("GET", "/api-docs/swagger.json", Who::Anybody, false, true),
             ("GET", "/", Who::Anybody, false, true),
             ("POST", "/", Who::Administrator, false, false),
-            ("GET", "/api/v5/prometheus/stats", Who::Near, false, true),
+            (
+                "GET",
+                "/api/v5/prometheus/stats",
+                Who::NearAtHome,
+                false,
+                true,
+            ),
             ("GET", "/api/v5/certificate", Who::Near, false, true),
             ("GET", "/api/v5/prometheus", Who::Viewer, false, true),
             (

@@ -30,6 +30,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[serde(tag = "from", rename_all = "snake_case")]
 enum Whence {
     Default,
+    /// The default of another profile than `home`.
+    Profile,
     File {
         path: String,
         line: usize,
@@ -114,7 +116,11 @@ impl From<Setting> for Row {
         Self {
             value: json(&setting.value),
             default: json(&setting.default),
-            origin: (&setting.origin).into(),
+            origin: if setting.by_profile {
+                Whence::Profile
+            } else {
+                (&setting.origin).into()
+            },
             saved: setting.saved.as_deref().map(json),
             overruled,
             allowed: Told { en, zh },

@@ -7,8 +7,8 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use api::control::{self, CallError, Checked};
-use broker::config::Config;
-use broker::security::{before_start, judge};
+use broker::config::{Config, Profile};
+use broker::security::{Point, Severity, before_start, judge};
 
 use crate::cli::Options;
 use crate::log;
@@ -43,6 +43,26 @@ pub(crate) fn run(all: bool, options: &Options, text: Text) -> Result<ExitCode, 
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// In the profile `production` a broker does not start where something is dangerous, unless somebody has
+/// accepted that.
+///
+/// # Errors
+/// One line on what is dangerous, and what to do.
+pub(crate) fn must_be_safe(config: &Config, points: &[Point], text: Text) -> Result<(), String> {
+    if config.node.profile != Profile::Production {
+        return Ok(());
+    }
+    let accepted = &config.node.accepted_risks;
+    let mut dangers = points.iter().filter(|point| {
+        point.severity == Severity::Danger && !accepted.contains(&point.id)
+    });
+    let Some(first) = dangers.next() else {
+        return Ok(());
+    };
+    let words = first.words(text.lang());
+    Err(text.not_safe(&words.what, &words.remedy, first.id.name(), dangers.count()))
 }
 
 fn by_settings(config: &Config, text: Text) -> Vec<Checked> {
@@ -83,6 +103,41 @@ fn told(points: &[Checked], all: bool, text: Text) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn production_starts_only_where_nothing_is_dangerous() {
+        use broker::config::Sources;
+        use broker::security::Id;
+
+        let point = |id, severity| Point {
+            id,
+            severity,
+            facts: vec![],
+        };
+        let points = [
+            point(Id::Rules, Severity::Warning),
+            point(Id::DefaultPassword, Severity::Danger),
+            point(Id::Dashboard, Severity::Danger),
+        ];
+        let text = Text::from_env(|_| None);
+        let starts = |sets: &[&str]| {
+            let sources = Sources {
+                sets: sets.iter().map(|set| (*set).to_owned()).collect(),
+                ..Sources::default()
+            };
+            let config = Config::load(&sources).unwrap().config;
+            must_be_safe(&config, &points, text)
+        };
+        assert!(starts(&[]).is_ok());
+        let line = starts(&["profile=production"]).unwrap_err();
+        assert!(line.contains("reset-password") && line.contains("1 more"), "{line}");
+        assert!(!line.contains('\n'), "{line}");
+        let one = "accepted_risks=default_password";
+        let line = starts(&["profile=production", one]).unwrap_err();
+        assert!(line.contains("accepted_risks = [\"dashboard\"]"), "{line}");
+        let both = "accepted_risks=[\"default_password\", \"dashboard\"]";
+        assert!(starts(&["profile=production", both]).is_ok());
+    }
 
     #[test]
     fn the_worst_first_and_the_fine_counted() {

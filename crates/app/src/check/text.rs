@@ -26,6 +26,20 @@ impl Text {
             format!("无法询问服务器：{cause}"),
         )
     }
+    /// Why a start in production is refused; `more` others are dangerous, too.
+    pub(super) fn not_safe(self, what: &str, remedy: &str, id: &str, more: usize) -> String {
+        let others = match more {
+            0 => String::new(),
+            more => self.pick(
+                format!(" ({more} more: ternmq check)"),
+                format!("（另有 {more} 项：ternmq check）"),
+            ),
+        };
+        self.pick(
+            format!("profile = \"production\" does not start like this: {what} {remedy} To start all the same: accepted_risks = [\"{id}\"]{others}"),
+            format!("profile = \"production\" 拒绝启动：{what}{remedy}如仍要启动：accepted_risks = [\"{id}\"]{others}"),
+        )
+    }
     pub(super) fn by_settings_alone(self, dir: &str) -> String {
         self.pick(
             format!("No broker runs on {dir}: judged by the file, the environment and the options alone.\n"),

@@ -21,6 +21,7 @@ pub use crate::access::authorize::{
     Source, SourceKind,
 };
 use crate::access::authorize::{Authorization, Book, elsewhere::Way, parse};
+use crate::config::Profile;
 
 /// Under which sources and settings are kept.
 pub(super) const KEY: &str = "authorization";
@@ -63,6 +64,13 @@ struct Record {
 }
 
 impl AccessDecided {
+    /// Where nobody has decided anything yet.
+    pub(super) fn of(profile: Profile) -> Self {
+        let mut decided = Self::default();
+        decided.authorization.settings.denies_unmatched = profile == Profile::Production;
+        decided
+    }
+
     /// Sources and settings of an earlier life.
     pub(super) fn restore(&mut self, bytes: &[u8]) -> Result<(), String> {
         let read = decode(bytes).map(|authorization| self.authorization = authorization);

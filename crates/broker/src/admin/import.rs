@@ -144,7 +144,8 @@ impl Admin {
         };
         let (policies, bans) = (merged(Bucket::Policy)?, merged(Bucket::Ban)?);
         let rules = merged(Bucket::AccessRule)?;
-        let (decided, faults) = Decided::of(&policies, &bans, &rules);
+        let profile = self.look(|config| config.node.profile);
+        let (decided, faults) = Decided::of(&policies, &bans, &rules, profile);
         if let Some(fault) = faults.into_iter().next() {
             return Err(BackupError::Unfit(fault));
         }
@@ -206,7 +207,9 @@ impl Admin {
         }
         let kept = |bucket| Ok::<_, BackupError>(self.keep().load(bucket)?);
         let rules = kept(Bucket::AccessRule)?;
-        let (decided, _) = Decided::of(&kept(Bucket::Policy)?, &kept(Bucket::Ban)?, &rules);
+        let (policies, bans) = (kept(Bucket::Policy)?, kept(Bucket::Ban)?);
+        let profile = self.look(|config| config.node.profile);
+        let (decided, _) = Decided::of(&policies, &bans, &rules, profile);
         *self.decided() = decided;
         let (setups, users) = (kept(Bucket::Authenticator)?, kept(Bucket::MqttUser)?);
         let taken = self.0.office.take(&setups, &users);

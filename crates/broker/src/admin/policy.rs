@@ -22,7 +22,7 @@ use super::{
 use crate::{
     StartError,
     access::{authorize::elsewhere::Elsewhere, remote::Errands},
-    config::Config,
+    config::{Config, Profile},
     control::store::Store,
 };
 
@@ -79,11 +79,15 @@ pub(crate) struct Decisions {
 
 impl Decisions {
     /// What an earlier life of the broker was told. What cannot be read is named and left alone.
-    pub(crate) fn load(store: &Store, errands: Arc<Errands>) -> Result<Self, backbone::Error> {
+    pub(crate) fn load(
+        store: &Store,
+        errands: Arc<Errands>,
+        profile: Profile,
+    ) -> Result<Self, backbone::Error> {
         let policies = store.records(Bucket::Policy.name())?;
         let bans = store.records(Bucket::Ban.name())?;
         let rules = store.records(Bucket::AccessRule.name())?;
-        let (decided, faults) = Decided::of(&policies, &bans, &rules);
+        let (decided, faults) = Decided::of(&policies, &bans, &rules, profile);
         for fault in faults {
             tracing::error!("in the store: {fault}");
         }
@@ -158,8 +162,12 @@ impl Decided {
         policies: &[(Blob, Blob)],
         bans: &[(Blob, Blob)],
         rules: &[(Blob, Blob)],
+        profile: Profile,
     ) -> (Self, Vec<String>) {
-        let mut decided = Self::default();
+        let mut decided = Self {
+            access: AccessDecided::of(profile),
+            ..Self::default()
+        };
         let mut faults = Vec::new();
         for (key, value) in policies {
             let name = String::from_utf8_lossy(key);

@@ -9,7 +9,7 @@ use crate::StartError;
 use crate::config::{Key, Layers};
 use crate::control::configuration::{Changes, Effective};
 
-pub use crate::config::{Config, Lang, Origin, Raw, When};
+pub use crate::config::{Config, Lang, Origin, Profile, Raw, When};
 pub use crate::{Applied, ChangeError};
 
 /// A setting, and all that is known of it.
@@ -21,6 +21,8 @@ pub struct Setting {
     pub value: String,
     pub default: String,
     pub origin: Origin,
+    /// The profile makes the default another than at home, and the default counts.
+    pub by_profile: bool,
     /// What was saved at run time, whether it is in effect or overruled.
     pub saved: Option<String>,
     /// Where in the file which value stands, if something overrules it.
@@ -243,8 +245,10 @@ fn describe(
         _ if key.when == When::Early => Some(Locked::Early),
         _ => None,
     };
+    let default = key.default(&name, loaded.config.node.profile);
     Setting {
-        default: key.default(&name),
+        by_profile: *origin == Origin::Default && default != key.default(&name, Profile::Home),
+        default,
         value,
         origin: origin.clone(),
         saved: effective.layers.saved().get(&name).cloned(),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::Lang;
 use super::raw::Raw;
 use crate::lan::Network;
+use crate::security::Id;
 
 /// Smallest and largest value allowed, as they would be written; `None` for any.
 pub(super) type Range = Option<[&'static str; 2]>;
@@ -424,6 +425,34 @@ impl Kind for Networks {
             "an address or a network such as \"203.0.113.0/24\", or a list of these",
             "地址或网络（例如 \"203.0.113.0/24\"），或它们的列表",
         )
+    }
+}
+
+/// Weak points, by their names.
+pub struct Risks;
+
+impl Risks {
+    fn one(raw: &Raw) -> Option<Id> {
+        let Raw::Text(text) = raw else { return None };
+        Id::ALL.into_iter().find(|id| id.name() == text)
+    }
+}
+
+impl Kind for Risks {
+    type Out = Vec<Id>;
+    fn read(raw: &Raw) -> Option<Vec<Id>> {
+        match raw {
+            Raw::List(items) => items.iter().map(Self::one).collect(),
+            _ => Self::one(raw).map(|id| vec![id]),
+        }
+    }
+    fn show(value: &Vec<Id>) -> String {
+        let items: Vec<String> = value.iter().map(|id| quoted(id.name())).collect();
+        format!("[{}]", items.join(", "))
+    }
+    fn form(lang: Lang) -> String {
+        let names = Id::ALL.map(|id| format!("\"{}\"", id.name())).join(" | ");
+        names + &say(lang, ", or a list of these", "，或它们的列表")
     }
 }
 

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use super::error::Problem;
 use super::schema::find;
 use super::{
-    Config, ConfigError, ENV_PREFIX, ListenerId, Loaded, Loader, Origin, Raw, Sources, When,
+    Config, ConfigError, ENV_PREFIX, ListenerId, Loaded, Loader, Origin, Profile, Raw, Sources,
+    When,
 };
 use super::{listener_id, split};
 
@@ -72,7 +73,16 @@ impl Layers {
     /// # Errors
     /// See there.
     pub fn load(&self) -> Result<Loaded, ConfigError> {
-        let mut loader = Loader::new();
+        let loaded = self.load_as(Profile::Home)?;
+        // Which defaults count is said among the rest.
+        match loaded.config.node.profile {
+            Profile::Home => Ok(loaded),
+            profile => self.load_as(profile),
+        }
+    }
+
+    fn load_as(&self, profile: Profile) -> Result<Loaded, ConfigError> {
+        let mut loader = Loader::new(profile);
         if let Some((path, text)) = &self.file {
             loader.file(path.clone(), text)?;
         }
@@ -127,7 +137,7 @@ impl Layers {
         {
             return Err(ConfigError::new(&Origin::Saved, name, Problem::Early));
         }
-        let mut loader = Loader::new();
+        let mut loader = Loader::new(Profile::Home);
         match raw {
             Raw::Text(text) => {
                 let taken = loader.set(&path, raw, Origin::Saved);

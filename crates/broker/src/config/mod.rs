@@ -23,7 +23,7 @@ pub use raw::Raw;
 use raw::leaves;
 pub use schema::{
     Dashboard, Durability, FlappingDetect, Format, Key, LanGuard, Level, Listener, Log, Mqtt, NamedBy, Node,
-    SslOptions, Store, Verify, When,
+    Profile, SslOptions, Store, Verify, When,
 };
 use schema::{TABLE, find, is_section, nearest};
 
@@ -106,6 +106,28 @@ impl fmt::Display for ListenerId {
 
 impl Default for Config {
     fn default() -> Self {
+        Self::of(Profile::Home)
+    }
+}
+
+impl Config {
+    /// The defaults of a profile.
+    #[must_use]
+    pub fn of(profile: Profile) -> Self {
+        let mut config = Self::at_home();
+        config.node.profile = profile;
+        if profile == Profile::Production {
+            config.mqtt.allow_anonymous = false;
+            let port = 18083;
+            config.dashboard.bind = vec![
+                SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+                SocketAddr::from((Ipv6Addr::LOCALHOST, port)),
+            ];
+        }
+        config
+    }
+
+    fn at_home() -> Self {
         let listener = |transport, port| {
             let bind = everywhere(port);
             let id = ListenerId {
@@ -351,9 +373,9 @@ struct Loader {
 }
 
 impl Loader {
-    fn new() -> Self {
+    fn new(profile: Profile) -> Self {
         Self {
-            config: Config::default(),
+            config: Config::of(profile),
             origins: BTreeMap::new(),
             overruled: BTreeMap::new(),
             unusable: BTreeMap::new(),

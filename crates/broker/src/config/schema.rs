@@ -7,7 +7,7 @@ use engine::{QueueFull, Strategy};
 
 use super::kind::{
     Binds, ByteRate, Bytes, Choice, Count, Hosts, Kind, Maybe, Networks, Origins, Place, Range,
-    Rate, Ratio, Switch, Text, Time, Versions, Words, allowed, built_in, checked,
+    Rate, Ratio, Risks, Switch, Text, Time, Versions, Words, allowed, built_in, checked,
 };
 use super::raw::Raw;
 use super::{Config, Lang};
@@ -117,6 +117,12 @@ macro_rules! range {
 section! {
     /// Keys of no section.
     Node, &[""], NODE, Config::node_mut, Config::node_at;
+    profile: Choice<Profile> = "home" Early
+        "For whom the defaults are: home, where the local network is trusted; or production, where clients need credentials (mqtt.allow_anonymous), may do what a rule allows and nothing else (no_match), the dashboard is reached from this machine only (dashboard.bind), figures for Prometheus need a key, and a start that strangers could make use of is refused. `ternmq ctl config show` tells which defaults come from the profile."
+        "默认值适用的场景：home，信任局域网；production，客户端必须提供用户名和密码（mqtt.allow_anonymous），只能做规则允许的事（no_match），控制台只能从本机访问（dashboard.bind），Prometheus 指标需要密钥，存在危险的薄弱点时拒绝启动。`ternmq ctl config show` 标出哪些默认值来自 profile。";
+    accepted_risks: Risks = "[]" Restart
+        "Weak points with which the broker starts all the same in the profile production, by the names that `ternmq check` has for them."
+        "production 下仍允许启动的危险薄弱点，名称同 `ternmq check`。";
     data_dir: Place = "./ternmq-data" Early
         "Directory of everything that is kept; relative to where the broker is started."
         "保存全部数据的目录；相对路径以启动时的目录为准。";
@@ -433,6 +439,18 @@ pub(super) static TABLE: [&[Key]; 9] = [
     MQTT,
 ];
 
+/// Whom the defaults are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    Home,
+    Production,
+}
+
+impl Words for Profile {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("home", Self::Home), ("production", Self::Production)];
+}
+
 /// What of a client's certificate is its user name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NamedBy {
@@ -543,9 +561,9 @@ impl Key {
     /// What it is where nobody says anything, in TOML notation. `name` is its full name: listeners have
     /// theirs each.
     #[must_use]
-    pub fn default(&self, name: &str) -> String {
+    pub fn default(&self, name: &str, profile: Profile) -> String {
         let path = super::split(name);
-        let config = Config::default();
+        let config = Config::of(profile);
         (self.show)(&config, &path)
             .or_else(|| {
                 let mut blank = path.clone();

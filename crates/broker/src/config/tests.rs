@@ -8,7 +8,7 @@ use engine::{QueueFull, Strategy};
 use super::*;
 
 fn file(text: &str) -> Result<Loaded, ConfigError> {
-    let mut loader = Loader::new();
+    let mut loader = Loader::new(Profile::Home);
     loader.file(PathBuf::from("t.toml"), text)?;
     loader.finish()
 }
@@ -485,6 +485,30 @@ fn reload_names_what_waits_for_a_restart() {
     );
     assert!(old.reload(&old).is_empty());
     assert_eq!(new.reload(&old), old.reload(&new));
+}
+
+/// Its own defaults, under whatever else is said; the flag counts more than the file's.
+#[test]
+fn profiles_differ_in_their_defaults() {
+    let home = Config::default();
+    let differing = |loaded: &Loaded| {
+        let entries = home.entries().into_iter().zip(loaded.config.entries());
+        let differ = entries.filter(|(a, b)| (&a.name, &a.value) != (&b.name, &b.value));
+        differ.map(|(entry, _)| entry.name).collect::<Vec<_>>()
+    };
+    let production = layers("profile = \"production\"\n", &[], &[], &[]);
+    assert_eq!(
+        differing(&production),
+        ["profile", "dashboard.bind", "mqtt.allow_anonymous"]
+    );
+    assert!(!production.origins.contains_key("dashboard.bind"));
+    let text = "profile = \"production\"\n[dashboard]\nbind = 18083\n";
+    assert_eq!(
+        differing(&layers(text, &[("mqtt.allow_anonymous", "true")], &[], &[])),
+        ["profile"]
+    );
+    assert!(differing(&layers(text, &[], &[], &["profile=home"])).is_empty());
+    assert!(Layers::savable("profile", &Raw::Text("home".to_owned())).is_err());
 }
 
 /// Every default, alone, is within its own range, and each key can be found by its name.

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::{Fact, Id, Point, Seen, Severity, files};
-use crate::config::{Config, Durability};
+use crate::config::{Config, Durability, Profile};
 use crate::lan::is_near;
 
 /// The dashboard's name among what listens.
@@ -53,10 +53,10 @@ impl View<'_> {
     fn default_password(&self) -> Option<Point> {
         let is_default = self.seen.default_password?;
         let reachable = self.is_reachable(|id| id == DASHBOARD, |at| !at.is_loopback());
-        let severity = match (is_default, reachable) {
-            (false, _) => Severity::Fine,
-            (true, true) => Severity::Danger,
-            (true, false) => Severity::Warning,
+        let severity = match is_default {
+            false => Severity::Fine,
+            true if reachable || self.is_production() => Severity::Danger,
+            true => Severity::Warning,
         };
         let facts = vec![
             ("is_default", Fact::Flag(is_default)),
@@ -75,6 +75,7 @@ impl View<'_> {
         let reachable = self.is_reachable(|id| id != DASHBOARD, |at| !at.is_loopback());
         let severity = match allowed {
             true if !wide.is_empty() => Severity::Danger,
+            true if reachable && self.is_production() => Severity::Danger,
             true if reachable => Severity::Warning,
             _ => Severity::Fine,
         };
@@ -122,6 +123,7 @@ impl View<'_> {
         let mut on_v4 = on_v4.filter(|(id, at)| id == DASHBOARD && at.is_ipv4());
         let severity = match public {
             true if on_v4.any(|(_, at)| self.is_public(*at)) => Severity::Danger,
+            _ if reachable && self.is_production() => Severity::Danger,
             true => Severity::Warning,
             false => Severity::Fine,
         };
@@ -313,6 +315,10 @@ impl View<'_> {
         Some(point(Id::RunsAsRoot, warning_unless(!is_root), facts))
     }
 
+    fn is_production(&self) -> bool {
+        self.config.node.profile == Profile::Production
+    }
+
     /// Addresses of this machine that anybody in the world may know the way to.
     fn public_addresses(&self) -> impl Iterator<Item = IpAddr> {
         let own = self.seen.own_addresses.iter().copied();
@@ -456,6 +462,21 @@ mod tests {
         for (sets, change, id, due) in table {
             assert_eq!(of(sets, change, id), Some(due), "{sets:?} {id:?}");
         }
+    }
+
+    /// What is usual at home is a danger in production.
+    #[test]
+    fn production_is_stricter() {
+        let anywhere = ["profile=production", "dashboard.bind=18083"];
+        let open = ["profile=production", "mqtt.allow_anonymous=true"];
+        let closed = ["profile=production"];
+        let nothing: fn(&mut Seen) = |_| ();
+        let password = |seen: &mut Seen| seen.default_password = Some(true);
+        assert_eq!(of(&anywhere, nothing, Id::Dashboard), Some(Severity::Danger));
+        assert_eq!(of(&closed, nothing, Id::Dashboard), Some(Severity::Fine));
+        assert_eq!(of(&open, nothing, Id::Anonymous), Some(Severity::Danger));
+        assert_eq!(of(&closed, nothing, Id::Anonymous), Some(Severity::Fine));
+        assert_eq!(of(&closed, password, Id::DefaultPassword), Some(Severity::Danger));
     }
 
     /// Who came from afar shows that somebody forwards the port, whatever the machine's own addresses.

@@ -140,8 +140,8 @@ impl Point {
                 ),
             },
             Id::Dashboard => {
-                "The dashboard listens at a public address, and speaks HTTP: passwords can be read on their way."
-                    .to_owned()
+                let place = if self.is("public") { "a public address" } else { "the network" };
+                format!("The dashboard listens at {place}, and speaks HTTP: passwords can be read on their way.")
             }
             Id::Unencrypted => format!("No listener speaks TLS: {}.", self.list("plain")),
             Id::Rules => "Whoever is let in may read and publish everything.".to_owned(),
@@ -196,7 +196,8 @@ impl Point {
                 ),
             },
             Id::Dashboard => {
-                "控制台在公网地址上监听，且使用 HTTP：密码可能在途中被读取。".to_owned()
+                let place = if self.is("public") { "公网地址" } else { "网络" };
+                format!("控制台在{place}上监听，且使用 HTTP：密码可能在途中被读取。")
             }
             Id::Unencrypted => format!("没有监听器使用 TLS：{}。", self.list("plain")),
             Id::Rules => "任何接入的客户端都可以读取和发布一切内容。".to_owned(),

@@ -16,6 +16,7 @@ export default {
     pendingWhat: '{n} changes wait for a restart of the broker: {keys}',
     file: 'File, line {line}',
     saved: 'Dashboard',
+    profile: 'Profile',
     environment: 'Environment variable {name}',
     flag: 'Command line',
     none: 'no limit',

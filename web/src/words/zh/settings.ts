@@ -13,6 +13,7 @@ export default {
     pendingWhat: '{n} 项更改在服务器重启后生效：{keys}',
     file: '配置文件第 {line} 行',
     saved: '控制台',
+    profile: '场景（profile）',
     environment: '环境变量 {name}',
     flag: '命令行参数',
     none: '无限制',

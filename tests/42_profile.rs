@@ -1,0 +1,146 @@
+//! Chapter 42: the profiles. `home` is what the other chapters are about; `production` closes what a
+//! laboratory leaves open, and does not start where strangers could come in.
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::wire::{Broker, Connect, Kind, PASSWORD, V5, V311, run_once, run_tool};
+
+const PRODUCTION: &str = "profile=production";
+
+/// The settings, as `ternmq ctl config show` tells programs.
+fn config_show(dir: &Path) -> Value {
+    let mut all = ["ctl", "config", "show", "--json", "--data-dir"].map(OsStr::new).to_vec();
+    all.push(dir.as_os_str());
+    let (code, out, err) = run_tool(&all, &[("LC_ALL", "C")], &[]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    serde_json::from_slice(&out).unwrap()
+}
+
+/// A setting's value, and what it comes from.
+fn setting(shown: &Value, key: &str) -> (Value, Value) {
+    let mut rows = shown["data"].as_array().unwrap_or_else(|| panic!("{shown}")).iter();
+    let row = rows.find(|row| row["key"] == key).unwrap();
+    (row["value"].clone(), row["origin"]["from"].clone())
+}
+
+/// Without a password for the dashboard it does not start, and says what to do; nor where the dashboard is
+/// for everybody, unless somebody has accepted that by name.
+#[test]
+fn production_does_not_start_open() {
+    let binds = ["tcp", "ssl", "ws", "wss"];
+    let binds = binds.map(|kind| format!("listeners.{kind}.default.bind=127.0.0.1:0"));
+    let mut args = vec!["--set", PRODUCTION];
+    for bind in &binds {
+        args.extend(["--set", bind]);
+    }
+    let (code, said) = run_once(&args);
+    assert_eq!(code, 1, "{said}");
+    let line = said.lines().find(|line| line.starts_with("ternmq: ")).unwrap();
+    assert!(line.contains("ternmq reset-password"), "{line}");
+    assert!(line.contains("accepted_risks = [\"default_password\"]"), "{line}");
+
+    let risk = "accepted_risks=default_password";
+    drop(Broker::with(&[PRODUCTION, risk]));
+    drop(Broker::with_password(&[PRODUCTION]));
+    let open = "mqtt.allow_anonymous=true";
+    let public = "listeners.tcp.default.bind=0.0.0.0:0";
+    args.extend(["--set", risk, "--set", open, "--set", public]);
+    let (code, said) = run_once(&args);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("accepted_risks = [\"anonymous\"]"), "{said}");
+    let unknown = ["--set", "accepted_risks=everything"];
+    let (code, said) = run_once(&unknown);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("\"anonymous\" | "), "{said}");
+}
+
+/// Clients need credentials, may do what a rule allows and nothing else, and figures need a key. At home
+/// it is the other way round. What differs is shown with where it comes from.
+#[test]
+fn production_closes_what_home_leaves_open() {
+    let home = Broker::with_password(&[]);
+    home.v5("nobody").bye();
+    home.api().get("/prometheus/stats").expect(200);
+    let shown = config_show(home.dir());
+    assert_eq!(setting(&shown, "mqtt.allow_anonymous"), (json!(true), json!("default")));
+
+    let (broker, mut api) = Broker::signed_in(&[PRODUCTION]);
+    for version in [V311, V5] {
+        let mut conn = broker.open(version);
+        conn.send(&Connect::new(version, "nobody").bytes());
+        let refused = if version == V5 { 0x87 } else { 5 };
+        assert_eq!(conn.read_kind(Kind::ConnAck).code, refused);
+    }
+    broker.api().get("/prometheus/stats").expect(401);
+    api.get("/prometheus/stats").expect(200);
+    let access = api.get("/authorization/settings").expect(200).json();
+    assert_eq!(access["no_match"], json!("deny"));
+
+    let users = "/authentication/password_based:built_in_database/users";
+    let own = json!({"mechanism": "password_based", "backend": "built_in_database"});
+    api.post("/authentication", &own).expect(200);
+    let user = json!({"user_id": "pump", "password": PASSWORD});
+    api.post(users, &user).expect(201);
+    let pump = Connect::new(V5, "pump").user("pump").password(PASSWORD.as_bytes());
+    let mut conn = broker.connect(&pump);
+    conn.send(&crate::wire::subscribe(V5, 7, &[("a/#", 0)]));
+    assert_eq!(conn.read_kind(Kind::SubAck).codes, [0x87]);
+    let rule = json!({"topic": "a/#", "permission": "allow", "action": "all"});
+    let rules = "/authorization/sources/built_in_database/rules/all";
+    api.post(rules, &json!({"rules": [rule]})).expect(204);
+    conn.subscribe("a/#", 0);
+
+    let shown = config_show(broker.dir());
+    for (key, value, from) in [
+        ("profile", json!("production"), "flag"),
+        ("mqtt.allow_anonymous", json!(false), "profile"),
+        ("mqtt.max_queue", json!(1000), "default"),
+    ] {
+        assert_eq!(setting(&shown, key), (value, json!(from)), "{key}");
+    }
+    api.put("/settings/mqtt.allow_anonymous", &json!({"value": false})).expect(200);
+    let shown = config_show(broker.dir());
+    assert_eq!(setting(&shown, "mqtt.allow_anonymous"), (json!(false), json!("saved")));
+}
+
+/// At home a client of the local network is let in without credentials, and sees counters; one from a
+/// public address is refused with the remedy in the log. Needs root, for networks of its own.
+#[cfg(target_os = "linux")]
+#[test]
+fn home_from_the_local_network_and_from_afar() {
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    use crate::wire::{Conn, Machines, Publish, fresh_dir};
+
+    let Some(machines) = Machines::new() else {
+        return;
+    };
+    let bind = "listeners.tcp.default.bind=0.0.0.0:0";
+    let sys = "mqtt.sys_interval=1s";
+    let mut broker = Broker::under(machines.on_server(), &fresh_dir(), &[bind, sys]);
+    broker.forget_data();
+    let port = broker.tcp.port();
+    machines.as_client(|| {
+        let near = SocketAddr::from((Machines::NEAR, port));
+        let mut subscriber = Conn::open(near, V311);
+        subscriber.connect(&Connect::new(V311, "MQTT_FX_Client1"));
+        subscriber.subscribe("test", 0);
+        let mut publisher = Conn::open(near, V5);
+        publisher.connect(&Connect::new(V5, "publisher"));
+        publisher.publish(&Publish::new("test", "this is a test message"));
+        subscriber.receive_this("test", "this is a test message");
+
+        let far = SocketAddr::from((Machines::FAR, port));
+        for (version, code) in [(V311, 5), (V5, 0x87)] {
+            let mut conn = Conn::open(far, version);
+            conn.send(&Connect::new(version, "stranger").bytes());
+            assert_eq!(conn.read_kind(Kind::ConnAck).code, code);
+        }
+    });
+    let line = broker.hears("203.0.113.2", Duration::from_secs(8));
+    assert!(line.contains("lan_guard.trusted"), "{line}");
+}
