@@ -1,4 +1,4 @@
-//! Chapter 42: the profiles. `home` is what the other chapters are about; `production` closes what a
+//! Chapter 42: the profiles, and who sees what from where. `home` is what the other chapters are about; `production` closes what a
 //! laboratory leaves open, and does not start where strangers could come in.
 
 use std::ffi::OsStr;
@@ -106,23 +106,127 @@ fn production_closes_what_home_leaves_open() {
     assert_eq!(setting(&shown, "mqtt.allow_anonymous"), (json!(false), json!("saved")));
 }
 
-/// At home a client of the local network is let in without credentials, and sees counters; one from a
-/// public address is refused with the remedy in the log. Needs root, for networks of its own.
+/// What MQTT.fx asks for when its Broker Status is opened.
+const BROKER_STATUS: [&str; 9] = [
+    "$SYS/broker/version",
+    "$SYS/broker/uptime",
+    "$SYS/broker/clients/connected",
+    "$SYS/broker/clients/disconnected",
+    "$SYS/broker/clients/total",
+    "$SYS/broker/messages/received",
+    "$SYS/broker/messages/sent",
+    "$SYS/broker/bytes/received",
+    "$SYS/broker/subscriptions/count",
+];
+
+/// Reads until something came of each of these topics.
+#[cfg(target_os = "linux")]
+fn hears_of_all(conn: &mut crate::wire::Conn, topics: &[&str]) {
+    let mut missing: Vec<&str> = topics.to_vec();
+    while !missing.is_empty() {
+        let got = conn.receive();
+        missing.retain(|topic| *topic != got.topic);
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn on_machines(machines: &crate::wire::Machines, settings: &[&str]) -> Broker {
+    let always = ["listeners.tcp.default.bind=0.0.0.0:0", "mqtt.sys_interval=1s"];
+    let settings = [&always, settings].concat();
+    let dir = crate::wire::fresh_dir();
+    let mut broker = Broker::under(machines.on_server(), &dir, &settings);
+    broker.forget_data();
+    broker
+}
+
+/// From another machine of the local network, without credentials, MQTT Explorer's first packet and
+/// MQTT.fx's Broker Status are granted and bring counters; who comes and goes is not told. Needs root.
+#[cfg(target_os = "linux")]
+#[test]
+fn counters_for_tools_on_the_local_network() {
+    use std::net::SocketAddr;
+
+    use crate::wire::{Conn, Machines, Publish, subscribe};
+
+    let Some(machines) = Machines::new() else {
+        return;
+    };
+    let broker = on_machines(&machines, &[]);
+    let near = SocketAddr::from((Machines::NEAR, broker.tcp.port()));
+    machines.as_client(|| {
+        for version in [V311, V5] {
+            let mut explorer = Conn::open(near, version);
+            explorer.connect(&Connect::new(version, "mqtt-explorer"));
+            explorer.send(&subscribe(version, 1, &[("#", 0), ("$SYS/#", 0)]));
+            assert_eq!(explorer.read_kind(Kind::SubAck).codes, [0, 0]);
+            let mut passer_by = Conn::open(near, version);
+            passer_by.connect(&Connect::new(version, "passer-by"));
+            passer_by.publish(&Publish::new("lab/t", "21.5"));
+            passer_by.bye();
+            let node = "$SYS/brokers/ternmq@127.0.0.1";
+            let stats = format!("{node}/stats/connections/count");
+            let events = format!("{node}/clients/");
+            let mut missing = vec!["$SYS/broker/uptime", stats.as_str(), "lab/t"];
+            while !missing.is_empty() {
+                let got = explorer.receive();
+                assert!(!got.topic.starts_with(&events), "{}", got.topic);
+                missing.retain(|topic| *topic != got.topic);
+            }
+            let mut fx = Conn::open(near, version);
+            fx.connect(&Connect::new(version, "MQTT_FX_Client1"));
+            let filters = BROKER_STATUS.map(|topic| (topic, 0));
+            fx.send(&subscribe(version, 2, &filters));
+            assert_eq!(fx.read_kind(Kind::SubAck).codes, [0; 9]);
+            hears_of_all(&mut fx, &BROKER_STATUS);
+        }
+    });
+}
+
+/// Who is let in from a public address because its network is trusted subscribes like everybody else and is
+/// told nothing of the broker, live or retained; a rule tells it what it names. Needs root.
+#[cfg(target_os = "linux")]
+#[test]
+fn no_counters_for_public_addresses() {
+    use std::net::SocketAddr;
+
+    use crate::wire::{Conn, Machines, Publish, subscribe};
+
+    let Some(machines) = Machines::new() else {
+        return;
+    };
+    let broker = on_machines(&machines, &["lan_guard.trusted=203.0.113.0/24"]);
+    let port = broker.tcp.port();
+    machines.as_client(|| {
+        let mut near = Conn::open(SocketAddr::from((Machines::NEAR, port)), V5);
+        near.connect(&Connect::new(V5, "near"));
+        let mut far = Conn::open(SocketAddr::from((Machines::FAR, port)), V5);
+        far.connect(&Connect::new(V5, "far"));
+        far.send(&subscribe(V5, 1, &[("#", 0), ("$SYS/#", 0), ("$SYS/broker/uptime", 0)]));
+        assert_eq!(far.read_kind(Kind::SubAck).codes, [0, 0, 0]);
+        near.subscribe("$SYS/broker/uptime", 0);
+        for _ in 0..3 {
+            // The far one had its chance in the same second.
+            near.receive();
+            near.publish(&Publish::new("lab/t", "21.5"));
+            far.receive_this("lab/t", "21.5");
+        }
+    });
+}
+
+/// At home a client of the local network is let in without credentials; one from a public address is
+/// refused with the remedy in the log. Needs root, for networks of its own.
 #[cfg(target_os = "linux")]
 #[test]
 fn home_from_the_local_network_and_from_afar() {
     use std::net::SocketAddr;
     use std::time::Duration;
 
-    use crate::wire::{Conn, Machines, Publish, fresh_dir};
+    use crate::wire::{Conn, Machines, Publish};
 
     let Some(machines) = Machines::new() else {
         return;
     };
-    let bind = "listeners.tcp.default.bind=0.0.0.0:0";
-    let sys = "mqtt.sys_interval=1s";
-    let mut broker = Broker::under(machines.on_server(), &fresh_dir(), &[bind, sys]);
-    broker.forget_data();
+    let broker = on_machines(&machines, &[]);
     let port = broker.tcp.port();
     machines.as_client(|| {
         let near = SocketAddr::from((Machines::NEAR, port));

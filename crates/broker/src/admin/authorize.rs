@@ -22,6 +22,7 @@ pub use crate::access::authorize::{
 };
 use crate::access::authorize::{Authorization, Book, elsewhere::Way, parse};
 use crate::config::Profile;
+use crate::lan::is_near;
 
 /// Under which sources and settings are kept.
 pub(super) const KEY: &str = "authorization";
@@ -478,6 +479,7 @@ impl Inquiry {
             None if self.is_superuser || self.common_name.is_some() => {
                 return Err(invalid("whoever has proven something has a user name"));
             }
+            None if self.peer.is_some_and(|peer| !is_near(peer, &[])) => Principal::Afar,
             None => Principal::Anonymous,
             Some(name) => Principal::User(User {
                 superuser: self.is_superuser,
@@ -508,7 +510,7 @@ impl Inquiry {
                 Ground::Rule(_) | Ground::Own(_) => "rule",
                 Ground::NoMatch => "no_match",
                 Ground::Master | Ground::Viewer => "superuser",
-                Ground::System => "system_topic",
+                Ground::System | Ground::Distance => "system_topic",
                 Ground::Events => "events",
                 Ground::Outside => "elsewhere",
             },

@@ -28,10 +28,13 @@ pub(super) fn judge(
         });
     }
     // Whoever is anonymous has to be near.
-    if !lan::is_near(address, &limits.trusted) {
-        return Err(Cause::LanGuard);
+    if lan::is_near(address, &[]) {
+        Ok(Admission::Anonymous)
+    } else if lan::is_near(address, &limits.trusted) {
+        Ok(Admission::Afar)
+    } else {
+        Err(Cause::LanGuard)
     }
-    Ok(Admission::Anonymous)
 }
 
 /// Whom the certificate names that the client showed, if it showed one and that counts. It was checked
@@ -72,7 +75,7 @@ mod tests {
                 &["lan_guard.trusted=[\"203.0.113.0/24\"]"],
                 "203.0.113.9",
                 None,
-                Ok(Admission::Anonymous),
+                Ok(Admission::Afar),
             ),
             (
                 &["mqtt.allow_anonymous=false"],

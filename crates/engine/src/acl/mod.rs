@@ -66,6 +66,8 @@ pub enum Ground {
     Master,
     /// Clients that come and go, and alarms, are told to those only who are allowed to know.
     Events,
+    /// What the broker tells of itself is for private addresses.
+    Distance,
     /// A rule of those for all, by its place.
     Rule(u32),
     /// A rule of the principal's own.
@@ -212,7 +214,8 @@ impl Acl {
 
     /// Whether somebody may be denied anything but topics of the system.
     pub(crate) fn may_deny(&self, asks: &impl Asks) -> bool {
-        self.rules.is_some() || asks.principal().rules().is_some()
+        let who = asks.principal();
+        self.rules.is_some() || who.rules().is_some() || *who == Principal::Afar
     }
 
     /// Whether what is denied ends the connection.
@@ -302,7 +305,7 @@ impl Acl {
         view: View<'a>,
     ) -> Result<Authorized<View<'a>>, Ground> {
         let is_usual = match asks.principal() {
-            Principal::Anonymous | Principal::Administrator(_) => true,
+            Principal::Anonymous | Principal::Afar | Principal::Administrator(_) => true,
             Principal::User(user) => user.rules.is_none(),
             Principal::Viewer(_) | Principal::Broker => false,
         };
@@ -406,9 +409,11 @@ impl Acl {
             Ground::Master | Ground::Viewer => return (judgement, false),
             Ground::Rule(rule) | Ground::Own(rule) => rule,
             Ground::Outside => self.outside().map_or(0, |outside| outside.at),
-            Ground::System | Ground::Events | Ground::NoMatch => u32::MAX,
+            Ground::System | Ground::Events | Ground::Distance | Ground::NoMatch => u32::MAX,
         };
-        let some = events(text) == Events::Some && judgement.ground == Ground::NoMatch;
+        let is_told_little = subject.who == &Principal::Afar && text.starts_with('$');
+        let is_asked = events(text) == Events::Some || is_told_little;
+        let some = is_asked && judgement.ground == Ground::NoMatch;
         let receive = Actions::receive(qos);
         let own = subject.who.rules().is_some_and(|own| {
             let before = match judgement.ground {
@@ -447,6 +452,7 @@ impl Acl {
     fn judge_receive(&self, subject: Subject<'_>, topic: Topic<'_>, action: Actions) -> bool {
         let unless = match events(topic.as_str()) {
             Events::All => Ground::Events,
+            _ if topic.is_system() && *subject.who == Principal::Afar => Ground::Distance,
             Events::Some | Events::None => Ground::NoMatch,
         };
         self.judge(subject, action, topic.as_str(), unless)
@@ -492,7 +498,7 @@ impl Acl {
         }
         let terms = self.rules.as_ref().map(|rules| rules.terms());
         let no_match = terms.unwrap_or_default().no_match;
-        if unless == Ground::Events || no_match == Permission::Deny {
+        if unless != Ground::NoMatch || no_match == Permission::Deny {
             return denied(unless);
         }
         allowed(unless)
@@ -551,6 +557,7 @@ impl Acl {
             Ground::Events => {
                 "clients that come and go, and alarms, are told only to those whom a rule allows it"
             }
+            Ground::Distance => "what the broker tells of itself is for private addresses",
             Ground::Rule(rule) => self.rules.as_ref().map_or("", |rules| rules.name(rule)),
             Ground::Own(rule) => who.rules().map_or("", |rules| rules.name(rule)),
             Ground::Outside => "a source of rules elsewhere, which was asked or did not answer",

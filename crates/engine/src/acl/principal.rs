@@ -9,6 +9,8 @@ use super::Rules;
 pub enum Principal {
     /// Nobody has proven who they are.
     Anonymous,
+    /// The same, and the address is no private one: who only is trusted is not told about the broker.
+    Afar,
     /// Proven by an authenticator.
     User(User),
     /// A user of the dashboard who may look at everything and change nothing.
@@ -60,7 +62,7 @@ impl Principal {
         match self {
             Self::User(user) => Some(&user.name),
             Self::Viewer(name) | Self::Administrator(name) => Some(name),
-            Self::Anonymous | Self::Broker => None,
+            Self::Anonymous | Self::Afar | Self::Broker => None,
         }
     }
 
@@ -85,6 +87,12 @@ impl Principal {
         }
     }
 
+    /// Whether nobody has proven who it is.
+    #[must_use]
+    pub const fn is_nobody(&self) -> bool {
+        matches!(self, Self::Anonymous | Self::Afar)
+    }
+
     /// Whether a session of `owner` may be gone on with by this one: its own, or one that was
     /// nobody's. A user of the dashboard stays the same whatever the role.
     #[must_use]
@@ -94,7 +102,7 @@ impl Principal {
             _ => None,
         };
         self == owner
-            || *owner == Self::Anonymous
+            || owner.is_nobody()
             || dashboard(self).is_some_and(|name| dashboard(owner) == Some(name))
     }
 }
@@ -106,6 +114,7 @@ mod tests {
     #[test]
     fn whose_session_may_be_gone_on_with() {
         let (nobody, broker) = (Principal::Anonymous, Principal::Broker);
+        let afar = Principal::Afar;
         let user = |name: &str| Principal::User(User::new(name));
         let viewer = |name: &str| Principal::Viewer(name.into());
         let administrator = |name: &str| Principal::Administrator(name.into());
@@ -113,6 +122,10 @@ mod tests {
             (&nobody, &nobody, true),
             (&user("a"), &nobody, true),
             (&nobody, &user("a"), false),
+            (&nobody, &afar, true),
+            (&afar, &nobody, true),
+            (&user("a"), &afar, true),
+            (&afar, &user("a"), false),
             (&user("a"), &user("a"), true),
             (&user("a"), &user("b"), false),
             (&viewer("a"), &administrator("a"), true),

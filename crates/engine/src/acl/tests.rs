@@ -187,6 +187,24 @@ fn system_topics() {
     assert_eq!(subscribes(&closed, &nobody, "c", "$SYS/#"), None);
 }
 
+/// Who is no neighbour, and only trusted, subscribes like everybody else and is told nothing of the broker,
+/// unless a rule says so.
+#[test]
+fn figures_are_for_neighbours() {
+    let counters = "$SYS/brokers/n/stats/sessions/count";
+    let open = Acl::default();
+    let told = rules(&["allow all subscribe $SYS/broker/#"], Permission::Allow);
+    let afar = Principal::Afar;
+    assert_eq!(subscribes(&open, &afar, "c", "#"), Some(false));
+    assert_eq!(subscribes(&open, &afar, "c", "$SYS/#"), Some(true));
+    assert_eq!(subscribes(&open, &afar, "c", "$SYS/broker/#"), Some(true));
+    assert!(!receives(&open, &afar, "c", counters));
+    assert!(receives(&open, &afar, "c", "a/b"));
+    assert!(publishes(&open, &afar, "c", "a/b"));
+    assert!(receives(&told, &afar, "c", "$SYS/broker/uptime"));
+    assert!(!receives(&told, &afar, "c", counters));
+}
+
 /// A08, A09: granted if one rule covers it all; denials inside are left to delivery.
 #[test]
 fn filters() {

@@ -79,7 +79,8 @@ impl<'a> Reader<'a> {
 /// Appends whom a session acts for, as [`Reader::owner`] reads it.
 pub(crate) fn put_owner(out: &mut Vec<u8>, owner: &Principal) {
     let (kind, name) = match owner {
-        Principal::Anonymous => (0, ""),
+        // From where it came is not known any more when it comes again.
+        Principal::Anonymous | Principal::Afar => (0, ""),
         Principal::User(user) if user.superuser => (5, &*user.name),
         Principal::User(user) if user.rules.is_some() => (6, &*user.name),
         Principal::User(user) => (1, &*user.name),

@@ -247,7 +247,7 @@ impl Shard {
         let bytes = out.len() - before;
         let s = self.session_mut(slot);
         s.tally.answered(bytes);
-        let anonymous = u64::from(*s.owner == Principal::Anonymous);
+        let anonymous = u64::from(s.owner.is_nobody());
         self.metrics.add(Counter::Anonymous, anonymous);
         self.metrics.add(Counter::ConnackSent, 1);
         self.metrics.add(Counter::Connected, 1);
@@ -335,6 +335,7 @@ impl Shard {
         };
         Ok(match sink.admit(conn, &guest).map_err(Cause::close)? {
             Admission::Anonymous => Some(self.anonymous.clone()),
+            Admission::Afar => Some(self.afar.clone()),
             Admission::As(who) => Some(who),
             Admission::Waits => None,
         })

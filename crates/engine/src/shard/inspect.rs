@@ -67,7 +67,7 @@ impl<'a> Client<'a> {
     /// Whether it has not proven who it is, whatever user name it gave.
     #[must_use]
     pub fn is_anonymous(&self) -> bool {
-        *self.session.owner == crate::acl::Principal::Anonymous
+        self.session.owner.is_nobody()
     }
 
     /// Names the session among all there have been.

@@ -150,6 +150,8 @@ pub struct Guest<'a> {
 pub enum Admission {
     /// It comes in as nobody in particular.
     Anonymous,
+    /// The same, from an address that is no private one.
+    Afar,
     /// It comes in as this one.
     As(Arc<Principal>),
     /// Nobody knows yet. Nothing is done for it and nothing kept of it; the caller has the bytes, and
@@ -236,6 +238,7 @@ pub struct Shard {
     denials: access::Denials,
     writers: Writers,
     anonymous: Arc<Principal>,
+    afar: Arc<Principal>,
     hasher: FixedState,
     random: u64,
     sessions: Slab<Session>,
@@ -323,6 +326,7 @@ impl Shard {
             denials: access::Denials::default(),
             writers: Writers::default(),
             anonymous: Arc::new(Principal::Anonymous),
+            afar: Arc::new(Principal::Afar),
             hasher: FixedState::with_seed(seed),
             random: seed ^ (u64::from(id) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15),
             sessions: Slab::default(),
