@@ -2,6 +2,7 @@
 //! address from which somebody comes. Only root can make them.
 
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 /// The two, gone with the value.
@@ -19,7 +20,9 @@ impl Machines {
     /// documentation, which are as public as any; and both at private ones, 192.168.77.1 and .2. `None`, and a line that says so, where the system does
     /// not let us.
     pub(crate) fn new() -> Option<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
         let id = std::process::id();
+        let id = format!("{id}-{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let machines = Self {
             server: format!("ternmq-s{id}"),
             client: format!("ternmq-c{id}"),
