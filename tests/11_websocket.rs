@@ -339,3 +339,40 @@ fn packet_longer_than_its_frame() {
     conn.send(&[0x30, 0xFF, 0xFF, 0xFF, 0x7F]);
     conn.expect_closed_for(0x95);
 }
+
+/// Behind a proxy, a client is where the proxy has seen it: shown with that address, and judged by it. A
+/// listener that was not told of a proxy believes nobody, and nobody makes up more than the proxy adds.
+#[test]
+fn where_a_proxy_has_seen_it() {
+    let (broker, mut api) = Broker::signed_in(&[
+        "listeners.ws.default.forwarded_for=true",
+        "listeners.ws.direct.bind=127.0.0.1:0",
+    ]);
+    let comes = |address, sources: &str, id: &str| {
+        let request = format!(
+            "GET /mqtt HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             Sec-WebSocket-Protocol: mqtt\r\nX-Forwarded-For: {sources}\r\n\r\n"
+        );
+        let (stream, head, buffer) = http(address, &request);
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        let mut web = Web { stream, buffer };
+        web.send(&Frame::client(true, 2, &Connect::new(V311, id).bytes()));
+        let answer = web.frame().expect("an answer");
+        (web, answer.payload)
+    };
+    let direct = broker.listens("ws:direct");
+    for (address, sources, shown) in [
+        (broker.ws, "10.1.2.3", "10.1.2.3"),
+        (broker.ws, "203.0.113.9, 10.1.2.3", "10.1.2.3"),
+        (direct, "203.0.113.9", "127.0.0.1"),
+    ] {
+        let (_web, answer) = comes(address, sources, "behind");
+        assert_eq!(answer, [0x20, 2, 0, 0], "{sources}");
+        let client = api.get("/clients/behind").expect(200).json();
+        assert_eq!(client["ip_address"], shown, "{sources}");
+    }
+    // The LAN guard judges the client, not the proxy.
+    let (_web, answer) = comes(broker.ws, "10.1.2.3, 203.0.113.9", "afar");
+    assert_eq!(answer, [0x20, 2, 0, 5]);
+}

@@ -25,14 +25,14 @@ use crate::wire::{
 const NONE: &str = "closed without an answer";
 
 /// A client that speaks TLS: `openssl s_client` between us and the broker.
-struct Secure {
-    conn: Conn,
+pub(crate) struct Secure {
+    pub(crate) conn: Conn,
     child: Child,
 }
 
 impl Secure {
     /// Begins to connect; `args` are more of the program's.
-    fn begin(address: SocketAddr, args: &[&str]) -> Self {
+    pub(crate) fn begin(address: SocketAddr, args: &[&str]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (theirs, _) = listener.accept().unwrap();
@@ -72,7 +72,7 @@ impl Secure {
     }
 
     /// Whether a CONNECT is answered.
-    fn comes_in(mut self) -> bool {
+    pub(crate) fn comes_in(mut self) -> bool {
         self.conn.send(&Connect::new(V311, "tried").bytes());
         match self.conn.read_by(Instant::now() + PATIENCE) {
             Outcome::Packet(packet) => packet.code == 0,
@@ -347,13 +347,13 @@ fn w07_hostile_handshakes() {
 }
 
 /// An authority of a test's own, and what it issues.
-struct Works {
+pub(crate) struct Works {
     dir: PathBuf,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl Works {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let dir = fresh_dir();
         fs::create_dir_all(&dir).unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
@@ -366,17 +366,17 @@ impl Works {
         Self { dir, issuer }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
 
     /// Writes `NAME.pem` and `NAME.key` for `localhost`, valid until the end of this year.
-    fn issue(&self, name: &str, until_year: i32, serial: u64) {
+    pub(crate) fn issue(&self, name: &str, until_year: i32, serial: u64) {
         self.issue_with(name, &["localhost"], until_year, serial);
     }
 
     /// The same for these names, for long.
-    fn issue_for(&self, name: &str, names: &[&str]) {
+    pub(crate) fn issue_for(&self, name: &str, names: &[&str]) {
         self.issue_with(name, names, 2090, 1);
     }
 
@@ -394,7 +394,12 @@ impl Works {
     }
 
     /// Writes `crl.pem`.
-    fn revoke(&self, serial: u64) {
+    pub(crate) fn revoke(&self, serial: u64) {
+        self.revoke_until(serial, 2090);
+    }
+
+    /// The same, past its date at the beginning of a year.
+    pub(crate) fn revoke_until(&self, serial: u64, year: i32) {
         let revoked = RevokedCertParams {
             serial_number: SerialNumber::from(serial),
             revocation_time: rcgen::date_time_ymd(2020, 1, 1),
@@ -403,7 +408,7 @@ impl Works {
         };
         let list = CertificateRevocationListParams {
             this_update: rcgen::date_time_ymd(2020, 1, 1),
-            next_update: rcgen::date_time_ymd(2090, 1, 1),
+            next_update: rcgen::date_time_ymd(year, 1, 1),
             crl_number: SerialNumber::from(1),
             issuing_distribution_point: None,
             revoked_certs: vec![revoked],
@@ -524,7 +529,7 @@ fn certificates_name_users() {
 
 /// Waits until a refusal of a certificate by this listener says this.
 #[track_caller]
-fn detail(api: &mut Api, listener: &str, why: &str) {
+pub(crate) fn detail(api: &mut Api, listener: &str, why: &str) {
     let path = "/connection_log?limit=9&cause=tls_client_certificate&lang=en";
     until(
         || {
@@ -681,7 +686,7 @@ fn behind_a_proxy() {
     assert_eq!(client["ip_address"], "192.168.7.9");
 }
 
-fn attention(api: &mut Api, kind: &str) -> Option<Value> {
+pub(crate) fn attention(api: &mut Api, kind: &str) -> Option<Value> {
     let items = api.get("/attention?lang=en").expect(200).json();
     let mut items = items.as_array().unwrap().iter();
     items.find(|item| item["kind"] == kind).cloned()
@@ -689,7 +694,7 @@ fn attention(api: &mut Api, kind: &str) -> Option<Value> {
 
 /// Files are looked at every five seconds, twice before they are read.
 #[track_caller]
-fn waited<T>(mut ask: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn waited<T>(mut ask: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(40);
     loop {
         if let Some(found) = ask() {

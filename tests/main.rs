@@ -34,6 +34,9 @@ mod back_ends;
 mod backup;
 #[path = "38_bench.rs"]
 mod bench;
+#[cfg(unix)]
+#[path = "43_certificates.rs"]
+mod certificates;
 #[path = "01_connect.rs"]
 mod connect;
 #[path = "31_connection_log.rs"]

@@ -45,6 +45,11 @@ pub(crate) struct Limits {
     pub(crate) ports: Ports,
     /// What of its certificate is a client's user name.
     pub(crate) named_by: NamedBy,
+    /// And what is its client id.
+    pub(crate) client_id_by: NamedBy,
+    /// WebSocket listeners where a proxy says in the request where it comes from, and the networks besides
+    /// the private ones that such proxies are in.
+    pub(crate) forwarders: BTreeMap<ListenerId, Vec<Network>>,
     /// Whether clients come in without credentials.
     pub(crate) allow_anonymous: bool,
     /// Networks besides the private ones from which they do.
@@ -89,6 +94,13 @@ impl Limits {
                 .collect(),
             ports,
             named_by: mqtt.peer_cert_as_username,
+            client_id_by: mqtt.peer_cert_as_clientid,
+            forwarders: config
+                .listeners
+                .iter()
+                .filter(|(_, l)| l.forwarded_for)
+                .map(|(id, l)| (id.clone(), l.proxy_networks.clone()))
+                .collect(),
             allow_anonymous: mqtt.allow_anonymous,
             trusted: config.lan_guard.trusted.clone(),
         }

@@ -114,8 +114,14 @@ const ROOTS: &[Root] = &[
             ("mqtt.mqueue_default_priority", Fixed("\"lowest\"")),
             ("mqtt.mqueue_store_qos0", Fixed("false")),
             ("mqtt.use_username_as_clientid", Fixed("false")),
-            ("mqtt.peer_cert_as_username", Fixed("\"disabled\"")),
-            ("mqtt.peer_cert_as_clientid", Fixed("\"disabled\"")),
+            (
+                "mqtt.peer_cert_as_username",
+                Same("mqtt.peer_cert_as_username"),
+            ),
+            (
+                "mqtt.peer_cert_as_clientid",
+                Same("mqtt.peer_cert_as_clientid"),
+            ),
             ("mqtt.client_attrs_init", Fixed("[]")),
             ("flapping_detect.enable", Same("flapping_detect.enable")),
             (

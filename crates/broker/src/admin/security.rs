@@ -36,10 +36,15 @@ impl Admin {
         drop(decided);
         let now = tls::now_secs();
         let certificates = listeners.contexts().into_iter();
-        let certificates = certificates.map(|(id, context)| Certificate {
-            listener: id.to_string(),
-            days_left: (context.terms().facts.valid_until - now).div_euclid(DAY_SECS),
-            trouble: context.trouble().map(|trouble| trouble.to_string()),
+        let days_to = |until: i64| (until - now).div_euclid(DAY_SECS);
+        let certificates = certificates.map(|(id, context)| {
+            let terms = context.terms();
+            Certificate {
+                listener: id.to_string(),
+                days_left: days_to(terms.facts.valid_until),
+                list_days_left: terms.lists_until.map(days_to),
+                trouble: context.trouble().map(|trouble| trouble.to_string()),
+            }
         });
         let authenticators = self.authenticators().into_iter();
         Seen {

@@ -198,12 +198,15 @@ section! {
     allowed_origins: Origins = "[]" Reload only ["listeners.ws.*", "listeners.wss.*"]
         "Web pages that may connect, besides those of the broker's own host and programs that are no browsers."
         "允许连接的网页来源；与服务器同主机的网页和非浏览器程序总是允许。";
+    forwarded_for: Switch = "false" Reload only ["listeners.ws.*", "listeners.wss.*"]
+        "Whether a proxy in front (nginx) tells with X-Forwarded-For where each connection comes from; it is believed if it connects from this machine, a private address or proxy_networks."
+        "前面的代理（nginx）是否用 X-Forwarded-For 说明每个连接的真实来源；仅当代理来自本机、私有地址或 proxy_networks 时采信。";
     proxy_protocol: Switch = "false" Reload
         "Whether a proxy in front (HAProxy, nginx) tells with a PROXY header, version 1 or 2, where each connection comes from; one without the header is refused."
         "前面的代理（HAProxy、nginx）是否用 PROXY 协议头（版本 1 或 2）说明每个连接的真实来源；没有该头的连接会被拒绝。";
     proxy_networks: Networks = "[]" Reload
-        "With proxy_protocol: networks that proxies connect from, besides this machine and private addresses; others are refused."
-        "proxy_protocol 时代理所在的网络（本机与私有地址除外，它们总是允许）；来自其他地址的连接会被拒绝。";
+        "With proxy_protocol or forwarded_for: networks that proxies connect from, besides this machine and private addresses; with proxy_protocol, others are refused."
+        "proxy_protocol 或 forwarded_for 时代理所在的网络（本机与私有地址除外，它们总是允许）；proxy_protocol 时，来自其他地址的连接会被拒绝。";
     /// What TLS listeners have besides.
     with ssl_options: SslOptions;
 }
@@ -299,8 +302,11 @@ section! {
         "File of access rules (TOML, EMQX's acl.conf or mosquitto's acl_file) that is taken at the start, where no file of rules was taken yet."
         "启动时导入的访问规则文件（TOML、EMQX 的 acl.conf 或 mosquitto 的 acl_file）；已有规则文件时保持不变。";
     peer_cert_as_username: Choice<NamedBy> = "disabled" Reload
-        "Whether the certificate of a client, checked by a listener with verify_peer, says who it is: by its common name (cn) or its whole subject (dn). It needs no password then."
-        "客户端证书（由 verify_peer 的监听器校验）是否代表其用户名：通用名（cn）或完整主题（dn）。此时不需要密码。";
+        "Whether the certificate of a client, checked by a listener with verify_peer, says who it is: by its common name (cn), its whole subject (dn), or the first of its alternative names (san). It needs no password then."
+        "客户端证书（由 verify_peer 的监听器校验）是否代表其用户名：通用名（cn）、完整主题（dn）或第一个备用名称（san）。此时不需要密码。";
+    peer_cert_as_clientid: Choice<NamedBy> = "disabled" Reload
+        "Whether it says the client id, too, whatever the client calls itself."
+        "客户端证书是否同时决定客户端 ID，无论客户端自称什么。";
     max_packet_size: Bytes<u32> = "1MB" ["64", "256MB"] Reload
         "Largest packet accepted."
         "允许的最大报文。";
@@ -457,6 +463,7 @@ pub enum NamedBy {
     Nothing,
     CommonName,
     Subject,
+    AlternativeName,
 }
 
 impl Words for NamedBy {
@@ -464,6 +471,7 @@ impl Words for NamedBy {
         ("disabled", Self::Nothing),
         ("cn", Self::CommonName),
         ("dn", Self::Subject),
+        ("san", Self::AlternativeName),
     ];
 }
 

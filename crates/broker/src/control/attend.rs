@@ -22,6 +22,8 @@ const SIMILAR_TICKS: u32 = 5;
 /// How often certificates are looked at, and how long before its end one needs attention.
 const CERTIFICATE_TICKS: u32 = 2;
 const CERTIFICATE_DAYS: i64 = 30;
+/// The same of a revocation list, which is renewed more often.
+const LIST_DAYS: i64 = 3;
 /// Topics without subscriber that are remembered.
 const UNHEARD_MAX: usize = 32;
 /// Filters that one visit looks at, and visits for one topic to one shard.
@@ -172,7 +174,13 @@ impl Work {
         let mut needs = Vec::new();
         for (id, context) in self.configuration.listeners().contexts() {
             let listener = id.to_string();
-            let days = (context.terms().facts.valid_until - now).div_euclid(86_400);
+            let terms = context.terms();
+            let days_to = |until: i64| (until - now).div_euclid(86_400);
+            let days = days_to(terms.facts.valid_until);
+            if let Some(days) = terms.lists_until.map(days_to).filter(|d| *d < LIST_DAYS) {
+                let listener = listener.clone();
+                needs.push(Need::RevocationEnds { listener, days });
+            }
             if let Some(error) = context.trouble() {
                 let error = error.to_string();
                 needs.push(Need::CertificateBroken { listener, error });

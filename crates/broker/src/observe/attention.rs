@@ -66,6 +66,8 @@ pub(crate) enum Need {
     High { what: Resource, percent: u8 },
     /// A listener's certificate has so many days left, or none.
     CertificateEnds { listener: String, days: i64 },
+    /// A revocation list of a listener has so many days left, or none.
+    RevocationEnds { listener: String, days: i64 },
     /// Its files were changed and cannot be used.
     CertificateBroken { listener: String, error: String },
     /// The broker did not end in order before.
@@ -244,6 +246,7 @@ impl Need {
             Self::NearlySubscribed { .. } => "nearly_subscribed_topic",
             Self::High { what, .. } => what.attention(),
             Self::CertificateEnds { .. } => "certificate_expires",
+            Self::RevocationEnds { .. } => "revocation_list_expires",
             Self::CertificateBroken { .. } => "certificate_unusable",
             Self::Crash => "recovered_after_crash",
         }
@@ -257,9 +260,9 @@ impl Need {
             | Self::NotSubscribed { client_id, .. } => client_id,
             Self::Refused { who, .. } => who,
             Self::NearlySubscribed { topic, .. } => topic,
-            Self::CertificateEnds { listener, .. } | Self::CertificateBroken { listener, .. } => {
-                listener
-            }
+            Self::CertificateEnds { listener, .. }
+            | Self::RevocationEnds { listener, .. }
+            | Self::CertificateBroken { listener, .. } => listener,
             Self::High { .. } | Self::Crash => "",
         }
     }
@@ -343,6 +346,14 @@ impl Need {
                 },
                 "Put a new certificate and its key in the same files: they are read by themselves, and nobody is disconnected.".to_owned(),
             ),
+            Self::RevocationEnds { listener, days } => (
+                if *days > 0 {
+                    format!("A revocation list of {listener} is past its date in {days} days; from then on client certificates of its authority are refused.")
+                } else {
+                    format!("A revocation list of {listener} is past its date: client certificates of its authority are refused.")
+                },
+                "Put a new list into the file (ssl_options.crlfile): it is read by itself.".to_owned(),
+            ),
             Self::CertificateBroken { listener, error } => (
                 format!("The certificate files of {listener} were changed and cannot be used: {error}. The earlier ones stay in use until the next start."),
                 "Correct the files: they are read again by themselves.".to_owned(),
@@ -409,6 +420,14 @@ impl Need {
                     format!("{listener} 的证书已过期：校验证书的客户端将无法连接。")
                 },
                 "把新证书和私钥写入原来的文件：会自动重新读取，不会断开任何连接。".to_owned(),
+            ),
+            Self::RevocationEnds { listener, days } => (
+                if *days > 0 {
+                    format!("{listener} 的证书吊销列表将在 {days} 天后过期；此后其 CA 签发的客户端证书都会被拒绝。")
+                } else {
+                    format!("{listener} 的证书吊销列表已过期：其 CA 签发的客户端证书都会被拒绝。")
+                },
+                "请把新的列表写入该文件（ssl_options.crlfile）：会自动重新读取。".to_owned(),
             ),
             Self::CertificateBroken { listener, error } => (
                 format!(

@@ -11,6 +11,8 @@ use crate::lan::is_near;
 pub(super) const DASHBOARD: &str = "http:dashboard";
 /// So many days before its end a certificate is a weak point.
 const CERTIFICATE_DAYS: i64 = 30;
+/// The same of a revocation list.
+const LIST_DAYS: i64 = 3;
 /// A session that may wait for longer than so many days may as well wait for ever.
 const SESSION_DAYS: u64 = 365;
 /// Addresses of strangers that are named.
@@ -30,6 +32,7 @@ pub fn judge(config: &Config, seen: &Seen) -> Vec<Point> {
         view.plain_passwords(),
         view.certificate_ends(),
         view.certificate_unusable(),
+        view.revocation_list_ends(),
         view.readable_secrets(),
         view.data_directory(),
         Some(view.proxies()),
@@ -220,6 +223,19 @@ impl View<'_> {
         (!all.is_empty()).then(|| point(Id::CertificateUnusable, severity, facts))
     }
 
+    /// Past its date it lets nobody in any more: that is no danger, but somebody may not know.
+    fn revocation_list_ends(&self) -> Option<Point> {
+        let all = self.seen.certificates.iter();
+        let lists = all.filter_map(|one| Some((one.list_days_left?, &one.listener)));
+        let (days, listener) = lists.min()?;
+        let facts = vec![
+            ("listener", Fact::Text(listener.clone())),
+            ("days", Fact::Number(days)),
+        ];
+        let severity = warning_unless(days >= LIST_DAYS);
+        Some(point(Id::RevocationListEnds, severity, facts))
+    }
+
     fn readable_secrets(&self) -> Option<Point> {
         let own = self.seen.authenticators.iter();
         let own = own.filter_map(|one| one.file.clone());
@@ -255,7 +271,7 @@ impl View<'_> {
         let listeners = self.config.listeners.iter();
         let listeners = listeners.filter(|(_, listener)| {
             let wide = listener.proxy_networks.iter().any(|n| n.is_wide());
-            listener.enabled && listener.proxy_protocol && wide
+            listener.enabled && (listener.proxy_protocol || listener.forwarded_for) && wide
         });
         let listeners: Vec<String> = listeners.map(|(id, _)| id.to_string()).collect();
         let severity = if listeners.is_empty() {
@@ -503,6 +519,7 @@ mod tests {
             Id::PlainPasswords,
             Id::CertificateEnds,
             Id::CertificateUnusable,
+            Id::RevocationListEnds,
             Id::RunsAsRoot,
         ] {
             assert_eq!(of(&[], nothing, id), None, "{id:?} is not known");
@@ -526,11 +543,14 @@ mod tests {
             let certificate = Certificate {
                 listener: "ssl:default".to_owned(),
                 days_left,
+                list_days_left: Some(days_left),
                 trouble,
             };
             let has = |seen: &mut Seen| seen.certificates.push(certificate.clone());
             assert_eq!(of(&[], has, Id::CertificateEnds), Some(ends));
             assert_eq!(of(&[], has, Id::CertificateUnusable), Some(unusable));
+            let list = if days_left < 3 { Warning } else { Fine };
+            assert_eq!(of(&[], has, Id::RevocationListEnds), Some(list));
         }
         let keeps = |keeps_plain| {
             move |seen: &mut Seen| {

@@ -24,6 +24,7 @@ pub enum Id {
     PlainPasswords,
     CertificateEnds,
     CertificateUnusable,
+    RevocationListEnds,
     ReadableSecrets,
     DataDirectory,
     Proxies,
@@ -34,7 +35,7 @@ pub enum Id {
 }
 
 impl Id {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::DefaultPassword,
         Self::Anonymous,
         Self::PublicAddress,
@@ -44,6 +45,7 @@ impl Id {
         Self::PlainPasswords,
         Self::CertificateEnds,
         Self::CertificateUnusable,
+        Self::RevocationListEnds,
         Self::ReadableSecrets,
         Self::DataDirectory,
         Self::Proxies,
@@ -65,6 +67,7 @@ impl Id {
             Self::PlainPasswords => "plain_passwords",
             Self::CertificateEnds => "certificate_ends",
             Self::CertificateUnusable => "certificate_unusable",
+            Self::RevocationListEnds => "revocation_list_ends",
             Self::ReadableSecrets => "readable_secrets",
             Self::DataDirectory => "data_directory",
             Self::Proxies => "proxies",
@@ -152,6 +155,8 @@ pub struct Access {
 pub struct Certificate {
     pub listener: String,
     pub days_left: i64,
+    /// Of its revocation lists, the first that is past its date.
+    pub list_days_left: Option<i64>,
     /// Why its files cannot be used as they are now.
     pub trouble: Option<String>,
 }

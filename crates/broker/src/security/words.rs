@@ -70,6 +70,11 @@ impl Point {
                 self.list("days")
             ),
             Id::CertificateUnusable => "The files of all certificates can be used.".to_owned(),
+            Id::RevocationListEnds => format!(
+                "Revocation lists are up to date; the first ends in {} days ({}).",
+                self.list("days"),
+                self.list("listener")
+            ),
             Id::ReadableSecrets => "No key or password file can be read by everybody.".to_owned(),
             Id::DataDirectory => "The data directory is its owner's alone.".to_owned(),
             Id::Proxies => "Nobody but proxies says where clients come from.".to_owned(),
@@ -105,6 +110,11 @@ impl Point {
                 self.list("days")
             ),
             Id::CertificateUnusable => "所有证书文件均可使用。".to_owned(),
+            Id::RevocationListEnds => format!(
+                "证书吊销列表有效；最先过期的还有 {} 天（{}）。",
+                self.list("days"),
+                self.list("listener")
+            ),
             Id::ReadableSecrets => "没有任何人都可读取的私钥或密码文件。".to_owned(),
             Id::DataDirectory => "数据目录只有所有者可以访问。".to_owned(),
             Id::Proxies => "只有代理可以说明客户端的来源。".to_owned(),
@@ -161,6 +171,11 @@ impl Point {
                 "The files of a certificate cannot be used, and the next start will fail: {}.",
                 self.list("errors")
             ),
+            Id::RevocationListEnds => format!(
+                "A revocation list of {} has {} days left; past its date all client certificates of its authority are refused.",
+                self.list("listener"),
+                self.list("days")
+            ),
             Id::ReadableSecrets => format!("Everybody on this machine can read {}.", self.list("files")),
             Id::DataDirectory => format!(
                 "Others than its owner come into {} (mode {}).",
@@ -209,6 +224,11 @@ impl Point {
             Id::CertificateUnusable => {
                 format!("证书文件无法使用，下次启动将失败：{}。", self.list("errors"))
             }
+            Id::RevocationListEnds => format!(
+                "{} 的证书吊销列表剩余 {} 天；过期后其 CA 签发的客户端证书都会被拒绝。",
+                self.list("listener"),
+                self.list("days")
+            ),
             Id::ReadableSecrets => format!("本机任何用户都可以读取 {}。", self.list("files")),
             Id::DataDirectory => format!(
                 "所有者以外的用户可以进入 {}（权限 {}）。",
@@ -248,6 +268,7 @@ const fn remedy_in_english(id: Id) -> &'static str {
             "Put a new certificate in the place of the files; they are read again when they change."
         }
         Id::CertificateUnusable => "Put whole files that fit together in their place.",
+        Id::RevocationListEnds => "Put a new list into the file (ssl_options.crlfile); it is read by itself.",
         Id::ReadableSecrets => "Take the right away: chmod o-rwx FILE",
         Id::DataDirectory => "Take the right away: chmod go-rwx DIRECTORY",
         Id::Proxies => "Name only your proxies in proxy_networks of the listener.",
@@ -275,6 +296,7 @@ const fn remedy_in_chinese(id: Id) -> &'static str {
         Id::PlainPasswords => "请选用 argon2id（password_hash_algorithm），并让用户重新设置密码。",
         Id::CertificateEnds => "请用新证书替换这些文件；文件变化后会自动重新读取。",
         Id::CertificateUnusable => "请换上完整且相互匹配的文件。",
+        Id::RevocationListEnds => "请把新的列表写入该文件（ssl_options.crlfile）；会自动重新读取。",
         Id::ReadableSecrets => "请收回权限：chmod o-rwx 文件",
         Id::DataDirectory => "请收回权限：chmod go-rwx 目录",
         Id::Proxies => "请在监听器的 proxy_networks 中只填写您的代理。",

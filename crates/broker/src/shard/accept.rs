@@ -22,7 +22,7 @@ use super::{
 use crate::{
     config::ListenerId,
     control::listeners::Bound,
-    lan,
+    lan::{self, Network},
     observe::connection::Entry,
     settings::Limits,
     tls::{Channel, Context},
@@ -119,6 +119,16 @@ impl Accepting {
         let open = self.listeners.iter().flatten();
         let id = open.filter(|l| l.number == listener).map(|l| &l.id).next();
         id.and_then(|id| limits.origins.get(id)).map_or(&[], |o| o)
+    }
+
+    /// Networks of proxies whom a listener believes where a connection comes from, if it does.
+    pub(super) fn forwarders<'a>(&self, listener: u8, limits: &'a Limits) -> Option<&'a [Network]> {
+        if limits.forwarders.is_empty() {
+            return None;
+        }
+        let mut open = self.listeners.iter().flatten();
+        let open = open.find(|l| l.number == listener)?;
+        limits.forwarders.get(&open.id).map(|networks| &**networks)
     }
 
     pub(super) fn stop(&mut self, poll: &Poll) {

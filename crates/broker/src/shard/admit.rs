@@ -8,7 +8,12 @@ use engine::{
     acl::{Principal, User},
 };
 
-use crate::{config::NamedBy, lan, settings::Limits, tls::Channel};
+use crate::{
+    config::NamedBy,
+    lan,
+    settings::Limits,
+    tls::{Channel, Facts},
+};
 
 /// Whether a guest comes in as nobody in particular.
 ///
@@ -44,17 +49,31 @@ pub(super) fn certified(tls: Option<&Channel>, by: NamedBy) -> Option<Arc<Princi
         return None;
     }
     let facts = tls?.peer()?;
-    let name = match by {
-        NamedBy::Nothing => None,
-        NamedBy::CommonName => facts.common_name.clone(),
-        NamedBy::Subject => Some(facts.subject),
-    };
-    let name = name.filter(|name| !name.is_empty() && !name.contains('\0'))?;
     let user = User {
-        common_name: facts.common_name.map(Into::into),
-        ..User::new(name)
+        common_name: facts.common_name.clone().map(Into::into),
+        ..User::new(named(facts, by)?)
     };
     Some(Arc::new(Principal::User(user)))
+}
+
+/// The client id in the certificate that a client showed, if that counts.
+pub(super) fn certified_id(tls: Option<&Channel>, by: NamedBy) -> Option<String> {
+    if by == NamedBy::Nothing {
+        return None;
+    }
+    named(tls?.peer()?, by)
+}
+
+/// A name that MQTT can carry.
+fn named(facts: Facts, by: NamedBy) -> Option<String> {
+    let name = match by {
+        NamedBy::Nothing => None,
+        NamedBy::CommonName => facts.common_name,
+        NamedBy::Subject => Some(facts.subject),
+        NamedBy::AlternativeName => facts.names.into_iter().next(),
+    };
+    let fits = |name: &String| (1..=65_535).contains(&name.len()) && !name.contains('\0');
+    name.filter(fits)
 }
 
 #[cfg(test)]

@@ -524,6 +524,12 @@ impl Sink for Conns {
         self.get(conn.0).map(|entry| entry.peer.address())
     }
 
+    fn client_id(&self, conn: ConnId) -> Option<Box<str>> {
+        let by = self.limits.client_id_by;
+        let id = admit::certified_id(self.get(conn.0)?.tls(), by);
+        id.map(Into::into)
+    }
+
     fn withhold(&mut self, conn: ConnId) {
         if let Some(entry) = self.get_mut(conn.0) {
             entry.flags.set(Flag::Withheld);

@@ -7,7 +7,12 @@ use std::{
 
 use engine::{Cause, ConnId, Counter, Ending, Opened, Received, SessionId, Shard, Sink};
 
-use super::{Conns, TAIL_BYTES, Worker, conn::Flag, tls::HANDSHAKES_MAX};
+use super::{
+    Conns, TAIL_BYTES, Worker,
+    conn::{Flag, Peer},
+    tls::HANDSHAKES_MAX,
+};
+use crate::lan;
 use crate::tls::Channel;
 use crate::transport::{
     http::{http_page, looks_like_http, looks_like_tls},
@@ -364,7 +369,15 @@ impl Worker {
                 None
             }
             Ok(Some(upgrade)) => {
-                let web = self.conns.get_mut(slot)?.web_mut()?;
+                let conn = self.conns.get_mut(slot)?;
+                let proxies = self.accepting.forwarders(listener, &self.limits);
+                if proxies.is_some_and(|proxies| lan::is_near(conn.peer.ip(), proxies))
+                    && let Some(source) = upgrade.forwarded
+                {
+                    let port = conn.peer.address().port();
+                    conn.peer = Peer::new((source, port).into());
+                }
+                let web = conn.web_mut()?;
                 web.upgraded = true;
                 web.framed.extend_from_slice(&upgrade.response);
                 self.conns.mark_dirty(slot);
@@ -518,7 +531,7 @@ mod tests {
         control::store,
         observe::{Observed, connection},
         settings,
-        shard::{Clock, Moving, Parts, Peer, Post},
+        shard::{Clock, Moving, Parts, Post},
         transport::http::Ports,
     };
 

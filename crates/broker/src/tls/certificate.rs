@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use rustls::pki_types::CertificateDer;
 
-use super::der::{BOOLEAN, Elements, OCTETS, OID, SEQUENCE, SET, time};
+use super::der::{BOOLEAN, Elements, INTEGER, OCTETS, OID, SEQUENCE, SET, time};
 
 /// 2.5.29.17.
 const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
@@ -126,6 +126,18 @@ impl Facts {
         }
         Some(())
     }
+}
+
+/// When a revocation list is past its date (RFC 5280 5.1), in seconds since 1970; `None` if it is no such list.
+pub(super) fn next_update(list: &[u8]) -> Option<i64> {
+    let whole = Elements(list).expect(SEQUENCE)?;
+    let mut body = Elements(Elements(whole).expect(SEQUENCE)?);
+    body.maybe(INTEGER); // version
+    body.expect(SEQUENCE)?; // algorithm of the signature
+    body.expect(SEQUENCE)?; // issuer
+    body.take()?; // since when it holds
+    let (tag, text) = body.take()?;
+    time(tag, text)
 }
 
 fn address(bytes: &[u8]) -> Option<IpAddr> {

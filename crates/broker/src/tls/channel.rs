@@ -98,6 +98,10 @@ fn certificate(why: &CertificateError) -> &'static str {
         CertificateError::UnknownRevocationStatus => {
             "crlfile has no list of the authority of the client's certificate"
         }
+        CertificateError::ExpiredRevocationList
+        | CertificateError::ExpiredRevocationListContext { .. } => {
+            "the revocation list in crlfile is past its date; put a new one in its place"
+        }
         _ => "",
     }
 }

@@ -3,6 +3,7 @@
 
 pub(super) const SEQUENCE: u8 = 0x30;
 pub(super) const SET: u8 = 0x31;
+pub(super) const INTEGER: u8 = 0x02;
 pub(super) const OID: u8 = 0x06;
 pub(super) const BOOLEAN: u8 = 0x01;
 pub(super) const OCTETS: u8 = 0x04;

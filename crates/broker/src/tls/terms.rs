@@ -21,7 +21,7 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 
-use super::{Facts, authority};
+use super::{Facts, authority, certificate::next_update};
 use crate::config::{SslOptions, TlsVersion, Verify};
 
 /// Certificates of a directory.
@@ -62,6 +62,9 @@ pub(crate) struct Terms {
     pub(crate) facts: Facts,
     /// The broker made it for itself.
     pub(crate) is_own: bool,
+    /// When the first of its revocation lists is past its date, in seconds since 1970: from then on client
+    /// certificates of that authority are refused.
+    pub(crate) lists_until: Option<i64>,
     options: SslOptions,
     data_dir: PathBuf,
     /// The files as they were found.
@@ -114,6 +117,7 @@ impl Terms {
             handshake_timeout: options.handshake_timeout,
             facts,
             is_own,
+            lists_until: reader.lists_until,
             options: options.clone(),
             data_dir: data_dir.to_owned(),
             files: reader.files,
@@ -154,6 +158,7 @@ const fn version(version: TlsVersion) -> &'static SupportedProtocolVersion {
 #[derive(Default)]
 struct Reader {
     files: Vec<(PathBuf, Stamp)>,
+    lists_until: Option<i64>,
 }
 
 impl Reader {
@@ -291,7 +296,13 @@ impl Reader {
         let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
         if let Some(path) = &options.crlfile {
             let lists = self.all::<CertificateRevocationListDer<'static>>("crlfile", path)?;
-            builder = builder.with_crls(lists).only_check_end_entity_revocation();
+            let each = lists.iter().filter_map(|list| next_update(list.as_ref()));
+            self.lists_until = each.min();
+            // Whoever was revoked since would come in by a list that is past its date.
+            builder = builder
+                .with_crls(lists)
+                .only_check_end_entity_revocation()
+                .enforce_revocation_expiration();
         }
         if !options.fail_if_no_peer_cert {
             builder = builder.allow_unauthenticated();

@@ -187,9 +187,15 @@ impl Shard {
             // No mechanism exists yet; refused by the book (4.12, non-normative) [MQTT-4.12.0-1].
             return Err(Cause::AuthenticationMethod.close());
         }
-        self.check_client_id(packet)?;
+        let proven = sink.client_id(conn);
         let unnamed = packet.client_id.is_empty();
-        let assigned = unnamed.then(|| self.assign_client_id(choice));
+        let packet = &with_client_id(packet, proven.as_deref());
+        self.check_client_id(packet)?;
+        let assigned = match (unnamed, &proven) {
+            (true, None) => Some(self.assign_client_id(choice)),
+            (true, Some(id)) => Some(id.clone()),
+            (false, _) => None,
+        };
         // [MQTT-3.1.3-7]
         let client_id = assigned.as_deref().unwrap_or(packet.client_id);
         let home = self.place(client_id);
@@ -636,6 +642,16 @@ fn with_will_topic<'a>(
     if let (Some(will), Some(topic)) = (&mut packet.will, topic) {
         will.topic = topic;
     }
+    packet
+}
+
+/// A CONNECT with the client id that was proven, if one was.
+fn with_client_id<'a>(
+    packet: &connect::Connect<'a>,
+    proven: Option<&'a str>,
+) -> connect::Connect<'a> {
+    let mut packet = *packet;
+    packet.client_id = proven.unwrap_or(packet.client_id);
     packet
 }
 

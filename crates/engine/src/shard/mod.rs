@@ -174,6 +174,10 @@ pub trait Sink {
     fn peer(&self, _conn: ConnId) -> Option<core::net::SocketAddr> {
         None
     }
+    /// The client id that a connection has proven, which counts more than what it calls itself.
+    fn client_id(&self, _conn: ConnId) -> Option<Box<str>> {
+        None
+    }
     /// Whether a guest may come in, and as whom. Asked once its CONNECT is in order and before anything
     /// is done for it.
     ///

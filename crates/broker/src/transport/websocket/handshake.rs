@@ -2,6 +2,8 @@
 //! two readers of one request could disagree (bare line ends, folded lines, bodies, doubled
 //! headers), because a proxy may stand in front.
 
+use std::net::{IpAddr, SocketAddr};
+
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
@@ -29,6 +31,8 @@ pub struct Upgrade {
     pub consumed: usize,
     /// The 101 response, to be sent before anything else.
     pub response: Vec<u8>,
+    /// The address that a proxy in front says it saw. Anybody can say so.
+    pub forwarded: Option<IpAddr>,
 }
 
 /// A handshake that failed. The caller logs the cause, sends the response if there is one, shuts
@@ -79,6 +83,7 @@ pub fn upgrade(buf: &[u8], ports: &Ports, origins: &[String]) -> Result<Option<U
     Ok(Some(Upgrade {
         consumed: end + 4,
         response,
+        forwarded: request.forwarded,
     }))
 }
 
@@ -123,6 +128,7 @@ struct Request<'a> {
     connection: bool,
     protocol: Option<&'static str>,
     body: bool,
+    forwarded: Option<IpAddr>,
 }
 
 impl<'a> Request<'a> {
@@ -190,6 +196,12 @@ impl<'a> Request<'a> {
                     _ => {}
                 }
             }
+        } else if is("X-Forwarded-For") {
+            // The last is the one that the proxy itself has seen; others may be made up.
+            let last = value.rsplit(',').next().unwrap_or_default().trim();
+            let address = last.trim_matches(['[', ']']).parse().ok();
+            let address = address.or_else(|| last.parse().map(|a: SocketAddr| a.ip()).ok());
+            self.forwarded = address.or(self.forwarded);
         } else if is("Transfer-Encoding") || (is("Content-Length") && value != "0") {
             self.body = true;
         }
@@ -317,6 +329,26 @@ mod tests {
 
     fn text(bytes: &[u8]) -> &str {
         str::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn what_a_proxy_has_seen() {
+        let forwarded = |headers: &str| {
+            let text = GOOD.replace("Upgrade: websocket\r\n", &format!("Upgrade: websocket\r\n{headers}"));
+            let upgrade = upgrade(text.as_bytes(), &PORTS, &[]).unwrap().unwrap();
+            upgrade.forwarded.map(|address| address.to_string())
+        };
+        for (headers, due) in [
+            ("", None),
+            ("X-Forwarded-For: 203.0.113.9\r\n", Some("203.0.113.9")),
+            ("x-forwarded-for: 10.0.0.1, 203.0.113.9\r\n", Some("203.0.113.9")),
+            ("X-Forwarded-For: 10.0.0.1\r\nX-Forwarded-For: 2001:db8::7\r\n", Some("2001:db8::7")),
+            ("X-Forwarded-For: [2001:db8::7]:443\r\n", Some("2001:db8::7")),
+            ("X-Forwarded-For: 198.51.100.4:5050\r\n", Some("198.51.100.4")),
+            ("X-Forwarded-For: unknown\r\n", None),
+        ] {
+            assert_eq!(forwarded(headers).as_deref(), due, "{headers}");
+        }
     }
 
     /// The key and the answer are RFC 6455 1.3's own. [MQTT-6.0.0-3] [MQTT-6.0.0-4]

@@ -1,0 +1,69 @@
+//! Chapter 43: what certificates of clients say of them, and what revocation lists say of certificates.
+
+use crate::tls::{Secure, Works, attention, detail, waited};
+use crate::wire::{Broker, Connect, V5, V311};
+
+/// A certificate gives its holder a client id, whatever it calls itself, and a user name from its alternative
+/// names. Who tries to be somebody else is not.
+#[test]
+fn certificates_name_clients() {
+    let works = Works::new("Works");
+    works.issue_for("pump-7", &["pump-7.works.example", "localhost"]);
+    let at = "listeners.ssl.default.ssl_options";
+    let (broker, mut api) = Broker::signed_in(&[
+        &format!("{at}.verify=verify_peer"),
+        &format!("{at}.cacertfile={}", works.path("ca.pem").display()),
+        "mqtt.peer_cert_as_username=san",
+        "mqtt.peer_cert_as_clientid=cn",
+    ]);
+    let address = broker.listens("ssl:default");
+    let path = |end: &str| works.path(&format!("pump-7.{end}")).display().to_string();
+    let (cert, key) = (path("pem"), path("key"));
+    let mut other = broker.v5("other");
+    for (version, claimed) in [(V311, "other"), (V5, "other"), (V5, "")] {
+        let mut pump = Secure::begin(address, &["-cert", &cert, "-key", &key]);
+        pump.conn.version = version;
+        let connack = pump.conn.connect(&Connect::new(version, claimed));
+        assert_eq!(connack.code, 0);
+        let client = api.get("/clients/pump-7").expect(200).json();
+        assert_eq!(client["username"], "pump-7.works.example");
+        pump.conn.ping();
+    }
+    other.ping();
+    // Without a certificate a client is who it says.
+    let mut nobody = Secure::begin(address, &[]);
+    assert_eq!(nobody.conn.connect(&Connect::new(V311, "else")).code, 0);
+    api.get("/clients/else").expect(200);
+}
+
+/// A revocation list that is past its date lets nobody in, because who was revoked since would be; it is
+/// told before and after, and a new one in its place helps without a restart.
+#[test]
+fn a_revocation_list_past_its_date() {
+    let works = Works::new("Works");
+    works.issue("good", 2090, 1);
+    works.revoke_until(3, 2021);
+    let at = "listeners.ssl.default.ssl_options";
+    let (broker, mut api) = Broker::signed_in(&[
+        &format!("{at}.verify=verify_peer"),
+        &format!("{at}.cacertfile={}", works.path("ca.pem").display()),
+        &format!("{at}.crlfile={}", works.path("crl.pem").display()),
+    ]);
+    let address = broker.listens("ssl:default");
+    let path = |end: &str| works.path(&format!("good.{end}")).display().to_string();
+    let (cert, key) = (path("pem"), path("key"));
+    let mut client = Secure::begin(address, &["-cert", &cert, "-key", &key]);
+    client.conn.send(&Connect::new(V311, "x").bytes());
+    client.conn.expect_closed();
+    detail(&mut api, "ssl:default", "past its date");
+    let item = waited(|| attention(&mut api, "revocation_list_expires"));
+    assert_eq!(item["who"], "ssl:default");
+    let points = api.get("/security").expect(200).json();
+    let mut points = points.as_array().unwrap().iter();
+    let point = points.find(|point| point["id"] == "revocation_list_ends").unwrap();
+    assert_eq!(point["severity"], "warning");
+    works.revoke(3);
+    waited(|| attention(&mut api, "revocation_list_expires").is_none().then_some(()));
+    let client = Secure::begin(address, &["-cert", &cert, "-key", &key]);
+    assert!(client.comes_in());
+}
