@@ -100,7 +100,7 @@ fn handshake_to_the_letter() {
 
 /// The paths that tools use are open; others are not there. (DESIGN: `/mqtt`, `/ws`, `/`)
 #[test]
-fn paths() {
+fn w06_paths() {
     let broker = Broker::start();
     for path in ["/mqtt", "/ws", "/"] {
         let (_, head, _) = handshake(broker.ws, path, "mqtt");
@@ -125,7 +125,7 @@ fn without_sub_protocol() {
 /// Packets are cut into frames of one byte, and many are put into one frame: it makes no
 /// difference (W01). [MQTT-6.0.0-2] [3.1.1 MQTT-6.0.0-2]
 #[test]
-fn cut_and_joined() {
+fn w01_cut_and_joined() {
     let broker = Broker::start();
     for version in BOTH {
         let all = [
@@ -191,7 +191,7 @@ fn web_close() {
 /// Frames that break the rules: text, without mask, reserved bits, an unknown opcode, a
 /// continuation of nothing, a control frame that is too long or in pieces (W02). [MQTT-6.0.0-1] [3.1.1 MQTT-6.0.0-1] (RFC 6455 5.1, 5.2, 5.5)
 #[test]
-fn frames_against_the_rules() {
+fn w02_frames_against_the_rules() {
     let broker = Broker::start();
     let connect = Connect::new(V5, "rules").bytes();
     let with_bit = |bit: u8| {
@@ -228,7 +228,7 @@ fn frames_against_the_rules() {
 /// A frame announces more bytes than anybody has. That breaks no rule, and is waited for no longer
 /// than any CONNECT (W02).
 #[test]
-fn frame_without_end() {
+fn w02_frame_without_end() {
     let broker = Broker::with(&["mqtt.connect_timeout=1s"]);
     let mut web = Web::open(&broker);
     web.send(&[&[0x82, 0xFF][..], &(1u64 << 62).to_be_bytes(), &[0; 4]].concat());
@@ -238,7 +238,7 @@ fn frame_without_end() {
 /// A browser asks the MQTT port, and the WebSocket port, for a page: it is told in plain words
 /// that this is no web server, instead of silence. (W06)
 #[test]
-fn a_browser_at_the_wrong_door() {
+fn w06_a_browser_at_the_wrong_door() {
     let broker = Broker::start();
     for address in [broker.tcp, broker.ws] {
         for path in ["/", "/mqtt", "/index.html"] {
@@ -263,7 +263,7 @@ fn a_browser_at_the_wrong_door() {
 /// A page of the broker's own host may connect, on whatever port it was served, and a program that
 /// names no origin; pages of other hosts may not, until the owner allows them (W09).
 #[test]
-fn pages_of_other_hosts() {
+fn w09_pages_of_other_hosts() {
     let knock = |broker: &Broker, origin: &str| {
         let request = format!(
             "GET /mqtt HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -290,7 +290,7 @@ fn pages_of_other_hosts() {
 /// Handshakes that are none: no key, another version, another method, headers without end (W04).
 /// (RFC 6455 4.2.1)
 #[test]
-fn bad_handshakes() {
+fn w04_bad_handshakes() {
     let broker = Broker::start();
     let upgrade = "Host: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n";
     let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
@@ -328,7 +328,7 @@ fn bad_handshakes() {
 /// A packet longer than its frame waits for the next frame; too long a one ends the connection
 /// (W05). [MQTT-6.0.0-2]
 #[test]
-fn packet_longer_than_its_frame() {
+fn w05_packet_longer_than_its_frame() {
     let broker = Broker::start();
     let mut conn = Conn::open_web(broker.ws, V5);
     conn.connect(&Connect::new(V5, "long"));

@@ -197,7 +197,7 @@ fn anonymous_switches_itself_off() {
 /// sessions are theirs: nobody else gets them, with or without a name, clean or not, and is told whose
 /// they are.
 #[test]
-fn sessions_pass_to_the_first_user() {
+fn a12_sessions_pass_to_the_first_user() {
     const DEVICES: usize = 100;
     let (broker, mut api) = Broker::signed_in(&[]);
     let id = |n: usize| format!("device-{n}");
@@ -363,7 +363,7 @@ const BERT: &str = "bert:$6$WWsj0670eleIyplU$TjcdA+MC2WhNAc/l3KEu5jf27Xaw1rK1xfs
 /// gone leaves its users as they were, and says so (A20). One that cannot be used from the start is
 /// refused. Two authenticators are asked in their order.
 #[test]
-fn password_file_of_mosquitto() {
+fn a20_password_file_of_mosquitto() {
     let (mut broker, mut api) = Broker::signed_in(&[]);
     let path = broker.dir().join("passwd");
     let file = json!({"mechanism": "password_based", "backend": "file", "path": path});
@@ -501,7 +501,7 @@ pub(crate) fn run(program: &str, args: &[&str], input: &[u8]) -> Vec<u8> {
 /// Tokens as passwords: let in by their signature and their claims, named in the connection log where
 /// these do not hold; and who holds one goes when it ends (A19).
 #[test]
-fn tokens_as_passwords() {
+fn a19_tokens_as_passwords() {
     let (broker, mut api) = Broker::signed_in(&[]);
     let jwt = json!({"mechanism": "jwt", "algorithm": "hmac-based", "secret": "a shared secret",
                      "verify_claims": {"username": "${username}"}});
@@ -587,7 +587,7 @@ fn whoever_waits_too_long() {
 /// A21, in short: whether a user is known is not told by the time that a refusal takes. The shortest of
 /// many tries is what a watcher would go by; without care it is a hundred times shorter.
 #[test]
-fn unknown_users_take_as_long() {
+fn a21_unknown_users_take_as_long() {
     let (broker, mut api) = Broker::signed_in(&[]);
     let mut slow = built_in();
     slow["password_hash_algorithm"] = json!({"name": "argon2id"});

@@ -21,7 +21,7 @@ fn config_show(dir: &Path) -> Value {
 
 /// A setting's value, and what it comes from.
 fn setting(shown: &Value, key: &str) -> (Value, Value) {
-    let mut rows = shown["data"].as_array().unwrap_or_else(|| panic!("{shown}")).iter();
+    let mut rows = shown.as_array().unwrap_or_else(|| panic!("{shown}")).iter();
     let row = rows.find(|row| row["key"] == key).unwrap();
     (row["value"].clone(), row["origin"]["from"].clone())
 }

@@ -80,6 +80,8 @@ mod publish;
 mod qos;
 #[path = "04_retain.rs"]
 mod retain;
+#[path = "44_rows.rs"]
+mod rows;
 #[cfg(unix)]
 #[path = "40_security.rs"]
 mod security;

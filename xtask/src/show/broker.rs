@@ -18,6 +18,8 @@ pub(super) struct Broker {
     pub(super) address: SocketAddr,
     /// Where its API is, if it is one of ours.
     pub(super) http: Option<SocketAddr>,
+    /// Where it speaks TLS.
+    pub(super) secure: Option<SocketAddr>,
     /// How our own was started.
     command: Option<(PathBuf, Vec<String>)>,
 }
@@ -27,12 +29,13 @@ impl Broker {
     pub(super) fn ternmq(binary: &Path, settings: &[&str]) -> Result<Self> {
         let dir = fresh_dir()?;
         let settings: Vec<String> = settings.iter().map(|&setting| setting.into()).collect();
-        let (child, address, http) = start(binary, &dir, &settings)?;
+        let (child, [address, http, secure]) = start(binary, &dir, &settings)?;
         Ok(Self {
             child,
             dir,
             address,
             http: Some(http),
+            secure: Some(secure),
             command: Some((binary.to_owned(), settings)),
         })
     }
@@ -48,8 +51,9 @@ impl Broker {
         ensure!(status.success(), "it ended with {status}");
         let ended = begun.elapsed();
         let begun = Instant::now();
-        let (child, address, http) = start(&binary, &self.dir, &settings)?;
-        (self.child, self.address, self.http) = (child, address, Some(http));
+        let (child, [address, http, secure]) = start(&binary, &self.dir, &settings)?;
+        (self.child, self.address) = (child, address);
+        (self.http, self.secure) = (Some(http), Some(secure));
         Ok((ended, begun.elapsed()))
     }
 
@@ -104,6 +108,7 @@ impl Broker {
             dir,
             address,
             http: None,
+            secure: None,
             command: None,
         })
     }
@@ -185,12 +190,8 @@ impl std::fmt::Display for Memory {
     }
 }
 
-/// Starts our own on a directory and waits until it listens; gives where, for MQTT and for HTTP.
-fn start(
-    binary: &Path,
-    dir: &Path,
-    settings: &[String],
-) -> Result<(Child, SocketAddr, SocketAddr)> {
+/// Starts our own on a directory and waits until it listens; gives where, for MQTT, HTTP and TLS.
+fn start(binary: &Path, dir: &Path, settings: &[String]) -> Result<(Child, [SocketAddr; 3])> {
     let mut command = Command::new(binary);
     command.arg("start").arg("--data-dir").arg(dir.join("data"));
     // All of 127.0.0.0/8 leads to it.
@@ -216,12 +217,16 @@ fn start(
         .take()
         .context("its standard output is a pipe")?;
     let mut lines = BufReader::new(said).lines();
-    let (mut mqtt, mut http) = (None, None);
-    while mqtt.is_none() || http.is_none() {
+    let (mut mqtt, mut http, mut secure) = (None, None, None);
+    while mqtt.is_none() || http.is_none() || secure.is_none() {
         let Some(Ok(line)) = lines.next() else {
             break;
         };
-        for (name, found) in [("tcp:default", &mut mqtt), ("http:dashboard", &mut http)] {
+        for (name, found) in [
+            ("tcp:default", &mut mqtt),
+            ("http:dashboard", &mut http),
+            ("ssl:default", &mut secure),
+        ] {
             let said = line.strip_prefix("listening ");
             if let Some(address) = said.and_then(|said| said.strip_prefix(name)) {
                 *found = Some(address.trim().parse::<SocketAddr>()?.port());
@@ -230,13 +235,13 @@ fn start(
     }
     // Read on, or a full pipe would stall the broker.
     thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-    let Some((mqtt, http)) = mqtt.zip(http) else {
+    let (Some(mqtt), Some(http), Some(secure)) = (mqtt, http, secure) else {
         let _ = child.kill();
         let _ = child.wait();
         bail!("the broker did not say where it listens");
     };
     let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
-    Ok((child, at(mqtt), at(http)))
+    Ok((child, [at(mqtt), at(http), at(secure)]))
 }
 
 impl Drop for Broker {

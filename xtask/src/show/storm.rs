@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 use super::broker::{Broker, Memory};
 
 pub(super) const CLIENTS: usize = 19_000;
+/// Whom they act for where they show passwords.
+pub(super) const USERS: usize = 1_000;
 const DRIVERS: usize = 2;
 const ROUNDS: usize = 5;
 /// Clients that stay in the round after those, when all others are killed.
@@ -26,6 +28,10 @@ const BACK: Duration = Duration::from_secs(60);
 /// The allocator gives back in two steps of ten seconds each.
 const SETTLE: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The same where a password has to be hashed for each user first.
+const HASHED_PATIENCE: Duration = Duration::from_secs(150);
+/// CONNACK of 3.1.1: the broker is busy.
+const BUSY: [u8; 4] = [0x20, 2, 0, 3];
 
 pub(super) fn show(tree: &crate::tree::Tree) -> Result<()> {
     let binary = super::broker::released(tree)?;
@@ -54,7 +60,7 @@ pub(super) fn show(tree: &crate::tree::Tree) -> Result<()> {
             // Not promised, but more like life: some of the crowd stay.
             let port = broker.address.port();
             let range = DRIVERS * CLIENTS..DRIVERS * CLIENTS + STAYING;
-            staying = connect_all(port, round, range)?;
+            staying = connect_all(port, round, range, hello)?;
         }
         drop(drivers);
         let first = *first.get_or_insert(full);
@@ -101,16 +107,39 @@ fn come_back(broker: &Broker, goal: u64) -> Result<(Memory, Duration)> {
 pub(super) struct Driver {
     child: Child,
     said: BufReader<std::process::ChildStdout>,
+    /// How many of its clients the broker took.
+    pub(super) let_in: usize,
 }
 
 /// All of them, connected; in each round from other addresses.
 pub(super) fn crowd(address: SocketAddr, round: usize) -> Result<Vec<Driver>> {
-    let drivers = (0..DRIVERS).map(|driver| Driver::start(address, driver, round));
+    start(address, round, &[])
+}
+
+/// The same with user names and passwords; who is told that the broker is busy stays away.
+pub(super) fn crowd_with_passwords(address: SocketAddr, round: usize) -> Result<Vec<Driver>> {
+    start(address, round, &["passwords"])
+}
+
+fn start(address: SocketAddr, round: usize, more: &[&str]) -> Result<Vec<Driver>> {
+    let drivers = (0..DRIVERS).map(|driver| Driver::start(address, driver, round, more));
     let mut drivers: Vec<Driver> = drivers.collect::<Result<_>>()?;
     for driver in &mut drivers {
-        driver.wait_for("connected")?;
+        let mut line = String::new();
+        driver.said.read_line(&mut line)?;
+        let count = line.trim().strip_prefix("connected ");
+        driver.let_in = count.with_context(|| format!("a driver said {line:?}"))?.parse()?;
     }
     Ok(drivers)
+}
+
+/// The name of a user, and the password.
+pub(super) fn user(n: usize) -> String {
+    format!("user-{n:04}")
+}
+
+pub(super) fn password(n: usize) -> String {
+    format!("storm-password-{n:04}")
 }
 
 /// Each sends a PINGREQ and waits for its answer: once in their keep-alive of a minute.
@@ -125,15 +154,20 @@ pub(super) fn ping(drivers: &mut [Driver]) -> Result<()> {
 }
 
 impl Driver {
-    fn start(address: SocketAddr, driver: usize, round: usize) -> Result<Self> {
+    fn start(address: SocketAddr, driver: usize, round: usize, more: &[&str]) -> Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(["show", "storm", &address.port().to_string()])
             .args([driver.to_string(), round.to_string()])
+            .args(more)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
         let said = BufReader::new(child.stdout.take().context("a pipe")?);
-        Ok(Self { child, said })
+        Ok(Self {
+            child,
+            said,
+            let_in: 0,
+        })
     }
 
     fn say(&mut self, word: &str) -> Result<()> {
@@ -157,10 +191,14 @@ impl Drop for Driver {
     }
 }
 
-/// The other side of [`Driver`]: `PORT DRIVER ROUND`.
+/// The other side of [`Driver`]: `PORT DRIVER ROUND`, and `passwords` if they show some.
 pub(super) fn drive(args: &[String]) -> Result<()> {
-    let [port, driver, round] = args else {
-        bail!("show storm PORT DRIVER ROUND");
+    let [port, driver, round, more @ ..] = args else {
+        bail!("show storm PORT DRIVER ROUND [passwords]");
+    };
+    let hello = match more {
+        [] => hello as fn(usize) -> Vec<u8>,
+        _ => hello_with_password,
     };
     let (port, round) = (port.parse()?, round.parse()?);
     let driver: usize = driver.parse()?;
@@ -171,7 +209,7 @@ pub(super) fn drive(args: &[String]) -> Result<()> {
             .map(|n| {
                 let count = share + if n == 0 { rest } else { 0 };
                 let first = driver * CLIENTS + n * (share + rest);
-                scope.spawn(move || connect_all(port, round, first..first + count))
+                scope.spawn(move || connect_all(port, round, first..first + count, hello))
             })
             .collect();
         let mut all = Vec::new();
@@ -183,7 +221,7 @@ pub(super) fn drive(args: &[String]) -> Result<()> {
         }
         Ok(all)
     })?;
-    println!("connected");
+    println!("connected {}", streams.len());
     // Killed from here.
     for word in std::io::stdin().lines() {
         ensure!(word? == "ping", "another word than ping");
@@ -203,21 +241,32 @@ pub(super) fn drive(args: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn connect_all(port: u16, round: usize, clients: std::ops::Range<usize>) -> Result<Vec<TcpStream>> {
+/// Those whom the broker takes.
+fn connect_all(
+    port: u16,
+    round: usize,
+    clients: std::ops::Range<usize>,
+    hello: fn(usize) -> Vec<u8>,
+) -> Result<Vec<TcpStream>> {
     let mut streams = Vec::new();
     for client in clients {
         let mut stream =
             connect(port, round, client).with_context(|| format!("client {client}"))?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(HASHED_PATIENCE))?;
         stream.write_all(&hello(client))?;
         streams.push(stream);
     }
-    for stream in &mut streams {
+    let mut taken = Vec::new();
+    for mut stream in streams {
         let mut answer = [0; 4];
         stream.read_exact(&mut answer).context("no CONNACK")?;
-        ensure!(answer == [0x20, 2, 0, 0], "refused: {answer:02x?}");
+        if answer != BUSY {
+            ensure!(answer == [0x20, 2, 0, 0], "refused: {answer:02x?}");
+            stream.set_read_timeout(Some(PATIENCE))?;
+            taken.push(stream);
+        }
     }
-    Ok(streams)
+    Ok(taken)
 }
 
 /// From an address that a thousand clients share, another in each round: a port that was just used
@@ -238,4 +287,17 @@ fn hello(client: usize) -> Vec<u8> {
     packet.extend([0, 4, b'M', b'Q', b'T', b'T', 4, 2, 0, 60, 0, 12]);
     packet.extend(id.as_bytes());
     packet
+}
+
+/// The same with the user name and password of one of the users.
+fn hello_with_password(client: usize) -> Vec<u8> {
+    let n = client % USERS;
+    let texts = [format!("storm-{client:06}"), user(n), password(n)];
+    let mut body = vec![0, 4, b'M', b'Q', b'T', b'T', 4, 0xC2, 0, 60];
+    for text in &texts {
+        // Each is a few letters.
+        body.extend([0, text.len() as u8]);
+        body.extend(text.as_bytes());
+    }
+    [&[0x10, body.len() as u8], &body[..]].concat()
 }

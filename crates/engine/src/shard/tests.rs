@@ -69,6 +69,26 @@ fn open(shard: &mut Shard, conn: ConnId, connect: &[u8], ear: &mut Ear) -> Sessi
     }
 }
 
+/// A13: client ids whose hashes are equal are told apart, because names are compared whole.
+#[test]
+fn a13_equal_hashes() {
+    let mut shard = shard(Settings::default());
+    let mut ear = Ear::default();
+    let [one, two] = ["one", "two"].map(|name| {
+        let hello = connect(4, 2, name, &[]);
+        open(&mut shard, ConnId(u32::from(name == "two")), &hello, &mut ear).0
+    });
+    let hasher = shard.hasher.clone();
+    let hash = |name: &str| std::hash::BuildHasher::hash_one(&hasher, name);
+    let own = |slot: &u32| hash(if *slot == one { "one" } else { "two" });
+    shard.names.reserve(8, own);
+    // As if each had the other's hash, too.
+    shard.names.insert_unique(hash("one"), two, own);
+    shard.names.insert_unique(hash("two"), one, own);
+    assert_eq!(shard.find("one"), Some(one));
+    assert_eq!(shard.find("two"), Some(two));
+}
+
 /// Response Information goes to who asks for it, and to nobody else [MQTT-3.1.2-28].
 #[test]
 fn response_information_for_those_who_ask() {

@@ -1,0 +1,366 @@
+//! Chapter 44: rows of the reliability table that no other chapter is about, in short form. What they
+//! measured stands behind `figure:`.
+
+use std::collections::BTreeSet;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use crate::connection_log::{throw, until};
+use crate::wire::{
+    BOTH, Broker, Canary, Conn, Connect, Frame, Kind, Outcome, Publish, V5, V311, Will, http, prop,
+    raise_files,
+};
+
+const MB: u64 = 1 << 20;
+const SINGS: Duration = Duration::from_millis(250);
+
+/// The head of a WebSocket handshake, with one more line.
+fn handshake(address: impl std::fmt::Display, path: &str, more: &str) -> String {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+         Sec-WebSocket-Protocol: mqtt\r\n{more}\r\n"
+    )
+}
+
+/// The next frame of a WebSocket; `None` at its end.
+fn frame(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Frame> {
+    let mut chunk = [0; 4096];
+    loop {
+        if let Some(frame) = Frame::take(buffer) {
+            return Some(frame);
+        }
+        match stream.read(&mut chunk) {
+            Ok(n) if n > 0 => buffer.extend_from_slice(&chunk[..n]),
+            _ => return None,
+        }
+    }
+}
+
+/// A17: where anonymous access is off, nobody comes in without credentials by any door: TCP, WebSocket,
+/// both in TLS, and the dashboard's own.
+#[cfg(unix)]
+#[test]
+fn a17_anonymous_is_off_everywhere() {
+    use crate::tls::Secure;
+
+    let (broker, mut api) = Broker::signed_in(&["mqtt.allow_anonymous=false"]);
+    let connect = |id: &str| Connect::new(V311, id).bytes();
+    let mut conn = broker.open(V311);
+    conn.send(&connect("tcp"));
+    assert_eq!(conn.read_kind(Kind::ConnAck).code, 5, "tcp");
+    let mut conn = Secure::begin(broker.listens("ssl:default"), &[]);
+    conn.conn.send(&connect("ssl"));
+    assert_eq!(conn.conn.read_kind(Kind::ConnAck).code, 5, "ssl");
+    for (door, address) in [("ws", broker.ws), ("dashboard", broker.http)] {
+        let (mut stream, head, mut rest) = http(address, &handshake(address, "/mqtt", ""));
+        assert!(head.starts_with("HTTP/1.1 101 "), "{door}: {head}");
+        let hello = Frame::client(true, 2, &connect(door));
+        stream.write_all(&hello).unwrap();
+        let answer = frame(&mut stream, &mut rest).expect("an answer");
+        assert_eq!(answer.payload, [0x20, 2, 0, 5], "{door}");
+    }
+    let address = broker.listens("wss:default");
+    let mut secure = Secure::begin(address, &[]);
+    let hello = Frame::client(true, 2, &connect("wss"));
+    secure.conn.send(handshake("localhost", "/mqtt", "").as_bytes());
+    secure.conn.send(&hello);
+    let said = secure.conn.read_raw_to_end();
+    assert!(said.starts_with(b"HTTP/1.1 101 "), "wss");
+    // A binary frame of four bytes.
+    let refused = [0x82, 4, 0x20, 2, 0, 5];
+    assert!(said.windows(6).any(|bytes| bytes == refused), "wss: {said:?}");
+    let told = api.get("/security").expect(200).json();
+    let mut points = told.as_array().unwrap().iter();
+    let point = points.find(|point| point["id"] == "anonymous").unwrap();
+    assert_eq!((&point["severity"], &point["facts"]["allowed"]), (&"fine".into(), &false.into()));
+}
+
+/// W03: compression is not agreed to, so there is no bomb; whoever compresses all the same breaks the
+/// rules and is closed, at no cost.
+#[test]
+fn w03_nothing_is_inflated() {
+    let broker = Broker::start();
+    let offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n";
+    let request = handshake(broker.ws, "/mqtt", offer);
+    let (mut stream, head, mut rest) = http(broker.ws, &request);
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    assert!(!head.to_lowercase().contains("extensions"), "{head}");
+    let mut bomb = Frame::client(true, 2, &vec![0; 60_000]);
+    bomb[0] |= 0x40; // RSV1: "this is compressed"
+    let ((), grown) = broker.peak_over(|| {
+        stream.write_all(&bomb).unwrap();
+        let close = frame(&mut stream, &mut rest).expect("a close frame");
+        assert_eq!((close.opcode, &close.payload[..2]), (8, &1002_u16.to_be_bytes()[..]));
+    });
+    assert!(grown < MB, "{grown} bytes");
+}
+
+/// X07: a flood of retained messages meets the bound: what is beyond is refused with 0x97 and counted,
+/// what is there can be replaced, and memory for each is its payload and a little.
+#[test]
+fn x07_retained_flood() {
+    const KEPT: u64 = 20_000;
+    const PAYLOAD: usize = 256;
+    let (broker, mut api) = Broker::signed_in(&[
+        &format!("mqtt.max_retained={KEPT}"),
+        "durability=os",
+    ]);
+    let before = broker.settled_memory();
+    let mut conn = broker.v5("flood");
+    let payload = "x".repeat(PAYLOAD);
+    let begun = Instant::now();
+    let mut bytes = Vec::new();
+    for n in 0..KEPT {
+        let publish = Publish::new(&format!("flood/{n:05}"), &payload).retained();
+        bytes.extend(publish.bytes(V5));
+        if bytes.len() > 60_000 {
+            conn.send(&std::mem::take(&mut bytes));
+        }
+    }
+    conn.send(&bytes);
+    conn.ping();
+    let rate = KEPT as f64 / begun.elapsed().as_secs_f64();
+    let count = |api: &mut crate::wire::Api| {
+        let stats = api.get("/stats?aggregate=true").expect(200).json();
+        stats["retained.count"].as_u64().unwrap_or_default()
+    };
+    until(|| (count(&mut api) >= KEPT).then_some(()), "all are kept");
+    let each = broker.memory().saturating_sub(before) / KEPT;
+    println!("figure: {rate:.0} retained messages/s, {each} bytes of memory each with {PAYLOAD} of payload");
+    assert!(each <= PAYLOAD as u64 + 400, "{each} bytes each");
+    let beyond = Publish::new("flood/beyond", "x").retained().qos1(7);
+    assert_eq!(conn.publish(&beyond), 0x97);
+    let again = Publish::new("flood/00007", "again").retained().qos1(8);
+    assert!(conn.publish(&again) < 0x80);
+    let mut late = broker.v5("late");
+    late.subscribe("flood/00007", 0);
+    late.receive_this("flood/00007", "again");
+}
+
+/// X08: readers who ask for everything that is retained, read nothing and leave: it is not put into memory
+/// for them, and others notice nothing.
+#[test]
+fn x08_everything_retained_for_who_does_not_read() {
+    const KEPT: usize = 20_000;
+    const READERS: usize = 20;
+    let broker = Broker::with(&["durability=os"]);
+    let mut conn = broker.v5("writer");
+    let payload = "x".repeat(256);
+    for n in 0..KEPT {
+        let publish = Publish::new(&format!("kept/{n:05}"), &payload).retained();
+        conn.send(&publish.bytes(V5));
+    }
+    conn.ping();
+    let canary = Canary::start(broker.tcp);
+    let ((), grown) = broker.peak_over(|| {
+        for round in 0..3 {
+            let mut readers: Vec<Conn> = Vec::new();
+            for n in 0..READERS {
+                let connect = Connect::new(BOTH[n % 2], &format!("reader-{round}-{n}"));
+                let mut reader = broker.narrow(&connect);
+                reader.send(&crate::wire::subscribe(reader.version, 1, &[("#", 0)]));
+                readers.push(reader);
+            }
+            conn.ping();
+            for reader in readers {
+                reader.cut_unread();
+            }
+        }
+    });
+    println!("figure: {} KB at most for {READERS} readers of {KEPT} retained messages", grown >> 10);
+    assert!(grown < 50 * MB, "{grown} bytes");
+    canary.sings(SINGS);
+}
+
+/// X11: a crowd is cut off at once: each of its wills is published exactly once, soon, and others notice
+/// nothing.
+#[test]
+fn x11_many_wills_at_once() {
+    const CROWD: usize = 2_000;
+    raise_files();
+    let broker = Broker::with(&["mqtt.max_queue=10000"]);
+    let mut heir = broker.connect(&Connect::new(V5, "heir").keep_alive(0));
+    heir.subscribe("will/#", 1);
+    let crowd: Vec<Conn> = (0..CROWD)
+        .map(|n| {
+            let will = Will::new(&format!("will/{n}"), "gone").qos(1);
+            broker.connect(&Connect::new(BOTH[n % 2], &format!("mortal-{n}")).will(will))
+        })
+        .collect();
+    let canary = Canary::start(broker.tcp);
+    let begun = Instant::now();
+    for conn in crowd {
+        conn.cut_unread();
+    }
+    let mut seen = BTreeSet::new();
+    for _ in 0..CROWD {
+        let got = heir.receive();
+        assert!(seen.insert(got.topic.clone()), "{} twice", got.topic);
+    }
+    let took = begun.elapsed();
+    println!("figure: {CROWD} wills in {:.2} s", took.as_secs_f64());
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    canary.sings(SINGS);
+}
+
+/// X12: clients with ids of their own that want their sessions kept for ever: the time is capped, so is
+/// their number, and each costs little while its client is away.
+#[test]
+fn x12_sessions_without_end() {
+    const SESSIONS: u32 = 4_000;
+    let broker = Broker::with(&[&format!("mqtt.max_sessions={SESSIONS}"), "durability=os"]);
+    let before = broker.settled_memory();
+    let lasting = |n: u32| Connect::new(V5, &format!("lasting-{n:06}")).persistent(u32::MAX);
+    let mut refused = 0;
+    let mut first = None;
+    for n in 0..SESSIONS + 200 {
+        let mut conn = broker.open(V5);
+        conn.send(&lasting(n).bytes());
+        let connack = conn.read_kind(Kind::ConnAck);
+        if connack.code == 0x97 {
+            refused += 1;
+            continue;
+        }
+        assert_eq!(connack.code, 0);
+        first.get_or_insert(connack.props.number(prop::SESSION_EXPIRY));
+        conn.bye();
+    }
+    assert_eq!(first, Some(Some(7 * 86_400)), "seven days at most");
+    // The bound is shared out to the shards by the hash of the client id.
+    assert!((100..=1_000).contains(&refused), "{refused} refused");
+    let kept = u64::from(SESSIONS + 200 - refused);
+    let each = broker.settled_memory().saturating_sub(before) / kept;
+    println!("figure: {each} bytes of memory for each of {kept} sessions whose client is away");
+    assert!(each <= 1_024, "{each} bytes each");
+    let (_conn, connack) = broker.connect_told(&lasting(0));
+    assert!(connack.session_present, "who has a session comes in");
+}
+
+/// X15: thousands that speak nonsense, and thousands that are refused, are a few lines in the log, and one
+/// that tells of the others.
+#[test]
+fn x15_log_flood() {
+    let broker = Broker::with(&["mqtt.allow_anonymous=false"]);
+    let begun = Instant::now();
+    let refused = Connect::new(V5, "stranger").user("eve").password(b"guess").bytes();
+    for n in 0..3_000 {
+        if n % 2 == 0 {
+            throw(broker.tcp, b"\x10\x05nonsense");
+        } else {
+            throw(broker.tcp, &refused);
+        }
+    }
+    let secs = begun.elapsed().as_secs() + 2;
+    let mut told = 0;
+    let mut lines = 0;
+    while told == 0 {
+        let line = broker.hears("closed", Duration::from_secs(8));
+        lines += 1;
+        told += u64::from(line.contains("not listed"));
+    }
+    lines += broker.said().filter(|line| line.contains("closed")).count() as u64;
+    println!("figure: {lines} lines for 3000 connections that failed in {secs} s");
+    // Each of two shards and more writes ten lines a second, and one about the rest.
+    let shards = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+    assert!(lines <= 11 * shards * secs, "{lines} lines in {secs} s");
+    drop(broker);
+}
+
+/// X19: members of a shared group that have stopped are skipped while there is one who takes; what they
+/// had goes to it when they are gone, within a second; and thousands of groups are no burden.
+#[test]
+fn x19_stalled_members_and_many_groups() {
+    const STALLED: usize = 200;
+    const GROUPS: usize = 5_000;
+    raise_files();
+    let broker = Broker::with(&["mqtt.max_subscriptions=10000", "mqtt.max_queue=10000"]);
+    let stalled: Vec<Conn> = (0..STALLED)
+        .map(|n| {
+            let one = prop::two(prop::RECEIVE_MAXIMUM, 1);
+            let connect = Connect::new(V5, &format!("stalled-{n}")).keep_alive(0);
+            let mut conn = broker.connect(&connect.prop(one));
+            conn.subscribe("$share/g/work", 1);
+            conn
+        })
+        .collect();
+    let mut live = broker.connect(&Connect::new(V5, "live").keep_alive(0));
+    live.subscribe("$share/g/work", 1);
+    let mut speaker = broker.v5("speaker");
+    let count = 3 * STALLED;
+    let begun = Instant::now();
+    for n in 0..count {
+        speaker.publish(&Publish::new("work", &n.to_string()).qos1(1));
+    }
+    let mut seen = BTreeSet::new();
+    for _ in 0..count - STALLED {
+        seen.insert(live.receive().text().to_owned());
+    }
+    println!(
+        "figure: {count} messages past {STALLED} stalled members in {:.2} s",
+        begun.elapsed().as_secs_f64()
+    );
+    let begun = Instant::now();
+    for conn in stalled {
+        conn.cut_unread();
+    }
+    while seen.len() < count {
+        seen.insert(live.receive().text().to_owned());
+    }
+    let took = begun.elapsed();
+    println!("figure: what they had went on in {:.2} s", took.as_secs_f64());
+    assert!(took < Duration::from_secs(2), "{took:?}");
+
+    let mut many = broker.v5("many");
+    for first in (0..GROUPS).step_by(500) {
+        let filters: Vec<String> = (first..first + 500).map(|n| format!("$share/g{n}/t/{n}")).collect();
+        let filters: Vec<(&str, u8)> = filters.iter().map(|f| (f.as_str(), 0)).collect();
+        many.send(&crate::wire::subscribe(V5, 9, &filters));
+        assert!(many.read_kind(Kind::SubAck).codes.iter().all(|code| *code == 0));
+    }
+    let begun = Instant::now();
+    for n in (0..GROUPS).step_by(50) {
+        speaker.publish(&Publish::new(&format!("t/{n}"), "x").qos1(1));
+        many.receive_this(&format!("t/{n}"), "x");
+    }
+    let each = begun.elapsed() / u32::try_from(GROUPS / 50).unwrap();
+    println!("figure: {each:?} from PUBLISH to arrival among {GROUPS} groups");
+    assert!(each < Duration::from_millis(50), "{each:?}");
+}
+
+/// X20: thousands of connections that come and go leave nothing behind: descriptors and memory are where
+/// they were.
+#[test]
+fn x20_coming_and_going_leaves_nothing() {
+    const CYCLES: u64 = 6_000;
+    let broker = Broker::start();
+    let cycle = |n: u64| {
+        let version = BOTH[usize::try_from(n % 2).unwrap()];
+        let mut conn = broker.client(version, &format!("passer-{n}"));
+        conn.subscribe("passing/+", 0);
+        match n % 3 {
+            0 => conn.bye(),
+            1 => conn.cut(),
+            _ => conn.cut_unread(),
+        }
+    };
+    // What the connection log and the allocator keep for so many is there before.
+    (0..11_000).for_each(cycle);
+    let (files, before) = (broker.open_files(), broker.settled_memory());
+    (0..CYCLES).for_each(cycle);
+    let gone = || (broker.open_files() <= files + 2).then_some(());
+    until(gone, "descriptors are closed");
+    let grown = broker.settled_memory().saturating_sub(before);
+    let each = grown as f64 / CYCLES as f64;
+    println!("figure: {each:.1} bytes of memory stay of each of {CYCLES} connections");
+    assert!(grown < 256 << 10, "{grown} bytes");
+    let mut last = broker.v5("last");
+    last.ping();
+    let deadline = Instant::now() + Duration::from_millis(100);
+    assert!(matches!(last.read_by(deadline), Outcome::Late));
+    let mut silent = TcpStream::connect(broker.tcp).unwrap();
+    silent.set_nonblocking(true).unwrap();
+    let nothing = silent.read(&mut [0; 1]).unwrap_err();
+    assert_eq!(nothing.kind(), ErrorKind::WouldBlock);
+}
