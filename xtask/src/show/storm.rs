@@ -296,8 +296,9 @@ fn hello_with_password(client: usize) -> Vec<u8> {
     let mut body = vec![0, 4, b'M', b'Q', b'T', b'T', 4, 0xC2, 0, 60];
     for text in &texts {
         // Each is a few letters.
-        body.extend([0, text.len() as u8]);
+        body.extend([0, u8::try_from(text.len()).expect("a few letters")]);
         body.extend(text.as_bytes());
     }
-    [&[0x10, body.len() as u8], &body[..]].concat()
+    let length = u8::try_from(body.len()).expect("a few letters");
+    [&[0x10, length], &body[..]].concat()
 }

@@ -196,9 +196,12 @@ pub(crate) fn own_addresses() -> Vec<IpAddr> {
 }
 
 /// Whether this process has all rights; `None` where the system has no such thing.
+#[cfg(unix)]
 pub(crate) fn is_root() -> Option<bool> {
-    #[cfg(unix)]
-    return Some(rustix::process::geteuid().is_root());
-    #[cfg(not(unix))]
+    Some(rustix::process::geteuid().is_root())
+}
+
+#[cfg(not(unix))]
+pub(crate) fn is_root() -> Option<bool> {
     None
 }

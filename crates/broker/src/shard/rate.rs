@@ -13,7 +13,7 @@ use std::{
     },
 };
 
-use engine::{Counter, Time};
+use engine::Counter;
 
 use super::{READ_BYTES, Worker, conn::Flag};
 use crate::config::{Listener, Speed};

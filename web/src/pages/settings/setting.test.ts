@@ -21,6 +21,8 @@ const one: Setting = {
 it('puts settings into groups', () => {
   const groups: Record<string, string> = {
     data_dir: 'node',
+    profile: 'node',
+    'flapping_detect.enable': 'connections',
     'store.max_age': 'node',
     'listeners.tcp.default.bind': 'listeners',
     'lan_guard.trusted': 'dashboard',

@@ -20,8 +20,9 @@ export function groupOf(key: string): Group {
   const [section = '', name = ''] = [key.split('.')[0], key.slice(key.indexOf('.') + 1)]
   if (section === 'listeners') return 'listeners'
   if (section === 'dashboard' || section === 'lan_guard') return 'dashboard'
+  if (section === 'flapping_detect') return 'connections'
   if (section === 'mqtt') return OF_MQTT.find(([form]) => form.test(name))?.[1] ?? 'other'
-  return ['log', 'store', 'data_dir', 'shards', 'durability'].includes(section) ? 'node' : 'other'
+  return ['log', 'store', 'profile', 'accepted_risks', 'data_dir', 'shards', 'durability'].includes(section) ? 'node' : 'other'
 }
 
 export function listSettings(signal: AbortSignal): Promise<readonly Setting[]> {
