@@ -64,6 +64,8 @@ mod hostile;
 mod limits;
 #[path = "46_migrate.rs"]
 mod migrate;
+#[path = "45_mountpoint.rs"]
+mod mountpoint;
 #[path = "24_observe.rs"]
 mod observe;
 #[path = "26_operate.rs"]

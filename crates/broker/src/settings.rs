@@ -1,6 +1,6 @@
 //! From the configuration to what shards work with.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use backbone::disk;
 use engine::Settings;
@@ -47,6 +47,8 @@ pub(crate) struct Limits {
     pub(crate) named_by: NamedBy,
     /// And what is its client id.
     pub(crate) client_id_by: NamedBy,
+    /// Below which prefix a listener has its topics, if below one.
+    pub(crate) mountpoints: BTreeMap<ListenerId, Arc<str>>,
     /// WebSocket listeners where a proxy says in the request where it comes from, and the networks besides
     /// the private ones that such proxies are in.
     pub(crate) forwarders: BTreeMap<ListenerId, Vec<Network>>,
@@ -95,6 +97,11 @@ impl Limits {
             ports,
             named_by: mqtt.peer_cert_as_username,
             client_id_by: mqtt.peer_cert_as_clientid,
+            mountpoints: config
+                .listeners
+                .iter()
+                .filter_map(|(id, l)| Some((id.clone(), l.mountpoint.as_deref()?.into())))
+                .collect(),
             forwarders: config
                 .listeners
                 .iter()

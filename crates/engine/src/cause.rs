@@ -130,6 +130,8 @@ causes! {
     LanGuard = "lan_guard", NOT_AUTHORIZED,
         "a public address without credentials (lan_guard.trusted)";
     Banned = "banned", BANNED, "banned";
+    Mountpoint = "mountpoint", CLIENT_ID_NOT_VALID,
+        "the client id or user name cannot be a level of a topic (mountpoint of the listener)";
     Flapping = "flapping", BANNED, "came and went too often (flapping_detect)";
     WillNotAllowed = "will_not_allowed", NOT_AUTHORIZED,
         "the client may not publish to the will's topic";

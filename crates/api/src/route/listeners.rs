@@ -110,7 +110,8 @@ struct Full {
     #[serde(flatten)]
     rates: Rates,
     enable_authn: bool,
-    mountpoint: &'static str,
+    /// Prefix of all topics; empty for none.
+    mountpoint: String,
     zone: &'static str,
     proxy_protocol: bool,
     /// Web pages of other hosts that may connect; WebSocket only.
@@ -291,7 +292,7 @@ impl From<Listener> for Full {
             current_connections: listener.connections,
             rates: listener.rates.into(),
             enable_authn: true,
-            mountpoint: "",
+            mountpoint: listener.mountpoint.unwrap_or_default(),
             zone: "default",
             proxy_protocol: false,
             allowed_origins: is_web.then_some(listener.allowed_origins),
@@ -317,6 +318,8 @@ struct Body {
     /// A number or `infinity`.
     #[schema(value_type = Option<Bound>)]
     max_connections: Option<Value>,
+    /// Prefix of all topics; empty for none.
+    mountpoint: Option<String>,
     /// Such as `100/s`, or `infinity`.
     #[schema(value_type = Option<String>)]
     max_conn_rate: Option<Value>,
@@ -368,7 +371,12 @@ impl Body {
         ];
         let rates = rates.into_iter().filter_map(|(key, rate)| Some((key, rate?)));
         let rates: Result<_, Refusal> = rates.map(|(key, rate)| Ok((key, bound(rate)?))).collect();
+        let mountpoint = self.mountpoint.map(|text| match text.as_str() {
+            "" => Raw::Text("none".to_owned()),
+            _ => Raw::Text(text),
+        });
         Ok(Wanted {
+            mountpoint,
             rates: rates?,
             bind: self.bind.as_ref().map(raw).transpose()?,
             enabled: self.enable.or(self.enabled),

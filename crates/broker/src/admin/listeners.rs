@@ -27,6 +27,7 @@ pub struct Listener {
     pub enabled: bool,
     pub connections: u32,
     pub connections_max: Option<u32>,
+    pub mountpoint: Option<String>,
     pub rates: Rates,
     pub allowed_origins: Vec<String>,
     /// Of those that speak TLS.
@@ -83,6 +84,7 @@ pub struct Wanted {
     pub enabled: Option<bool>,
     pub connections_max: Option<Raw>,
     pub allowed_origins: Option<Raw>,
+    pub mountpoint: Option<Raw>,
     /// By their key, such as `messages_rate`.
     pub rates: BTreeMap<&'static str, Raw>,
     /// By their name in `ssl_options`.
@@ -166,6 +168,7 @@ impl Admin {
         Listener {
             tls,
             rates,
+            mountpoint: listener.mountpoint,
             addresses: open.addresses_of(&id),
             connections: open.connections(&id),
             id: id.to_string(),
@@ -308,6 +311,7 @@ fn savable(id: &ListenerId, wanted: Wanted) -> Result<Changes, ListenerError> {
         ("enabled", wanted.enabled.map(Raw::Bool)),
         ("max_connections", wanted.connections_max),
         ("allowed_origins", wanted.allowed_origins),
+        ("mountpoint", wanted.mountpoint),
     ];
     let mut changes = Changes::new();
     for (key, value) in values {

@@ -491,6 +491,29 @@ impl Kind for Hosts {
     }
 }
 
+/// The beginning of topics, with placeholders.
+pub struct Mountpoint;
+
+impl Kind for Mountpoint {
+    type Out = String;
+    fn read(raw: &Raw) -> Option<String> {
+        let Raw::Text(text) = raw else { return None };
+        let plain = text.replace("${clientid}", "x").replace("${username}", "x");
+        let fits = |c: char| !matches!(c, '+' | '#' | '\0' | '$' | '{' | '}');
+        ((1..=1024).contains(&text.len()) && plain.chars().all(fits)).then(|| text.clone())
+    }
+    fn show(value: &String) -> String {
+        quoted(value)
+    }
+    fn form(lang: Lang) -> String {
+        say(
+            lang,
+            "the beginning of a topic, such as \"lab/\" or \"${username}/\"",
+            "主题的开头，例如 \"lab/\" 或 \"${username}/\"",
+        )
+    }
+}
+
 /// Text that MQTT can carry.
 pub struct Text;
 

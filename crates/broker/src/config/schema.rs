@@ -6,7 +6,7 @@
 use engine::{QueueFull, Strategy};
 
 use super::kind::{
-    Binds, ByteRate, Bytes, Choice, Count, Hosts, Kind, Maybe, Networks, Origins, Place, Range,
+    Binds, ByteRate, Bytes, Choice, Count, Hosts, Kind, Maybe, Mountpoint, Networks, Origins, Place, Range,
     Rate, Ratio, Risks, Switch, Text, Time, Versions, Words, allowed, built_in, checked,
 };
 use super::raw::Raw;
@@ -180,6 +180,9 @@ section! {
     max_connections: Maybe<Count<u32>> = "none" ["1", "100000000"] Reload
         "Connections at one time; further ones are closed at once."
         "最大同时连接数，超出的连接立即关闭。";
+    mountpoint: Maybe<Mountpoint> = "none" Reload
+        "Prefix of all topics of its clients, who do not see it: such as \"lab/\", or \"${username}/\" and \"${clientid}/\" for a place of each one's own."
+        "该监听器所有客户端的主题前缀，客户端自己看不到：例如 \"lab/\"；\"${username}/\" 或 \"${clientid}/\" 让每个客户端各有一处。";
     max_conn_rate: Maybe<Rate> = "none" Reload
         "Connections that are taken in a time; further ones wait in the system's queue."
         "单位时间内接受的连接数；其余连接在系统队列中等待。";

@@ -183,6 +183,10 @@ fn values_in_all_their_forms() {
         ("listeners.ssl.default.bytes_rate=64kb/s", "\"64KB/s\""),
         ("listeners.ssl.default.bytes_rate=1500/100ms", "\"1500/100ms\""),
         ("listeners.ssl.default.total_bytes_rate=none", "\"none\""),
+        (
+            "listeners.ws.default.mountpoint=t/${username}/",
+            "\"t/${username}/\"",
+        ),
     ];
     for (set, shown) in sets {
         let loaded = sources(&[], &[set]).unwrap_or_else(|error| panic!("{error}"));

@@ -17,6 +17,7 @@ use super::{
     LISTENERS, Worker,
     conn::{Conn, Flag, Moving, Peer, Web, Wrap},
     deadline::Deadlines,
+    mount::Mount,
     rate,
 };
 use crate::{
@@ -246,10 +247,15 @@ impl Worker {
             tls = Some(Box::new(channel));
             timeout = Some(terms.handshake_timeout);
         }
+        let mount = self.limits.mountpoints.get(&listener.id).cloned();
         let mut wrap = None;
-        if web || proxied || tls.is_some() {
-            let web = web.then(Web::default);
-            wrap = Some(Box::new(Wrap { tls, web, proxied }));
+        if web || proxied || tls.is_some() || mount.is_some() {
+            wrap = Some(Box::new(Wrap {
+                tls,
+                web: web.then(Web::default),
+                mount: mount.map(|template| Box::new(Mount::new(template))),
+                proxied,
+            }));
         }
         let moving = Moving {
             stream,

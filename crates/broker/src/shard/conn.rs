@@ -26,6 +26,7 @@ use super::{
     event::Event,
     flapping::Flapping,
     gate::Gate,
+    mount::Mount,
     ticket::{PREFIX, Ticket, Tickets},
     trace::Tracing,
 };
@@ -119,6 +120,8 @@ pub(super) struct Wrap {
     /// Next to the socket.
     pub(super) tls: Option<Box<Channel>>,
     pub(super) web: Option<Web>,
+    /// Between all that and the engine.
+    pub(super) mount: Option<Box<Mount>>,
     /// A proxy has still to say where the connection comes from.
     pub(super) proxied: bool,
 }
@@ -127,7 +130,8 @@ impl Wrap {
     pub(super) fn bytes(&self) -> usize {
         let web = self.web.as_ref().map_or(0, |web| web.framed.capacity());
         let tls = self.tls.as_ref().map_or(0, |tls| tls.bytes());
-        size_of::<Self>() + web + tls
+        let mount = self.mount.as_ref().map_or(0, |mount| mount.bytes());
+        size_of::<Self>() + web + tls + mount
     }
 }
 
@@ -171,6 +175,7 @@ impl Moving {
         let wrap = Wrap {
             tls: None,
             web: Some(web),
+            mount: None,
             proxied: false,
         };
         Self {

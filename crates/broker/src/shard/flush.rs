@@ -13,6 +13,7 @@ use mio::net::TcpStream;
 use super::{
     Worker,
     conn::{Flag, Web, Wrap},
+    mount::mount_of,
 };
 use crate::{
     tls::{Channel, SEAL_MAX},
@@ -52,7 +53,12 @@ impl Worker {
         {
             return;
         }
-        let out = conn.take_out();
+        let mut out = conn.take_out();
+        if let (Some(wrap), Some(out)) = (&mut conn.wrap, &mut out)
+            && let Some(mount) = &mut wrap.mount
+        {
+            mount.strip(out);
+        }
         let waiting = out.as_ref().map_or(0, |o| o.len());
         // Few are looked at, and these are not counted by the nanosecond.
         let traced = out
@@ -68,6 +74,9 @@ impl Worker {
             (Some(wrap), out) => write_wrapped(&mut conn.stream, wrap, out, &mut self.sealed),
         };
         let left = back.as_ref().map_or(0, |b| b.len());
+        if let Some(mount) = mount_of(conn) {
+            mount.left(left);
+        }
         let sent = waiting.saturating_sub(left) as u64;
         self.engine.metrics.add(Counter::BytesSent, sent);
         if let Some(traced) = traced {
@@ -150,6 +159,7 @@ impl Worker {
             && web.upgraded
         {
             let mut framed = std::mem::take(&mut web.framed);
+            self.strip_out(slot);
             if let Some(out) = self.conns.get_mut(slot).and_then(|c| c.take_out()) {
                 websocket::put_header(out.len(), &mut framed);
                 framed.extend_from_slice(&out);
@@ -205,8 +215,20 @@ fn write_wrapped(
     match (&mut wrap.tls, &mut wrap.web) {
         (Some(tls), web) => write_sealed(stream, (tls, web.as_mut()), out, sealed),
         (None, Some(web)) => write_framed(stream, web, out),
-        (None, None) => (Written::All, out),
+        (None, None) => write_mounted(stream, out),
     }
+}
+
+/// What has a mountpoint and nothing else goes out as it is.
+fn write_mounted(
+    stream: &mut TcpStream,
+    mut out: Option<Box<Vec<u8>>>,
+) -> (Written, Option<Box<Vec<u8>>>) {
+    let written = match &mut out {
+        Some(out) => write_all(stream, out),
+        None => Written::All,
+    };
+    (written, out)
 }
 
 /// Seals what waits and writes it, a few records at a time, so that no more is sealed than the socket

@@ -12,6 +12,7 @@ mod flapping;
 mod flush;
 mod gate;
 mod inbound;
+mod mount;
 mod pace;
 mod post;
 mod proxy;

@@ -39,7 +39,7 @@ impl Worker {
         }
         if let Some(wrap) = &mut conn.wrap {
             wrap.proxied = false;
-            if wrap.tls.is_none() && wrap.web.is_none() {
+            if wrap.tls.is_none() && wrap.web.is_none() && wrap.mount.is_none() {
                 conn.wrap = None;
             }
         }

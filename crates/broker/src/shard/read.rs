@@ -128,8 +128,10 @@ impl Worker {
             Some(wrap) if wrap.tls.is_some() => {
                 return self.read_sealed(slot, &mut buffer[TAIL_BYTES..end], more);
             }
-            Some(_) => self.unwrap_frames(slot, &mut buffer[TAIL_BYTES..end]),
-            None => Some(end - TAIL_BYTES),
+            Some(wrap) if wrap.web.is_some() => {
+                self.unwrap_frames(slot, &mut buffer[TAIL_BYTES..end])
+            }
+            _ => Some(end - TAIL_BYTES),
         };
         if let Some(payload) = payload {
             self.join_tail(slot, buffer, TAIL_BYTES + payload);
@@ -170,14 +172,18 @@ impl Worker {
 
     /// Hands on what is whole; `None` if the connection is over or gone elsewhere.
     fn consume(&mut self, slot: u32, bytes: &[u8]) -> Option<usize> {
-        match self.conns.get(slot)?.session {
+        let conn = self.conns.get(slot)?;
+        if conn.wrap.is_some() && self.is_mounted(slot) {
+            return self.consume_mounted(slot, bytes);
+        }
+        match conn.session {
             Some(session) => self.feed(slot, session, bytes),
-            None => self.feed_first(slot, bytes),
+            None => self.feed_first(slot, bytes, bytes),
         }
     }
 
     /// Bytes of a connected client. `None` if the connection is over or gone elsewhere.
-    fn feed(&mut self, slot: u32, session: SessionId, bytes: &[u8]) -> Option<usize> {
+    pub(super) fn feed(&mut self, slot: u32, session: SessionId, bytes: &[u8]) -> Option<usize> {
         let now = self.now;
         // Rates are rare: where there are none, this is all that they cost.
         let rated = !self.limits.rates.is_empty();
@@ -243,7 +249,8 @@ impl Worker {
         done.ok()
     }
 
-    fn feed_first(&mut self, slot: u32, bytes: &[u8]) -> Option<usize> {
+    /// The first bytes of a connection. `sent` is what the peer has sent from there on, for another shard.
+    pub(super) fn feed_first(&mut self, slot: u32, bytes: &[u8], sent: &[u8]) -> Option<usize> {
         if self.is_foreign(slot, bytes) {
             return None;
         }
@@ -267,7 +274,7 @@ impl Worker {
                 Some(0)
             }
             Opened::Elsewhere(home) => {
-                self.move_to(slot, home, bytes);
+                self.move_to(slot, home, sent);
                 None
             }
             Opened::Session(session, used) => {

@@ -496,6 +496,16 @@ pub(in crate::observe) const fn of(cause: Cause, lang: Lang) -> Words {
                 "如属误封，请在“访问控制 - 黑名单”中移除。",
             ],
         ),
+        Cause::Mountpoint => (
+            [
+                "The listener puts the client's topics below its own name, and that is empty or has /, + or # in it.",
+                "Give the client a client id and user name without these signs, or change the mountpoint of the listener.",
+            ],
+            [
+                "监听器以客户端的名称作为主题前缀，而该名称为空或含有 /、+、#。",
+                "请使用不含这些字符的客户端 ID 与用户名，或修改监听器的 mountpoint。",
+            ],
+        ),
         Cause::Flapping => (
             [
                 "The client came and went too often in a short time, so it is banned for a while.",

@@ -1,0 +1,165 @@
+//! Chapter 45: mountpoints. What comes through a listener has its topics below a prefix, and its clients do
+//! not see it.
+
+use serde_json::json;
+
+use crate::connection_log::told;
+use crate::wire::{
+    BOTH, Broker, Connect, Conn, Kind, PASSWORD, Publish, V5, V311, Will, prop, subscribe,
+};
+
+fn mounted() -> (Broker, crate::wire::Api) {
+    Broker::signed_in(&[
+        "listeners.tcp.lab.bind=127.0.0.1:0",
+        "listeners.tcp.lab.mountpoint=lab/",
+        "listeners.ws.lab.bind=127.0.0.1:0",
+        "listeners.ws.lab.mountpoint=lab/",
+    ])
+}
+
+fn inside(broker: &Broker, connect: &Connect) -> Conn {
+    let mut conn = Conn::open(broker.listens("tcp:lab"), connect.version);
+    conn.connect(connect);
+    conn
+}
+
+/// Clients of the same mountpoint talk as if they were alone, over TCP and WebSocket, in every QoS, with
+/// retained messages, wills, aliases and shared subscriptions; who is outside sees where they really are.
+#[test]
+fn inside_and_outside() {
+    let (broker, mut api) = mounted();
+    for version in BOTH {
+        let name = format!("in-{version:?}");
+        let mut outside = broker.client(version, "outside");
+        outside.subscribe("lab/#", 1);
+        let mut web = Conn::open_web(broker.listens("ws:lab"), version);
+        web.connect(&Connect::new(version, "web"));
+        web.subscribe("#", 2);
+        let will = Will::new("t/will", "gone");
+        let mut conn = inside(&broker, &Connect::new(version, &name).will(will));
+        for qos in 0..3 {
+            conn.publish(&Publish::new("t/a", "x").qos(qos, 7));
+            web.receive_this("t/a", "x");
+            outside.receive_this("lab/t/a", "x");
+        }
+        outside.publish(&Publish::new("lab/t/b", "y"));
+        web.receive_this("t/b", "y");
+        outside.receive_this("lab/t/b", "y");
+        // What is not below it is not there.
+        outside.publish(&Publish::new("other", "z"));
+        web.nothing_from(&mut outside, 0);
+        conn.publish(&Publish::new("t/kept", "k").retained().qos1(8));
+        web.receive_this("t/kept", "k");
+        outside.receive_this("lab/t/kept", "k");
+        let mut late = inside(&broker, &Connect::new(version, "late"));
+        late.subscribe("t/kept", 0);
+        assert!(late.receive_this("t/kept", "k").retain);
+        late.subscribe("$share/g/work/+", 1);
+        conn.publish(&Publish::new("work/1", "w").qos1(9));
+        late.receive_this("work/1", "w");
+        web.receive_this("work/1", "w");
+        outside.receive_this("lab/work/1", "w");
+        late.unsubscribe("$share/g/work/+");
+        let found = api.get(&format!("/subscriptions?clientid={name}")).expect(200);
+        assert_eq!(found.json()["meta"]["count"], json!(0));
+        let found = api.get("/subscriptions?clientid=late").expect(200).json();
+        assert_eq!(found["data"][0]["topic"], json!("lab/t/kept"));
+        conn.cut();
+        web.receive_this("t/will", "gone");
+        outside.receive_this("lab/t/will", "gone");
+        outside.publish(&Publish::new("lab/t/kept", "").retained());
+    }
+}
+
+/// A large message and many small ones in one go, to somebody who reads slowly: all whole and in order.
+#[test]
+fn many_at_once() {
+    let (broker, _api) = mounted();
+    let mut reader = inside(&broker, &Connect::new(V5, "reader").keep_alive(0));
+    reader.subscribe("flow/+", 0);
+    let mut writer = inside(&broker, &Connect::new(V5, "writer").keep_alive(0));
+    let large = "l".repeat(300_000);
+    let mut bytes = Vec::new();
+    for n in 0..2_000 {
+        let payload = if n % 500 == 0 { large.clone() } else { n.to_string() };
+        bytes.extend(Publish::new("flow/x", &payload).bytes(V5));
+    }
+    let mut stream = writer.stream.try_clone().unwrap();
+    let sending = std::thread::spawn(move || std::io::Write::write_all(&mut stream, &bytes));
+    for n in 0..2_000 {
+        let got = reader.receive();
+        assert_eq!(got.topic, "flow/x");
+        if n % 500 == 0 {
+            assert_eq!(got.payload.len(), large.len());
+        } else {
+            assert_eq!(got.text(), n.to_string());
+        }
+    }
+    sending.join().unwrap().unwrap();
+    writer.ping();
+}
+
+/// An alias of a client stands for what it said, below the prefix.
+#[test]
+fn aliases() {
+    let (broker, _api) = mounted();
+    let mut reader = broker.v5("reader");
+    reader.subscribe("lab/t", 0);
+    let mut conn = inside(&broker, &Connect::new(V5, "alias"));
+    let alias = || prop::two(prop::TOPIC_ALIAS, 1);
+    conn.publish(&Publish::new("t", "1").prop(alias()));
+    conn.publish(&Publish::new("", "2").prop(alias()));
+    reader.receive_this("lab/t", "1");
+    reader.receive_this("lab/t", "2");
+}
+
+/// A place of each user's own: a user sees nothing of another's, whatever filter is asked for; rules are
+/// asked about the real topic (A14); and names that are no single level are refused.
+#[test]
+fn a14_each_user_has_a_place() {
+    let (broker, mut api) = Broker::signed_in(&[
+        "listeners.tcp.own.bind=127.0.0.1:0",
+        "listeners.tcp.own.mountpoint=users/${username}/",
+    ]);
+    let own = json!({"mechanism": "password_based", "backend": "built_in_database"});
+    api.post("/authentication?anonymous=keep", &own).expect(200);
+    let users = "/authentication/password_based:built_in_database/users";
+    for name in ["anna", "bert", "a/b"] {
+        let user = json!({"user_id": name, "password": PASSWORD});
+        api.post(users, &user).expect(201);
+    }
+    let at = broker.listens("tcp:own");
+    let come = |id: &str, user: &str| {
+        let connect = Connect::new(V311, id).user(user).password(PASSWORD.as_bytes());
+        let mut conn = Conn::open(at, V311);
+        conn.send(&connect.bytes());
+        let code = conn.read_kind(Kind::ConnAck).code;
+        (conn, code)
+    };
+    let ((mut anna, ok), (mut bert, fine)) = (come("a", "anna"), come("b", "bert"));
+    assert_eq!((ok, fine), (0, 0));
+    anna.subscribe("#", 0);
+    bert.subscribe("#", 0);
+    bert.publish(&Publish::new("t", "bert's"));
+    bert.receive_this("t", "bert's");
+    anna.nothing_from_itself();
+    let rule = json!({"topic": "users/anna/secret", "permission": "deny", "action": "publish"});
+    let rules = "/authorization/sources/built_in_database/rules/all";
+    api.post(rules, &json!({"rules": [rule]})).expect(204);
+    let mut outside = broker.v5("outside");
+    outside.subscribe("users/anna/#", 0);
+    anna.publish(&Publish::new("secret", "s"));
+    anna.publish(&Publish::new("open", "o"));
+    outside.receive_this("users/anna/open", "o");
+
+    let mut conn = Conn::open(at, V311);
+    conn.send(&Connect::new(V311, "c").user("a/b").password(PASSWORD.as_bytes()).bytes());
+    conn.expect_closed();
+    told(&mut api, "mountpoint", "");
+    let mut conn = Conn::open(at, V5);
+    conn.send(&Connect::new(V5, "nobody").bytes());
+    conn.expect_closed();
+    // Filters that mean nothing are refused as ever.
+    anna.send(&subscribe(V311, 3, &[("$share/g", 0)]));
+    anna.expect_closed();
+}
