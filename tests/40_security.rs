@@ -33,7 +33,11 @@ fn is(api: &mut Api, id: &str, severity: &str) -> Value {
 }
 
 fn check(dir: &Path, args: &[&str], lang: (&str, &str)) -> (i32, String) {
-    let mut all = vec![OsStr::new("check"), OsStr::new("--data-dir"), dir.as_os_str()];
+    let mut all = vec![
+        OsStr::new("check"),
+        OsStr::new("--data-dir"),
+        dir.as_os_str(),
+    ];
     all.extend(args.iter().map(OsStr::new));
     let (code, out, err) = run_tool(&all, &[lang], &[]);
     (code, String::from_utf8(out).unwrap() + &err)
@@ -110,7 +114,10 @@ fn files_that_others_read() {
     is(&mut api, "data_directory", "danger");
     let (code, said) = check(broker.dir(), &["--all"], EN);
     assert_eq!(code, 1, "{said}");
-    assert!(said.contains("tls/cert.key") && said.contains("chmod go-rwx"), "{said}");
+    assert!(
+        said.contains("tls/cert.key") && said.contains("chmod go-rwx"),
+        "{said}"
+    );
     assert!(said.contains("fine     durability: "), "{said}");
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::connection_log::{told, until};
-use crate::wire::{Api, Broker, Connect, Conn, Kind, Publish, V5, V311};
+use crate::wire::{Api, Broker, Conn, Connect, Kind, Publish, V5, V311};
 
 fn counted(api: &mut Api, name: &str) -> u64 {
     let all = api.get("/metrics?aggregate=true").expect(200).json();
@@ -40,9 +40,15 @@ fn coming_and_going() {
         broker.client(V311, "flapping").cut();
     }
     let row = told(&mut api, "flapping", "");
-    assert_eq!((&row["clientid"], &row["times"]), (&json!("flapping"), &json!(1)));
+    assert_eq!(
+        (&row["clientid"], &row["times"]),
+        (&json!("flapping"), &json!(1))
+    );
     let ban = ban(&mut api);
-    assert_eq!((&ban["as"], &ban["who"]), (&json!("clientid"), &json!("flapping")));
+    assert_eq!(
+        (&ban["as"], &ban["who"]),
+        (&json!("clientid"), &json!("flapping"))
+    );
     assert_eq!(ban["by"], json!("flapping detector"));
     assert_eq!(ban["reason"], json!("flapping is detected"));
     assert_ne!(ban["until"], json!("infinity"));
@@ -57,11 +63,18 @@ fn coming_and_going() {
     }
     let refused = || {
         let found = api.get("/connection_log?cause=banned").expect(200).json();
-        let times: u64 = found["data"].as_array()?.iter().filter_map(|r| r["times"].as_u64()).sum();
+        let times: u64 = found["data"]
+            .as_array()?
+            .iter()
+            .filter_map(|r| r["times"].as_u64())
+            .sum();
         (times == TRIES).then_some(found["meta"]["count"].as_u64()?)
     };
     let rows = until(refused, "all refusals");
-    assert!(rows <= 2, "{rows} entries, of each shard's pass one at most");
+    assert!(
+        rows <= 2,
+        "{rows} entries, of each shard's pass one at most"
+    );
     let lines = broker.said().filter(|line| line.contains("(flapping)"));
     let lines = lines.count();
     assert!(lines <= 30, "{lines} lines");

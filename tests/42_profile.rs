@@ -38,9 +38,15 @@ fn production_does_not_start_open() {
     }
     let (code, said) = run_once(&args);
     assert_eq!(code, 1, "{said}");
-    let line = said.lines().find(|line| line.starts_with("ternmq: ")).unwrap();
+    let line = said
+        .lines()
+        .find(|line| line.starts_with("ternmq: "))
+        .unwrap();
     assert!(line.contains("ternmq reset-password"), "{line}");
-    assert!(line.contains("accepted_risks = [\"default_password\"]"), "{line}");
+    assert!(
+        line.contains("accepted_risks = [\"default_password\"]"),
+        "{line}"
+    );
 
     let risk = "accepted_risks=default_password";
     drop(Broker::with(&[PRODUCTION, risk]));
@@ -84,7 +90,9 @@ fn production_closes_what_home_leaves_open() {
     api.post("/authentication", &own).expect(200);
     let user = json!({"user_id": "pump", "password": PASSWORD});
     api.post(users, &user).expect(201);
-    let pump = Connect::new(V5, "pump").user("pump").password(PASSWORD.as_bytes());
+    let pump = Connect::new(V5, "pump")
+        .user("pump")
+        .password(PASSWORD.as_bytes());
     let mut conn = broker.connect(&pump);
     conn.send(&crate::wire::subscribe(V5, 7, &[("a/#", 0)]));
     assert_eq!(conn.read_kind(Kind::SubAck).codes, [0x87]);
@@ -131,7 +139,10 @@ fn hears_of_all(conn: &mut crate::wire::Conn, topics: &[&str]) {
 
 #[cfg(target_os = "linux")]
 fn on_machines(machines: &crate::wire::Machines, settings: &[&str]) -> Broker {
-    let always = ["listeners.tcp.default.bind=0.0.0.0:0", "mqtt.sys_interval=1s"];
+    let always = [
+        "listeners.tcp.default.bind=0.0.0.0:0",
+        "mqtt.sys_interval=1s",
+    ];
     let settings = [&always, settings].concat();
     let dir = crate::wire::fresh_dir();
     let mut broker = Broker::under(machines.on_server(), &dir, &settings);
@@ -201,7 +212,11 @@ fn no_counters_for_public_addresses() {
         near.connect(&Connect::new(V5, "near"));
         let mut far = Conn::open(SocketAddr::from((Machines::FAR, port)), V5);
         far.connect(&Connect::new(V5, "far"));
-        far.send(&subscribe(V5, 1, &[("#", 0), ("$SYS/#", 0), ("$SYS/broker/uptime", 0)]));
+        far.send(&subscribe(
+            V5,
+            1,
+            &[("#", 0), ("$SYS/#", 0), ("$SYS/broker/uptime", 0)],
+        ));
         assert_eq!(far.read_kind(Kind::SubAck).codes, [0, 0, 0]);
         near.subscribe("$SYS/broker/uptime", 0);
         for _ in 0..3 {

@@ -60,10 +60,16 @@ fn a_revocation_list_past_its_date() {
     assert_eq!(item["who"], "ssl:default");
     let points = api.get("/security").expect(200).json();
     let mut points = points.as_array().unwrap().iter();
-    let point = points.find(|point| point["id"] == "revocation_list_ends").unwrap();
+    let point = points
+        .find(|point| point["id"] == "revocation_list_ends")
+        .unwrap();
     assert_eq!(point["severity"], "warning");
     works.revoke(3);
-    waited(|| attention(&mut api, "revocation_list_expires").is_none().then_some(()));
+    waited(|| {
+        attention(&mut api, "revocation_list_expires")
+            .is_none()
+            .then_some(())
+    });
     let client = Secure::begin(address, &["-cert", &cert, "-key", &key]);
     assert!(client.comes_in());
 }

@@ -64,17 +64,25 @@ fn a17_anonymous_is_off_everywhere() {
     let address = broker.listens("wss:default");
     let mut secure = Secure::begin(address, &[]);
     let hello = Frame::client(true, 2, &connect("wss"));
-    secure.conn.send(handshake("localhost", "/mqtt", "").as_bytes());
+    secure
+        .conn
+        .send(handshake("localhost", "/mqtt", "").as_bytes());
     secure.conn.send(&hello);
     let said = secure.conn.read_raw_to_end();
     assert!(said.starts_with(b"HTTP/1.1 101 "), "wss");
     // A binary frame of four bytes.
     let refused = [0x82, 4, 0x20, 2, 0, 5];
-    assert!(said.windows(6).any(|bytes| bytes == refused), "wss: {said:?}");
+    assert!(
+        said.windows(6).any(|bytes| bytes == refused),
+        "wss: {said:?}"
+    );
     let told = api.get("/security").expect(200).json();
     let mut points = told.as_array().unwrap().iter();
     let point = points.find(|point| point["id"] == "anonymous").unwrap();
-    assert_eq!((&point["severity"], &point["facts"]["allowed"]), (&"fine".into(), &false.into()));
+    assert_eq!(
+        (&point["severity"], &point["facts"]["allowed"]),
+        (&"fine".into(), &false.into())
+    );
 }
 
 /// W03: compression is not agreed to, so there is no bomb; whoever compresses all the same breaks the
@@ -92,7 +100,10 @@ fn w03_nothing_is_inflated() {
     let ((), grown) = broker.peak_over(|| {
         stream.write_all(&bomb).unwrap();
         let close = frame(&mut stream, &mut rest).expect("a close frame");
-        assert_eq!((close.opcode, &close.payload[..2]), (8, &1002_u16.to_be_bytes()[..]));
+        assert_eq!(
+            (close.opcode, &close.payload[..2]),
+            (8, &1002_u16.to_be_bytes()[..])
+        );
     });
     assert!(grown < MB, "{grown} bytes");
 }
@@ -103,10 +114,8 @@ fn w03_nothing_is_inflated() {
 fn x07_retained_flood() {
     const KEPT: u64 = 20_000;
     const PAYLOAD: usize = 256;
-    let (broker, mut api) = Broker::signed_in(&[
-        &format!("mqtt.max_retained={KEPT}"),
-        "durability=os",
-    ]);
+    let (broker, mut api) =
+        Broker::signed_in(&[&format!("mqtt.max_retained={KEPT}"), "durability=os"]);
     let before = broker.settled_memory();
     let mut conn = broker.v5("flood");
     let payload = "x".repeat(PAYLOAD);
@@ -128,7 +137,9 @@ fn x07_retained_flood() {
     };
     until(|| (count(&mut api) >= KEPT).then_some(()), "all are kept");
     let each = broker.memory().saturating_sub(before) / KEPT;
-    println!("figure: {rate:.0} retained messages/s, {each} bytes of memory each with {PAYLOAD} of payload");
+    println!(
+        "figure: {rate:.0} retained messages/s, {each} bytes of memory each with {PAYLOAD} of payload"
+    );
     assert!(each <= PAYLOAD as u64 + 400, "{each} bytes each");
     let beyond = Publish::new("flood/beyond", "x").retained().qos1(7);
     assert_eq!(conn.publish(&beyond), 0x97);
@@ -169,7 +180,10 @@ fn x08_everything_retained_for_who_does_not_read() {
             }
         }
     });
-    println!("figure: {} KB at most for {READERS} readers of {KEPT} retained messages", grown >> 10);
+    println!(
+        "figure: {} KB at most for {READERS} readers of {KEPT} retained messages",
+        grown >> 10
+    );
     assert!(grown < 50 * MB, "{grown} bytes");
     canary.sings(SINGS);
 }
@@ -244,7 +258,10 @@ fn x12_sessions_without_end() {
 fn x15_log_flood() {
     let broker = Broker::with(&["mqtt.allow_anonymous=false"]);
     let begun = Instant::now();
-    let refused = Connect::new(V5, "stranger").user("eve").password(b"guess").bytes();
+    let refused = Connect::new(V5, "stranger")
+        .user("eve")
+        .password(b"guess")
+        .bytes();
     for n in 0..3_000 {
         if n % 2 == 0 {
             throw(broker.tcp, b"\x10\x05nonsense");
@@ -309,15 +326,25 @@ fn x19_stalled_members_and_many_groups() {
         seen.insert(live.receive().text().to_owned());
     }
     let took = begun.elapsed();
-    println!("figure: what they had went on in {:.2} s", took.as_secs_f64());
+    println!(
+        "figure: what they had went on in {:.2} s",
+        took.as_secs_f64()
+    );
     assert!(took < Duration::from_secs(2), "{took:?}");
 
     let mut many = broker.v5("many");
     for first in (0..GROUPS).step_by(500) {
-        let filters: Vec<String> = (first..first + 500).map(|n| format!("$share/g{n}/t/{n}")).collect();
+        let filters: Vec<String> = (first..first + 500)
+            .map(|n| format!("$share/g{n}/t/{n}"))
+            .collect();
         let filters: Vec<(&str, u8)> = filters.iter().map(|f| (f.as_str(), 0)).collect();
         many.send(&crate::wire::subscribe(V5, 9, &filters));
-        assert!(many.read_kind(Kind::SubAck).codes.iter().all(|code| *code == 0));
+        assert!(
+            many.read_kind(Kind::SubAck)
+                .codes
+                .iter()
+                .all(|code| *code == 0)
+        );
     }
     let begun = Instant::now();
     for n in (0..GROUPS).step_by(50) {

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::connection_log::told;
 use crate::wire::{
-    BOTH, Broker, Connect, Conn, Kind, PASSWORD, Publish, V5, V311, Will, prop, subscribe,
+    BOTH, Broker, Conn, Connect, Kind, PASSWORD, Publish, V5, V311, Will, prop, subscribe,
 };
 
 fn mounted() -> (Broker, crate::wire::Api) {
@@ -60,7 +60,9 @@ fn inside_and_outside() {
         web.receive_this("work/1", "w");
         outside.receive_this("lab/work/1", "w");
         late.unsubscribe("$share/g/work/+");
-        let found = api.get(&format!("/subscriptions?clientid={name}")).expect(200);
+        let found = api
+            .get(&format!("/subscriptions?clientid={name}"))
+            .expect(200);
         assert_eq!(found.json()["meta"]["count"], json!(0));
         let found = api.get("/subscriptions?clientid=late").expect(200).json();
         assert_eq!(found["data"][0]["topic"], json!("lab/t/kept"));
@@ -81,7 +83,11 @@ fn many_at_once() {
     let large = "l".repeat(300_000);
     let mut bytes = Vec::new();
     for n in 0..2_000 {
-        let payload = if n % 500 == 0 { large.clone() } else { n.to_string() };
+        let payload = if n % 500 == 0 {
+            large.clone()
+        } else {
+            n.to_string()
+        };
         bytes.extend(Publish::new("flow/x", &payload).bytes(V5));
     }
     let mut stream = writer.stream.try_clone().unwrap();
@@ -130,7 +136,9 @@ fn a14_each_user_has_a_place() {
     }
     let at = broker.listens("tcp:own");
     let come = |id: &str, user: &str| {
-        let connect = Connect::new(V311, id).user(user).password(PASSWORD.as_bytes());
+        let connect = Connect::new(V311, id)
+            .user(user)
+            .password(PASSWORD.as_bytes());
         let mut conn = Conn::open(at, V311);
         conn.send(&connect.bytes());
         let code = conn.read_kind(Kind::ConnAck).code;
@@ -153,7 +161,12 @@ fn a14_each_user_has_a_place() {
     outside.receive_this("users/anna/open", "o");
 
     let mut conn = Conn::open(at, V311);
-    conn.send(&Connect::new(V311, "c").user("a/b").password(PASSWORD.as_bytes()).bytes());
+    conn.send(
+        &Connect::new(V311, "c")
+            .user("a/b")
+            .password(PASSWORD.as_bytes())
+            .bytes(),
+    );
     conn.expect_closed();
     told(&mut api, "mountpoint", "");
     let mut conn = Conn::open(at, V5);

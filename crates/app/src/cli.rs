@@ -661,7 +661,10 @@ mod tests {
             let Ok(Parsed::Check { all, options }) = run(args) else {
                 panic!("{args:?}")
             };
-            assert_eq!((all, &*options.sets), (due, &["data_dir=/d".to_owned()][..]));
+            assert_eq!(
+                (all, &*options.sets),
+                (due, &["data_dir=/d".to_owned()][..])
+            );
         }
     }
 

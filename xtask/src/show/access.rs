@@ -33,19 +33,34 @@ pub(super) fn show(tree: &Tree, options: &Options) -> Result<()> {
         SHARE_MIN * 100.0
     );
     ensure!(slowest <= CHECK_NANOS_MAX, "a check takes {slowest} ns");
-    ensure!(share >= SHARE_MIN, "{:.0} % of the throughput", share * 100.0);
+    ensure!(
+        share >= SHARE_MIN,
+        "{:.0} % of the throughput",
+        share * 100.0
+    );
     Ok(())
 }
 
 /// Runs the bench of the engine; gives the slowest check of a PUBLISH among ten thousand rules.
 fn checks(tree: &Tree) -> Result<f64> {
     let done = Command::new("cargo")
-        .args(["bench", "--package", "engine", "--bench", "access", "--locked"])
+        .args([
+            "bench",
+            "--package",
+            "engine",
+            "--bench",
+            "access",
+            "--locked",
+        ])
         .current_dir(tree.root())
         .output()?;
     let said = String::from_utf8_lossy(&done.stdout).into_owned();
     print!("{said}");
-    ensure!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    ensure!(
+        done.status.success(),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
     let publish = |line: &str| line.split_whitespace().rev().nth(1)?.parse::<f64>().ok();
     let large = said.lines().filter(|line| line.starts_with("10000 "));
     let slowest = large.filter_map(publish).max_by(f64::total_cmp);

@@ -108,7 +108,10 @@ fn rows_of(name: &str, promised: &[&'static str]) -> Vec<&'static str> {
             "crowd" => room == "crowd" && own.contains("crowd_qos"),
             "flood" => room == "crowd" && own.starts_with("flooding"),
             "self" => room == "crowd" && own.starts_with("publishing_to"),
-            row => own.split('_').take_while(|part| is_row(part)).any(|part| part == row),
+            row => own
+                .split('_')
+                .take_while(|part| is_row(part))
+                .any(|part| part == row),
         })
         .collect()
 }
@@ -144,7 +147,15 @@ fn tests_inside(tree: &Tree, promised: &[&'static str], said: &mut String) -> Re
 
 /// Runs the black-box tests with these arguments; gives what they said, passed or not.
 fn test(args: &[&str], tree: &Tree, binary: Option<&Path>) -> Result<String> {
-    let of = ["test", "--package", "app", "--test", "blackbox", "--locked", "--"];
+    let of = [
+        "test",
+        "--package",
+        "app",
+        "--test",
+        "blackbox",
+        "--locked",
+        "--",
+    ];
     cargo(&of, args, tree, binary)
 }
 

@@ -36,9 +36,20 @@ pub(super) fn show(tree: &Tree) -> Result<()> {
     broker.settle()?;
     let (base, busy) = (broker.memory()?, broker.processor_secs()?);
     let count = CONNECTIONS.to_string();
-    let conn = ["conn", "--clients", &count, "--duration", HOLD, "--json", "--threads", "2"];
+    let conn = [
+        "conn",
+        "--clients",
+        &count,
+        "--duration",
+        HOLD,
+        "--json",
+        "--threads",
+        "2",
+    ];
     let crowd = works.bench(&binary, &broker, &conn)?;
-    wait_until("all are connected", || Ok(connected(&mut admin)? >= CONNECTIONS))?;
+    wait_until("all are connected", || {
+        Ok(connected(&mut admin)? >= CONNECTIONS)
+    })?;
     let busy = broker.processor_secs()? - busy;
     broker.settle()?;
     let each = broker.memory()?.pss.saturating_sub(base.pss) / CONNECTIONS;
@@ -46,10 +57,14 @@ pub(super) fn show(tree: &Tree) -> Result<()> {
 
     let traffic: Vec<&str> = TRAFFIC.split(' ').collect();
     let traffic = works.bench(&binary, &broker, &traffic)?;
-    wait_until("messages flow", || Ok(connected(&mut admin)? >= CONNECTIONS + 20))?;
+    wait_until("messages flow", || {
+        Ok(connected(&mut admin)? >= CONNECTIONS + 20)
+    })?;
     works.issue("second")?;
     let renewed = |admin: &mut Caller| admin.ask("GET", "/listeners/ssl:default", "");
-    wait_until("the new certificate is used", || Ok(renewed(&mut admin)?.contains("CN=second")))?;
+    wait_until("the new certificate is used", || {
+        Ok(renewed(&mut admin)?.contains("CN=second"))
+    })?;
     println!("the certificate was replaced under load");
     let said = finish(traffic)?;
     for fault in ["lost", "doubled", "lost_connections", "not_connected"] {
@@ -66,14 +81,19 @@ pub(super) fn show(tree: &Tree) -> Result<()> {
         there / secs,
         busy * 1e6 / there
     );
-    ensure!(there == CONNECTIONS as f64 && gone == 0.0, "not all were there to the end");
+    ensure!(
+        there == CONNECTIONS as f64 && gone == 0.0,
+        "not all were there to the end"
+    );
     ensure!(each <= BYTES_MAX, "{each} bytes each");
     Ok(())
 }
 
 fn connected(admin: &mut Caller) -> Result<u64> {
     let said = admin.ask("GET", "/listeners/ssl:default", "")?;
-    let (_, rest) = said.split_once("\"current_connections\":").context("no such field")?;
+    let (_, rest) = said
+        .split_once("\"current_connections\":")
+        .context("no such field")?;
     let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
     Ok(digits.parse()?)
 }
@@ -125,7 +145,14 @@ impl Works {
     fn issue(&self, name: &str) -> Result<()> {
         let new = ["cert.key", "cert.pem"].map(|file| self.path(&format!("{file}.new")));
         let made = Command::new("openssl")
-            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"])
+            .args([
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+            ])
             .args(["-nodes", "-days", "30", "-subj", &format!("/CN={name}")])
             .args(["-addext", "subjectAltName=IP:127.0.0.1", "-keyout"])
             .arg(&new[0])
@@ -133,7 +160,11 @@ impl Works {
             .arg(&new[1])
             .output()
             .context("cannot start openssl; is it installed?")?;
-        ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        ensure!(
+            made.status.success(),
+            "{}",
+            String::from_utf8_lossy(&made.stderr)
+        );
         fs::rename(&new[0], self.path("cert.key"))?;
         fs::rename(&new[1], self.path("cert.pem"))?;
         fs::copy(self.path("cert.pem"), self.path(&format!("{name}.pem")))?;

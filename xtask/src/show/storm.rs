@@ -128,7 +128,9 @@ fn start(address: SocketAddr, round: usize, more: &[&str]) -> Result<Vec<Driver>
         let mut line = String::new();
         driver.said.read_line(&mut line)?;
         let count = line.trim().strip_prefix("connected ");
-        driver.let_in = count.with_context(|| format!("a driver said {line:?}"))?.parse()?;
+        driver.let_in = count
+            .with_context(|| format!("a driver said {line:?}"))?
+            .parse()?;
     }
     Ok(drivers)
 }

@@ -369,7 +369,9 @@ impl Body {
             ("total_messages_rate", self.total_messages_rate),
             ("total_bytes_rate", self.total_bytes_rate),
         ];
-        let rates = rates.into_iter().filter_map(|(key, rate)| Some((key, rate?)));
+        let rates = rates
+            .into_iter()
+            .filter_map(|(key, rate)| Some((key, rate?)));
         let rates: Result<_, Refusal> = rates.map(|(key, rate)| Ok((key, bound(rate)?))).collect();
         let mountpoint = self.mountpoint.map(|text| match text.as_str() {
             "" => Raw::Text("none".to_owned()),

@@ -55,9 +55,9 @@ pub(crate) fn must_be_safe(config: &Config, points: &[Point], text: Text) -> Res
         return Ok(());
     }
     let accepted = &config.node.accepted_risks;
-    let mut dangers = points.iter().filter(|point| {
-        point.severity == Severity::Danger && !accepted.contains(&point.id)
-    });
+    let mut dangers = points
+        .iter()
+        .filter(|point| point.severity == Severity::Danger && !accepted.contains(&point.id));
     let Some(first) = dangers.next() else {
         return Ok(());
     };
@@ -130,7 +130,10 @@ mod tests {
         };
         assert!(starts(&[]).is_ok());
         let line = starts(&["profile=production"]).unwrap_err();
-        assert!(line.contains("reset-password") && line.contains("1 more"), "{line}");
+        assert!(
+            line.contains("reset-password") && line.contains("1 more"),
+            "{line}"
+        );
         assert!(!line.contains('\n'), "{line}");
         let one = "accepted_risks=default_password";
         let line = starts(&["profile=production", one]).unwrap_err();
@@ -161,6 +164,9 @@ mod tests {
         let lines = told(&points, true, text);
         assert!(lines.contains("fine     durability: What"), "{lines}");
         let zh = told(&points, true, Text::from_env(|_| Some("zh_CN".to_owned())));
-        assert!(zh.contains("危险     anonymous") && zh.contains("其中 1 项正常"), "{zh}");
+        assert!(
+            zh.contains("危险     anonymous") && zh.contains("其中 1 项正常"),
+            "{zh}"
+        );
     }
 }

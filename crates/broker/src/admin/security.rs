@@ -32,7 +32,11 @@ impl Admin {
         let listeners = self.0.configuration.listeners();
         let settings = self.access_settings();
         let decided = self.decided();
-        let rules = decided.policy.access.as_ref().map_or(0, |rules| rules.len());
+        let rules = decided
+            .policy
+            .access
+            .as_ref()
+            .map_or(0, |rules| rules.len());
         drop(decided);
         let now = tls::now_secs();
         let certificates = listeners.contexts().into_iter();

@@ -204,7 +204,11 @@ impl Speed {
                 let (much, long) = text.split_once('/').unwrap_or((text, "s"));
                 let long = long.trim();
                 let one = long.starts_with(|c: char| !c.is_ascii_digit());
-                let long = if one { format!("1{long}") } else { long.to_owned() };
+                let long = if one {
+                    format!("1{long}")
+                } else {
+                    long.to_owned()
+                };
                 let millis = Time::read(&Raw::Text(long))?.as_millis();
                 Self {
                     amount: amount(&Raw::bare(much.trim()))?,

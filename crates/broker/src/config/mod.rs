@@ -22,8 +22,8 @@ pub use layers::Layers;
 pub use raw::Raw;
 use raw::leaves;
 pub use schema::{
-    Dashboard, Durability, FlappingDetect, Format, Key, LanGuard, Level, Listener, Log, Mqtt, NamedBy, Node,
-    Profile, SslOptions, Store, Verify, When,
+    Dashboard, Durability, FlappingDetect, Format, Key, LanGuard, Level, Listener, Log, Mqtt,
+    NamedBy, Node, Profile, SslOptions, Store, Verify, When,
 };
 use schema::{TABLE, find, is_section, nearest};
 

@@ -6,8 +6,9 @@
 use engine::{QueueFull, Strategy};
 
 use super::kind::{
-    Binds, ByteRate, Bytes, Choice, Count, Hosts, Kind, Maybe, Mountpoint, Networks, Origins, Place, Range,
-    Rate, Ratio, Risks, Switch, Text, Time, Versions, Words, allowed, built_in, checked,
+    Binds, ByteRate, Bytes, Choice, Count, Hosts, Kind, Maybe, Mountpoint, Networks, Origins,
+    Place, Range, Rate, Ratio, Risks, Switch, Text, Time, Versions, Words, allowed, built_in,
+    checked,
 };
 use super::raw::Raw;
 use super::{Config, Lang};

@@ -181,7 +181,10 @@ fn values_in_all_their_forms() {
         ("listeners.tcp.default.max_conn_rate=10/5m", "\"10/5m\""),
         ("listeners.tcp.default.max_conn_rate=7 / 10s", "\"7/10s\""),
         ("listeners.ssl.default.bytes_rate=64kb/s", "\"64KB/s\""),
-        ("listeners.ssl.default.bytes_rate=1500/100ms", "\"1500/100ms\""),
+        (
+            "listeners.ssl.default.bytes_rate=1500/100ms",
+            "\"1500/100ms\"",
+        ),
         ("listeners.ssl.default.total_bytes_rate=none", "\"none\""),
         (
             "listeners.ws.default.mountpoint=t/${username}/",

@@ -178,7 +178,9 @@ impl Work {
                 Ok(_) | Err(BanError::Exists(_)) => {}
                 Err(error) => {
                     // The others would fail likewise; who flaps on is found again.
-                    tracing::error!("a client that comes and goes too often is not banned: {error}");
+                    tracing::error!(
+                        "a client that comes and goes too often is not banned: {error}"
+                    );
                     return;
                 }
             }

@@ -423,7 +423,9 @@ impl Need {
             ),
             Self::RevocationEnds { listener, days } => (
                 if *days > 0 {
-                    format!("{listener} 的证书吊销列表将在 {days} 天后过期；此后其 CA 签发的客户端证书都会被拒绝。")
+                    format!(
+                        "{listener} 的证书吊销列表将在 {days} 天后过期；此后其 CA 签发的客户端证书都会被拒绝。"
+                    )
                 } else {
                     format!("{listener} 的证书吊销列表已过期：其 CA 签发的客户端证书都会被拒绝。")
                 },

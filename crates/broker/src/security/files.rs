@@ -20,14 +20,20 @@ pub(super) struct Open {
 }
 
 /// Files with secrets that anybody on this machine can read.
-pub(super) fn readable_secrets(config: &Config, more: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
+pub(super) fn readable_secrets(
+    config: &Config,
+    more: impl Iterator<Item = PathBuf>,
+) -> Vec<PathBuf> {
     let data_dir = &config.node.data_dir;
     let mut secrets = own_files(data_dir).keys();
     secrets.push(data_dir.join("control.json"));
     for listener in config.listeners.values() {
         let options = &listener.ssl_options;
         secrets.extend(options.keyfile.clone());
-        let dir = options.certdir.as_ref().and_then(|d| std::fs::read_dir(d).ok());
+        let dir = options
+            .certdir
+            .as_ref()
+            .and_then(|d| std::fs::read_dir(d).ok());
         let entries = dir.into_iter().flatten().flatten().map(|e| e.path());
         let keys = entries.filter(|path| path.extension().is_some_and(|end| end == "key"));
         secrets.extend(keys.take(KEYS_MAX));

@@ -286,8 +286,7 @@ impl View<'_> {
     fn foreign_pages(&self) -> Point {
         let any = |origin: &String| origin == "*" || origin == "null";
         let listeners = self.config.listeners.iter();
-        let listeners =
-            listeners.filter(|(_, l)| l.enabled && l.allowed_origins.iter().any(any));
+        let listeners = listeners.filter(|(_, l)| l.enabled && l.allowed_origins.iter().any(any));
         let listeners: Vec<String> = listeners.map(|(id, _)| id.to_string()).collect();
         let severity = warning_unless(listeners.is_empty());
         let facts = vec![("listeners", Fact::Texts(listeners))];
@@ -311,7 +310,10 @@ impl View<'_> {
         }
         let far = self.is_reachable_from_afar(|id| id != DASHBOARD);
         let severity = warning_unless(settings.is_empty() || !far);
-        let facts = vec![("settings", Fact::Texts(settings)), ("public", Fact::Flag(far))];
+        let facts = vec![
+            ("settings", Fact::Texts(settings)),
+            ("public", Fact::Flag(far)),
+        ];
         point(Id::Unlimited, severity, facts)
     }
 
@@ -392,7 +394,11 @@ mod tests {
         let dir = std::env::temp_dir().join("ternmq-no-such-directory");
         let dir = format!("data_dir={}", dir.display());
         let sources = Sources {
-            sets: sets.iter().map(|set| (*set).to_owned()).chain([dir]).collect(),
+            sets: sets
+                .iter()
+                .map(|set| (*set).to_owned())
+                .chain([dir])
+                .collect(),
             ..Sources::default()
         };
         let config = Config::load(&sources).unwrap().config;
@@ -428,8 +434,18 @@ mod tests {
         let table: [(&[&str], fn(&mut Seen), Id, Severity); 22] = [
             (&[], nothing, Id::Anonymous, Warning),
             (LOCAL, nothing, Id::Anonymous, Fine),
-            (&["mqtt.allow_anonymous=false"], nothing, Id::Anonymous, Fine),
-            (&["lan_guard.trusted=0.0.0.0/0"], nothing, Id::Anonymous, Danger),
+            (
+                &["mqtt.allow_anonymous=false"],
+                nothing,
+                Id::Anonymous,
+                Fine,
+            ),
+            (
+                &["lan_guard.trusted=0.0.0.0/0"],
+                nothing,
+                Id::Anonymous,
+                Danger,
+            ),
             (&[], nothing, Id::PublicAddress, Fine),
             (&[], public, Id::PublicAddress, Warning),
             (LOCAL, public, Id::PublicAddress, Fine),
@@ -439,7 +455,12 @@ mod tests {
             (&[], nothing, Id::Unencrypted, Fine),
             (&[], nothing, Id::Unlimited, Fine),
             (&[], public, Id::Unlimited, Warning),
-            (&["mqtt.max_session_expiry=49710d"], nothing, Id::Unlimited, Fine),
+            (
+                &["mqtt.max_session_expiry=49710d"],
+                nothing,
+                Id::Unlimited,
+                Fine,
+            ),
             (&[], nothing, Id::Durability, Fine),
             (&["durability=os"], nothing, Id::Durability, Warning),
             (&[], nothing, Id::ForeignPages, Fine),
@@ -488,11 +509,17 @@ mod tests {
         let closed = ["profile=production"];
         let nothing: fn(&mut Seen) = |_| ();
         let password = |seen: &mut Seen| seen.default_password = Some(true);
-        assert_eq!(of(&anywhere, nothing, Id::Dashboard), Some(Severity::Danger));
+        assert_eq!(
+            of(&anywhere, nothing, Id::Dashboard),
+            Some(Severity::Danger)
+        );
         assert_eq!(of(&closed, nothing, Id::Dashboard), Some(Severity::Fine));
         assert_eq!(of(&open, nothing, Id::Anonymous), Some(Severity::Danger));
         assert_eq!(of(&closed, nothing, Id::Anonymous), Some(Severity::Fine));
-        assert_eq!(of(&closed, password, Id::DefaultPassword), Some(Severity::Danger));
+        assert_eq!(
+            of(&closed, password, Id::DefaultPassword),
+            Some(Severity::Danger)
+        );
     }
 
     /// Who came from afar shows that somebody forwards the port, whatever the machine's own addresses.
@@ -526,9 +553,14 @@ mod tests {
         }
         let password = |is_default| move |seen: &mut Seen| seen.default_password = Some(is_default);
         assert_eq!(of(&[], password(true), Id::DefaultPassword), Some(Danger));
-        assert_eq!(of(LOCAL, password(true), Id::DefaultPassword), Some(Warning));
+        assert_eq!(
+            of(LOCAL, password(true), Id::DefaultPassword),
+            Some(Warning)
+        );
         assert_eq!(of(&[], password(false), Id::DefaultPassword), Some(Fine));
-        for (rules, denies_unmatched, due) in [(0, false, Warning), (1, false, Fine), (0, true, Fine)] {
+        for (rules, denies_unmatched, due) in
+            [(0, false, Warning), (1, false, Fine), (0, true, Fine)]
+        {
             let access = Access {
                 rules,
                 denies_unmatched,
@@ -563,6 +595,9 @@ mod tests {
         };
         assert_eq!(of(&[], keeps(true), Id::PlainPasswords), Some(Warning));
         assert_eq!(of(&[], keeps(false), Id::PlainPasswords), Some(Fine));
-        assert_eq!(of(&[], |s| s.is_root = Some(true), Id::RunsAsRoot), Some(Warning));
+        assert_eq!(
+            of(&[], |s| s.is_root = Some(true), Id::RunsAsRoot),
+            Some(Warning)
+        );
     }
 }

@@ -50,7 +50,8 @@ impl Point {
         match self.id {
             Id::DefaultPassword => "The dashboard's password was changed.".to_owned(),
             Id::Anonymous if self.is("allowed") => {
-                "Clients need no credentials, and only this machine reaches the listeners.".to_owned()
+                "Clients need no credentials, and only this machine reaches the listeners."
+                    .to_owned()
             }
             Id::Anonymous => "Clients need credentials.".to_owned(),
             Id::PublicAddress => {
@@ -78,7 +79,9 @@ impl Point {
             Id::ReadableSecrets => "No key or password file can be read by everybody.".to_owned(),
             Id::DataDirectory => "The data directory is its owner's alone.".to_owned(),
             Id::Proxies => "Nobody but proxies says where clients come from.".to_owned(),
-            Id::ForeignPages => "Web pages of other hosts are refused or named one by one.".to_owned(),
+            Id::ForeignPages => {
+                "Web pages of other hosts are refused or named one by one.".to_owned()
+            }
             Id::Unlimited => match self.list("settings").as_str() {
                 "" => "Everything that strangers could make grow is bounded.".to_owned(),
                 settings => format!("Without a bound, but out of strangers' reach: {settings}."),
@@ -150,8 +153,14 @@ impl Point {
                 ),
             },
             Id::Dashboard => {
-                let place = if self.is("public") { "a public address" } else { "the network" };
-                format!("The dashboard listens at {place}, and speaks HTTP: passwords can be read on their way.")
+                let place = if self.is("public") {
+                    "a public address"
+                } else {
+                    "the network"
+                };
+                format!(
+                    "The dashboard listens at {place}, and speaks HTTP: passwords can be read on their way."
+                )
             }
             Id::Unencrypted => format!("No listener speaks TLS: {}.", self.list("plain")),
             Id::Rules => "Whoever is let in may read and publish everything.".to_owned(),
@@ -160,7 +169,9 @@ impl Point {
                 self.list("authenticators")
             ),
             Id::CertificateEnds => match self.severity {
-                Severity::Danger => format!("The certificate of {} has ended.", self.list("listener")),
+                Severity::Danger => {
+                    format!("The certificate of {} has ended.", self.list("listener"))
+                }
                 _ => format!(
                     "The certificate of {} ends in {} days.",
                     self.list("listener"),
@@ -176,7 +187,9 @@ impl Point {
                 self.list("listener"),
                 self.list("days")
             ),
-            Id::ReadableSecrets => format!("Everybody on this machine can read {}.", self.list("files")),
+            Id::ReadableSecrets => {
+                format!("Everybody on this machine can read {}.", self.list("files"))
+            }
             Id::DataDirectory => format!(
                 "Others than its owner come into {} (mode {}).",
                 self.list("directories"),
@@ -201,7 +214,9 @@ impl Point {
             Id::DefaultPassword => "控制台仍在使用人人皆知的默认密码。".to_owned(),
             Id::Anonymous => match self.list("public_networks").as_str() {
                 "" => "局域网中的任何人无需用户名和密码即可连接。".to_owned(),
-                networks => format!("来自 {networks}（含公网地址）的客户端无需用户名和密码即可连接。"),
+                networks => {
+                    format!("来自 {networks}（含公网地址）的客户端无需用户名和密码即可连接。")
+                }
             },
             Id::PublicAddress => match self.list("listeners").as_str() {
                 "" => format!("有来自公网地址的连接：{}。", self.list("strangers")),
@@ -211,18 +226,32 @@ impl Point {
                 ),
             },
             Id::Dashboard => {
-                let place = if self.is("public") { "公网地址" } else { "网络" };
+                let place = if self.is("public") {
+                    "公网地址"
+                } else {
+                    "网络"
+                };
                 format!("控制台在{place}上监听，且使用 HTTP：密码可能在途中被读取。")
             }
             Id::Unencrypted => format!("没有监听器使用 TLS：{}。", self.list("plain")),
             Id::Rules => "任何接入的客户端都可以读取和发布一切内容。".to_owned(),
-            Id::PlainPasswords => format!("{} 以可直接使用的形式保存密码。", self.list("authenticators")),
+            Id::PlainPasswords => format!(
+                "{} 以可直接使用的形式保存密码。",
+                self.list("authenticators")
+            ),
             Id::CertificateEnds => match self.severity {
                 Severity::Danger => format!("{} 的证书已过期。", self.list("listener")),
-                _ => format!("{} 的证书将在 {} 天后到期。", self.list("listener"), self.list("days")),
+                _ => format!(
+                    "{} 的证书将在 {} 天后到期。",
+                    self.list("listener"),
+                    self.list("days")
+                ),
             },
             Id::CertificateUnusable => {
-                format!("证书文件无法使用，下次启动将失败：{}。", self.list("errors"))
+                format!(
+                    "证书文件无法使用，下次启动将失败：{}。",
+                    self.list("errors")
+                )
             }
             Id::RevocationListEnds => format!(
                 "{} 的证书吊销列表剩余 {} 天；过期后其 CA 签发的客户端证书都会被拒绝。",
@@ -235,7 +264,10 @@ impl Point {
                 self.list("directories"),
                 self.list("modes")
             ),
-            Id::Proxies => format!("任何人都被当作 {} 的代理，可自称来自任何地址。", self.list("listeners")),
+            Id::Proxies => format!(
+                "任何人都被当作 {} 的代理，可自称来自任何地址。",
+                self.list("listeners")
+            ),
             Id::ForeignPages => format!("任何网页都可以连接 {}。", self.list("listeners")),
             Id::Unlimited => format!("没有上限：{}。", self.list("settings")),
             Id::Durability => format!(
@@ -259,7 +291,9 @@ const fn remedy_in_english(id: Id) -> &'static str {
         Id::Dashboard => {
             "Set dashboard.bind to 127.0.0.1:18083 or a private address, and reach it through a VPN, SSH, or a proxy with TLS."
         }
-        Id::Unencrypted => "Set listeners.ssl.default.enabled = true; the broker makes a certificate itself.",
+        Id::Unencrypted => {
+            "Set listeners.ssl.default.enabled = true; the broker makes a certificate itself."
+        }
         Id::Rules => "Write rules of access in the dashboard, and set no_match to deny.",
         Id::PlainPasswords => {
             "Choose argon2id (password_hash_algorithm) and let users set their passwords anew."
@@ -268,7 +302,9 @@ const fn remedy_in_english(id: Id) -> &'static str {
             "Put a new certificate in the place of the files; they are read again when they change."
         }
         Id::CertificateUnusable => "Put whole files that fit together in their place.",
-        Id::RevocationListEnds => "Put a new list into the file (ssl_options.crlfile); it is read by itself.",
+        Id::RevocationListEnds => {
+            "Put a new list into the file (ssl_options.crlfile); it is read by itself."
+        }
         Id::ReadableSecrets => "Take the right away: chmod o-rwx FILE",
         Id::DataDirectory => "Take the right away: chmod go-rwx DIRECTORY",
         Id::Proxies => "Name only your proxies in proxy_networks of the listener.",

@@ -330,7 +330,12 @@ impl Conns {
 
     /// Counts how often a client goes, if that is looked for.
     fn count_flapping(&mut self, conn: ConnId, client_id: &str, what: Presence<'_>) {
-        let (Some(terms), Presence::Went { ending, version, .. }) = (&self.limits.flapping, what)
+        let (
+            Some(terms),
+            Presence::Went {
+                ending, version, ..
+            },
+        ) = (&self.limits.flapping, what)
         else {
             return;
         };

@@ -41,7 +41,8 @@ impl Flapping {
             return true;
         }
         if self.gone.len() >= COUNTED_MAX {
-            self.gone.retain(|_, (_, since)| now.since(*since) <= window);
+            self.gone
+                .retain(|_, (_, since)| now.since(*since) <= window);
         }
         if self.gone.len() >= COUNTED_MAX {
             // Names that somebody makes up go before those that come again.
@@ -89,7 +90,10 @@ mod tests {
         assert_eq!([goes("a", 0), goes("a", 1), goes("b", 1)], [false; 3]);
         assert!(goes("a", 60_000), "three times in a minute");
         assert_eq!([goes("a", 60_001), goes("a", 60_002)], [false; 2]);
-        assert_eq!([goes("b", 61_001), goes("b", 62_001), goes("b", 121_002)], [false; 3]);
+        assert_eq!(
+            [goes("b", 61_001), goes("b", 62_001), goes("b", 121_002)],
+            [false; 3]
+        );
     }
 
     #[test]

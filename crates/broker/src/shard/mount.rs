@@ -75,7 +75,10 @@ impl Mount {
         let client_id = client_id.as_deref().unwrap_or(hello.client_id);
         let user_name = user_name.as_deref().or(hello.user_name);
         let mut prefix = self.template.to_string();
-        for (word, name) in [(CLIENT_ID, client_id), (USER_NAME, user_name.unwrap_or_default())] {
+        for (word, name) in [
+            (CLIENT_ID, client_id),
+            (USER_NAME, user_name.unwrap_or_default()),
+        ] {
             if prefix.contains(word) {
                 let is_level = !name.is_empty() && !name.contains(['/', '+', '#', '\0']);
                 if !is_level || name.starts_with('$') {
@@ -177,7 +180,10 @@ fn put_mounted<'a>(from: &'a [u8], prefix: &str, to: &mut Vec<u8>) -> Result<&'a
     let (topic, rest) = text(from).ok_or(Fault::Malformed)?;
     let special = SPECIAL.iter().find(|(begin, _)| topic.starts_with(begin));
     let at = match special {
-        Some((_, levels)) => topic.match_indices('/').nth(levels - 1).map(|(at, _)| at + 1),
+        Some((_, levels)) => topic
+            .match_indices('/')
+            .nth(levels - 1)
+            .map(|(at, _)| at + 1),
         None => Some(0),
     };
     let Some(at) = at else {
@@ -320,7 +326,12 @@ impl Worker {
         }
     }
 
-    fn mount_packet(&mut self, slot: u32, first: u8, body: &[u8]) -> Option<Result<Vec<u8>, Fault>> {
+    fn mount_packet(
+        &mut self,
+        slot: u32,
+        first: u8,
+        body: &[u8],
+    ) -> Option<Result<Vec<u8>, Fault>> {
         let limits = self.limits.clone();
         let conn = self.conns.get_mut(slot)?;
         let certified = if first >> 4 == kind::CONNECT && conn.session.is_none() {
@@ -420,7 +431,9 @@ mod tests {
         }
         let mut proven = mount("${username}/");
         let certified = (None, Some("pump".to_owned()));
-        proven.connect(0x10, &connect("c", "somebody"), certified).unwrap();
+        proven
+            .connect(0x10, &connect("c", "somebody"), certified)
+            .unwrap();
         assert_eq!(proven.prefix.as_deref(), Some("pump/"));
     }
 
@@ -439,18 +452,36 @@ mod tests {
         };
         assert_eq!(inbound(0x30, &[b"\0\x01apayload"]), b"\0\x03t/apayload");
         assert_eq!(inbound(0x30, &[b"\0\0payload"]), b"\0\0payload");
-        assert_eq!(inbound(0x30, &[b"\0\x0d$delayed/5/ab"]), b"\0\x0f$delayed/5/t/ab");
-        let filters = [&b"\0\x07"[..], b"\0\x01#\x01", b"\0\x0a$share/g/a\0", b"\0\x08$queue/+\x02"];
-        let due = [&b"\0\x07"[..], b"\0\x03t/#\x01", b"\0\x0c$share/g/t/a\0", b"\0\x0a$queue/t/+\x02"];
+        assert_eq!(
+            inbound(0x30, &[b"\0\x0d$delayed/5/ab"]),
+            b"\0\x0f$delayed/5/t/ab"
+        );
+        let filters = [
+            &b"\0\x07"[..],
+            b"\0\x01#\x01",
+            b"\0\x0a$share/g/a\0",
+            b"\0\x08$queue/+\x02",
+        ];
+        let due = [
+            &b"\0\x07"[..],
+            b"\0\x03t/#\x01",
+            b"\0\x0c$share/g/t/a\0",
+            b"\0\x0a$queue/t/+\x02",
+        ];
         assert_eq!(inbound(0x82, &filters), due.concat());
         assert_eq!(inbound(0xa2, &[b"\0\x07\0\x01a"]), b"\0\x07\0\x03t/a");
         assert_eq!(inbound(0x40, &[b"\0\x07"]), b"\0\x07");
-        assert_eq!(mount.inbound(0x82, b"\0\x07\0\x05a\x01"), Err(Fault::Malformed));
+        assert_eq!(
+            mount.inbound(0x82, b"\0\x07\0\x05a\x01"),
+            Err(Fault::Malformed)
+        );
         assert_eq!(mount.inbound(0x82, b"\0\x07\0\x01a"), Err(Fault::Malformed));
         let long = [&[0xff, 0xff][..], &[b'a'; 65_535]].concat();
         assert_eq!(mount.inbound(0x30, &long), Err(Fault::TooLong));
         let five = ready(5);
-        let packet = five.inbound(0x82, b"\0\x07\x02\x0b\x05\0\x01a\x01").unwrap();
+        let packet = five
+            .inbound(0x82, b"\0\x07\x02\x0b\x05\0\x01a\x01")
+            .unwrap();
         assert_eq!(&packet[2..], b"\0\x07\x02\x0b\x05\0\x03t/a\x01");
     }
 

@@ -295,7 +295,10 @@ mod tests {
         let mut now = 5_000_000;
         assert_eq!(rates.take(&mut account, now, 10, 999), None);
         let wait = rates.take(&mut account, now, 1, 99).unwrap();
-        assert_eq!((wait.micros, wait.counter), (100_000, Counter::ClientMessagesHeld));
+        assert_eq!(
+            (wait.micros, wait.counter),
+            (100_000, Counter::ClientMessagesHeld)
+        );
         now += 100_000;
         assert_eq!(rates.take(&mut account, now, 0, 9), None);
         assert_eq!(rates.take(&mut account, now, 5, 9).unwrap().micros, 500_000);
@@ -313,12 +316,17 @@ mod tests {
         assert_eq!(wait.counter, Counter::ListenerBytesHeld);
         assert_eq!(wait.micros, 333_333 - 1);
         let wait = rates.take(&mut accounts[1], 0, 0, 5000).unwrap();
-        assert_eq!((wait.micros, wait.counter), (5_000_000, Counter::ClientBytesHeld));
+        assert_eq!(
+            (wait.micros, wait.counter),
+            (5_000_000, Counter::ClientBytesHeld)
+        );
     }
 
     #[test]
     fn connections_come_one_after_the_other() {
-        let rated: Rated = [(3, rates(&["max_conn_rate=2/s"]).unwrap())].into_iter().collect();
+        let rated: Rated = [(3, rates(&["max_conn_rate=2/s"]).unwrap())]
+            .into_iter()
+            .collect();
         assert_eq!(rated.connection(0, 0), None, "another listener's");
         for _ in 0..3 {
             assert_eq!(rated.connection(3, 7), None);
@@ -329,7 +337,10 @@ mod tests {
 
     #[test]
     fn slow_clients_are_read_in_small_pieces() {
-        assert_eq!(rates(&["messages_rate=1/s"]).unwrap().read_max, READ_BYTES_MIN);
+        assert_eq!(
+            rates(&["messages_rate=1/s"]).unwrap().read_max,
+            READ_BYTES_MIN
+        );
         assert_eq!(rates(&["bytes_rate=1MB/s"]).unwrap().read_max, 52_428);
         assert_eq!(rates(&["max_conn_rate=1/s"]).unwrap().read_max, READ_BYTES);
     }

@@ -554,7 +554,9 @@ mod tests {
             seed: 1,
             clock: Clock::new(),
             engine: Arc::new(settings::engine(&config, 1)),
-            limits: Arc::new(settings::Limits::new(&config, 1, Ports::default(), |_| None)),
+            limits: Arc::new(settings::Limits::new(&config, 1, Ports::default(), |_| {
+                None
+            })),
             post: post.clone(),
             store: store::Door::new(Arc::new(store), post),
             desk: Arc::new(Desk::new()),

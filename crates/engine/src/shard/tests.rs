@@ -76,7 +76,13 @@ fn a13_equal_hashes() {
     let mut ear = Ear::default();
     let [one, two] = ["one", "two"].map(|name| {
         let hello = connect(4, 2, name, &[]);
-        open(&mut shard, ConnId(u32::from(name == "two")), &hello, &mut ear).0
+        open(
+            &mut shard,
+            ConnId(u32::from(name == "two")),
+            &hello,
+            &mut ear,
+        )
+        .0
     });
     let hasher = shard.hasher.clone();
     let hash = |name: &str| std::hash::BuildHasher::hash_one(&hasher, name);

@@ -334,17 +334,32 @@ mod tests {
     #[test]
     fn what_a_proxy_has_seen() {
         let forwarded = |headers: &str| {
-            let text = GOOD.replace("Upgrade: websocket\r\n", &format!("Upgrade: websocket\r\n{headers}"));
+            let text = GOOD.replace(
+                "Upgrade: websocket\r\n",
+                &format!("Upgrade: websocket\r\n{headers}"),
+            );
             let upgrade = upgrade(text.as_bytes(), &PORTS, &[]).unwrap().unwrap();
             upgrade.forwarded.map(|address| address.to_string())
         };
         for (headers, due) in [
             ("", None),
             ("X-Forwarded-For: 203.0.113.9\r\n", Some("203.0.113.9")),
-            ("x-forwarded-for: 10.0.0.1, 203.0.113.9\r\n", Some("203.0.113.9")),
-            ("X-Forwarded-For: 10.0.0.1\r\nX-Forwarded-For: 2001:db8::7\r\n", Some("2001:db8::7")),
-            ("X-Forwarded-For: [2001:db8::7]:443\r\n", Some("2001:db8::7")),
-            ("X-Forwarded-For: 198.51.100.4:5050\r\n", Some("198.51.100.4")),
+            (
+                "x-forwarded-for: 10.0.0.1, 203.0.113.9\r\n",
+                Some("203.0.113.9"),
+            ),
+            (
+                "X-Forwarded-For: 10.0.0.1\r\nX-Forwarded-For: 2001:db8::7\r\n",
+                Some("2001:db8::7"),
+            ),
+            (
+                "X-Forwarded-For: [2001:db8::7]:443\r\n",
+                Some("2001:db8::7"),
+            ),
+            (
+                "X-Forwarded-For: 198.51.100.4:5050\r\n",
+                Some("198.51.100.4"),
+            ),
             ("X-Forwarded-For: unknown\r\n", None),
         ] {
             assert_eq!(forwarded(headers).as_deref(), due, "{headers}");
