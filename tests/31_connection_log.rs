@@ -573,6 +573,7 @@ fn every_cause_is_provoked() {
         include_str!("34_tls.rs"),
         include_str!("42_back_ends.rs"),
         include_str!("41_abuse.rs"),
+        include_str!("44_rows.rs"),
         include_str!("45_mountpoint.rs"),
     ]
     .concat();

@@ -119,6 +119,17 @@ impl Machine {
     }
 }
 
+/// Which share of the memory that it may have this process has: of `max`, or else of the container's, or the
+/// machine's. `None` where the system does not tell.
+#[must_use]
+pub(crate) fn own_share(max: Option<u64>) -> Option<f64> {
+    #[cfg(target_os = "linux")]
+    let told = linux::own_share(max);
+    #[cfg(not(target_os = "linux"))]
+    let told = max.and(None);
+    told
+}
+
 /// The file system that a path is on, if the system tells.
 #[cfg(unix)]
 #[must_use]
@@ -145,7 +156,7 @@ pub fn disk(_: &Path) -> Option<Disk> {
 mod linux {
     use std::fs;
 
-    use super::{Machine, Memory, Work};
+    use super::{Machine, Memory, Work, share};
 
     /// Where control groups are, of the second kind and of the first.
     const GROUPS: &str = "/sys/fs/cgroup";
@@ -167,6 +178,23 @@ mod linux {
             files: files(),
             files_max: files_max(&text("/proc/self/limits")),
         }
+    }
+
+    pub(super) fn own_share(max: Option<u64>) -> Option<f64> {
+        let text = |path: &str| fs::read_to_string(path).unwrap_or_default();
+        let resident = of_line(&text("/proc/self/status"), "VmRSS:")? << 10;
+        if let Some(max) = max {
+            return Some(share(resident, max));
+        }
+        let whole = memory(&text("/proc/meminfo"))?.total;
+        let container = container(&text("/proc/self/cgroup"), &|path| {
+            fs::read_to_string(path).ok()
+        });
+        // What else the machine does is no reason to turn clients away.
+        let own = Some(share(resident, whole));
+        container
+            .filter(|c| c.total < whole)
+            .map_or(own, |c| Some(c.used_share()))
     }
 
     pub(super) fn load(text: &str) -> Option<[f64; 3]> {

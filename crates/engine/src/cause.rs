@@ -130,6 +130,7 @@ causes! {
     LanGuard = "lan_guard", NOT_AUTHORIZED,
         "a public address without credentials (lan_guard.trusted)";
     Banned = "banned", BANNED, "banned";
+    MemoryShort = "memory_short", SERVER_BUSY, "the broker is short of memory (max_memory)";
     Mountpoint = "mountpoint", CLIENT_ID_NOT_VALID,
         "the client id or user name cannot be a level of a topic (mountpoint of the listener)";
     Flapping = "flapping", BANNED, "came and went too often (flapping_detect)";

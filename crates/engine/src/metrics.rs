@@ -97,6 +97,8 @@ pub enum Counter {
     ClientBytesHeld,
     ListenerMessagesHeld,
     ListenerBytesHeld,
+    /// Publishers that were let wait because memory was short.
+    MemoryHeld,
     /// Clients that came and went too often.
     Flapping,
     Panics,

@@ -190,6 +190,7 @@ pub(crate) fn counters(m: &Metrics) -> Vec<(&'static str, u64)> {
         ("rate_limit.client_bytes", n(C::ClientBytesHeld)),
         ("rate_limit.listener_messages", n(C::ListenerMessagesHeld)),
         ("rate_limit.listener_bytes", n(C::ListenerBytesHeld)),
+        ("rate_limit.memory", n(C::MemoryHeld)),
     ]
 }
 
@@ -204,7 +205,7 @@ mod tests {
         let len = names.len();
         names.sort_unstable();
         names.dedup();
-        assert_eq!((names.len(), len), (101, 101));
+        assert_eq!((names.len(), len), (102, 102));
     }
 
     #[test]

@@ -130,6 +130,9 @@ section! {
     shards: Count<u16> = "0" ["0", "32"] Restart
         "Threads that serve connections; 0 means one per core."
         "处理连接的线程数；0 表示每个 CPU 核一个。";
+    max_memory: Maybe<Bytes<u64>> = "none" ["32MB", "1024GB"] Reload
+        "Memory of the process from four fifths of which the broker saves itself: whoever publishes is read slowly, and clients that come are told to come later; none for what the container or the machine has."
+        "进程内存上限；达到其五分之四时服务器自我保护：发布者被放慢读取，新来的客户端被告知稍后再来；none 表示容器或机器的内存。";
     durability: Choice<Durability> = "sync" Early
         "When an acknowledged message is safe: sync, from power cuts too, before it is acknowledged; interval, after store.sync_interval at most; os, when the system gets to it. All three survive the end of the process."
         "已确认的消息何时能经受断电：sync 在确认之前；interval 最迟在 store.sync_interval 之后；os 由操作系统决定。进程退出时三者都不丢失。";

@@ -6,6 +6,7 @@ pub(crate) mod configuration;
 pub(crate) mod listeners;
 pub(crate) mod observe;
 pub(crate) mod restore;
+mod scarcity;
 pub(crate) mod store;
 pub(crate) mod sys;
 pub(crate) mod trace;

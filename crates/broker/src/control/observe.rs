@@ -14,6 +14,7 @@ use super::{
     ask::ask_all,
     attend::Attend,
     configuration::{Configuration, wait},
+    scarcity::Scarcity,
     store::Store,
 };
 use crate::{
@@ -33,6 +34,8 @@ use crate::{
 const TICK: Duration = Duration::from_secs(1);
 /// Steps of the history are written down together, once in so many ticks: a disk can sleep between.
 const KEEP_EVERY: u32 = 60;
+/// A flood fills memory within a second.
+const MEMORY_EVERY: Duration = Duration::from_millis(100);
 /// Clients that are banned in one tick; each is a write.
 const BANS_MAX: usize = 100;
 /// Who bans clients that come and go too often, and why: EMQX's words.
@@ -56,6 +59,7 @@ pub(super) struct Work {
     /// The broker had not ended in order before.
     pub(super) crashed: bool,
     pub(super) attend: Attend,
+    scarcity: Scarcity,
     admin: Admin,
 }
 
@@ -78,6 +82,7 @@ impl Observer {
             ticks: 0,
             crashed: found.existed && !found.closed,
             attend: Attend::default(),
+            scarcity: Scarcity::default(),
             admin,
         };
         let (stop, stopped) = mpsc::channel();
@@ -87,8 +92,13 @@ impl Observer {
             let mut next = Instant::now();
             loop {
                 let wait = next.saturating_duration_since(Instant::now());
+                let wait = wait.min(MEMORY_EVERY);
                 if stopped.recv_timeout(wait) != Err(mpsc::RecvTimeoutError::Timeout) {
                     break;
+                }
+                work.scarcity.look(&work.post, &work.configuration);
+                if Instant::now() < next {
+                    continue;
                 }
                 work.tick();
                 // After a suspend it goes on from now.

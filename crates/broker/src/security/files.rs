@@ -84,7 +84,8 @@ fn is_readable_by_others(path: &Path) -> bool {
     allows(&path, 0o004) && path.ancestors().skip(1).all(|dir| allows(dir, 0o001))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;

@@ -431,7 +431,8 @@ mod tests {
     fn settings_and_addresses() {
         use Severity::{Danger, Fine, Warning};
         let nothing: fn(&mut Seen) = |_| ();
-        let table: [(&[&str], fn(&mut Seen), Id, Severity); 22] = [
+        type Row<'a> = (&'a [&'a str], fn(&mut Seen), Id, Severity);
+        let table: [Row<'_>; 22] = [
             (&[], nothing, Id::Anonymous, Warning),
             (LOCAL, nothing, Id::Anonymous, Fine),
             (

@@ -231,6 +231,8 @@ pub(crate) struct Conns {
     pub(crate) gate: Gate,
     /// The time of this pass.
     pub(super) now: Time,
+    /// Memory is, in this pass.
+    pub(super) is_short: bool,
     /// What happened to connections in this pass, for the connection log.
     pub(super) entries: Vec<Entry>,
     /// Whose CONNECT is being looked at: the one that takes over.
@@ -303,6 +305,7 @@ impl Conns {
             tickets: Tickets::default(),
             gate,
             now: Time::default(),
+            is_short: false,
             entries: Vec::new(),
             opening: None,
             tracing: None,
@@ -557,6 +560,11 @@ impl Sink for Conns {
         let Some(entry) = self.table.get(conn.0) else {
             return Ok(Admission::Anonymous);
         };
+        // Whoever looks after the broker comes in all the same.
+        if self.is_short && entry.listener != DASHBOARD_NUMBER {
+            self.gate.verdict = None;
+            return Err(Cause::MemoryShort);
+        }
         if let Some(verdict) = self.gate.verdict.take() {
             let granted = verdict?;
             self.gate.until = granted.until;

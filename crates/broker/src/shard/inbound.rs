@@ -59,7 +59,7 @@ impl Worker {
     /// How many bytes may be read of a connection now; 0 if it has to wait.
     pub(super) fn read_max(&mut self, slot: u32) -> usize {
         if self.inbound.bytes < self.limits.incomplete_bytes_max {
-            if !self.limits.rates.is_empty() {
+            if !self.limits.rates.is_empty() || self.conns.is_short {
                 return self.rated_read_max(slot);
             }
             return READ_BYTES;

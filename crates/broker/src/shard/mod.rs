@@ -214,6 +214,7 @@ impl Worker {
             pace.begin(self.work());
             self.now = self.clock.now();
             self.conns.now = self.now;
+            self.conns.is_short = self.post.is_short();
             self.watch_clients();
             self.note_events(&events);
             self.accept();

@@ -58,6 +58,8 @@ pub(crate) struct Post {
     open: Vec<AtomicU32>,
     /// The most there has been of everything since the start.
     peaks: Mutex<Gauges>,
+    /// Memory is: shards take less.
+    is_short: AtomicBool,
 }
 
 struct Mailbox {
@@ -91,7 +93,23 @@ impl Post {
         }
         let open = (0..=u8::MAX).map(|_| AtomicU32::new(0)).collect();
         let peaks = Mutex::default();
-        Ok((Self { boxes, open, peaks }, polls))
+        let post = Self {
+            boxes,
+            open,
+            peaks,
+            is_short: AtomicBool::new(false),
+        };
+        Ok((post, polls))
+    }
+
+    /// Whether memory is short from now on.
+    pub(crate) fn set_short(&self, is_short: bool) {
+        self.is_short.store(is_short, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(super) fn is_short(&self) -> bool {
+        self.is_short.load(Ordering::Relaxed)
     }
 
     pub(crate) fn count(&self) -> u16 {

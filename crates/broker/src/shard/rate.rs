@@ -25,6 +25,9 @@ const READS_PER_SEC: u64 = 20;
 /// A small PUBLISH.
 const MESSAGE_BYTES: u64 = 32;
 const MICROS: u64 = 1000;
+/// While memory is short a publisher is read so seldom: slowly, but it goes on, because what it acknowledges
+/// may be what makes room.
+const SHORT_MICROS: u64 = 2_000_000;
 
 /// Rates by the number of their listener.
 #[derive(Debug, Default)]
@@ -212,6 +215,9 @@ impl Accounts {
 impl Worker {
     /// How much one read takes of a connection.
     pub(super) fn rated_read_max(&self, slot: u32) -> usize {
+        if self.conns.is_short {
+            return READ_BYTES_MIN;
+        }
         let conn = self.conns.get(slot);
         let rates = conn.and_then(|conn| self.limits.rates.of(conn.listener));
         rates.map_or(READ_BYTES, |rates| rates.read_max)
@@ -220,20 +226,32 @@ impl Worker {
     /// A client has sent this; it is not read on before its time. `published` is how many messages there
     /// had been before.
     pub(super) fn take_rated(&mut self, slot: u32, bytes: usize, published: u64) {
-        let Some(conn) = self.conns.get_mut(slot) else {
-            return;
-        };
-        let Some(rates) = self.limits.rates.of(conn.listener) else {
+        let Some(conn) = self.conns.get(slot) else {
             return;
         };
         let now = micros(self.clock.uptime());
         let messages = self.engine.metrics.publish_received() - published;
-        let account = self.accounts.0.entry(slot).or_default();
-        let Some(wait) = rates.take(account, now, messages, bytes as u64) else {
+        let rated = self.limits.rates.of(conn.listener).and_then(|rates| {
+            let account = self.accounts.0.entry(slot).or_default();
+            rates.take(account, now, messages, bytes as u64)
+        });
+        let short = Wait {
+            micros: SHORT_MICROS,
+            counter: Counter::MemoryHeld,
+        };
+        let short = (self.conns.is_short && messages > 0).then_some(short);
+        let longest = rated
+            .into_iter()
+            .chain(short)
+            .max_by_key(|wait| wait.micros);
+        let Some(wait) = longest else {
             return;
         };
         let until = self.now.plus_millis(wait.micros.div_ceil(MICROS));
         self.engine.metrics.add(wait.counter, 1);
+        let Some(conn) = self.conns.get_mut(slot) else {
+            return;
+        };
         if conn.flags.has(Flag::Held) {
             // It publishes to somebody slow, too: the longer time counts.
             for (at, _) in self.held.iter_mut().filter(|(_, held)| *held == slot) {
@@ -247,7 +265,7 @@ impl Worker {
 
     /// Keep Alive does not run for those that we do not read.
     pub(super) fn keep_rated_alive(&mut self) {
-        if self.limits.rates.is_empty() {
+        if self.limits.rates.is_empty() && !self.conns.is_short {
             return;
         }
         for (_, slot) in &self.held {

@@ -185,8 +185,8 @@ impl Worker {
     /// Bytes of a connected client. `None` if the connection is over or gone elsewhere.
     pub(super) fn feed(&mut self, slot: u32, session: SessionId, bytes: &[u8]) -> Option<usize> {
         let now = self.now;
-        // Rates are rare: where there are none, this is all that they cost.
-        let rated = !self.limits.rates.is_empty();
+        // Rates are rare, and memory is mostly enough: then this is all that they cost.
+        let rated = !self.limits.rates.is_empty() || self.conns.is_short;
         let published = if rated {
             self.engine.metrics.publish_received()
         } else {

@@ -72,7 +72,7 @@ impl Principal {
     /// Whether anybody elsewhere is asked about it: only about clients.
     pub(super) fn is_client(&self) -> bool {
         match self {
-            Self::Anonymous => true,
+            Self::Anonymous | Self::Afar => true,
             Self::User(user) => !user.superuser,
             Self::Viewer(_) | Self::Administrator(_) | Self::Broker => false,
         }

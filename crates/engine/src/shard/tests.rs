@@ -85,7 +85,7 @@ fn a13_equal_hashes() {
         .0
     });
     let hasher = shard.hasher.clone();
-    let hash = |name: &str| std::hash::BuildHasher::hash_one(&hasher, name);
+    let hash = |name: &str| BuildHasher::hash_one(&hasher, name);
     let own = |slot: &u32| hash(if *slot == one { "one" } else { "two" });
     shard.names.reserve(8, own);
     // As if each had the other's hash, too.

@@ -22,7 +22,7 @@ session.discarded session.terminated authorization.allow authorization.deny auth
 authorization.cache_miss authentication.success authentication.success.anonymous authentication.failure
 overload_protection.delay.ok overload_protection.delay.timeout overload_protection.hibernation overload_protection.gc
 overload_protection.new_conn rate_limit.connections rate_limit.client_messages rate_limit.client_bytes
-rate_limit.listener_messages rate_limit.listener_bytes`.split(/\s+/)
+rate_limit.listener_messages rate_limit.listener_bytes rate_limit.memory`.split(/\s+/)
 
 beforeAll(async () => {
   await speak('zh')

@@ -22,7 +22,7 @@ export function groupOf(key: string): Group {
   if (section === 'dashboard' || section === 'lan_guard') return 'dashboard'
   if (section === 'flapping_detect') return 'connections'
   if (section === 'mqtt') return OF_MQTT.find(([form]) => form.test(name))?.[1] ?? 'other'
-  return ['log', 'store', 'profile', 'accepted_risks', 'data_dir', 'shards', 'durability'].includes(section) ? 'node' : 'other'
+  return ['log', 'store', 'profile', 'accepted_risks', 'data_dir', 'max_memory', 'shards', 'durability'].includes(section) ? 'node' : 'other'
 }
 
 export function listSettings(signal: AbortSignal): Promise<readonly Setting[]> {

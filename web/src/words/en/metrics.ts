@@ -96,6 +96,7 @@ export default {
       rate_limit_client_bytes: 'Times a client was not read for a while because it sent faster than bytes_rate.',
       rate_limit_listener_messages: 'Times a client was not read for a while because all of its listener published faster than total_messages_rate.',
       rate_limit_listener_bytes: 'Times a client was not read for a while because all of its listener sent faster than total_bytes_rate.',
+      rate_limit_memory: 'Times a publisher was not read for a while because memory was short.',
     },
   },
 } satisfies Same<typeof zh>

@@ -496,6 +496,16 @@ pub(in crate::observe) const fn of(cause: Cause, lang: Lang) -> Words {
                 "如属误封，请在“访问控制 - 黑名单”中移除。",
             ],
         ),
+        Cause::MemoryShort => (
+            [
+                "The broker is short of memory, so that new clients have to come later.",
+                "See on the node's page what takes it: slow subscribers' queues, mostly. Give the machine or container more, or bound mqtt.max_queue_bytes.",
+            ],
+            [
+                "服务器内存不足，新的客户端需要稍后再来。",
+                "请在节点页面查看内存用途（多为慢订阅者的队列）；增加机器或容器的内存，或减小 mqtt.max_queue_bytes。",
+            ],
+        ),
         Cause::Mountpoint => (
             [
                 "The listener puts the client's topics below its own name, and that is empty or has /, + or # in it.",
