@@ -67,8 +67,6 @@ impl Listener {
             Some(no_socket())
         } else if of("psk_hint").is_some() && !is_tls {
             Some(no_keys())
-        } else if of("mount_point").is_some() {
-            Some(no_mount())
         } else if port.parse::<u16>().is_err() || binds.is_empty() {
             Some(no_address(&section))
         } else {
@@ -161,26 +159,28 @@ pub(super) fn judge(line: &Line, listener: Option<&Listener>, plan: &mut Plan) -
         "protocol",
     ];
     /// What is only about TLS.
-    const TLS: [&str; 7] = [
+    const TLS: [&str; 6] = [
         "certfile",
         "keyfile",
         "cafile",
         "crlfile",
         "tls_version",
         "require_certificate",
-        "max_connections",
     ];
+    /// What else stands in a listener's section.
+    const OWN: [&str; 2] = ["max_connections", "mount_point"];
     let name = &*line.said.name;
     let is_where = WHERE.contains(&name);
+    let is_own = is_where || TLS.contains(&name) || OWN.contains(&name);
     let Some(listener) = listener else {
-        if is_where || TLS.contains(&name) {
+        if is_own {
             plan.judge(&line.said, Fate::NotNeeded, unopened());
         }
-        return is_where || TLS.contains(&name);
+        return is_own;
     };
     if let Some(why) = &listener.closed {
-        let is_cause = ["listener", "psk_hint", "mount_point", "port"].contains(&name);
-        if is_cause || is_where || TLS.contains(&name) {
+        let is_cause = ["listener", "psk_hint", "port"].contains(&name);
+        if is_cause || is_own {
             let fate = if is_cause {
                 Fate::NoCounterpart
             } else {
@@ -204,7 +204,7 @@ pub(super) fn judge(line: &Line, listener: Option<&Listener>, plan: &mut Plan) -
         return true;
     }
     let is_tls = ["ssl", "wss"].contains(&listener.kind);
-    if TLS[..6].contains(&name) && !is_tls {
+    if TLS.contains(&name) && !is_tls {
         plan.judge(&line.said, Fate::NotNeeded, no_tls());
         return true;
     }
@@ -314,13 +314,6 @@ fn no_keys() -> Both {
     both(
         "TernMQ knows no pre-shared keys: this listener is left out rather than opened without them; use certificates (listeners.ssl)",
         "TernMQ 不支持预共享密钥（PSK）：该监听器未迁移，以免在没有密钥的情况下开放；请使用证书（listeners.ssl）",
-    )
-}
-
-fn no_mount() -> Both {
-    both(
-        "TernMQ does not put a prefix before a listener's topics: the listener is left out, because its clients would meet the others; open it, and keep them apart by topics and access rules",
-        "TernMQ 不支持给监听器的主题加前缀：该监听器未迁移，因为其客户端会与其他客户端混在一起；请自行启用，并用主题与访问规则隔离",
     )
 }
 

@@ -223,7 +223,8 @@ mod tests {
             "max_connections 5\nport 1884\nlistener 1885 127.0.0.1\nmax_connections 7\n\
              listener 9001\nprotocol websockets\nsocket_domain ipv4\n\
              listener 8883\ncertfile /c.pem\nkeyfile /k.pem\nrequire_certificate true\ncafile /a.pem\n\
-             listener 8884\npsk_hint x\nlistener 0 /run/m.sock\n",
+             listener 8884\npsk_hint x\nmount_point y/\nlistener 0 /run/m.sock\n\
+             listener 1886\nmount_point tenant/\n",
         );
         assert_eq!(
             is(&plan, "listeners.tcp.default.bind"),
@@ -244,6 +245,7 @@ mod tests {
             "true"
         );
         assert_eq!(is(&plan, "listeners.wss.default.enabled"), "false");
+        assert_eq!(is(&plan, "listeners.tcp.port1886.mountpoint"), "\"tenant/\"");
         // Neither keys without certificates nor sockets in the file system are opened as something else.
         assert!(
             !plan
