@@ -64,6 +64,7 @@ export const MENU: readonly Section[] = [
     title: 'menu.access',
     icon: 'access',
     entries: [
+      { path: '/security', title: 'security.title' },
       { path: '/mqtt-users', title: 'mqttUsers.title' },
       { path: '/authentication', title: 'authn.title' },
       { path: '/authorization', title: 'authz.title' },
@@ -119,6 +120,7 @@ const routes: RouteRecordRaw[] = [
   },
   { path: '/losses', component: () => import('@/pages/losses/LossesPage.vue'), meta: { title: 'page.losses' } },
   { path: '/mqtt-client', component: () => import('@/pages/debug/MqttPage.vue'), meta: { title: 'page.mqtt' } },
+  { path: '/security', component: () => import('@/pages/security/SecurityPage.vue'), meta: { title: 'security.title' } },
   { path: '/mqtt-users', component: () => import('@/pages/mqtt-users/MqttUsersPage.vue'), meta: { title: 'mqttUsers.title' } },
   { path: '/authentication', component: () => import('@/pages/authentication/AuthenticationPage.vue'), meta: { title: 'authn.title' } },
   { path: '/authorization', component: () => import('@/pages/authorization/AuthorizationPage.vue'), meta: { title: 'authz.title' } },

@@ -17,6 +17,7 @@ export async function access(page, broker) {
   const nameless = await mqtt.connectAsync(url(broker), { clientId: 'nameless_walk', reconnectPeriod: 0 })
   nameless.on('error', () => undefined)
   try {
+    await weak(page, broker)
     const password = await firstUser(page, broker)
     assert.ok(nameless.connected, 'who is connected stays')
     await assert.rejects(connect(broker, { clientId: 'late' }), 'anonymous was refused')
@@ -42,6 +43,14 @@ async function connect(broker, options) {
   const client = await mqtt.connectAsync(url(broker), { protocolVersion: 5, reconnectPeriod: 0, ...options }, false)
   client.on('error', () => undefined)
   return client
+}
+
+/** What is weak leads to what helps. @param {import('playwright-core').Page} page @param {Broker} broker */
+async function weak(page, broker) {
+  await page.goto(`${broker.page}/security`)
+  await page.waitForSelector('[data-point=default_password][data-severity=fine]', { state: 'attached' })
+  await page.click('[data-point=rules] [data-act=remedy]')
+  await page.waitForURL(/\/authorization$/)
 }
 
 /** Whose clients those are is named before anybody decides. @param {import('playwright-core').Page} page @param {Broker} broker */

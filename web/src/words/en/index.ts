@@ -12,6 +12,7 @@ import overview from './overview'
 import palette from './palette'
 import payload from './payload'
 import reason from './reason'
+import security from './security'
 import settings from './settings'
 import shell from './shell'
 import system from './system'
@@ -30,6 +31,7 @@ export default {
   ...payload,
   ...reason,
   ...metrics,
+  ...security,
   ...settings,
   ...shell,
   ...system,
