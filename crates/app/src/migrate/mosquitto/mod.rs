@@ -245,7 +245,10 @@ mod tests {
             "true"
         );
         assert_eq!(is(&plan, "listeners.wss.default.enabled"), "false");
-        assert_eq!(is(&plan, "listeners.tcp.port1886.mountpoint"), "\"tenant/\"");
+        assert_eq!(
+            is(&plan, "listeners.tcp.port1886.mountpoint"),
+            "\"tenant/\""
+        );
         // Neither keys without certificates nor sockets in the file system are opened as something else.
         assert!(
             !plan
