@@ -92,7 +92,7 @@ export default {
       rate_limit_client_messages: '因客户端发布速率超过 messages_rate 而暂停读取的次数。',
       rate_limit_client_bytes: '因客户端发来的速率超过 bytes_rate 而暂停读取的次数。',
       rate_limit_listener_messages: '因监听器全部客户端的发布速率超过 total_messages_rate 而暂停读取的次数。',
-      rate_limit_listener_bytes: '因监听器全部客户端的发来的速率超过 total_bytes_rate 而暂停读取的次数。',
+      rate_limit_listener_bytes: '因监听器全部客户端发来的速率超过 total_bytes_rate 而暂停读取的次数。',
       rate_limit_memory: '因内存不足而暂停读取发布者的次数。',
     },
   },
