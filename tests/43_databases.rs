@@ -28,6 +28,8 @@ struct Server {
     dir: PathBuf,
     port: u16,
     child: Option<Child>,
+    /// The signal that ends it at once, and its processes with it.
+    end: &'static str,
 }
 
 fn free_port() -> u16 {
@@ -47,11 +49,12 @@ fn open_dir() -> PathBuf {
 }
 
 impl Server {
-    fn new() -> Self {
+    fn ended_by(end: &'static str) -> Self {
         Self {
             dir: open_dir(),
             port: free_port(),
             child: None,
+            end,
         }
     }
 
@@ -68,8 +71,7 @@ impl Server {
     /// Ends it as a fault would.
     fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
-            // PostgreSQL ends its processes with this, and the others do not wait for anybody either.
-            run("kill", &["-QUIT", &child.id().to_string()], b"");
+            run("kill", &[self.end, &child.id().to_string()], b"");
             let _ = child.wait();
         }
     }
@@ -327,7 +329,7 @@ fn redis(port: u16, commands: &str) {
 /// Users in Redis, with a password by SHA-256.
 #[test]
 fn users_in_redis() {
-    let mut server = Server::new();
+    let mut server = Server::ended_by("-KILL");
     let port = server.port;
     let hash = run("openssl", &["dgst", "-sha256", "-hex", "-r"], b"saltpublic");
     let hash = String::from_utf8(hash).unwrap();
@@ -424,7 +426,7 @@ fn postgresql_programs() -> PathBuf {
 /// Users in PostgreSQL, with passwords by PBKDF2, and SCRAM for the broker's own.
 #[test]
 fn users_in_postgresql() {
-    let mut server = Server::new();
+    let mut server = Server::ended_by("-QUIT");
     let (programs, port) = (postgresql_programs(), server.port);
     fs::write(server.dir.join("password"), CANARY).unwrap();
     let data = server.dir.join("data");
@@ -507,7 +509,7 @@ fn users_in_postgresql() {
 /// Users in MariaDB, with passwords by bcrypt, and a place in quotes, as people write it.
 #[test]
 fn users_in_mysql() {
-    let mut server = Server::new();
+    let mut server = Server::ended_by("-KILL");
     let port = server.port;
     let (data, socket) = (server.dir.join("data"), server.dir.join("s.sock"));
     let user = String::from_utf8(run("id", &["-un"], b"")).unwrap();

@@ -306,8 +306,9 @@ class Suite:
 
     def ours(self, to, ports):
         data = tempfile.mkdtemp(prefix="data-", dir=self.folder)
-        return Process([self.binary, "start", "--config", str(to / "ternmq.toml"), "--data-dir", data], ports,
-                       self.folder)
+        # One shard, so that a message is there before the answer to a PING that came later.
+        return Process([self.binary, "start", "--set", "shards=1", "--config", str(to / "ternmq.toml"),
+                        "--data-dir", data], ports, self.folder)
 
     def every_option(self):
         """Each option of the man page is in the file, and has a fate that is known."""

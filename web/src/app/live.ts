@@ -39,11 +39,16 @@ let view = CLOSED
 let stream: { abort: AbortController; id: string; asked: string; isAsking: boolean; heardAt: number } | null = null
 let figuresAt = 0
 let settling: ReturnType<typeof setTimeout> | undefined
+/** Feeds that nobody took for a moment. They tell what changes, and who takes them now has seen nothing of it. */
+const dropped = new Set<string>()
 
 /** Takes an event for as long as the component is there, and while `wanted` says so. */
 export function useLive<E extends EventName>(event: E, take: (data: Feeds[E]) => void, wanted: () => boolean = () => true): void {
   const leave = (): void => {
-    if (takers.get(event)?.delete(take as Take)) settle()
+    const those = takers.get(event)
+    if (!those?.delete(take as Take)) return
+    if (those.size === 0 && !LASTING.has(event)) dropped.add(FEED_OF[event])
+    settle()
   }
   const join = (): void => {
     const those = takers.get(event) ?? new Set()
@@ -74,13 +79,20 @@ function settle(): void {
 
 /** Makes the stream what is wanted now. */
 function adapt(): void {
-  const wanted = feeds()
-  if (wanted === '' || document.hidden || !isIn.value) {
+  const all = feeds()
+  if (all === '' || document.hidden || !isIn.value) return close()
+  if (stream === null) {
+    if (link.isUp) void run(all)
+    return
+  }
+  if (stream.id === '' || stream.isAsking) return
+  // Given up first, so that it begins anew.
+  const wanted = all.split(',').filter((feed) => !dropped.has(feed))
+  if (wanted.length === 0) {
     close()
-  } else if (stream === null) {
-    if (link.isUp) void run(wanted)
-  } else if (stream.id !== '' && !stream.isAsking && stream.asked !== request(wanted)) {
-    void change(stream, wanted)
+    settle()
+  } else if (stream.asked !== request(wanted.join(','))) {
+    void change(stream, wanted.join(','))
   }
 }
 
@@ -90,6 +102,7 @@ function request(wanted: string, shown = view): string {
 
 async function change(of: NonNullable<typeof stream>, wanted: string): Promise<void> {
   of.asked = request(wanted)
+  dropped.clear()
   // One change after the other: the broker could get two in any order.
   of.isAsking = true
   // What is wanted no more will be old when it is wanted again.
@@ -114,6 +127,7 @@ async function run(wanted: string): Promise<void> {
   // What is open follows when the stream has its number: a name may have any sign in it.
   const mine = { abort: new AbortController(), id: '', asked: request(wanted, CLOSED), isAsking: false, heardAt: Date.now() }
   stream = mine
+  dropped.clear()
   try {
     const answer = await listen(new Request(address(wanted), { signal: mine.abort.signal }))
     state.error = null
