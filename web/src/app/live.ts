@@ -86,13 +86,16 @@ function adapt(): void {
     return
   }
   if (stream.id === '' || stream.isAsking) return
-  // Given up first, so that it begins anew.
-  const wanted = all.split(',').filter((feed) => !dropped.has(feed))
-  if (wanted.length === 0) {
+  // Given up first, so that they begin anew.
+  const kept = all.split(',').filter((feed) => !dropped.has(feed)).join(',')
+  if (kept === '') {
     close()
     settle()
-  } else if (stream.asked !== request(wanted.join(','))) {
-    void change(stream, wanted.join(','))
+  } else if (stream.asked !== request(kept)) {
+    void change(stream, kept)
+  } else {
+    dropped.clear()
+    if (stream.asked !== request(all)) void change(stream, all)
   }
 }
 
