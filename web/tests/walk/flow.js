@@ -47,6 +47,7 @@ export async function flow(page, broker) {
 async function onWall(page) {
   for (const [key, where] of /** @type {const} */ ([['f', '[data-wall]'], ['Escape', '.overview >']])) {
     await page.keyboard.press(key)
+    await page.locator(`${where} [data-flow]`).scrollIntoViewIfNeeded()
     await page.waitForSelector(`${where} [data-flow] [data-flow-node=client]`)
     await page.waitForSelector(`${where} :is(.good, .warn)`)
   }
