@@ -33,7 +33,7 @@ export async function flow(page, broker) {
     await page.locator('[data-flow]').scrollIntoViewIfNeeded()
     await settles(page, TUTORIAL, SETTLED_MS)
     await stays(page, HELD_MS)
-    await onWall(page)
+    if ((page.viewportSize()?.width ?? 0) > 700) await onWall(page)
     await subscriber.endAsync()
     await settles(page, WITHOUT_SUBSCRIBER, GONE_MS, false)
   } finally {
@@ -43,7 +43,7 @@ export async function flow(page, broker) {
   }
 }
 
-/** The same on the wall, and on the page again. @param {import('playwright-core').Page} page */
+/** The same on the wall, which no phone is, and on the page again. @param {import('playwright-core').Page} page */
 async function onWall(page) {
   for (const [key, where] of /** @type {const} */ ([['f', '[data-wall]'], ['Escape', '.overview >']])) {
     await page.keyboard.press(key)
