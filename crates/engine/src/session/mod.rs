@@ -500,17 +500,6 @@ impl Session {
         self.bits.clear(Bit::Blocked);
         self.bits.clear(Bit::Subscribing);
         self.bits.clear(Bit::Greeting);
-        self.slim();
-    }
-
-    /// Gives back room for subscriptions that it may never make: it may be away for long.
-    pub(crate) fn slim(&mut self) {
-        if let Nodes::Many(many) = &mut self.subs {
-            many.shrink_to_fit();
-        }
-        if let Some(durable) = self.durable_mut() {
-            durable.since.shrink_to_fit();
-        }
     }
 
     /// The end of keep-alive, if it runs: so many tenths of it after the last packet.

@@ -89,7 +89,6 @@ impl Shard {
             self.metrics.gauges.subscriptions += u64::from(new);
             self.metrics.gauges.lasting_subscriptions += u64::from(new);
         }
-        self.session_mut(slot).slim();
         for kept in &record.groups {
             let label = self.next_token();
             let home = self.group_home(&kept.name, &kept.filter);
