@@ -208,6 +208,14 @@ fn untold(names: &[String]) -> Both {
     ]
 }
 
+/// The value of a setting, or a dash.
+#[cfg(test)]
+pub(super) fn is(plan: &Plan, name: &str) -> String {
+    plan.settings
+        .get(name)
+        .map_or_else(|| "-".to_owned(), ToString::to_string)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

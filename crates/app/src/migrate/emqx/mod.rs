@@ -272,6 +272,7 @@ fn unreadable(error: &str) -> Both {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::migrate::plan::is;
 
     #[test]
     fn the_table_holds() {
@@ -293,12 +294,6 @@ mod tests {
         migrate(&file, &mut plan).unwrap();
         fs::remove_dir_all(&folder).unwrap();
         plan
-    }
-
-    fn is(plan: &Plan, name: &str) -> String {
-        plan.settings
-            .get(name)
-            .map_or_else(|| "-".to_owned(), ToString::to_string)
     }
 
     #[test]

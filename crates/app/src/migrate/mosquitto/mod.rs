@@ -167,6 +167,7 @@ fn order(a: &str, b: &str) -> Ordering {
 mod tests {
     use super::super::plan::Fate;
     use super::*;
+    use crate::migrate::plan::is;
 
     #[test]
     fn included_files_come_in_mosquittos_order() {
@@ -195,12 +196,6 @@ mod tests {
         migrate(&file, &mut plan).unwrap();
         fs::remove_dir_all(&folder).unwrap();
         plan
-    }
-
-    fn is(plan: &Plan, name: &str) -> String {
-        plan.settings
-            .get(name)
-            .map_or_else(|| "-".to_owned(), ToString::to_string)
     }
 
     /// Where it listens: here only if nothing is said, everywhere for a port, and nowhere else.
