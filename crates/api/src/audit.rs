@@ -5,7 +5,6 @@
 use std::{
     collections::VecDeque,
     net::IpAddr,
-    ops::Range,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
@@ -68,48 +67,54 @@ pub(crate) struct Record {
     pub(crate) failure: String,
 }
 
+impl Record {
+    fn is_sign_in(&self) -> bool {
+        self.operation_id == SIGN_IN
+    }
+}
+
 pub(crate) struct Audit {
     keep: Keep,
     log: Mutex<Log>,
 }
 
+/// Both kinds are numbered as one, in the order in which they ended: times may be equal, and clocks go back.
 #[derive(Default)]
 struct Log {
-    changes: Ring,
-    sign_ins: Ring,
+    next: u64,
+    changes: VecDeque<Numbered>,
+    sign_ins: VecDeque<Numbered>,
 }
 
-/// Entries of one kind, oldest first.
-#[derive(Default)]
-struct Ring {
-    entries: VecDeque<Record>,
-    /// Number of the first of them.
-    first: u64,
-}
+type Numbered = (u64, Record);
 
-impl Ring {
-    fn new(mut entries: Vec<(u64, Record)>) -> Self {
-        entries.sort_unstable_by_key(|(number, _)| *number);
-        let mut ring = Self::default();
-        if let Some((last, _)) = entries.last() {
-            // Numbers may be missing in between, for damage; the next one must be new all the same.
-            ring.first =
-                (last + 1).saturating_sub(u64::try_from(entries.len()).unwrap_or(u64::MAX));
+impl Log {
+    /// Of what was kept, in any order.
+    fn new(mut kept: Vec<Numbered>) -> Self {
+        kept.sort_by_key(|(number, _)| *number);
+        // Numbers may be missing in between, for damage; the next one must be new all the same.
+        let next = kept.last().map_or(0, |(last, _)| last + 1);
+        let (sign_ins, changes) = kept.into_iter().partition(|(_, r)| r.is_sign_in());
+        Self {
+            next,
+            changes,
+            sign_ins,
         }
-        ring.entries = entries.into_iter().map(|(_, record)| record).collect();
-        ring
     }
 
     /// Adds one. Gives its number, and those of the ones that went for it.
-    fn push(&mut self, record: Record, max: usize) -> (u64, Range<u64>) {
-        let number = self.first + u64::try_from(self.entries.len()).unwrap_or(u64::MAX);
-        self.entries.push_back(record);
-        let before = self.first;
-        while self.entries.len() > max {
-            self.entries.pop_front();
-            self.first += 1;
-        }
-        (number, before..self.first)
+    fn push(&mut self, record: Record) -> (u64, Vec<u64>) {
+        let number = self.next;
+        self.next += 1;
+        let (ring, max) = if record.is_sign_in() {
+            (&mut self.sign_ins, SIGN_INS_MAX)
+        } else {
+            (&mut self.changes, CHANGES_MAX)
+        };
+        ring.push_back((number, record));
+        let surplus = ring.len().saturating_sub(max);
+        let gone = ring.drain(..surplus).map(|(gone, _)| gone);
+        (number, gone.collect())
     }
 }
 
@@ -127,24 +132,14 @@ impl Audit {
     /// If the store cannot be read.
     pub(crate) fn load(keep: Keep) -> std::io::Result<Self> {
         let kept = keep.load(Bucket::Audit).map_err(std::io::Error::other)?;
-        let (mut changes, mut sign_ins) = (Vec::new(), Vec::new());
-        for (key, value) in &kept {
-            let Some((number, kind)) = key.split_first_chunk() else {
-                continue;
-            };
-            if let Ok(record) = serde_json::from_slice(value) {
-                let all = if kind.is_empty() {
-                    &mut changes
-                } else {
-                    &mut sign_ins
-                };
-                all.push((u64::from_be_bytes(*number), record));
-            }
-        }
-        let log = Log {
-            changes: Ring::new(changes),
-            sign_ins: Ring::new(sign_ins),
-        };
+        let records = kept.iter().filter_map(|(key, value)| {
+            let (number, _) = key.split_first_chunk()?;
+            Some((
+                u64::from_be_bytes(*number),
+                serde_json::from_slice(value).ok()?,
+            ))
+        });
+        let log = Log::new(records.collect());
         Ok(Self {
             keep,
             log: Mutex::new(log),
@@ -158,17 +153,10 @@ impl Audit {
     /// Adds one, which is in the store when this returns.
     pub(crate) async fn add(&self, record: Record) {
         let value = serde_json::to_vec(&record).expect("texts and numbers become JSON");
-        let is_sign_in = record.operation_id == SIGN_IN;
-        let (number, gone) = {
-            let mut log = self.log();
-            if is_sign_in {
-                log.sign_ins.push(record, SIGN_INS_MAX)
-            } else {
-                log.changes.push(record, CHANGES_MAX)
-            }
-        };
+        let is_sign_in = record.is_sign_in();
+        let (number, gone) = self.log().push(record);
         let mut put = vec![(key(number, is_sign_in), Some(value))];
-        put.extend(gone.map(|number| (key(number, is_sign_in), None)));
+        put.extend(gone.iter().map(|gone| (key(*gone, is_sign_in), None)));
         if let Err(error) = self.keep.put(Bucket::Audit, put).await {
             tracing::warn!("an entry of the audit log is not kept: {error}");
         }
@@ -181,12 +169,12 @@ impl Audit {
         (skip, limit): (usize, usize),
     ) -> (Vec<Record>, usize) {
         let log = self.log();
-        let all = log.changes.entries.iter().chain(&log.sign_ins.entries);
-        let mut found: Vec<_> = all.filter(|record| fits(record)).collect();
-        // Those of one millisecond stay in their order.
-        found.sort_by_key(|record| record.at);
+        let all = log.changes.iter().chain(&log.sign_ins);
+        let mut found: Vec<_> = all.filter(|(_, record)| fits(record)).collect();
+        found.sort_unstable_by_key(|(number, _)| *number);
         let page = found.iter().rev().skip(skip).take(limit);
-        (page.copied().cloned().collect(), found.len())
+        let page = page.map(|(_, record)| record.clone());
+        (page.collect(), found.len())
     }
 }
 
@@ -327,29 +315,49 @@ fn mask_fields(fields: &mut Map<String, Value>) {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_oldest_go() {
-        let record = |at| Record {
-            at,
+    fn record(operation_id: &str) -> Record {
+        Record {
+            at: 1,
             from: From::RestApi,
             source: "a".to_owned(),
             source_ip: [127, 0, 0, 1].into(),
-            operation_id: SIGN_IN.to_owned(),
+            operation_id: operation_id.to_owned(),
             http_method: "post".to_owned(),
             http_status_code: 401,
             duration_ms: 1,
             path: "/api/v5/login".to_owned(),
             body: None,
             failure: String::new(),
-        };
-        let mut ring = Ring::new(vec![(8, record(8)), (7, record(7))]);
-        assert_eq!(ring.push(record(9), 2), (9, 7..8));
-        assert_eq!(ring.push(record(10), 2), (10, 8..9));
-        assert_eq!(
-            ring.entries.iter().map(|r| r.at).collect::<Vec<_>>(),
-            [9, 10]
-        );
+        }
+    }
+
+    #[test]
+    fn the_oldest_of_a_kind_go() {
+        let mut log = Log::new(vec![
+            (8, record(SIGN_IN)),
+            (3, record("/users")),
+            (7, record(SIGN_IN)),
+        ]);
+        for number in 9..7 + SIGN_INS_MAX as u64 {
+            assert_eq!(log.push(record(SIGN_IN)), (number, vec![]));
+        }
+        let number = log.next;
+        assert_eq!(log.push(record(SIGN_IN)), (number, vec![7]));
+        assert_eq!(log.push(record(SIGN_IN)), (number + 1, vec![8]));
+        assert_eq!(log.push(record("/users")), (number + 2, vec![]));
+        assert_eq!(log.changes.len(), 2);
         assert_ne!(key(9, true), key(9, false));
+    }
+
+    #[test]
+    fn both_kinds_are_in_the_order_in_which_they_ended() {
+        let mut log = Log::default();
+        for id in [SIGN_IN, "/users", SIGN_IN, "/logout", SIGN_IN] {
+            log.push(record(id));
+        }
+        let numbers = |ring: &VecDeque<Numbered>| ring.iter().map(|(n, _)| *n).collect::<Vec<_>>();
+        assert_eq!(numbers(&log.sign_ins), [0, 2, 4]);
+        assert_eq!(numbers(&log.changes), [1, 3]);
     }
 
     #[test]
