@@ -7,6 +7,8 @@ import mqtt from 'mqtt'
 const SETTLED_MS = 12_000
 const GONE_MS = 3_000
 const HELD_MS = 3_000
+/** So much of a wall's picture is seen at least. */
+const PICTURE_PX = 150
 export const TUTORIAL = { publishers: 1, topics: 2, subscribers: 1, in: 2, out: 1, stubs: 1 }
 export const WITHOUT_SUBSCRIBER = { ...TUTORIAL, subscribers: 0, out: 0, stubs: 2 }
 const FIGURES = { in: 2, out: 1, unread: 1, lost: 0 }
@@ -33,7 +35,7 @@ export async function flow(page, broker) {
     await page.locator('[data-flow]').scrollIntoViewIfNeeded()
     await settles(page, TUTORIAL, SETTLED_MS)
     await stays(page, HELD_MS)
-    if ((page.viewportSize()?.width ?? 0) > 700) await onWall(page)
+    await onWall(page)
     await subscriber.endAsync()
     await settles(page, WITHOUT_SUBSCRIBER, GONE_MS, false)
   } finally {
@@ -43,14 +45,18 @@ export async function flow(page, broker) {
   }
 }
 
-/** The same on the wall, which no phone is, and on the page again. @param {import('playwright-core').Page} page */
+/** The same on the wall, where nobody scrolls, and on the page again. @param {import('playwright-core').Page} page */
 async function onWall(page) {
-  for (const [key, where] of /** @type {const} */ ([['f', '[data-wall]'], ['Escape', '.overview >']])) {
-    await page.keyboard.press(key)
-    await page.locator(`${where} [data-flow]`).scrollIntoViewIfNeeded()
-    await page.waitForSelector(`${where} [data-flow] [data-flow-node=client]`)
-    await page.waitForSelector(`${where} :is(.good, .warn)`)
-  }
+  await page.keyboard.press('f')
+  await page.waitForSelector('[data-wall] :is(.good, .warn)')
+  await page.waitForSelector('[data-wall] [data-flow] [data-flow-node=client]')
+  const { y = Infinity } = (await page.locator('[data-wall] [data-flow]').boundingBox()) ?? {}
+  const below = y + PICTURE_PX - (page.viewportSize()?.height ?? 0)
+  assert.ok(below <= 0, `the wall's picture is ${below} px below its screen`)
+  await page.keyboard.press('Escape')
+  await page.locator('.overview > [data-flow]').scrollIntoViewIfNeeded()
+  await page.waitForSelector('.overview > [data-flow] [data-flow-node=client]')
+  await page.waitForSelector('.overview > :is(.good, .warn)')
 }
 
 /**
