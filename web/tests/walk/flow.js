@@ -7,6 +7,8 @@ import mqtt from 'mqtt'
 const SETTLED_MS = 12_000
 const GONE_MS = 3_000
 const HELD_MS = 3_000
+/** Within which a chart has drawn what it got. */
+const DRAWN_MS = 2_000
 /** So much of a wall's picture is seen at least. */
 const PICTURE_PX = 150
 export const TUTORIAL = { publishers: 1, topics: 2, subscribers: 1, in: 2, out: 1, stubs: 1 }
@@ -38,6 +40,7 @@ export async function flow(page, broker) {
     await onWall(page)
     await subscriber.endAsync()
     await settles(page, WITHOUT_SUBSCRIBER, GONE_MS, false)
+    await history(page)
   } finally {
     clearInterval(each)
     await publisher.endAsync()
@@ -57,6 +60,17 @@ async function onWall(page) {
   await page.locator('.overview > [data-flow]').scrollIntoViewIfNeeded()
   await page.waitForSelector('.overview > [data-flow] [data-flow-node=client]')
   await page.waitForSelector('.overview > :is(.good, .warn)')
+}
+
+/** The charts' figures are there as soon as their points are. @param {import('playwright-core').Page} page */
+async function history(page) {
+  const points = page.waitForResponse(async (answer) => answer.url().includes('/monitor?') && (await answer.json()).length > 0, { timeout: SETTLED_MS })
+  await page.click('.spans button:nth-child(2)')
+  await points
+  const isTold = () => [...document.querySelectorAll('.u-legend')].every((legend) => /\d/.test(legend.textContent ?? '') && !legend.textContent?.includes('–'))
+  await page.waitForFunction(isTold, undefined, { timeout: DRAWN_MS })
+  await page.click('.spans button:first-child')
+  await page.waitForFunction(isTold, undefined, { timeout: DRAWN_MS })
 }
 
 /**
