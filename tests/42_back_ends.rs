@@ -3,7 +3,6 @@
 //! do anything.
 
 use std::fs;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -11,6 +10,7 @@ use serde_json::{Value, json};
 use crate::authenticate::{code, run, token, token_with};
 use crate::authorize::asks as subscribes;
 use crate::connection_log::{PATIENCE, told, until};
+use crate::servers::Secured;
 use crate::wire::{
     Api, Broker, Conn, Connect, Kind, Publish, Said, Service, V5, V31, V311, Will, fresh_dir,
     pingreq, subscribe,
@@ -138,7 +138,7 @@ fn url_base64(bytes: &[u8]) -> String {
 /// Keys that a service tells: fetched at the start, and when a token names one that is new; kept while the
 /// service is down or talks nonsense; and nobody comes in before there are any.
 #[test]
-fn keys_from_a_service() {
+fn a15_keys_from_a_service() {
     let dir = fresh_dir();
     fs::create_dir_all(&dir).unwrap();
     let (first, second) = (Signer::new(&dir, "k1"), Signer::new(&dir, "k2"));
@@ -197,7 +197,7 @@ fn later(mut is: impl FnMut() -> bool) {
 
 /// The same over TLS, from another program: trusted by its authority, and not without.
 #[test]
-fn keys_over_tls() {
+fn a15_keys_over_tls() {
     let dir = fresh_dir();
     fs::create_dir_all(&dir).unwrap();
     let signer = Signer::new(&dir, "k");
@@ -206,7 +206,7 @@ fn keys_over_tls() {
         json!({"keys": [signer.jwk]}).to_string(),
     )
     .unwrap();
-    let mut server = Secured::start(&dir);
+    let server = Secured::start(&dir, "-WWW");
     let (broker, mut api) = Broker::signed_in(&[]);
     let mut jwt = json!({"mechanism": "jwt", "use_jwks": true,
                          "endpoint": format!("https://localhost:{}/keys.json", server.port)});
@@ -227,50 +227,62 @@ fn keys_over_tls() {
     jwt["ssl"]["server_name_indication"] = json!("other.example");
     api.put("/authentication/jwt", &jwt).expect(200);
     assert_eq!(comes(), 0x88);
-    server.stop();
+    drop(server);
     fs::remove_dir_all(&dir).unwrap();
 }
 
-/// A web server of openssl's over a directory, with a certificate of its own.
-struct Secured {
-    port: u16,
-    child: Child,
-}
-
-impl Secured {
-    fn start(dir: &std::path::Path) -> Self {
-        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-        fs::write(dir.join("tls.pem"), made.cert.pem()).unwrap();
-        fs::write(dir.join("tls.key"), made.signing_key.serialize_pem()).unwrap();
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
-        let child = Command::new("openssl")
-            .args([
-                "s_server", "-quiet", "-WWW", "-cert", "tls.pem", "-key", "tls.key",
-            ])
-            .args(["-accept", &format!("127.0.0.1:{port}")])
-            .current_dir(dir)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("openssl is there");
-        let is_there = || std::net::TcpStream::connect(("127.0.0.1", port)).ok();
-        until(is_there, "openssl listens");
-        Self { port, child }
+/// A service over TLS that allows everybody: without the authority of its certificate, or by another name, it
+/// is no service, neither for who comes in nor for what may be done.
+#[test]
+fn a15_a_service_over_tls() {
+    let dir = fresh_dir();
+    fs::create_dir_all(&dir).unwrap();
+    let said = json!({"result": "allow"}).to_string();
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{said}",
+        said.len()
+    );
+    fs::write(dir.join("answer"), answer).unwrap();
+    let server = Secured::start(&dir, "-HTTP");
+    let stranger = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    fs::write(dir.join("stranger.pem"), stranger.cert.pem()).unwrap();
+    let (broker, mut api) = Broker::signed_in(&[]);
+    let url = format!("https://localhost:{}/answer", server.port);
+    let ssl = |authority: &str, name: &str| json!({"enable": true, "cacertfile": dir.join(authority), "server_name_indication": name});
+    let mut asks = json!({"mechanism": "password_based", "backend": "http", "method": "get",
+                          "url": url, "ssl": ssl("tls.pem", "localhost")});
+    api.post("/authentication?anonymous=keep", &asks)
+        .expect(200);
+    let mut may = json!({"type": "http", "method": "get", "url": url,
+                         "ssl": ssl("tls.pem", "localhost")});
+    let deny = json!({"no_match": "deny", "deny_action": "ignore"});
+    api.put("/authorization/settings", &deny).expect(200);
+    api.post(SOURCES, &may).expect(204);
+    let comes = || code(&broker, &as_user("c", "anna", "p"));
+    let mut conn = broker.v5("publisher");
+    let mut topic = 0;
+    // What was said of a topic is kept.
+    let mut may_publish = |conn: &mut Conn| {
+        topic += 1;
+        publishes(conn, &format!("t/{topic}"))
+    };
+    assert!(comes() == 0 && may_publish(&mut conn));
+    for odd in [
+        ssl("stranger.pem", "localhost"),
+        ssl("tls.pem", "other.example"),
+    ] {
+        asks["ssl"] = odd.clone();
+        api.put(HTTP, &asks).expect(200);
+        assert_eq!(comes(), 0x88, "{odd}");
+        may["ssl"] = odd;
+        api.put(&format!("{SOURCES}/http"), &may).expect(204);
+        assert!(!may_publish(&mut conn));
+        let status = api.get(&format!("{HTTP}/status")).expect(200).json();
+        let error = status["node_error"][0]["error"].as_str().unwrap();
+        assert!(error.contains("TLS: "), "{error}");
     }
-
-    fn stop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Drop for Secured {
-    fn drop(&mut self) {
-        self.stop();
-    }
+    drop(server);
+    fs::remove_dir_all(&dir).unwrap();
 }
 
 /// What the service of the next tests says of a user, by its name.
@@ -292,6 +304,8 @@ fn judge(user: &str) -> Said {
         "odd" => Said::json(&json!({"result": "perhaps"})),
         "odd-rights" => Said::json(&json!({"result": "allow", "acl": [{"permission": "allow"}]})),
         "page" => Said::Reply(200, "text/html", "allow".to_owned()),
+        "empty" => Said::Reply(200, "application/json", String::new()),
+        "nothing" => Said::json(&json!({})),
         "huge" => Said::Reply(200, "application/json", " ".repeat(200_000)),
         "cut" => {
             Said::Bytes("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"result\": \"allow\"}")
@@ -315,7 +329,7 @@ fn asks(service: &Service) -> Value {
 /// Each answer of a service, and none: only `allow` lets in, `ignore` and 4xx leave it to the next
 /// authenticator, everything that is not understood lets nobody in; and what the answer grants holds.
 #[test]
-fn a_service_says_who_comes_in() {
+fn a15_a_service_says_who_comes_in() {
     let service = service();
     let (broker, mut api) = Broker::signed_in(&[]);
     let made = api
@@ -345,6 +359,8 @@ fn a_service_says_who_comes_in() {
         ("odd", 0x88, Some("authenticator_failed")),
         ("odd-rights", 0x88, None),
         ("page", 0x88, None),
+        ("empty", 0x88, None),
+        ("nothing", 0x86, None),
         ("huge", 0x88, None),
         ("cut", 0x88, None),
         ("anna", 0, None),
@@ -409,7 +425,7 @@ fn names_stay_names() {
 /// A service that is gone: refused at once, left alone after a few tries, asked again when it may be there;
 /// and one that answers nobody holds up only who depends on it. Connections are used again.
 #[test]
-fn a_service_that_is_gone() {
+fn a15_a_service_that_is_gone() {
     let first = service();
     let address = first.address();
     let (broker, mut api) = Broker::signed_in(&[]);
@@ -526,6 +542,7 @@ fn judge_topic(asked: &Value) -> Said {
         "no" => Said::json(&json!({"result": "deny"})),
         "ill" => Said::status(500),
         "odd" => Said::json(&json!({"result": "perhaps"})),
+        "empty" => Said::Reply(200, "application/json", String::new()),
         "slow" => Said::Nothing,
         "anna" if asked["username"] == "anna" => Said::json(&json!({"result": "allow"})),
         "unknown" => Said::status(404),
@@ -572,7 +589,7 @@ fn publishes(conn: &mut Conn, topic: &str) -> bool {
 /// Each answer about a topic, and none: rules before the service are not asked elsewhere, those behind it
 /// decide what it leaves to them, and what it does not say is denied. What was said is kept for a while.
 #[test]
-fn a_service_says_what_may_be_done() {
+fn a15_a_service_says_what_may_be_done() {
     let service = Service::start(|asked| judge_topic(&asked.json()));
     let (broker, mut api) = with_rules_elsewhere(&service);
     let mut conn = broker.v5("c1");
@@ -586,6 +603,7 @@ fn a_service_says_what_may_be_done() {
         ("unknown", false),
         ("other", false),
         ("odd", false),
+        ("empty", false),
         ("yes/2", true),
         ("ill", false),
         ("slow", false),
@@ -653,7 +671,7 @@ fn a_service_says_what_may_be_done() {
 
 /// A will is asked about when it comes, of users and of nobodies; what was denied QoS 0 reaches nobody.
 #[test]
-fn a_service_is_asked_about_wills() {
+fn a15_a_service_is_asked_about_wills() {
     let service = Service::start(|asked| judge_topic(&asked.json()));
     let (broker, mut api) = with_rules_elsewhere(&service);
     let built_in = json!({"mechanism": "password_based", "backend": "built_in_database",
@@ -706,7 +724,7 @@ fn a_service_is_asked_about_wills() {
 /// A service that is gone denies what it had not said before, and lets on what it had; others are not held
 /// up; and when it is there again it is asked again. Rules that change meanwhile hold.
 #[test]
-fn a_service_of_rules_that_is_gone() {
+fn a15_a_service_of_rules_that_is_gone() {
     let service = Service::start(|asked| judge_topic(&asked.json()));
     let address = service.address();
     let (broker, mut api) = with_rules_elsewhere(&service);

@@ -87,6 +87,7 @@ mod rows;
 #[cfg(unix)]
 #[path = "40_security.rs"]
 mod security;
+mod servers;
 #[path = "36_service.rs"]
 mod service;
 #[path = "08_session.rs"]

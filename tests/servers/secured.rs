@@ -1,0 +1,46 @@
+//! A web server over TLS that is none of ours.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use crate::connection_log::until;
+
+/// A web server of openssl's over a directory, with a certificate of its own.
+pub(crate) struct Secured {
+    pub(crate) port: u16,
+    child: Child,
+}
+
+impl Secured {
+    /// `-WWW` serves files, `-HTTP` files that are whole answers.
+    pub(crate) fn start(dir: &Path, serves: &str) -> Self {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        fs::write(dir.join("tls.pem"), made.cert.pem()).unwrap();
+        fs::write(dir.join("tls.key"), made.signing_key.serialize_pem()).unwrap();
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let child = Command::new("openssl")
+            .args([
+                "s_server", "-quiet", serves, "-cert", "tls.pem", "-key", "tls.key",
+            ])
+            .args(["-accept", &format!("127.0.0.1:{port}")])
+            .current_dir(dir)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("openssl is there");
+        let is_there = || std::net::TcpStream::connect(("127.0.0.1", port)).ok();
+        until(is_there, "openssl listens");
+        Self { port, child }
+    }
+}
+
+impl Drop for Secured {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
