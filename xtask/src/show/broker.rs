@@ -11,6 +11,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 const START: Duration = Duration::from_secs(20);
+/// Where it listens: the setting, what is set, and the name in what it says. All of 127.0.0.0/8 leads to the
+/// first.
+const PORTS: [(&str, &str); 5] = [
+    ("listeners.tcp.default.bind=0.0.0.0:0", "tcp:default"),
+    ("listeners.ws.default.bind=127.0.0.1:0", "ws:default"),
+    ("dashboard.bind=127.0.0.1:0", "http:dashboard"),
+    ("listeners.ssl.default.bind=127.0.0.1:0", "ssl:default"),
+    ("listeners.wss.default.bind=127.0.0.1:0", "wss:default"),
+];
+/// How many of these a broker had at first, and with a dashboard.
+const FIRST_PORTS: [usize; 2] = [2, 3];
 
 pub(super) struct Broker {
     child: Child,
@@ -29,15 +40,35 @@ impl Broker {
     pub(super) fn ternmq(binary: &Path, settings: &[&str]) -> Result<Self> {
         let dir = fresh_dir()?;
         let settings: Vec<String> = settings.iter().map(|&setting| setting.into()).collect();
-        let (child, [address, http, secure]) = start(binary, &dir, &settings)?;
+        let (child, ports) = start(binary, &dir, &PORTS, &settings)?;
         Ok(Self {
             child,
             dir,
-            address,
-            http: Some(http),
-            secure: Some(secure),
+            address: ports[0],
+            http: Some(ports[2]),
+            secure: Some(ports[3]),
             command: Some((binary.to_owned(), settings)),
         })
+    }
+
+    /// Our own of another day, which may know fewer listeners.
+    pub(super) fn earlier(binary: &Path) -> Result<Self> {
+        for count in FIRST_PORTS {
+            let dir = fresh_dir()?;
+            let Ok((child, ports)) = start(binary, &dir, &PORTS[..count], &[]) else {
+                fs::remove_dir_all(&dir)?;
+                continue;
+            };
+            return Ok(Self {
+                child,
+                dir,
+                address: ports[0],
+                http: None,
+                secure: None,
+                command: None,
+            });
+        }
+        Self::ternmq(binary, &[])
     }
 
     /// Ends it by the book and starts it again on what it kept; gives how long each took.
@@ -51,9 +82,9 @@ impl Broker {
         ensure!(status.success(), "it ended with {status}");
         let ended = begun.elapsed();
         let begun = Instant::now();
-        let (child, [address, http, secure]) = start(&binary, &self.dir, &settings)?;
-        (self.child, self.address) = (child, address);
-        (self.http, self.secure) = (Some(http), Some(secure));
+        let (child, ports) = start(&binary, &self.dir, &PORTS, &settings)?;
+        (self.child, self.address) = (child, ports[0]);
+        (self.http, self.secure) = (Some(ports[2]), Some(ports[3]));
         Ok((ended, begun.elapsed()))
     }
 
@@ -190,20 +221,17 @@ impl std::fmt::Display for Memory {
     }
 }
 
-/// Starts our own on a directory and waits until it listens; gives where, for MQTT, HTTP and TLS.
-fn start(binary: &Path, dir: &Path, settings: &[String]) -> Result<(Child, [SocketAddr; 3])> {
+/// Starts our own on a directory and waits until it listens; gives where, in the order of the ports.
+fn start(
+    binary: &Path,
+    dir: &Path,
+    ports: &[(&str, &str)],
+    settings: &[String],
+) -> Result<(Child, Vec<SocketAddr>)> {
     let mut command = Command::new(binary);
     command.arg("start").arg("--data-dir").arg(dir.join("data"));
-    // All of 127.0.0.0/8 leads to it.
-    let ports = [
-        "listeners.tcp.default.bind=0.0.0.0:0",
-        "listeners.ssl.default.bind=127.0.0.1:0",
-        "listeners.ws.default.bind=127.0.0.1:0",
-        "listeners.wss.default.bind=127.0.0.1:0",
-        "dashboard.bind=127.0.0.1:0",
-    ];
     let settings = settings.iter().map(String::as_str);
-    for setting in ports.into_iter().chain(settings) {
+    for setting in ports.iter().map(|(setting, _)| *setting).chain(settings) {
         command.arg("--set").arg(setting);
     }
     let mut child = command
@@ -217,31 +245,30 @@ fn start(binary: &Path, dir: &Path, settings: &[String]) -> Result<(Child, [Sock
         .take()
         .context("its standard output is a pipe")?;
     let mut lines = BufReader::new(said).lines();
-    let (mut mqtt, mut http, mut secure) = (None, None, None);
-    while mqtt.is_none() || http.is_none() || secure.is_none() {
+    let mut found = vec![None; ports.len()];
+    while found.contains(&None) {
         let Some(Ok(line)) = lines.next() else {
             break;
         };
-        for (name, found) in [
-            ("tcp:default", &mut mqtt),
-            ("http:dashboard", &mut http),
-            ("ssl:default", &mut secure),
-        ] {
-            let said = line.strip_prefix("listening ");
-            if let Some(address) = said.and_then(|said| said.strip_prefix(name)) {
-                *found = Some(address.trim().parse::<SocketAddr>()?.port());
-            }
+        let Some((name, address)) = line
+            .strip_prefix("listening ")
+            .and_then(|said| said.split_once(' '))
+        else {
+            continue;
+        };
+        if let Some(at) = ports.iter().position(|(_, known)| *known == name) {
+            let port = address.trim().parse::<SocketAddr>()?.port();
+            found[at] = Some(SocketAddr::from(([127, 0, 0, 1], port)));
         }
     }
     // Read on, or a full pipe would stall the broker.
     thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-    let (Some(mqtt), Some(http), Some(secure)) = (mqtt, http, secure) else {
+    let Some(found) = found.into_iter().collect() else {
         let _ = child.kill();
         let _ = child.wait();
         bail!("the broker did not say where it listens");
     };
-    let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
-    Ok((child, [at(mqtt), at(http), at(secure)]))
+    Ok((child, found))
 }
 
 impl Drop for Broker {
@@ -261,8 +288,14 @@ fn fresh_dir() -> Result<PathBuf> {
     Ok(dir)
 }
 
-/// The released binary, built now if it is not up to date.
+/// The released binary: that of `TERNMQ_BIN`, as in the tests, or else our own, built now if it is not up to
+/// date.
 pub(crate) fn released(tree: &crate::tree::Tree) -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("TERNMQ_BIN") {
+        let path = PathBuf::from(path);
+        ensure!(path.exists(), "{} does not exist", path.display());
+        return Ok(std::path::absolute(path)?);
+    }
     tree.run(
         "cargo",
         &[

@@ -17,15 +17,15 @@ const IDLE_BYTES_MAX: u64 = 400;
 /// Connections that are looked at while they are idle.
 const IDLE: u32 = 9000;
 
-struct Scenario {
-    name: &'static str,
+pub(super) struct Scenario {
+    pub(super) name: &'static str,
     args: &'static str,
     /// How many times mosquitto's figure the issue wants; unknown until somebody enters it.
     wanted: Option<f64>,
 }
 
 /// Ten publishers of 64 bytes each, unless said otherwise.
-const SCENARIOS: [Scenario; 9] = [
+pub(super) const SCENARIOS: [Scenario; 9] = [
     scenario("pair, QoS 0", "--shape pair --pubs 10 --qos 0", Some(80.0)),
     scenario(
         "pair, QoS 1",
@@ -69,12 +69,16 @@ const SCENARIOS: [Scenario; 9] = [
     ),
 ];
 
-const LATENCIES: [(&str, &str); 2] = [
+pub(super) const LATENCIES: [(&str, &str); 2] = [
     ("5,000/s, QoS 0", "--rate 5000 --qos 0"),
     ("2,000/s, QoS 1", "--rate 2000 --qos 1"),
 ];
 
-const fn scenario(name: &'static str, args: &'static str, wanted: Option<f64>) -> Scenario {
+pub(super) const fn scenario(
+    name: &'static str,
+    args: &'static str,
+    wanted: Option<f64>,
+) -> Scenario {
     Scenario { name, args, wanted }
 }
 
@@ -172,31 +176,9 @@ pub(super) fn show(tree: &Tree, options: &Options) -> Result<()> {
 
 pub(super) fn show_idle(tree: &Tree, options: &Options) -> Result<()> {
     let bench = Bench::new(tree, options)?;
-    let args = format!("idle --conns {IDLE} --subs-per-conn 1 --hold 45 --seconds 90");
     let mut each = Vec::new();
     for _ in 0..options.repeat {
-        let broker = bench.start(Kind::Shards)?;
-        // Code and buffers of a first client are there from then on.
-        Client::passing(broker.address, "first")?.subscribe(&["first".to_owned()])?;
-        let base = broker.least(Duration::from_secs(20))?;
-        let (full, figures) = thread::scope(|scope| {
-            let figures = scope.spawn(|| generate(&bench.loadgen, &broker, &args));
-            // They are there after 2 s; the allocator gives back what connecting took within about 10 s.
-            thread::sleep(Duration::from_secs(20));
-            let full = broker.least(Duration::from_secs(20));
-            let figures = figures.join();
-            (full, figures)
-        });
-        let figures = figures.map_err(|_| anyhow::anyhow!("the generator's thread panicked"))??;
-        let (full, connected) = (full?, figures.number("connected")?);
-        ensure!(connected == f64::from(IDLE), "{}", figures.0);
-        let bytes = full.anonymous.saturating_sub(base.anonymous) / u64::from(IDLE);
-        println!(
-            "{bytes} bytes each ({full} less {base}); by proportional set size, as the generator sees \
-             it: {:.0}",
-            figures.number("pss_bytes_per_conn")?
-        );
-        each.push(bytes);
+        each.push(idle_bytes(&bench.loadgen, &bench.start(Kind::Shards)?)?);
     }
     each.sort_unstable();
     let bytes = each[each.len() / 2];
@@ -205,12 +187,44 @@ pub(super) fn show_idle(tree: &Tree, options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// What each of them takes of the memory of a broker that is already running.
+pub(super) fn idle_bytes(loadgen: &Path, broker: &Broker) -> Result<u64> {
+    let args = format!("idle --conns {IDLE} --subs-per-conn 1 --hold 45 --seconds 90");
+    // Code and buffers of a first client are there from then on.
+    Client::passing(broker.address, "first")?.subscribe(&["first".to_owned()])?;
+    let base = broker.least(Duration::from_secs(20))?;
+    let (full, figures) = thread::scope(|scope| {
+        let figures = scope.spawn(|| generate(loadgen, broker, &args));
+        // They are there after 2 s; the allocator gives back what connecting took within about 10 s.
+        thread::sleep(Duration::from_secs(20));
+        let full = broker.least(Duration::from_secs(20));
+        let figures = figures.join();
+        (full, figures)
+    });
+    let figures = figures.map_err(|_| anyhow::anyhow!("the generator's thread panicked"))??;
+    let (full, connected) = (full?, figures.number("connected")?);
+    ensure!(connected == f64::from(IDLE), "{}", figures.0);
+    let bytes = full.anonymous.saturating_sub(base.anonymous) / u64::from(IDLE);
+    println!(
+        "{bytes} bytes each ({full} less {base}); by proportional set size, as the generator sees it: {:.0}",
+        figures.number("pss_bytes_per_conn")?
+    );
+    Ok(bytes)
+}
+
 /// Pair throughput at QoS 0 of a broker that is already running: messages delivered in a second.
 pub(super) fn pair_rate(options: &Options, broker: &Broker) -> Result<f64> {
-    let loadgen = loadgen(options)?;
-    let seconds = options.seconds;
-    let args = format!("throughput --shape pair --pubs 10 --qos 0 --size 64 --seconds {seconds}");
-    generate(&loadgen, broker, &args)?.number("delivered_per_s")
+    let pair = scenario("pair, QoS 0", "--shape pair --pubs 10 --qos 0", None);
+    pair.figures(options, broker)?.number("delivered_per_s")
+}
+
+impl Scenario {
+    /// A measurement of a broker that is already running.
+    pub(super) fn figures(&self, options: &Options, broker: &Broker) -> Result<Figures> {
+        let (args, seconds) = (self.args, options.seconds);
+        let args = format!("throughput --size 64 {args} --seconds {seconds}");
+        generate(&loadgen(options)?, broker, &args)
+    }
 }
 
 impl Bench {

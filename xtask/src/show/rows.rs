@@ -45,37 +45,28 @@ const FIGURES: [&str; 6] = [
 ];
 
 pub(super) fn show(tree: &Tree, promised: &[&'static str]) -> Result<()> {
-    let binary = released(tree)?;
     let listed = test(&["--list"], tree, None)?;
     let names: Vec<&str> = listed
         .lines()
         .filter_map(|line| line.strip_suffix(": test"))
         .filter(|name| !rows_of(name, promised).is_empty())
         .collect();
-    let mut args = vec![
-        "--exact",
-        "--include-ignored",
-        "--show-output",
-        "--test-threads",
-        "1",
-    ];
-    args.extend(&names);
-    let mut said = test(&args, tree, Some(&binary))?;
+    let mut said = run_by_name(tree, &names)?;
     let inside = tests_inside(tree, promised, &mut said)?;
     let mut rows: BTreeMap<&str, Vec<(&str, bool)>> = BTreeMap::new();
     for row in promised {
         rows.insert(*row, Vec::new());
     }
     for name in names.into_iter().chain(inside.iter().map(String::as_str)) {
-        let passed = said.contains(&format!("test {name} ... ok\n"));
+        let is_good = passed(&said, name);
         for row in rows_of(name, promised) {
-            rows.entry(row).or_default().push((name, passed));
+            rows.entry(row).or_default().push((name, is_good));
         }
     }
-    let mut passed = 0;
+    let mut good_ones = 0;
     for (row, tests) in &rows {
         let good = !tests.is_empty() && tests.iter().all(|(_, passed)| *passed);
-        passed += usize::from(good);
+        good_ones += usize::from(good);
         let word = if good { "passed" } else { "FAILED" };
         let names: Vec<String> = tests
             .iter()
@@ -83,19 +74,40 @@ pub(super) fn show(tree: &Tree, promised: &[&'static str]) -> Result<()> {
             .collect();
         println!("{row:<6} {word}  {}", names.join(", "));
     }
-    // What the tests measured.
-    for line in said
-        .lines()
-        .filter(|line| FIGURES.iter().any(|f| line.contains(f)))
-    {
-        println!("  {line}");
-    }
-    println!("{passed} of {} rows passed", rows.len());
-    if passed < rows.len() {
+    print_figures(&said);
+    println!("{good_ones} of {} rows passed", rows.len());
+    if good_ones < rows.len() {
         println!("{said}");
     }
-    ensure!(passed == rows.len(), "{} rows failed", rows.len() - passed);
+    let bad = rows.len() - good_ones;
+    ensure!(bad == 0, "{bad} rows failed");
     Ok(())
+}
+
+/// Runs black-box tests against the released binary, one after the other; gives what they said.
+pub(super) fn run_by_name(tree: &Tree, names: &[&str]) -> Result<String> {
+    let binary = released(tree)?;
+    let how = [
+        "--exact",
+        "--include-ignored",
+        "--show-output",
+        "--test-threads",
+        "1",
+    ];
+    test(&[&how[..], names].concat(), tree, Some(&binary))
+}
+
+/// By what the tests said. One that does not exist has not passed.
+pub(super) fn passed(said: &str, name: &str) -> bool {
+    said.contains(&format!("test {name} ... ok\n"))
+}
+
+/// What the tests measured.
+pub(super) fn print_figures(said: &str) {
+    let tells = |line: &&str| FIGURES.iter().any(|figure| line.contains(figure));
+    for line in said.lines().filter(tells) {
+        println!("  {line}");
+    }
 }
 
 /// The rows that a test is for, by its name.

@@ -63,10 +63,15 @@ pub(super) fn show(tree: &Tree) -> Result<()> {
     })?;
     works.issue("second")?;
     let renewed = |admin: &mut Caller| admin.ask("GET", "/listeners/ssl:default", "");
-    wait_until("the new certificate is used", || {
+    let replaced = Instant::now();
+    wait_until("the new certificate is told", || {
         Ok(renewed(&mut admin)?.contains("CN=second"))
     })?;
-    println!("the certificate was replaced under load");
+    works.greet(&broker, "second")?;
+    println!(
+        "the certificate was replaced under load, and shown to who comes {:.1} s later",
+        replaced.elapsed().as_secs_f64()
+    );
     let said = finish(traffic)?;
     for fault in ["lost", "doubled", "lost_connections", "not_connected"] {
         let found = said.number(fault)?;
@@ -169,6 +174,20 @@ impl Works {
         fs::rename(&new[0], self.path("cert.key"))?;
         fs::rename(&new[1], self.path("cert.pem"))?;
         fs::copy(self.path("cert.pem"), self.path(&format!("{name}.pem")))?;
+        Ok(())
+    }
+
+    /// A handshake with whom trusts this certificate and no other.
+    fn greet(&self, broker: &Broker, name: &str) -> Result<()> {
+        let done = Command::new("openssl")
+            .args(["s_client", "-brief", "-verify_return_error", "-connect"])
+            .arg(broker.secure.context("one of ours")?.to_string())
+            .arg("-CAfile")
+            .arg(self.path(&format!("{name}.pem")))
+            .stdin(Stdio::null())
+            .output()?;
+        let said = String::from_utf8_lossy(&done.stderr);
+        ensure!(done.status.success(), "another certificate: {said}");
         Ok(())
     }
 

@@ -30,8 +30,8 @@ const SETTLE: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The same where a password has to be hashed for each user first.
 const HASHED_PATIENCE: Duration = Duration::from_secs(150);
-/// CONNACK of 3.1.1: the broker is busy.
-const BUSY: [u8; 4] = [0x20, 2, 0, 3];
+/// CONNACK: the broker is busy, in 3.1.1 and in 5.0.
+const BUSY: [u8; 2] = [3, 0x89];
 
 pub(super) fn show(tree: &crate::tree::Tree) -> Result<()> {
     let binary = super::broker::released(tree)?;
@@ -59,8 +59,8 @@ pub(super) fn show(tree: &crate::tree::Tree) -> Result<()> {
         if round > ROUNDS {
             // Not promised, but more like life: some of the crowd stay.
             let port = broker.address.port();
-            let range = DRIVERS * CLIENTS..DRIVERS * CLIENTS + STAYING;
-            staying = connect_all(port, round, range, hello)?;
+            let range: Vec<usize> = (DRIVERS * CLIENTS..DRIVERS * CLIENTS + STAYING).collect();
+            (staying, _) = connect_all(port, round, &range, hello)?;
         }
         drop(drivers);
         let first = *first.get_or_insert(full);
@@ -125,14 +125,20 @@ fn start(address: SocketAddr, round: usize, more: &[&str]) -> Result<Vec<Driver>
     let drivers = (0..DRIVERS).map(|driver| Driver::start(address, driver, round, more));
     let mut drivers: Vec<Driver> = drivers.collect::<Result<_>>()?;
     for driver in &mut drivers {
-        let mut line = String::new();
-        driver.said.read_line(&mut line)?;
-        let count = line.trim().strip_prefix("connected ");
-        driver.let_in = count
-            .with_context(|| format!("a driver said {line:?}"))?
-            .parse()?;
+        driver.count()?;
     }
     Ok(drivers)
+}
+
+/// Whoever was told that the broker is busy tries again, from another address.
+pub(super) fn come_again(drivers: &mut [Driver]) -> Result<()> {
+    for driver in &mut *drivers {
+        driver.say("again")?;
+    }
+    for driver in drivers {
+        driver.count()?;
+    }
+    Ok(())
 }
 
 /// The name of a user, and the password.
@@ -172,6 +178,17 @@ impl Driver {
         })
     }
 
+    /// How many of its clients are in, when all have an answer.
+    fn count(&mut self) -> Result<()> {
+        let mut line = String::new();
+        self.said.read_line(&mut line)?;
+        let count = line.trim().strip_prefix("connected ");
+        self.let_in = count
+            .with_context(|| format!("a driver said {line:?}"))?
+            .parse()?;
+        Ok(())
+    }
+
     fn say(&mut self, word: &str) -> Result<()> {
         let pipe = self.child.stdin.as_mut().context("a pipe")?;
         Ok(writeln!(pipe, "{word}")?)
@@ -202,73 +219,112 @@ pub(super) fn drive(args: &[String]) -> Result<()> {
         [] => hello as fn(usize) -> Vec<u8>,
         _ => hello_with_password,
     };
-    let (port, round) = (port.parse()?, round.parse()?);
+    let (port, mut round) = (port.parse()?, round.parse()?);
     let driver: usize = driver.parse()?;
-    let share = CLIENTS / DRIVERS / THREADS;
-    let rest = CLIENTS / DRIVERS - share * THREADS;
-    let mut streams = thread::scope(|scope| {
-        let threads: Vec<_> = (0..THREADS)
-            .map(|n| {
-                let count = share + if n == 0 { rest } else { 0 };
-                let first = driver * CLIENTS + n * (share + rest);
-                scope.spawn(move || connect_all(port, round, first..first + count, hello))
-            })
-            .collect();
-        let mut all = Vec::new();
-        for thread in threads {
-            match thread.join() {
-                Ok(streams) => all.extend(streams?),
-                Err(_) => bail!("a thread panicked"),
-            }
-        }
-        Ok(all)
-    })?;
-    println!("connected {}", streams.len());
+    let first = driver * CLIENTS;
+    let mut outside: Vec<usize> = (first..first + CLIENTS / DRIVERS).collect();
+    let mut inside = Vec::new();
+    let mut come = |inside: &mut Vec<TcpStream>, round| -> Result<()> {
+        let (taken, refused) = connect_in_threads(port, round, &outside, hello)?;
+        inside.extend(taken);
+        outside = refused;
+        println!("connected {}", inside.len());
+        Ok(())
+    };
+    come(&mut inside, round)?;
     // Killed from here.
     for word in std::io::stdin().lines() {
-        ensure!(word? == "ping", "another word than ping");
-        for stream in &mut streams {
-            stream.write_all(&[0xC0, 0])?;
+        match &*word? {
+            "again" => {
+                round += 1;
+                // In their keep-alive.
+                ping_each(&mut inside)?;
+                come(&mut inside, round)?;
+            }
+            "ping" => {
+                ping_each(&mut inside)?;
+                println!("pinged");
+            }
+            other => bail!("neither ping nor again but {other}"),
         }
-        for stream in &mut streams {
-            let mut answer = [0; 2];
-            stream.read_exact(&mut answer)?;
-            ensure!(
-                answer == [0xD0, 0],
-                "PINGREQ was answered with {answer:02x?}"
-            );
-        }
-        println!("pinged");
     }
     Ok(())
 }
 
-/// Those whom the broker takes.
+fn ping_each(streams: &mut [TcpStream]) -> Result<()> {
+    for stream in &mut *streams {
+        stream.write_all(&[0xC0, 0])?;
+    }
+    for stream in streams {
+        let mut answer = [0; 2];
+        stream.read_exact(&mut answer)?;
+        ensure!(
+            answer == [0xD0, 0],
+            "PINGREQ was answered with {answer:02x?}"
+        );
+    }
+    Ok(())
+}
+
+/// Those whom the broker takes, and those whom it has no time for.
+type Sorted = (Vec<TcpStream>, Vec<usize>);
+
+fn connect_in_threads(
+    port: u16,
+    round: usize,
+    clients: &[usize],
+    hello: fn(usize) -> Vec<u8>,
+) -> Result<Sorted> {
+    thread::scope(|scope| {
+        let shares = clients.chunks(clients.len().div_ceil(THREADS).max(1));
+        let threads: Vec<_> = shares
+            .map(|share| scope.spawn(move || connect_all(port, round, share, hello)))
+            .collect();
+        let mut all = Sorted::default();
+        for thread in threads {
+            match thread.join() {
+                Ok(sorted) => {
+                    let (taken, refused) = sorted?;
+                    all.0.extend(taken);
+                    all.1.extend(refused);
+                }
+                Err(_) => bail!("a thread panicked"),
+            }
+        }
+        Ok(all)
+    })
+}
+
 fn connect_all(
     port: u16,
     round: usize,
-    clients: std::ops::Range<usize>,
+    clients: &[usize],
     hello: fn(usize) -> Vec<u8>,
-) -> Result<Vec<TcpStream>> {
+) -> Result<Sorted> {
     let mut streams = Vec::new();
-    for client in clients {
+    for &client in clients {
         let mut stream =
             connect(port, round, client).with_context(|| format!("client {client}"))?;
         stream.set_read_timeout(Some(HASHED_PATIENCE))?;
         stream.write_all(&hello(client))?;
         streams.push(stream);
     }
-    let mut taken = Vec::new();
-    for mut stream in streams {
-        let mut answer = [0; 4];
-        stream.read_exact(&mut answer).context("no CONNACK")?;
-        if answer != BUSY {
-            ensure!(answer == [0x20, 2, 0, 0], "refused: {answer:02x?}");
-            stream.set_read_timeout(Some(PATIENCE))?;
-            taken.push(stream);
+    let (mut taken, mut refused) = Sorted::default();
+    for (&client, mut stream) in clients.iter().zip(streams) {
+        let mut head = [0; 2];
+        stream.read_exact(&mut head).context("no CONNACK")?;
+        let mut rest = vec![0; usize::from(head[1])];
+        stream.read_exact(&mut rest).context("half a CONNACK")?;
+        let code = *rest.get(1).context("a short CONNACK")?;
+        if BUSY.contains(&code) {
+            refused.push(client);
+            continue;
         }
+        ensure!(head[0] == 0x20 && code == 0, "refused: {rest:02x?}");
+        stream.set_read_timeout(Some(PATIENCE))?;
+        taken.push(stream);
     }
-    Ok(taken)
+    Ok((taken, refused))
 }
 
 /// From an address that a thousand clients share, another in each round: a port that was just used
@@ -291,11 +347,15 @@ fn hello(client: usize) -> Vec<u8> {
     packet
 }
 
-/// The same with the user name and password of one of the users.
+/// The same with the user name and password of one of the users, every other one in 5.0.
 fn hello_with_password(client: usize) -> Vec<u8> {
     let n = client % USERS;
+    let level = if client.is_multiple_of(2) { 4 } else { 5 };
     let texts = [format!("storm-{client:06}"), user(n), password(n)];
-    let mut body = vec![0, 4, b'M', b'Q', b'T', b'T', 4, 0xC2, 0, 60];
+    let mut body = vec![0, 4, b'M', b'Q', b'T', b'T', level, 0xC2, 0, 60];
+    if level == 5 {
+        body.push(0); // no properties
+    }
     for text in &texts {
         // Each is a few letters.
         body.extend([0, u8::try_from(text.len()).expect("a few letters")]);
