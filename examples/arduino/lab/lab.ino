@@ -13,8 +13,9 @@ const char *passphrase = "its password";
 const char *broker = "192.168.1.10"; // the address in the broker's first lines; never 127.0.0.1 here
 const char *state = "lab/arduino/online";
 
-WiFiClient link;
-PubSubClient client(link);
+// Not `link` or `connect`: the C library has functions of these names.
+WiFiClient wifi;
+PubSubClient client(wifi);
 
 void on_message(char *topic, byte *payload, unsigned int length) {
   Serial.print(topic);
@@ -24,7 +25,7 @@ void on_message(char *topic, byte *payload, unsigned int length) {
 }
 
 // Once, and without waiting for long: loop() goes on meanwhile.
-void connect() {
+void join() {
   // Each board an id of its own: two with the same one throw each other out.
   String id = "arduino-" + String((uint32_t)random(0x7fffffff), HEX);
   // With users: client.connect(id.c_str(), "name", "password", state, 1, true, "false")
@@ -57,7 +58,7 @@ void loop() {
   if (!client.connected()) {
     if (tried == 0 || now - tried > 2000) {
       tried = now;
-      connect();
+      join();
     }
     return;
   }
