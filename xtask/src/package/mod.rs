@@ -82,6 +82,9 @@ pub(crate) fn run(tree: &Tree, args: &[String]) -> Result<()> {
         parts = vec!["amd64", "arm64", "windows", "python"];
     }
     let shop = Shop::new(tree)?;
+    // What an earlier run made is not of these sources, and everything there is in SHA256SUMS.
+    fs::remove_dir_all(&shop.dist)?;
+    fs::create_dir(&shop.dist)?;
     if parts.iter().any(|part| part.ends_with("64")) {
         windows::install(tree, &PACKERS)?;
         let binary = build::linux(&shop, Architecture::OWN, built)?;
@@ -171,6 +174,11 @@ fn linux(shop: &Shop<'_>, architecture: Architecture, binary: &Path) -> Result<(
 
 /// The Python package, which has no binary.
 fn wheel(shop: &Shop<'_>) -> Result<()> {
+    // What an earlier build left would be packed with it, modules that are gone, too.
+    let left = shop.tree.join("clients/python/build");
+    if left.exists() {
+        fs::remove_dir_all(left)?;
+    }
     let python = build::tools(shop)?.join("python");
     let dist = shop.dist.to_string_lossy();
     let args = ["-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir"];
@@ -182,7 +190,6 @@ fn wheel(shop: &Shop<'_>) -> Result<()> {
 
 /// The sum of every artefact, in the form of sha256sum(1).
 fn sums(shop: &Shop<'_>) -> Result<()> {
-    let _ = fs::remove_file(shop.artefact("SHA256SUMS"));
     let mut names: Vec<_> = fs::read_dir(&shop.dist)?
         .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
         .collect();
