@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::wire::{Broker, Connect, V5, fresh_dir, run_once};
+use crate::wire::{Broker, Connect, PASSWORD, V5, fresh_dir, run_once};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -94,6 +94,37 @@ fn the_supervisor_is_told() {
     assert_eq!(supervisor.hears(), "STOPPING=1\n");
     assert!(broker.wait(PATIENCE).success());
     let _ = std::fs::remove_file(config);
+}
+
+/// A listener that comes or goes while the broker runs is told, without being asked for.
+#[test]
+fn the_supervisor_hears_of_listeners_that_change() {
+    let supervisor = Supervisor::new();
+    let socket = supervisor.path.display().to_string();
+    let dir = fresh_dir();
+    let password = format!("TERNMQ_ADMIN_PASSWORD={PASSWORD}");
+    let vars = [env(&[("NOTIFY_SOCKET", &socket)]), vec![password]].concat();
+    let mut broker = Broker::under(vars, &dir, &[]);
+    broker.forget_data();
+    let ready = supervisor.hears();
+    let mut api = broker.api();
+    api.sign_in("admin", PASSWORD);
+    let secure = format!(" mqtts://{}", broker.listens("ssl:default"));
+    assert!(ready.contains(&secure), "{ready}");
+    api.call("POST", "/listeners/ssl:default/stop", None)
+        .expect(200);
+    let fewer = ready
+        .strip_prefix("READY=1\n")
+        .unwrap()
+        .replace(&secure, "");
+    assert_eq!(supervisor.hears(), fewer);
+    // What concerns no listener is not told.
+    let path = "/api/v5/configs?mode=replace";
+    let text = b"mqtt.max_inflight = 9\n";
+    api.raw("PUT", path, Some("text/plain"), text).expect(200);
+    api.call("POST", "/listeners/ssl:default/start", None)
+        .expect(200);
+    assert!(supervisor.hears().contains(" mqtts://"));
 }
 
 /// A broker that stands gives no sign of life, so that its supervisor starts it again.

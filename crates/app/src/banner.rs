@@ -78,27 +78,16 @@ pub(crate) fn lines(told: &Told<'_>, text: Text) -> String {
 fn describe(told: &Told<'_>, lan: IpAddr, text: Text) -> String {
     let mut lines = vec![text.title(env!("CARGO_PKG_VERSION"))];
     let mut example = None;
-    // Those that can be reached from elsewhere first: that is what people come for.
-    let mut sorted: Vec<_> = told.listeners.iter().collect();
-    sorted.sort_by_key(|(_, address)| address.ip().is_loopback());
-    for (id, address) in sorted {
-        let ip = if address.ip().is_unspecified() {
-            lan
-        } else {
-            address.ip()
-        };
-        let reached = SocketAddr::new(ip, address.port());
-        let line = if id.starts_with("http:") {
-            text.dashboard(&format!("http://{reached}"))
-        } else if id.starts_with("ws:") {
-            text.websocket(&format!("ws://{reached}/mqtt"))
-        } else if id.starts_with("ssl:") {
-            text.secure(&format!("mqtts://{reached}"))
-        } else if id.starts_with("wss:") {
-            text.secure(&format!("wss://{reached}/mqtt"))
-        } else {
-            example.get_or_insert(reached);
-            text.mqtt(&format!("mqtt://{reached}"))
+    for (id, address) in reached(told.listeners, lan) {
+        let url = url(id, address);
+        let line = match kind(id) {
+            "http" => text.dashboard(&url),
+            "ws" => text.websocket(&url),
+            "ssl" | "wss" => text.secure(&url),
+            _ => {
+                example.get_or_insert(address);
+                text.mqtt(&url)
+            }
         };
         // The IPv6 half of a listener on all interfaces adds nothing.
         if !lines.contains(&line) {
@@ -144,16 +133,53 @@ fn describe(told: &Told<'_>, lan: IpAddr, text: Text) -> String {
     all
 }
 
-/// The URLs that these lines name, for a place where there is room for one line.
-pub(crate) fn urls(lines: &str) -> String {
-    let words = lines.lines().filter_map(|line| {
-        let mut words = line.split_whitespace();
-        words.find(|word| word.contains("://"))
-    });
-    let mut urls: Vec<&str> = words.collect();
+/// Where all that is reached, for a place where there is room for one line.
+pub(crate) fn urls(listeners: &[(String, SocketAddr)]) -> String {
+    in_one_line(listeners, lan_address())
+}
+
+fn in_one_line(listeners: &[(String, SocketAddr)], lan: IpAddr) -> String {
+    let mut urls: Vec<String> = Vec::new();
+    for (id, address) in reached(listeners, lan) {
+        let url = url(id, address);
+        if !urls.contains(&url) {
+            urls.push(url);
+        }
+    }
     // The dashboard's first: who reads this has a browser at hand.
     urls.sort_by_key(|url| !url.starts_with("http"));
     urls.join(" ")
+}
+
+/// Listeners with the addresses at which others reach them; those that can be reached from elsewhere
+/// first: that is what people come for.
+fn reached(listeners: &[(String, SocketAddr)], lan: IpAddr) -> Vec<(&str, SocketAddr)> {
+    let mut sorted: Vec<_> = listeners.iter().collect();
+    sorted.sort_by_key(|(_, address)| address.ip().is_loopback());
+    let reached = sorted.into_iter().map(|(id, address)| {
+        let ip = if address.ip().is_unspecified() {
+            lan
+        } else {
+            address.ip()
+        };
+        (id.as_str(), SocketAddr::new(ip, address.port()))
+    });
+    reached.collect()
+}
+
+/// What a listener speaks, which its id begins with.
+fn kind(id: &str) -> &str {
+    id.split_once(':').map_or(id, |(kind, _)| kind)
+}
+
+fn url(id: &str, address: SocketAddr) -> String {
+    match kind(id) {
+        "http" => format!("http://{address}"),
+        "ws" => format!("ws://{address}/mqtt"),
+        "ssl" => format!("mqtts://{address}"),
+        "wss" => format!("wss://{address}/mqtt"),
+        _ => format!("mqtt://{address}"),
+    }
 }
 
 /// The network that is probably meant by who wants to trust those beside this machine.
@@ -230,12 +256,12 @@ mod tests {
     fn urls_for_one_line() {
         let listeners = listeners(&[
             ("tcp:default", "0.0.0.0:1883"),
+            ("tcp:default", "[::]:1883"),
             ("http:dashboard", "0.0.0.0:18083"),
         ]);
         let lan = "192.168.1.5".parse().unwrap();
-        let lines = describe(&told(&listeners, 1), lan, Text::from_env(|_| None));
         let expected = "http://192.168.1.5:18083 mqtt://192.168.1.5:1883";
-        assert_eq!(urls(&lines), expected);
+        assert_eq!(in_one_line(&listeners, lan), expected);
     }
 
     #[test]

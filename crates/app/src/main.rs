@@ -18,12 +18,13 @@ mod store;
 mod supervisor;
 mod text;
 mod tools;
+mod whereabouts;
 #[cfg(windows)]
 mod windows;
 
 use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use broker::config::{Config, ConfigError, Layers, Loaded};
 use broker::{ChangeError, Handle, Outside, StartError, start};
@@ -33,6 +34,7 @@ use signals::{Signal, Signals};
 use supervisor::{Supervisor, Turn};
 use text::Text;
 use tools::Tool;
+use whereabouts::Whereabouts;
 
 #[cfg(windows)]
 use windows as system;
@@ -128,7 +130,11 @@ fn console(options: &Options, text: Text) -> Result<(), String> {
     // Before the broker, so that a signal during its start is not lost.
     let signals = signals::listen().map_err(|error| text.no_signals(&error))?;
     let supervisor = Supervisor::from_env(|name| std::env::var(name).ok());
-    run(options, signals, &supervisor, text)
+    let ended = run(options, signals, &supervisor, text);
+    if let Err(line) = &ended {
+        supervisor.tell(Turn::Failed(line));
+    }
+    ended
 }
 
 /// From options to the end of the broker.
@@ -154,9 +160,17 @@ fn run(
     // Looked at before the broker puts anything there.
     let data = banner::data_dir(&loaded.config, text);
     let (again, level) = (options.clone(), log.level());
+    // There when the broker is.
+    let whereabouts = Arc::new(OnceLock::<Whereabouts>::new());
+    let moved = whereabouts.clone();
     let outside = Outside {
         sources: Box::new(move || again.sources(std::env::vars_os())),
-        applied: Box::new(move |config| level.set(config.log.level)),
+        applied: Box::new(move |config| {
+            level.set(config.log.level);
+            if let Some(whereabouts) = moved.get() {
+                whereabouts.look();
+            }
+        }),
         ending: Arc::new(log.last_words()),
     };
     let told = supervisor.clone();
@@ -189,8 +203,8 @@ fn run(
     for (id, address) in handle.listeners() {
         let _ = writeln!(std::io::stdout(), "listening {id} {address}");
     }
-    let status = banner::urls(&lines);
-    supervisor.tell(Turn::Ready(&status));
+    let whereabouts = whereabouts.get_or_init(|| Whereabouts::new(supervisor.clone(), &handle));
+    whereabouts.ready();
     let admin = handle.admin();
     supervisor
         .watch(move |patience| admin.is_alive(patience))
@@ -200,7 +214,7 @@ fn run(
             Signal::Reload => {
                 supervisor.tell(Turn::Reloading);
                 reload(&handle, text);
-                supervisor.tell(Turn::Ready(&status));
+                whereabouts.ready();
             }
             Signal::Stop => break,
         }

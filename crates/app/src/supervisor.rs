@@ -12,9 +12,14 @@ pub(crate) enum Turn<'a> {
     Opening(&'a str),
     /// With a line for who asks where.
     Ready(&'a str),
+    /// It is ready as before, but elsewhere.
+    Moved(&'a str),
     /// To be followed by `Ready`.
     Reloading,
     Stopping,
+    /// It ends, because of this. Whoever asks the supervisor is told by it, too: older journals lose
+    /// the last line of a process.
+    Failed(&'a str),
     Alive,
 }
 
@@ -123,7 +128,7 @@ mod systemd {
 
     pub(super) fn lines(turn: Turn<'_>) -> String {
         match turn {
-            Turn::Opening(line) => status(line),
+            Turn::Opening(line) | Turn::Moved(line) | Turn::Failed(line) => status(line),
             Turn::Ready(line) => format!("READY=1\n{}", status(line)),
             Turn::Reloading => {
                 // By which it tells this reload from an earlier one.
@@ -181,12 +186,16 @@ mod tests {
         assert_eq!(told(&socket), "STATUS=opening: 5 %\n");
         supervisor.tell(Turn::Ready("http://a"));
         assert_eq!(told(&socket), "READY=1\nSTATUS=http://a\n");
+        supervisor.tell(Turn::Moved("http://b"));
+        assert_eq!(told(&socket), "STATUS=http://b\n");
         supervisor.tell(Turn::Reloading);
         let reloading = told(&socket);
         let micros = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=");
         assert!(micros.unwrap().trim().parse::<u64>().unwrap() > 0);
         supervisor.tell(Turn::Stopping);
         assert_eq!(told(&socket), "STOPPING=1\n");
+        supervisor.tell(Turn::Failed("port 1883 is used\n"));
+        assert_eq!(told(&socket), "STATUS=port 1883 is used\n");
         // Nobody there, nobody told.
         drop(socket);
         supervisor.tell(Turn::Stopping);

@@ -283,7 +283,7 @@ fn on_start(_: Vec<OsString>) {
             tell(ServiceState::Running, stops, 0);
         }
         Turn::Stopping => tell(ServiceState::StopPending, none, 0),
-        Turn::Opening(_) | Turn::Reloading | Turn::Alive => {}
+        Turn::Opening(_) | Turn::Moved(_) | Turn::Reloading | Turn::Failed(_) | Turn::Alive => {}
     });
     let ended = crate::run(options, Signals::of(stops), &supervisor, *text);
     if let Err(line) = &ended {
