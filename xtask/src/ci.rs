@@ -1,7 +1,7 @@
 //! `cargo xtask ci`: the steps that must pass before a change lands, cheapest first.
 
 use crate::tree::Tree;
-use crate::{spec, tidy};
+use crate::{fuzz, spec, tidy};
 use anyhow::{Context as _, Result, ensure};
 use std::process::Command;
 use std::time::Instant;
@@ -30,7 +30,8 @@ const STEPS: [Step; 11] = [
                 "-D",
                 "warnings",
             ],
-        )
+        )?;
+        fuzz::check(tree)
     }),
     ("test", |tree| {
         install(tree, &SERVERS)?;

@@ -68,6 +68,25 @@ pub(crate) fn run(tree: &Tree, args: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// That the targets still compile, which nothing else builds.
+pub(crate) fn check(tree: &Tree) -> Result<()> {
+    let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".into());
+    tree.run(
+        "cargo",
+        &[
+            "clippy",
+            "--manifest-path",
+            "fuzz/Cargo.toml",
+            "--target-dir",
+            &target,
+            "--locked",
+            "--",
+            "-D",
+            "warnings",
+        ],
+    )
+}
+
 /// Gives the folder with the built targets.
 fn build(tree: &Tree) -> Result<PathBuf> {
     let target =
@@ -83,6 +102,8 @@ fn build(tree: &Tree) -> Result<PathBuf> {
             "--locked",
             "--manifest-path",
             "fuzz/Cargo.toml",
+            "--features",
+            "link",
         ])
         .args(["--target", &host])
         .arg("--target-dir")
