@@ -10,7 +10,7 @@ mod manual;
 mod needs;
 mod rpm;
 
-pub(crate) use needs::glibc;
+pub(crate) use needs::{GLIBC_MAX, glibc};
 
 use crate::tree::Tree;
 use crate::windows::{self, Need};

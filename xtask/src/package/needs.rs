@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// The newest glibc that a Linux binary may ask for: Ubuntu 18.04's.
-const GLIBC_MAX: (u32, u32) = (2, 27);
+pub(crate) const GLIBC_MAX: (u32, u32) = (2, 27);
 
 /// Says it, and refuses what is too new.
 pub(super) fn check_linux(name: &str, binary: &Path) -> Result<()> {

@@ -30,12 +30,20 @@ pub(super) fn show_linux(tree: &Tree) -> Result<()> {
     windows::install(tree, &CLEAN_SYSTEMS)?;
     let shop = Shop::new(tree)?;
     for architecture in [Architecture::Amd64, Architecture::Arm64] {
-        let binary = shop.unpacked(architecture);
+        let binary = made(shop.unpacked(architecture))?;
         let (major, minor) = package::glibc(&binary)?;
-        println!("{}: GLIBC_{major}.{minor}", architecture.name());
+        let (wanted, at_most) = package::GLIBC_MAX;
+        println!(
+            "{}: highest symbol GLIBC_{major}.{minor} (wanted: at most {wanted}.{at_most})",
+            architecture.name()
+        );
+        ensure!(
+            (major, minor) <= package::GLIBC_MAX,
+            "it needs a newer glibc"
+        );
     }
     emulated(&shop)?;
-    let deb = shop.deb(Architecture::Amd64);
+    let deb = made(shop.deb(Architecture::Amd64))?;
     let deb = deb.to_string_lossy();
     tree.run("python3", &["tests/packages/roots.py", "--deb", &*deb])
 }
@@ -43,9 +51,19 @@ pub(super) fn show_linux(tree: &Tree) -> Result<()> {
 pub(super) fn show_windows(tree: &Tree) -> Result<()> {
     windows::install(tree, &WINE)?;
     windows::install(tree, &windows::LINKER)?;
-    let zip = Shop::new(tree)?.zip();
+    let zip = made(Shop::new(tree)?.zip())?;
     let zip = zip.to_string_lossy();
     tree.run("python3", &["tests/packages/wine.py", "--zip", &*zip])
+}
+
+/// What `cargo xtask package` leaves behind.
+fn made(path: PathBuf) -> Result<PathBuf> {
+    ensure!(
+        path.exists(),
+        "{} is not there; `cargo xtask package` makes it",
+        path.display()
+    );
+    Ok(path)
 }
 
 /// The broker for arm64, started on this processor: what it retained comes back after a restart.
