@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::connection_log::until;
 use crate::wire::{Broker, Connect, PASSWORD, V5, fresh_dir, run_once};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -154,8 +155,8 @@ fn lines(path: &Path) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-/// The log goes to a file: one JSON object a line, to the last word; a full file is put aside, and no more are
-/// kept than was said.
+/// The log goes to a file, from the first lines on: one JSON object a line, to the last word; a full file is put
+/// aside, and no more are kept than was said.
 #[test]
 fn the_log_is_a_file() {
     let dir = fresh_dir();
@@ -170,6 +171,9 @@ fn the_log_is_a_file() {
     let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
     let mut broker = Broker::on(&dir, &settings);
     broker.forget_data();
+    let data = dir.display().to_string();
+    let says = || lines(&log).into_iter().find(|line| line.contains(&data));
+    until(says, "where the data is");
     let aside = |n: u32| PathBuf::from(format!("{}.{n}", log.display()));
     let deadline = Instant::now() + PATIENCE;
     while !aside(2).exists() {

@@ -160,7 +160,10 @@ def service(windows, tell):
     windows.run("service", "stop")
     windows.run("service", "uninstall")
     home = windows.folder.parents[1] / "ProgramData" / "TernMQ"
-    check((home / "store").is_dir() and (home / "log" / "ternmq.log").is_file(), "its data")
+    log = (home / "log" / "ternmq.log").read_text() if (home / "store").is_dir() else ""
+    found = next((line for line in log.splitlines() if "ProgramData" in line), None)
+    check(found, "its log does not say where its data is", log)
+    tell("service: " + found)
     check(windows.run("service", "start", good=False) != b"", "it says nothing")
     tell("service: install, start, stop, start, stop, uninstall; its data stays")
 

@@ -199,6 +199,12 @@ fn run(
     };
     let lines = banner::lines(&told, text);
     let _ = std::io::stdout().write_all(lines.as_bytes());
+    // A service whose log is a file has nobody who reads the other.
+    if handle.config().log.file.is_some() {
+        for line in lines.lines() {
+            tracing::info!("{}", line.trim_start());
+        }
+    }
     // For scripts and tests: where each listener really is, also if port 0 was asked for.
     for (id, address) in handle.listeners() {
         let _ = writeln!(std::io::stdout(), "listening {id} {address}");
