@@ -19,6 +19,8 @@ export interface Target {
   readonly title: string
   readonly hint: string
   readonly icon: IconName
+  /** Of its words, if it is not the page's. */
+  readonly lang?: string
   go(router: Router): unknown
 }
 
@@ -56,7 +58,9 @@ export function actions(): Target[] {
   return [
     ...(mayChange.value ? forms : []),
     act(t(theme.value === 'light' ? 'palette.dark' : 'palette.light'), theme.value === 'light' ? 'moon' : 'sun', toggleTheme, 'theme'),
-    act(lang() === 'zh' ? 'English' : '中文', 'refresh', () => speak(lang() === 'zh' ? 'en' : 'zh'), 'language 语言'),
+    lang() === 'zh'
+      ? { ...act('English', 'refresh', () => speak('en'), 'language 语言'), lang: 'en' }
+      : { ...act('中文', 'refresh', () => speak('zh'), 'language 语言'), lang: 'zh-CN' },
   ]
 }
 
