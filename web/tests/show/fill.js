@@ -1,8 +1,14 @@
 // A broker with a little of everything, for pages that shall show something.
+import assert from 'node:assert/strict'
+
 import mqtt from 'mqtt'
 
 /** So large that the reader does not take it. */
 const LARGE = 200
+/** A subscription is slow from here on, and how slow one is. */
+const SLOW = '100ms'
+const UNHURRIED_MS = 300
+const WAIT_MS = 10_000
 
 /** Somebody who reads, with something retained, lost and delayed. @param {{ host: string, mqtt: number }} broker */
 export async function fill(broker) {
@@ -43,7 +49,7 @@ export async function furnish(call, broker) {
   await call('PUT', '/mqtt/topic_rewrite', [{ action: 'publish', source_topic: 'old/#', re: '^old/(.+)$', dest_topic: 'lab/$1' }])
   await call('PUT', '/mqtt/auto_subscribe', [{ topic: 'to/${clientid}', qos: 1 }])
   await call('POST', '/mqtt/topic_metrics', { topic: 'lab/0/value' })
-  await call('PUT', '/slow_subscriptions/settings', { enable: true, threshold: '100ms' })
+  await call('PUT', '/slow_subscriptions/settings', { enable: true, threshold: SLOW })
   await call('POST', '/trace', { name: 'reader', type: 'clientid', clientid: 'reader' })
   await call('POST', '/data/export', {})
   await call('PUT', '/settings/mqtt.max_inflight', { value: 60 })
@@ -52,4 +58,33 @@ export async function furnish(call, broker) {
   await curious.subscribeAsync('private/plan').catch(() => undefined)
   await curious.endAsync()
   await new Promise((done) => mqtt.connect(url, { clientId: 'intruder', reconnectPeriod: 0 }).on('error', () => undefined).on('close', () => done(null)))
+  await slowly(call, url)
+  await alarm(call)
+  // All networks of the tests, and one half of the world, which is told as a weak point.
+  await call('PUT', '/settings/lan_guard.trusted', { value: ['127.0.0.0/8', '10.0.0.0/8', '128.0.0.0/1'] })
+}
+
+/** Somebody who takes his time to acknowledge. @param {import('./page.js').Call} call @param {string} url */
+async function slowly(call, url) {
+  const unhurried = await mqtt.connectAsync(url, { clientId: 'unhurried', reconnectPeriod: 0 })
+  unhurried.handleMessage = (_, taken) => void setTimeout(taken, UNHURRIED_MS)
+  await unhurried.subscribeAsync('lab/slow', { qos: 1 })
+  await unhurried.publishAsync('lab/slow', 'x', { qos: 1 })
+  await until('a slow subscription', async () => (await call('GET', '/slow_subscriptions')).data.length > 0)
+  await unhurried.endAsync()
+}
+
+/** An alarm that is over: more than the listener was to take. @param {import('./page.js').Call} call */
+async function alarm(call) {
+  const most = '/settings/listeners.tcp.default.max_connections'
+  const alarms = async (/** @type {boolean} */ isActive) => (await call('GET', `/alarms?activated=${isActive}`)).data.length > 0
+  await call('PUT', most, { value: 1 })
+  await until('an alarm', () => alarms(true))
+  await call('DELETE', most)
+  await until('the end of the alarm', () => alarms(false))
+}
+
+/** @param {string} what @param {() => Promise<boolean>} isSo */
+async function until(what, isSo) {
+  for (const end = Date.now() + WAIT_MS; !(await isSo()); await new Promise((done) => setTimeout(done, 100))) assert.ok(Date.now() < end, `${what} does not come`)
 }

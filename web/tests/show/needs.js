@@ -20,12 +20,16 @@ const CONNECTIONS_MAX = 100
 const CROWD = 85
 const QUEUE_MAX = 10
 const WINDOW = 5
-/** Of a listener's, in their folder. */
+/** Of a listener's, in their folder: its certificate, and the authority of its clients' with what was revoked. */
 const CERTIFICATE = 'broker.pem'
 const KEY = 'broker.key'
+const AUTHORITY = 'clients.pem'
+const AUTHORITY_KEY = 'clients.key'
+const LIST = 'revoked.pem'
 /** Days of one that is good for long, and of one that is not. */
 export const LONG_DAYS = 400
 const SHORT_DAYS = 3
+const LIST_SHORT_DAYS = 2
 
 /** What the broker's file says; its certificate is in a folder. @param {string} folder */
 export const fileOf = (folder) => `[mqtt]
@@ -39,14 +43,31 @@ max_connections = ${CONNECTIONS_MAX}
 [listeners.ssl.default.ssl_options]
 certfile = "${join(folder, CERTIFICATE)}"
 keyfile = "${join(folder, KEY)}"
+verify = "verify_peer"
+cacertfile = "${join(folder, AUTHORITY)}"
+crlfile = "${join(folder, LIST)}"
 `
 
 /** Puts a certificate there that is good for so many days. @param {string} folder @param {number} days */
-export async function certify(folder, days) {
-  const key = join(folder, KEY)
-  const isThere = await access(key).then(() => true, () => false)
-  if (!isThere) await run('openssl', ['genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', key])
-  await run('openssl', ['req', '-x509', '-new', '-key', key, '-subj', '/CN=broker', '-days', String(days), '-out', join(folder, CERTIFICATE)])
+export function certify(folder, days) {
+  return signed(folder, KEY, CERTIFICATE, days)
+}
+
+/** Puts a list there of what was revoked, which is nothing, good for so many days. @param {string} folder @param {number} days */
+export async function revoke(folder, days) {
+  const of = (/** @type {string} */ name) => join(folder, name)
+  await signed(folder, AUTHORITY_KEY, AUTHORITY, LONG_DAYS)
+  const book = `[ca]\ndefault_ca = own\n[own]\ndatabase = ${of('revoked.txt')}\ncrlnumber = ${of('number')}\ndefault_md = sha256\ncrl_extensions = list\n[list]\nauthorityKeyIdentifier = keyid\n`
+  await Promise.all([writeFile(of('ca.cnf'), book), writeFile(of('revoked.txt'), ''), writeFile(of('number'), '01')])
+  await run('openssl', ['ca', '-config', of('ca.cnf'), '-gencrl', '-keyfile', of(AUTHORITY_KEY), '-cert', of(AUTHORITY), '-crldays', String(days), '-out', of(LIST)])
+}
+
+/** A certificate by its own key, which is made at the first time. @param {string} folder @param {string} key @param {string} file @param {number} days */
+async function signed(folder, key, file, days) {
+  const own = join(folder, key)
+  const isThere = await access(own).then(() => true, () => false)
+  if (!isThere) await run('openssl', ['genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', own])
+  await run('openssl', ['req', '-x509', '-new', '-key', own, '-subj', `/CN=${file}`, '-days', String(days), '-out', join(folder, file)])
 }
 
 /** What the broker takes for the machine's memory, of which so many percent are used. @param {number} percent */
@@ -62,9 +83,9 @@ export function memory(percent) {
  *   broker: import('../walk/broker.js').Broker, call: import('./page.js').Call, disk: string, memory: string, room: string,
  *   client: (id: string, options?: import('mqtt').IClientOptions) => Promise<import('mqtt').MqttClient>,
  * }} Scene
- * Provokes it, and gives what cures it. `waits` is how long it has to last before it is told, `lasts` how long it is
- * told after it is over.
- * @typedef {{ waits?: number, lasts?: number, provoke: (scene: Scene) => Promise<() => Promise<unknown>> }} Need
+ * Provokes it, and gives what cures it. `who` is named by it; `waits` is how long it has to last before it is told,
+ * `lasts` how long it is told after it is over.
+ * @typedef {{ who?: string, waits?: number, lasts?: number, provoke: (scene: Scene) => Promise<() => Promise<unknown>> }} Need
  */
 
 const nothing = () => Promise.resolve()
@@ -72,6 +93,7 @@ const nothing = () => Promise.resolve()
 /** @type {Record<string, Need>} */
 export const NEEDS = {
   shared_client_id: {
+    who: 'twin',
     // Whoever throws another out may wait for minutes before the next try.
     lasts: 5 * MINUTE_MS,
     async provoke({ client }) {
@@ -80,6 +102,7 @@ export const NEEDS = {
     },
   },
   messages_lost: {
+    who: 'narrow',
     // A loss is news for a minute.
     lasts: MINUTE_MS,
     async provoke({ client }) {
@@ -90,6 +113,7 @@ export const NEEDS = {
     },
   },
   nearly_subscribed_topic: {
+    who: 'Lab/value',
     // It was published to within the last half minute.
     lasts: MINUTE_MS / 2,
     async provoke({ client }) {
@@ -100,6 +124,7 @@ export const NEEDS = {
     },
   },
   not_subscribed_again: {
+    who: 'forgetful',
     async provoke({ client }) {
       const first = await client('forgetful')
       await first.subscribeAsync('memory')
@@ -109,6 +134,7 @@ export const NEEDS = {
     },
   },
   refused_repeatedly: {
+    who: 'stranger',
     async provoke({ broker, call, client }) {
       await call('POST', '/banned', { as: 'clientid', who: 'stranger' })
       const url = `mqtt://${broker.host}:${broker.mqtt}`
@@ -121,27 +147,38 @@ export const NEEDS = {
       }
     },
   },
-  slow_subscriber: { provoke: (scene) => queue(scene, 'lazy') },
+  slow_subscriber: { who: 'lazy', provoke: (scene) => queue(scene, 'lazy') },
   high_queues: { provoke: (scene) => queue(scene, 'idle') },
   open_to_public: {
+    who: '128.0.0.0/1',
     async provoke({ call }) {
       await call('PUT', '/settings/lan_guard.trusted', { value: ['128.0.0.0/1'] })
       return () => call('DELETE', '/settings/lan_guard.trusted')
     },
   },
   setting_overridden: {
+    who: 'mqtt.max_inflight',
     async provoke({ call }) {
       await call('PUT', '/settings/mqtt.max_inflight', { value: WINDOW + 1 })
       return () => call('DELETE', '/settings/mqtt.max_inflight')
     },
   },
   certificate_expires: {
+    who: 'ssl:default',
     async provoke({ room }) {
       await certify(room, SHORT_DAYS)
       return () => certify(room, LONG_DAYS)
     },
   },
+  revocation_list_expires: {
+    who: 'ssl:default',
+    async provoke({ room }) {
+      await revoke(room, LIST_SHORT_DAYS)
+      return () => revoke(room, LONG_DAYS)
+    },
+  },
   certificate_unusable: {
+    who: 'ssl:default',
     async provoke({ room }) {
       await writeFile(join(room, CERTIFICATE), 'no certificate')
       return () => certify(room, LONG_DAYS)

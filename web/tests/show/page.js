@@ -19,8 +19,10 @@ export async function open(page, path) {
   await page.evaluate((to) => {
     const isOther = new URL(to, location.origin).pathname !== location.pathname
     if (isOther) for (const part of document.querySelectorAll('main > *')) part.setAttribute('data-before', '')
-    history.pushState({}, '', to)
-    dispatchEvent(new PopStateEvent('popstate', { state: {} }))
+    // As the router keeps it, so that it finds its way from there.
+    const state = { ...history.state, back: history.state?.current ?? null, current: to, forward: null }
+    history.pushState(state, '', to)
+    dispatchEvent(new PopStateEvent('popstate', { state }))
   }, path)
   // The page before is gone when its parts are.
   await page.waitForFunction(() => document.querySelector('main > *') !== null && document.querySelector('[data-before]') === null)

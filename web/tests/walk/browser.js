@@ -41,10 +41,12 @@ export async function openPage(browser, home, look, state) {
     if (message.type() === 'error' || message.type() === 'warning') faults.push(`console: ${message.text()} ${message.location().url}`)
   })
   page.on('pageerror', (error) => faults.push(`exception: ${error.message}`))
-  page.on('request', (request) => {
-    const url = request.url()
-    if (!url.startsWith(home) && !/^(data|blob):/.test(url)) faults.push(`request to another host: ${url}`)
-  })
+  const asked = (/** @type {string} */ url) => {
+    if (!url.startsWith(`${home}/`) && !/^(data|blob):/.test(url)) faults.push(`request to another host: ${url}`)
+  }
+  // Of every page of this person's, and of workers.
+  context.on('request', (request) => asked(request.url()))
+  page.on('websocket', (socket) => asked(socket.url().replace(/^ws/, 'http')))
   return { page, faults, close: () => context.close() }
 }
 
@@ -53,10 +55,13 @@ export function overflow(page) {
   return page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth)
 }
 
-/** Until the page shows what it is about, and nothing that is still coming. @param {import('playwright-core').Page} page */
-export async function settled(page) {
-  await page.waitForFunction(() => {
-    const main = document.querySelector('main')
-    return main !== null && main.childElementCount > 0 && main.querySelector('[aria-busy=true]') === null
-  })
+/**
+ * Until the page, or what lies over it, shows what it is about, and nothing that is still coming.
+ * @param {import('playwright-core').Page} page
+ */
+export async function settled(page, of = 'main') {
+  await page.waitForFunction((selector) => {
+    const part = document.querySelector(selector)
+    return part !== null && part.childElementCount > 0 && part.querySelector('[aria-busy=true]') === null
+  }, of)
 }
