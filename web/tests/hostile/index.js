@@ -10,6 +10,7 @@ import { startBroker } from '../walk/broker.js'
 import { openPage, overflow, settled } from '../walk/browser.js'
 import { PAGES } from '../walk/pages.js'
 import { cells } from './csv.js'
+import { live } from './live.js'
 import { asTopic, HOSTILE, isName } from './strings.js'
 
 const WAIT_MS = 10_000
@@ -20,8 +21,14 @@ const PACKET_MAX = 200
 const FIGHTS = 6
 /** Names on pages that are told in the address what to show. */
 const WITH_NAMES = ['/authorization?of=users', '/authorization?of=clients', `/authorization?of=users&who=${encodeURIComponent(HOSTILE[0] ?? '')}`, '/connection-log?event=denied']
-/** Lists that can be saved. */
-const SAVED = ['/clients', '/connection-log', '/subscriptions', '/losses', '/mqtt-users']
+/** The entry of a menu that makes a spreadsheet's file. */
+const SAVE = 'button:text-is("CSV")'
+/** Lists that have a row for nearly each of them; whatever else can be saved has what it has. */
+const FULL = new Set(['/clients', '/connection-log', '/subscriptions', '/losses', '/mqtt-users', '/retained'])
+/** Of what is saved. */
+const FULL_ROWS = HOSTILE.length / 2
+/** Of a row in the list of messages, as that has it. */
+const ROW = 46
 /** What would not be seen, or would be done; an end of a line, a tab and a space are neither. */
 const UNSEEN = '[\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f\\u00ad\\u061c\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u2069\\ufeff\\u{e0000}-\\u{e007f}]'
 
@@ -44,23 +51,29 @@ export async function walkHostile(browser, binary, look, { messages }) {
     const call = await signIn(page, broker.page)
     await access(call, clients)
     let seen = 0
+    let files = 0
     for (const path of [...PAGES, ...WITH_NAMES]) {
       await page.goto(broker.page + path)
       await settled(page)
       seen += await inspect(page, path)
+      if ((await page.locator(SAVE).count()) === 0) continue
+      await save(page, path, FULL.has(path) ? FULL_ROWS : 0)
+      files += 1
     }
+    seen += await live(page, broker.page, { clients: clients.slice(0, HOSTILE.length), inspect })
     for (const text of HOSTILE.filter(isName)) {
       await page.goto(`${broker.page}/clients/detail?id=${encodeURIComponent(text)}`)
       await page.waitForSelector('main dl')
       seen += await inspect(page, `detail of ${JSON.stringify(text.slice(0, 30))}`)
     }
     seen += await ownClient(page, broker.page, messages)
-    // On a phone lists are cards, which cannot be saved with other columns than those.
-    for (const path of SAVED) await save(page, broker.page + path)
     // That there was something to be seen is part of the proof.
     assert.ok(seen > HOSTILE.length * 4, `only ${seen} marks of what is not seen`)
     assert.deepEqual(faults, [], `${look.lang} ${look.width}`)
-    console.log(`hostile: ${HOSTILE.length} strings on ${PAGES.length + 1} pages, ${look.lang} ${look.theme} ${look.width} px`)
+    console.log(
+      `hostile: ${HOSTILE.length} strings (40) on ${PAGES.length + 2} pages and in ${messages} opened messages, ${look.lang} ${look.theme} ${look.width} px: ` +
+        `0 scripts ran (0), 0 broke the layout (0), ${seen} characters shown by their number, 0 hidden (0); ${files + 1} files without a formula`,
+    )
   } finally {
     for (const client of clients) client.end(true)
     await close()
@@ -179,32 +192,40 @@ async function ownClient(page, home, messages) {
     await page.waitForTimeout(20)
     seen += await inspect(page, `list at ${top}`)
   }
-  await box.evaluate((element) => element.scrollTo(0, 0))
+  await save(page, 'messages', FULL_ROWS)
+  /** @type {Set<string>} */
+  const opened = new Set()
   for (let at = 0; at < messages; at += 1) {
-    await box.evaluate((element, to) => element.scrollTo(0, to), at * 46)
+    await box.evaluate((element, to) => element.scrollTo(0, to), at * ROW)
     await page.waitForTimeout(20)
-    await page.locator('.message').nth(Math.min(at, 8)).click()
+    await box.evaluate(
+      (element, [row, height]) => {
+        const drawn = element.querySelector('ol')
+        const first = Math.round(Number.parseFloat(drawn?.style.top ?? '') / height)
+        drawn?.children[row - first]?.querySelector('button')?.click()
+      },
+      /** @type {const} */ ([at, ROW]),
+    )
     await page.click('[data-mqtt=code]')
-    await page.waitForSelector('[data-code=mosquitto]')
+    opened.add((await page.locator('[data-code=mosquitto]').textContent()) ?? '')
     seen += await inspect(page, `message ${at}`)
     await page.click('[data-code-for=python]')
     seen += await inspect(page, `message ${at} in Python`)
     await page.keyboard.press('Escape')
     await page.waitForSelector('dialog', { state: 'detached' })
   }
+  assert.equal(opened.size, messages, 'each message is opened once')
   await page.click('[data-mqtt=packets]')
   seen += await inspect(page, 'packet log')
   return seen
 }
 
-/** @param {import('playwright-core').Page} page @param {string} address */
-async function save(page, address) {
-  await page.goto(address)
-  await settled(page)
-  const button = page.locator('button', { hasText: /^CSV$/ })
-  await page.locator('main details', { has: button }).locator('summary').click()
-  const [download] = await Promise.all([page.waitForEvent('download'), button.click()])
+/** What the page that is open saves. @param {import('playwright-core').Page} page @param {string} where @param {number} least rows */
+async function save(page, where, least) {
+  const menu = page.locator('main details', { has: page.locator(SAVE) })
+  await menu.locator('summary').click()
+  const [download] = await Promise.all([page.waitForEvent('download'), menu.locator(SAVE).click()])
   const rows = cells(await readFile(await download.path(), 'utf8'))
-  assert.ok(rows.length > HOSTILE.length / 2, `${address}: ${rows.length} rows`)
-  for (const cell of rows.flat()) assert.ok(!/^[=+@\t\r\n-]/.test(cell) || /^-?\d+(\.\d+)?$/.test(cell), `a formula in ${address}: ${cell.slice(0, 40)}`)
+  assert.ok(rows.length > least, `${where}: ${rows.length} rows`)
+  for (const cell of rows.flat()) assert.ok(!/^[=+@\t\r\n-]/.test(cell) || /^-?\d+(\.\d+)?$/.test(cell), `a formula in ${where}: ${cell.slice(0, 40)}`)
 }

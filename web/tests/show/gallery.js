@@ -16,9 +16,9 @@ const DRAWN_MS = 250
 const FED_MS = 1_500
 
 /**
- * Gives what is wrong.
+ * Gives what is wrong. Without the state of somebody who signed in there is the sign-in alone.
  * @param {import('playwright-core').Browser} browser @param {string} home
- * @param {{ lang: 'zh' | 'en', state: Awaited<ReturnType<import('playwright-core').BrowserContext['storageState']>>, paths: readonly string[], folder: string }} what
+ * @param {{ lang: 'zh' | 'en', state?: Awaited<ReturnType<import('playwright-core').BrowserContext['storageState']>>, paths: readonly string[], folder: string }} what
  */
 export async function gallery(browser, home, { lang, state, paths, folder }) {
   /** @type {string[]} */
@@ -31,13 +31,15 @@ export async function gallery(browser, home, { lang, state, paths, folder }) {
       await mkdir(into, { recursive: true })
       for (const path of paths) {
         await page.goto(home + path)
-        await settled(page)
-        await page.waitForTimeout(path === '/' ? FED_MS : DRAWN_MS)
-        const where = `${path} ${lang} ${theme} ${size.width}`
+        await settled(page, 'main, [data-wall]')
+        await page.waitForTimeout(path === '/' || path.startsWith('/wall') ? FED_MS : DRAWN_MS)
+        // Behind # is what is nobody's business.
+        const [bare = ''] = path.split('#')
+        const where = `${bare} ${lang} ${theme} ${size.width}`
         const wider = await overflow(page)
         if (wider > 0) wrong.push(`${where}: ${wider} px wider than its window`)
         wrong.push(...(await strangeWords(page, lang)).map((text) => `${where}: ${text}`))
-        await writeFile(join(into, `${path.slice(1).replaceAll(/\W+/g, '-') || 'overview'}.png`), await page.screenshot({ fullPage: true }))
+        await writeFile(join(into, `${bare.slice(1).replaceAll(/\W+/g, '-') || 'overview'}.png`), await page.screenshot({ fullPage: true }))
         pictures += 1
       }
       wrong.push(...faults.map((fault) => `${lang} ${theme} ${size.width}: ${fault}`))

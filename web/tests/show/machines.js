@@ -35,6 +35,13 @@ export async function onTwoMachines(script, args) {
     const [code] = await once(child, 'exit')
     if (code !== 0) throw new Error(`it ended with code ${code}`)
   } finally {
-    for (const name of [server, client]) await run('ip', ['netns', 'del', name]).catch(() => undefined)
+    for (const name of [server, client]) await remove(name)
   }
+}
+
+/** With whatever still runs there. @param {string} name */
+async function remove(name) {
+  const { stdout } = await run('ip', ['netns', 'pids', name]).catch(() => ({ stdout: '' }))
+  for (const pid of stdout.split('\n').filter((line) => line !== '')) process.kill(Number(pid), 'SIGKILL')
+  await run('ip', ['netns', 'del', name]).catch(() => undefined)
 }

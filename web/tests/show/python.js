@@ -8,6 +8,8 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
 const run = promisify(execFile)
+/** Within which a script ends that was asked to. */
+const STOP_MS = 5_000
 export const PAHO = /** @type {const} */ (['1.6.1', '2.1.0'])
 
 /** A Python with this paho-mqtt, made at the first time. @param {string} version */
@@ -34,7 +36,9 @@ export function script(program, which, host) {
     async stop() {
       if (child.exitCode !== null || child.signalCode !== null) return
       child.kill('SIGINT')
+      const stays = setTimeout(() => child.kill('SIGKILL'), STOP_MS)
       await once(child, 'exit')
+      clearTimeout(stays)
     },
   }
 }

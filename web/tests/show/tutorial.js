@@ -2,7 +2,9 @@
 // in English: `node tutorial.js BINARY FOLDER HOST PROGRAM...`, where the program starts others on the broker's
 // machine. Pictures of every page are left in the folder.
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 
 import { startUsualBroker } from '../walk/broker.js'
 import { openPage, overflow, startBrowser } from '../walk/browser.js'
@@ -26,6 +28,7 @@ const WAIT_MS = 10_000
 /** @typedef {import('../walk/broker.js').Broker} Broker */
 
 const [binary = '', folder = '', host = '', ...on] = process.argv.slice(2)
+await cjk()
 const browser = await startBrowser()
 try {
   await tutorial({ lang: 'zh', theme: 'light', width: 1366, height: 768 }, PAHO[0])
@@ -51,8 +54,10 @@ async function tutorial(look, paho) {
     await whole(page, look.lang)
     await signIn(page, broker.page)
     await page.evaluate(() => Object.assign(window, { stays: true }))
+    const signingIn = await gallery(browser, broker.page, { lang: look.lang, paths: ['/'], folder: join(folder, `${look.lang}-sign-in`) })
+    assert.deepEqual(signingIn.wrong, [])
     const pictures = await pictured(page, broker, look.lang, 'empty', PAGES)
-    told(`${pictures} pictures of pages with nothing on them`)
+    told(`${signingIn.pictures} pictures of the sign-in, ${pictures} of pages with nothing on them`)
 
     await ownClient(page)
     told('connected as MQTT_FX_Client1, subscribed, published, received, closed')
@@ -64,18 +69,23 @@ async function tutorial(look, paho) {
     scripts.push(publisher)
     const speaker = await appears(page, [reader.id])
     await follow(page, '/')
-    const figuresMs = await figuresWithin(page, speaker.at, FIGURES_MS)
-    told(`paho-mqtt ${paho}: shown ${reader.afterMs} and ${speaker.afterMs} ms after CONNECT; in 2, out 1, no subscriber 1 after ${figuresMs} ms`)
+    const { afterMs, read } = await figuresWithin(page, speaker.at, FIGURES_MS)
+    const [into, out, unread, lost] = read
+    told(
+      `paho-mqtt ${paho}: shown ${reader.afterMs} and ${speaker.afterMs} ms after CONNECT (<= ${SEEN_MS}); ` +
+        `in ${into} (2), out ${out} (1), no subscriber ${unread} (1), lost ${lost} (0) after ${afterMs} ms (<= ${FIGURES_MS})`,
+    )
 
     const phrase = await kick(page, speaker.id)
     told(`kicked ${speaker.id} behind the password field`)
     const outage = await restart(page, broker)
-    told(`restart: seen ${outage.goneMs} ms after the end, over ${outage.backMs} ms after the first answer`)
+    told(`restart: seen ${outage.goneMs} ms after the end (<= ${OUTAGE_MS}), over ${outage.backMs} ms after the first answer (<= ${OUTAGE_MS})`)
 
     const call = await caller(broker.page, phrase)
     clients.push(...(await fill(broker)))
     await furnish(call, broker)
-    const paths = [...PAGES, `/clients/detail?id=${speaker.id}`, '/clients/detail?id=reader', '/traces/view?name=reader', '/topics?topic=lab/0/value&open=/lab,/lab/0']
+    const { api_key: key, api_secret: secret } = await call('POST', '/api_key', { name: 'wall', desc: '', enable: true, role: 'wall' })
+    const paths = [...PAGES, `/wall#${key}.${secret}`, `/clients/detail?id=${speaker.id}`, '/clients/detail?id=reader', '/traces/view?name=reader', '/topics?topic=lab/0/value&open=/lab,/lab/0']
     told(`${await pictured(page, broker, look.lang, 'filled', paths)} pictures of pages with data`)
     for (const client of clients.splice(0)) await client.endAsync()
 
@@ -85,17 +95,27 @@ async function tutorial(look, paho) {
       await scripts[at]?.stop()
       ends.push(await vanishes(page, id))
     }
-    told(`shown as gone ${ends.join(' and ')} ms after their ends`)
+    told(`shown as gone ${ends.join(' and ')} ms after their ends (<= ${SEEN_MS})`)
     assert.ok(await page.evaluate(() => 'stays' in window), 'the page was loaded anew')
     await whole(page, look.lang)
     // That the broker went, and that nobody listens while it is down, are the browser's own lines.
-    assert.deepEqual(faults.filter((fault) => !/net::ERR_(CONNECTION|EMPTY_RESPONSE|INCOMPLETE)/.test(fault)), [])
+    const own = faults.filter((fault) => !/net::ERR_(CONNECTION|EMPTY_RESPONSE|INCOMPLETE)/.test(fault))
+    told(`${own.length} errors of the console, refusals of the policy, requests to other hosts (0); 0 words in another language, 0 px too wide (0)`)
+    assert.deepEqual(own, [])
   } finally {
     for (const one of scripts) await one.stop()
     for (const client of clients) client.end(true)
     await close()
     await broker.end()
   }
+}
+
+/** Without such a font Chinese is drawn as boxes, and nobody would see how wide it is. */
+async function cjk() {
+  const { stdout } = await promisify(execFile)('fc-match', ['--format=%{family[0]}', 'sans-serif:lang=zh-cn'])
+  const { stdout: all } = await promisify(execFile)('fc-list', ['--format=%{family[0]}\n', ':lang=zh-cn'])
+  assert.ok(all.split('\n').includes(stdout), `no font for Chinese is installed; instead it would be ${stdout}`)
+  console.log(`tutorial: Chinese in ${stdout}`)
 }
 
 /** As by a link of the page's, so that it is not loaded anew. @param {Page} page @param {string} path */

@@ -11,6 +11,7 @@ const GROWTH = 1.1
 /** A trace of this length fits into the browser's buffer. */
 const PIECE_SECS = 20
 const MB = 1024 * 1024
+const TYPED = 'the quick brown fox'
 
 /**
  * Watches a page that works for so many seconds, in pieces that fit into the browser's buffer of a trace.
@@ -35,17 +36,27 @@ export async function watched(page, { seconds, field }) {
   return { longestMs: longest, share: cpu / seconds / 1000, typingMs: busy, heaps }
 }
 
-/** The heap is bounded, and in the last minute about what it was in the second. @param {readonly number[]} heaps */
-export function staysFlat(heaps) {
+/** Of the second minute and of the last, on average. @param {readonly number[]} heaps */
+function minutes(heaps) {
   const minute = 60 / PIECE_SECS
-  const [second, last] = [mean(heaps.slice(minute, 2 * minute)), mean(heaps.slice(-minute))]
-  assert.ok(last <= HEAP_MB * MB, `a heap of ${last / MB} MB`)
-  if (heaps.length >= 3 * minute) assert.ok(last <= GROWTH * second, `the heap grew from ${second / MB} to ${last / MB} MB`)
+  return { second: mean(heaps.slice(minute, 2 * minute)), last: mean(heaps.slice(-minute)), isLong: heaps.length >= 3 * minute }
 }
 
-/** @param {readonly number[]} heaps */
-export function inMegabytes(heaps) {
-  return `heap ${heaps.map((one) => (one / MB).toFixed(0)).join(' ')} MB`
+/** The heap is bounded, and in the last minute about what it was in the second. @param {readonly number[]} heaps */
+export function staysFlat(heaps) {
+  const { second, last, isLong } = minutes(heaps)
+  assert.ok(last <= HEAP_MB * MB, `a heap of ${last / MB} MB`)
+  if (isLong) assert.ok(last <= GROWTH * second, `the heap grew from ${second / MB} to ${last / MB} MB`)
+}
+
+/** What was measured, beside what is wanted. @param {Awaited<ReturnType<typeof watched>>} work @param {number} idle of typing, in milliseconds */
+export function inWords({ longestMs, share, typingMs, heaps }, idle) {
+  const { second, last, isLong } = minutes(heaps)
+  const growth = isLong ? `${(last / second).toFixed(2)} times that of the second (<= ${GROWTH})` : 'too short a time to compare'
+  return (
+    `longest task ${longestMs.toFixed(0)} ms CPU (<= ${TASK_MS}), ${(share * 100).toFixed(0)} % of a core; typing answers after ${idle.toFixed(0)} ms idle (< ${TYPING_MS})` +
+    `${typingMs === 0 ? '' : `, ${typingMs.toFixed(0)} ms busy`}; heap of the last minute ${(last / MB).toFixed(0)} MB (<= ${HEAP_MB}), ${growth}: ${heaps.map((one) => (one / MB).toFixed(0)).join(' ')}`
+  )
 }
 
 /** @param {readonly number[]} all */
@@ -56,11 +67,11 @@ function mean(all) {
 /** Records how long each key takes until its answer is painted. @param {import('playwright-core').Page} page */
 export async function watchTyping(page) {
   await page.evaluate(() => {
-    const all = /** @type {number[]} */ ([])
-    Object.assign(window, { answered: all })
-    // Below 16 ms the browser tells nothing: that is quick.
-    const options = /** @type {PerformanceObserverInit} */ ({ type: 'event', durationThreshold: 16, buffered: false })
-    new PerformanceObserver((list) => all.push(...list.getEntries().filter((one) => one.name.startsWith('key') || one.name === 'input').map((one) => one.duration))).observe(options)
+    const answered = /** @type {number[]} */ ([])
+    Object.assign(window, { answered })
+    // What is due behind the next frame comes when that is painted.
+    const painted = (/** @type {() => void} */ then) => requestAnimationFrame(() => setTimeout(then))
+    addEventListener('keydown', ({ timeStamp }) => painted(() => answered.push(performance.now() - timeStamp)), { capture: true })
   })
 }
 
@@ -68,9 +79,13 @@ export async function watchTyping(page) {
 export async function typing(page, field) {
   await page.evaluate(() => /** @type {{ answered: number[] }} */ (Object.assign(window)).answered.splice(0))
   await page.focus(field)
-  await page.keyboard.type('the quick brown fox', { delay: 60 })
-  await page.waitForTimeout(300)
-  return page.evaluate(() => /** @type {{ answered: number[] }} */ (Object.assign(window)).answered.reduce((a, b) => Math.max(a, b), 0))
+  await page.keyboard.type(TYPED, { delay: 60 })
+  const all = await page.waitForFunction((keys) => {
+    const { answered } = /** @type {{ answered: number[] }} */ (Object.assign(window))
+    return answered.length >= keys ? answered : null
+  }, TYPED.length)
+  assert.ok((await page.inputValue(field)).includes(TYPED), 'what was typed is not in the field')
+  return ((await all.jsonValue()) ?? []).reduce((a, b) => Math.max(a, b), 0)
 }
 
 /** Bytes in use, of the script's objects and of the buffers behind them. @param {import('playwright-core').Page} page */

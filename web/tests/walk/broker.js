@@ -11,6 +11,7 @@ const HOST = '127.0.0.1'
 /** Where a broker listens that was told nothing. */
 const USUAL = { mqtt: 1883, ws: 8083, http: 18083 }
 const START_MS = 20_000
+const END_MS = 30_000
 
 async function freePort() {
   const server = createServer()
@@ -116,5 +117,8 @@ async function answers(page, process) {
 async function end(process, signal) {
   if (process.exitCode !== null || process.signalCode !== null) return
   process.kill(signal)
-  await once(process, 'exit')
+  const stays = setTimeout(() => process.kill('SIGKILL'), END_MS)
+  const [code] = await once(process, 'exit')
+  clearTimeout(stays)
+  if (code === null && signal === 'SIGTERM') throw new Error(`the broker did not end within ${END_MS / 1000} s`)
 }

@@ -90,23 +90,31 @@ export async function settles(page, counts, within, rates = true) {
   }
 }
 
-/** The picture is as it should be, and stays so. @param {import('playwright-core').Page} page @param {number} holds */
+/**
+ * The picture is as it should be, and stays so. Gives the least and the greatest share that a rate or a figure was of what
+ * it should be, which is judged by who asks.
+ * @param {import('playwright-core').Page} page @param {number} holds
+ */
 export async function stays(page, holds) {
+  const shares = []
   for (const until = Date.now() + holds; Date.now() < until; ) {
-    assert.deepEqual((await seen(page)).counts, TUTORIAL)
+    const { counts, rates, figures } = await seen(page)
+    assert.deepEqual(counts, TUTORIAL)
+    shares.push(...[...rates, ...figures].filter(([wanted]) => wanted !== 0).map(([wanted = 1, read = Number.NaN]) => read / wanted))
     await page.waitForTimeout(250)
   }
+  return { least: Math.min(...shares), most: Math.max(...shares) }
 }
 
 /**
- * After how many milliseconds since `from` the four figures are right.
+ * After how many milliseconds since `from` the four figures are right, and what they are then.
  * @param {import('playwright-core').Page} page @param {number} from @param {number} within
  */
 export async function figuresWithin(page, from, within) {
   for (;;) {
     const { figures } = await seen(page)
     const passed = Date.now() - from
-    if (figures.every(isRight)) return passed
+    if (figures.every(isRight)) return { afterMs: passed, read: figures.map(([, figure = Number.NaN]) => figure) }
     assert.ok(passed < within, `after ${passed} ms the figures are ${figures.map(([, read]) => read).join(', ')}`)
     await page.waitForTimeout(50)
   }
@@ -121,7 +129,8 @@ function isRight([wanted = 0, read = Number.NaN]) {
 function seen(page) {
   return page.evaluate((figures) => {
     const all = (/** @type {string} */ what) => [...document.querySelectorAll(what)]
-    const rates = all('[data-flow-line]').map((line) => [1, Number(line.getAttribute('data-rate'))])
+    const of = (/** @type {string} */ what, /** @type {string} */ name) => all(`[${what}]`).map((line) => [1, Number(line.getAttribute(name))])
+    const rates = [...of('data-flow-line', 'data-rate'), ...of('data-flow-stub', 'data-flow-stub')]
     const read = Object.entries(figures).map(([key, wanted]) => [wanted, Number.parseFloat(document.querySelector(`[data-figure=${key}]`)?.textContent ?? '')])
     const counts = {
       publishers: all('[data-flow-node=publisher]').length,
