@@ -30,7 +30,7 @@ const BACKLOG: i32 = 4096;
 /// be off or eighteen hours; a peer that died without a word is noticed within three minutes.
 const ASK_AFTER: Duration = Duration::from_secs(60);
 const ASK_EVERY: Duration = Duration::from_secs(10);
-#[cfg(not(target_os = "openbsd"))]
+#[cfg(not(any(windows, target_os = "openbsd")))]
 const ASK_TIMES: u32 = 6;
 
 /// Connections that a shard ends at once when their listener stops: each may publish a will.
@@ -571,7 +571,8 @@ fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     let ask = TcpKeepalive::new()
         .with_time(ASK_AFTER)
         .with_interval(ASK_EVERY);
-    #[cfg(not(target_os = "openbsd"))]
+    // Windows asks ten times; that it can be told otherwise is younger than some Windows 10.
+    #[cfg(not(any(windows, target_os = "openbsd")))]
     let ask = ask.with_retries(ASK_TIMES);
     socket.set_tcp_keepalive(&ask)?;
     Ok(socket.into())
