@@ -9,6 +9,7 @@ test only.
 """
 
 import argparse
+import json
 import os
 import pathlib
 import queue
@@ -70,6 +71,9 @@ class Windows:
         source.write_text(RANDOM)
         subprocess.run(["x86_64-w64-mingw32-gcc", "-shared", "-o",
                         self.folder / "bcryptprimitives.dll", source, "-ladvapi32"], check=True)
+        # Wine shuts its services down with the last program, and Windows never does.
+        self.session = subprocess.Popen([self.wine, "cmd"], env=self.env, stdin=subprocess.PIPE,
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def start(self, *arguments, **options):
         return subprocess.Popen([self.wine, self.exe, *arguments], env=self.env, cwd=self.folder,
@@ -85,8 +89,10 @@ class Windows:
         return said
 
     def close(self):
+        self.session.stdin.close()
         subprocess.run(["wineserver" if shutil.which("wineserver") else "/usr/lib/wine/wineserver64",
                         "-k"], env=self.env, check=False)
+        self.session.wait()
 
 
 class Console:
@@ -133,6 +139,11 @@ def console(windows, tell):
     got = receiver.communicate(timeout=PATIENCE_SECS)[0]
     check(got.rstrip(b"\r\n") == PAYLOAD.encode(), "the payload", repr(got))
     tell(f"pub and sub: {TOPIC} {got.decode().strip()}")
+    said = windows.run("bench", "latency", "-h", "127.0.0.1", "--clients", "2", "--rate", "100",
+                       "--duration", "2", "--json").decode()
+    figures = json.loads(said)
+    check(figures["received"] > 0 and figures["lost"] == 0, "bench", said)
+    tell(f"bench: {figures['received']} messages, none lost")
     again = windows.run("console", good=False).decode(errors="replace")
     check("data" in again.lower(), "a second broker on the same data", again)
     taken = windows.run("console", "--data-dir", "other", good=False).decode(errors="replace")
@@ -158,12 +169,19 @@ def service(windows, tell):
     got = windows.run("sub", "-h", "127.0.0.1", "-t", TOPIC, "-C", "1", "-W", "30")
     check(got.rstrip(b"\r\n") == PAYLOAD.encode(), "what the service retained", repr(got))
     windows.run("service", "stop")
+    squatter = Console(windows)
+    squatter.hears("listening http:dashboard")
+    said = windows.run("service", "start", good=False).decode()
+    squatter.end()
+    check("ternmq.log" in said, "a start that fails", said)
     windows.run("service", "uninstall")
     home = windows.folder.parents[1] / "ProgramData" / "TernMQ"
-    log = (home / "log" / "ternmq.log").read_text() if (home / "store").is_dir() else ""
-    found = next((line for line in log.splitlines() if "ProgramData" in line), None)
-    check(found, "its log does not say where its data is", log)
-    tell("service: " + found)
+    check((home / "store").is_dir(), "its data")
+    log = (home / "log" / "ternmq.log").read_text()
+    for word in ("ProgramData", "port 1883 is used by"):
+        line = next((line for line in log.splitlines() if word in line), None)
+        check(line, f"its log does not say {word!r}", log)
+        tell(f"service: {line}")
     check(windows.run("service", "start", good=False) != b"", "it says nothing")
     tell("service: install, start, stop, start, stop, uninstall; its data stays")
 

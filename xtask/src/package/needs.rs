@@ -6,6 +6,19 @@ use std::process::Command;
 
 /// The newest glibc that a Linux binary may ask for: Ubuntu 18.04's.
 pub(crate) const GLIBC_MAX: (u32, u32) = (2, 27);
+/// What every Windows 10 has, besides its own `api-ms-win-core-`: of more, somebody has to know that
+/// it is there.
+const SYSTEM: [&str; 9] = [
+    "advapi32.dll",
+    "bcrypt.dll",
+    "bcryptprimitives.dll",
+    "crypt32.dll",
+    "iphlpapi.dll",
+    "kernel32.dll",
+    "msvcrt.dll",
+    "ntdll.dll",
+    "ws2_32.dll",
+];
 
 /// Says it, and refuses what is too new.
 pub(super) fn check_linux(name: &str, binary: &Path) -> Result<()> {
@@ -42,7 +55,7 @@ pub(super) fn check_windows(binary: &Path) -> Result<()> {
     let text = read("x86_64-w64-mingw32-objdump", &["--private-headers"], binary)?;
     let libraries = libraries(&text);
     println!("package: windows asks for {}", libraries.join(", "));
-    let foreign: Vec<&str> = libraries
+    let foreign: Vec<String> = libraries
         .into_iter()
         .filter(|name| is_foreign(name))
         .collect();
@@ -55,19 +68,20 @@ pub(super) fn check_windows(binary: &Path) -> Result<()> {
     Ok(())
 }
 
-fn libraries(text: &str) -> Vec<&str> {
+fn libraries(text: &str) -> Vec<String> {
     let lines = text.lines().map(str::trim);
-    let mut names: Vec<&str> = lines
+    // Windows does not distinguish capitals here, and the linker takes them as they come.
+    let mut names: Vec<String> = lines
         .filter_map(|line| line.strip_prefix("DLL Name: "))
+        .map(str::to_ascii_lowercase)
         .collect();
     names.sort_unstable();
     names.dedup();
     names
 }
 
-/// Those of the compiler are called as on Unix, such as `libgcc_s_seh-1.dll`.
 fn is_foreign(name: &str) -> bool {
-    name.to_ascii_lowercase().starts_with("lib")
+    !SYSTEM.contains(&name) && !name.starts_with("api-ms-win-core-")
 }
 
 fn read(program: &str, args: &[&str], binary: &Path) -> Result<String> {
@@ -94,8 +108,10 @@ mod tests {
 
     #[test]
     fn libraries_of_the_compiler_are_told_from_those_of_the_system() {
-        let text = "\tDLL Name: WS2_32.dll\n\tvma: Hint\n\tDLL Name: libgcc_s_seh-1.dll\n";
-        assert_eq!(libraries(text), ["WS2_32.dll", "libgcc_s_seh-1.dll"]);
-        assert!(is_foreign("libgcc_s_seh-1.dll") && !is_foreign("WS2_32.dll"));
+        let text = "\tDLL Name: WS2_32.dll\n\tDLL Name: ws2_32.dll\n\tvma: Hint\n\t\
+                    DLL Name: libgcc_s_seh-1.dll\n\tDLL Name: api-ms-win-core-synch-l1-2-0.dll\n";
+        let foreign = libraries(text).into_iter().filter(|name| is_foreign(name));
+        assert_eq!(foreign.collect::<Vec<_>>(), ["libgcc_s_seh-1.dll"]);
+        assert_eq!(libraries(text).len(), 3);
     }
 }
