@@ -13,16 +13,16 @@ import { cells } from './csv.js'
 import { live } from './live.js'
 import { asTopic, HOSTILE, isName } from './strings.js'
 
-const WAIT_MS = 10_000
+const WAIT_MS = 30_000
 const PASSWORD = 'hostile-strings-1'
 /** A subscriber takes no more, so that its message is lost and the loss is listed. */
 const PACKET_MAX = 200
 /** Often enough to be told as two machines that share an id. */
 const FIGHTS = 6
 /** Names on pages that are told in the address what to show. */
-const WITH_NAMES = ['/authorization?of=users', '/authorization?of=clients', `/authorization?of=users&who=${encodeURIComponent(HOSTILE[0] ?? '')}`, '/connection-log?event=denied']
+const WITH_NAMES = ['/authorization?of=users', '/authorization?of=clients', '/connection-log?event=denied', ...HOSTILE.filter(isName).map((name) => `/authorization?of=users&who=${encodeURIComponent(name)}`)]
 /** The entry of a menu that makes a spreadsheet's file. */
-const SAVE = 'button:text-is("CSV")'
+const SAVE = 'button:text-is("CSV"):enabled'
 /** Lists that have a row for nearly each of them; whatever else can be saved has what it has. */
 const FULL = new Set(['/clients', '/connection-log', '/subscriptions', '/losses', '/mqtt-users', '/retained'])
 /** Of what is saved. */
