@@ -103,12 +103,14 @@ fn publishers_and_topics(mirror: &Mirror) -> (Picture, Vec<Asked>) {
     let members = by_publisher.iter().map(|(number, weight)| Member {
         name: mirror.publisher(*number),
         weight: *weight,
+        count: 1,
     });
     let (publishers, places) = fold(&members.collect::<Vec<_>>(), COLUMN_MAX);
     let publisher_places: HashMap<_, _> = by_publisher.into_keys().zip(places).collect();
     let members = by_topic.iter().map(|(number, weight)| Member {
         name: mirror.topic(*number),
         weight: *weight,
+        count: 1,
     });
     let (topics, places) = fold(&members.collect::<Vec<_>>(), COLUMN_MAX);
     let asked = asked(mirror, &by_topic, &places, topics.len());
@@ -185,7 +187,7 @@ fn add_readers(picture: &mut Picture, asked: &[Asked], found: Vec<(Vec<Receiver>
         0 => 0,
         sum => topic.count * node_sums[topic.node] / sum,
     };
-    let mut readers: BTreeMap<String, (Receiver, u64)> = BTreeMap::new();
+    let mut readers: BTreeMap<String, Seen> = BTreeMap::new();
     let mut lines: Vec<(usize, String, u64)> = Vec::new();
     let (mut more_max, mut more_lines) = (0, Vec::new());
     for (topic, (receivers, more)) in asked.iter().zip(found) {
@@ -198,14 +200,22 @@ fn add_readers(picture: &mut Picture, asked: &[Asked], found: Vec<(Vec<Receiver>
                 continue;
             }
             lines.push((topic.node, name.clone(), count));
-            readers.entry(name).or_insert((receiver, 0)).1 += count;
+            let seen = readers.entry(name).or_insert(Seen {
+                receiver,
+                weight: 0,
+                topics: 0,
+                node: topic.node,
+            });
+            seen.weight += count;
+            seen.topics += 1;
         }
         if more > 0 {
             more_max = more_max.max(more);
             more_lines.push((topic.node, count * more as u64));
         }
     }
-    let places = fold_readers(picture, readers);
+    let samples = samples(picture, asked, &readers);
+    let places = fold_readers(picture, readers, samples);
     let lines = lines.into_iter().map(|(from, name, count)| Line {
         from,
         to: places[&name],
@@ -223,17 +233,81 @@ fn add_readers(picture: &mut Picture, asked: &[Asked], found: Vec<(Vec<Receiver>
     picture.delivered = joined(lines.into_iter());
 }
 
+/// Somebody who gets messages of topics that were asked for.
+struct Seen {
+    receiver: Receiver,
+    weight: u64,
+    topics: usize,
+    /// A node that such a topic is in.
+    node: usize,
+}
+
+impl Seen {
+    /// Has one topic of those that were asked for.
+    fn is_single(&self) -> bool {
+        self.topics == 1 && !self.receiver.group
+    }
+}
+
+/// For each node of topics, those that were asked for and how many of them have a reader of their own.
+/// Where most have, the others have, too, and each reader stands for some more.
+#[derive(Clone, Copy, Default)]
+struct Sample {
+    topics: usize,
+    asked: usize,
+    singles: usize,
+    /// Singles that were counted.
+    told: usize,
+}
+
+impl Sample {
+    /// How many the next single stands for: rounded so that all together stand for all.
+    fn next(&mut self) -> usize {
+        if 2 * self.singles < self.asked {
+            return 1;
+        }
+        let so_far = self.told * self.topics / self.asked;
+        self.told += 1;
+        self.told * self.topics / self.asked - so_far
+    }
+}
+
+fn samples(picture: &Picture, asked: &[Asked], readers: &BTreeMap<String, Seen>) -> Vec<Sample> {
+    let sample = |node: &Node| Sample {
+        topics: node.count,
+        ..Sample::default()
+    };
+    let mut samples: Vec<_> = picture.topics.iter().map(sample).collect();
+    for topic in asked {
+        samples[topic.node].asked += 1;
+    }
+    for seen in readers.values().filter(|seen| seen.is_single()) {
+        samples[seen.node].singles += 1;
+    }
+    samples
+}
+
 /// Gives the picture its readers, and says where each is.
 fn fold_readers(
     picture: &mut Picture,
-    readers: BTreeMap<String, (Receiver, u64)>,
+    readers: BTreeMap<String, Seen>,
+    mut samples: Vec<Sample>,
 ) -> HashMap<String, usize> {
-    let (groups, clients): (Vec<_>, Vec<_>) = readers.into_values().partition(|(r, _)| r.group);
+    let counted = readers.into_values().map(|seen| {
+        let count = if seen.is_single() {
+            samples[seen.node].next()
+        } else {
+            1
+        };
+        (seen, count)
+    });
+    let (groups, clients): (Vec<_>, Vec<_>) = counted.partition(|(seen, _)| seen.receiver.group);
     let mut all = HashMap::new();
     for (column, max) in [(clients, COLUMN_MAX), (groups, GROUPS_MAX)] {
-        let members = column.iter().map(|(receiver, weight)| Member {
-            name: &receiver.name,
-            weight: *weight,
+        let members = column.iter().map(|(seen, count)| Member {
+            name: &seen.receiver.name,
+            weight: seen.weight,
+            count: *count,
         });
         let (nodes, places) = fold(&members.collect::<Vec<_>>(), max);
         let begin = picture.readers.len();
@@ -244,7 +318,7 @@ fn fold_readers(
             queued: 0,
             in_flight: 0,
         }));
-        for ((receiver, _), place) in column.into_iter().zip(places) {
+        for ((Seen { receiver, .. }, _), place) in column.into_iter().zip(places) {
             let reader = &mut picture.readers[begin + place];
             reader.group = receiver.group;
             reader.online |= receiver.online;
@@ -356,5 +430,22 @@ mod tests {
         let counts: Vec<_> = picture.delivered.iter().map(|line| line.count).collect();
         assert_eq!(counts, [400, 400, 1200]);
         assert!(picture.readers[1].group);
+        // Each has a topic of its own: so have those of the topics that were not asked for.
+        let (mut picture, asked) = publishers_and_topics(&mirror(&pairs));
+        let found = (0..ASKED_MAX).map(|n| (vec![client(&format!("app-{n}"))], 0));
+        add_readers(&mut picture, &asked, found.collect());
+        let [reader] = &*picture.readers else {
+            panic!("{:?}", picture.readers)
+        };
+        assert_eq!((&*reader.node.name, reader.node.count), ("app-", 200));
+        // One who is alone with his stands for himself.
+        let (mut picture, asked) = publishers_and_topics(&mirror(&pairs));
+        let mut found = vec![(Vec::new(), 0); ASKED_MAX];
+        found[7].0.push(client("app-7"));
+        add_readers(&mut picture, &asked, found);
+        let [reader] = &*picture.readers else {
+            panic!("{:?}", picture.readers)
+        };
+        assert_eq!((&*reader.node.name, reader.node.count), ("app-7", 1));
     }
 }

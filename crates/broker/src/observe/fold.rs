@@ -19,6 +19,8 @@ pub(crate) struct Member<'a> {
     pub(crate) name: &'a str,
     /// How busy it is.
     pub(crate) weight: u64,
+    /// How many it is or stands for.
+    pub(crate) count: usize,
 }
 
 /// The nodes of a column, and for each member the node that it is in.
@@ -41,7 +43,7 @@ pub(crate) fn fold(members: &[Member<'_>], max: usize) -> (Vec<Node>, Vec<usize>
     let mut places = vec![0; members.len()];
     for group in groups {
         let name = match *group.members {
-            [alone] => members[alone].name,
+            [alone] if group.count == 1 => members[alone].name,
             _ => group.name,
         };
         for member in &group.members {
@@ -49,17 +51,16 @@ pub(crate) fn fold(members: &[Member<'_>], max: usize) -> (Vec<Node>, Vec<usize>
         }
         nodes.push(Node {
             name: name.to_owned(),
-            count: group.members.len(),
+            count: group.count,
         });
     }
-    let rest: Vec<usize> = others.into_iter().flat_map(|g| g.members).collect();
-    if !rest.is_empty() {
-        for member in &rest {
+    if !others.is_empty() {
+        for member in others.iter().flat_map(|group| &group.members) {
             places[*member] = nodes.len();
         }
         nodes.push(Node {
             name: String::new(),
-            count: rest.len(),
+            count: others.iter().map(|group| group.count).sum(),
         });
     }
     (nodes, places)
@@ -69,6 +70,7 @@ struct Group<'a> {
     name: &'a str,
     members: Vec<usize>,
     weight: u64,
+    count: usize,
 }
 
 /// The busiest first; among those that are about as busy, by name.
@@ -80,9 +82,11 @@ fn grouped<'a>(members: &[Member<'a>], way: impl Fn(&str) -> &str) -> Vec<Group<
             name,
             members: Vec::new(),
             weight: 0,
+            count: 0,
         });
         group.members.push(at);
         group.weight += member.weight;
+        group.count += member.count;
     }
     let mut groups: Vec<_> = groups.into_values().collect();
     groups.sort_by(|a, b| {
@@ -122,7 +126,11 @@ mod tests {
     fn folded(names: &[String], max: usize) -> Vec<(String, usize)> {
         let members: Vec<_> = names
             .iter()
-            .map(|name| Member { name, weight: 4 })
+            .map(|name| Member {
+                name,
+                weight: 4,
+                count: 1,
+            })
             .collect();
         let (nodes, places) = fold(&members, max);
         assert_eq!(nodes.iter().map(|n| n.count).sum::<usize>(), names.len());
