@@ -144,6 +144,8 @@ export default {
     utf8: 'Say that it is UTF-8 text',
     delay: 'Will delay (s)',
     packetMax: 'Maximum packet size (bytes)',
+    receiveMax: 'Receive Maximum',
+    aliasMax: 'Topic Alias Maximum',
     wantsResponse: 'Request response information',
     wantsProblem: 'Request problem information',
     authMethod: 'Authentication method',

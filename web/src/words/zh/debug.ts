@@ -141,6 +141,8 @@ export default {
     utf8: '声明内容为 UTF-8 文本',
     delay: '遗嘱消息延迟（秒）',
     packetMax: '最大报文长度（字节）',
+    receiveMax: '接收上限（Receive Maximum）',
+    aliasMax: '主题别名上限（Topic Alias Maximum）',
     wantsResponse: '请求响应信息',
     wantsProblem: '请求问题信息',
     authMethod: '认证方法',
