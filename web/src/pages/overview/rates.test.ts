@@ -32,6 +32,32 @@ it('reads what began within three seconds, whatever it was before', () => {
   }
 })
 
+it('reads what began although a message came in the second beside its own', () => {
+  for (const counts of [
+    [0, 0, 0, 0, 0, 2, 0, 1, 1],
+    [0, 0, 0, 0, 1, 2, 0, 1, 1],
+    [0, 0, 0, 0, 1, 1, 0, 2, 1],
+    [0, 0, 0, 0, 1, 1, 2, 1, 0],
+    [0, 0, 0, 1, 1, 2, 0, 1, 1, 1],
+  ]) {
+    expect(rateOf(counts), counts.join()).toBeCloseTo(1, 1)
+  }
+  // One message a while ago is no rate of one a second.
+  expect(rateOf([0, 0, 0, 0, 0, 0, 0, 0, 1, 0])).toBeCloseTo(0.1)
+  expect(rateOf([0, 0, 0, 0, 0, 1, 0, 0, 0, 1])).toBeCloseTo(0.2)
+})
+
+it('is within a tenth where two messages came beside their seconds', () => {
+  for (const counts of [
+    [1, 1, 1, 1, 0, 2, 1, 1, 2, 0],
+    [2, 2, 2, 2, 0, 4, 2, 2, 4, 0],
+    [1, 1, 1, 1, 1, 0, 2, 1, 1, 2],
+  ]) {
+    const wanted = counts[0] ?? 0
+    expect(Math.abs(rateOf(counts) / wanted - 1), counts.join()).toBeLessThanOrEqual(0.1 + 1e-9)
+  }
+})
+
 it('reads nothing two seconds after the end', () => {
   expect(rateOf([1, 1, 1, 1, 1, 1, 0, 0])).toBe(0)
   expect(rateOf([900, 900, 900, 900, 900, 400, 0, 0])).toBe(0)

@@ -22,7 +22,10 @@ export function lost(tick: Tick): number {
 /** The seconds that a rate is taken from: few where much happens, more where little does. */
 const QUICK = 5
 const STEADY = 10
-const ENOUGH = 3
+/** Messages of the quick seconds from which on one that comes in the second beside its own is no tenth of them. */
+const MANY = 10
+/** Messages a second more or less that are the same as before. */
+const SLACK = 3
 
 /** Per second, as of the last tick. */
 export function perSecond(ticks: readonly Tick[], of: (tick: Tick) => number): number {
@@ -35,7 +38,7 @@ export function rateOf(counts: readonly number[]): number {
   if (ended(newest)) return 0
   const since = begun(newest) ?? agreeing(newest)
   const quick = trimmed(since.slice(0, QUICK))
-  return sum(quick) >= ENOUGH || since.length < newest.length ? mean(quick) : mean(newest)
+  return sum(quick) >= MANY || since.length < newest.length ? mean(quick) : mean(newest)
 }
 
 /** Nothing for two seconds, and something in every one before. */
@@ -44,18 +47,22 @@ function ended(newest: readonly number[]): boolean {
   return before.length >= 4 && newest[0] === 0 && newest[1] === 0 && before.every((n) => n > 0)
 }
 
-/** What came in every second after at least three without anything; the first was not a whole one. */
+/**
+ * What came in every second after at least three without anything; the first was not a whole one. One second may be
+ * empty for a message that came in the next one.
+ */
 function begun(newest: readonly number[]): readonly number[] | null {
-  const first = newest.indexOf(0)
-  const isQuiet = first >= 2 && newest.length >= first + 3 && newest.slice(first, first + 3).every((n) => n === 0)
-  return isQuiet ? newest.slice(0, first - 1) : null
+  const end = newest.findIndex((n, at) => n === 0 && newest[at + 1] === 0)
+  if (end < 2 || newest[end + 2] !== 0) return null
+  const since = newest.slice(0, end - 1)
+  return since.some((n) => n > 0) && since.filter((n) => n === 0).length <= 1 ? since : null
 }
 
 /** The last seconds as far back as they are about the same as now. */
 function agreeing(newest: readonly number[]): readonly number[] {
   const [a = 0, b = a, c = b] = newest
   const now = Math.max(Math.min(a, b), Math.min(Math.max(a, b), c))
-  const slack = Math.max(ENOUGH, 0.3 * now, 3 * Math.sqrt(now))
+  const slack = Math.max(SLACK, 0.3 * now, 3 * Math.sqrt(now))
   const other = newest.findIndex((n, at) => at >= 3 && Math.abs(n - now) > slack)
   return other < 0 ? newest : newest.slice(0, other)
 }
