@@ -54,7 +54,7 @@ pub(in crate::disk) struct Batch {
     overlay: HashMap<(Arc<str>, Blob), Current>,
     /// Bytes that keys and values grow by.
     growth: i64,
-    answers: Vec<Answer>,
+    calls: Vec<Call>,
 }
 
 /// What a key is: revision and bytes, or absent.
@@ -69,9 +69,18 @@ struct Written {
     len: u32,
 }
 
+/// A call whose writes are in a batch, and what was decided on it.
+struct Call {
+    bucket: Arc<str>,
+    writes: Vec<Write>,
+    done: Answer,
+    decided: Result<Vec<u64>, Error>,
+}
+
 enum Answer {
-    Put(Done<Vec<u64>>, Result<Vec<u64>, Error>),
-    Cas(Done<u64>, Result<u64, Error>),
+    Put(Done<Vec<u64>>),
+    /// With the revision that is expected.
+    Cas(Done<u64>, u64),
 }
 
 impl Writer {
@@ -86,19 +95,13 @@ impl Writer {
                         bucket,
                         batch,
                         done,
-                    } => {
-                        let revs = self.put(&bucket, batch);
-                        self.batch.answers.push(Answer::Put(done, revs));
-                    }
+                    } => self.take(bucket, batch, Answer::Put(done), None),
                     Command::Cas {
                         bucket,
                         write,
                         expect,
                         done,
-                    } => {
-                        let rev = self.cas(&bucket, write, expect);
-                        self.batch.answers.push(Answer::Cas(done, rev));
-                    }
+                    } => self.take(bucket, vec![write], Answer::Cas(done, expect), None),
                     Command::Cut(cut) => {
                         self.write();
                         self.cut(&cut);
@@ -129,21 +132,48 @@ impl Writer {
         Some((slot.rev, super::value_bytes(bucket, slot.len)))
     }
 
-    fn put(&mut self, bucket: &Arc<str>, batch: Vec<Write>) -> Result<Vec<u64>, Error> {
-        self.check_room(bucket, &batch)?;
-        let write = |(key, value)| self.add(bucket, key, value);
-        Ok(batch.into_iter().map(write).collect())
+    /// Decides on a call and gathers its writes. `full` is why there is only room for what is necessary.
+    fn take(
+        &mut self,
+        bucket: Arc<str>,
+        writes: Vec<Write>,
+        done: Answer,
+        full: Option<&Arc<str>>,
+    ) {
+        let decided = self.decide(&bucket, &writes, &done, full);
+        self.batch.calls.push(Call {
+            bucket,
+            writes,
+            done,
+            decided,
+        });
     }
 
-    fn cas(&mut self, bucket: &Arc<str>, write: Write, expect: u64) -> Result<u64, Error> {
-        let current = self.current(bucket, &write.0).map_or(0, |(rev, _)| rev);
-        if current != expect {
-            return Err(Error::Conflict { current });
+    /// The revisions of its writes; 0 where there was nothing to delete.
+    fn decide(
+        &mut self,
+        bucket: &Arc<str>,
+        writes: &[Write],
+        done: &Answer,
+        full: Option<&Arc<str>>,
+    ) -> Result<Vec<u64>, Error> {
+        if let Answer::Cas(_, expect) = done {
+            let current = writes
+                .first()
+                .and_then(|(key, _)| self.current(bucket, key));
+            let current = current.map_or(0, |(rev, _)| rev);
+            if current != *expect {
+                return Err(Error::Conflict { current });
+            }
         }
-        let batch = [write];
-        self.check_room(bucket, &batch)?;
-        let [(key, value)] = batch;
-        Ok(self.add(bucket, key, value))
+        if let Some(why) = full
+            && !self.is_necessary(bucket, writes)
+        {
+            return Err(Error::Full(Arc::clone(why)));
+        }
+        self.check_room(bucket, writes)?;
+        let add = |(key, value): &Write| self.add(bucket, Arc::clone(key), value.clone());
+        Ok(writes.iter().map(add).collect())
     }
 
     /// Only what grows can be refused, so that deleting always works.
@@ -230,61 +260,24 @@ impl Writer {
         if written.is_err() {
             self.next -= batch.writes.len() as u64;
         }
-        for answer in batch.answers {
-            match answer {
-                Answer::Put(done, revs) => done(written.clone().and(revs)),
-                Answer::Cas(done, rev) => done(written.clone().and(rev)),
+        for call in batch.calls {
+            let revs = written.clone().and(call.decided);
+            match call.done {
+                Answer::Put(done) => done(revs),
+                Answer::Cas(done, _) => done(revs.map(|revs| revs[0])),
             }
         }
         self.check_waste();
     }
 
-    /// Of a batch that found no room, what is to be written all the same; the rest is refused.
+    /// Of a batch that found no room, what is to be written all the same; the rest is refused. Each call
+    /// is decided anew: what it was decided by may have been a write that is refused now.
     fn necessary(&mut self, batch: Batch, why: &Arc<str>) -> Batch {
         self.next -= batch.writes.len() as u64;
-        let mut writes = batch.writes.into_iter();
-        for answer in batch.answers {
-            let answer = match answer {
-                Answer::Put(done, revs) => Answer::Put(
-                    done,
-                    revs.and_then(|revs| self.again(revs, &mut writes, why)),
-                ),
-                Answer::Cas(done, rev) => {
-                    let revs = rev.and_then(|rev| self.again(vec![rev], &mut writes, why));
-                    Answer::Cas(done, revs.map(|revs| revs[0]))
-                }
-            };
-            self.batch.answers.push(answer);
+        for call in batch.calls {
+            self.take(call.bucket, call.writes, call.done, Some(why));
         }
         std::mem::take(&mut self.batch)
-    }
-
-    /// Decides anew on the writes of one call, which had these revisions; 0 where there was nothing
-    /// to delete.
-    fn again(
-        &mut self,
-        mut revs: Vec<u64>,
-        writes: &mut impl Iterator<Item = Written>,
-        why: &Arc<str>,
-    ) -> Result<Vec<u64>, Error> {
-        let count = revs.iter().filter(|&&rev| rev != 0).count();
-        let mut bucket = None;
-        let mut batch = Vec::with_capacity(count);
-        for write in writes.take(count) {
-            bucket = Some(write.bucket);
-            batch.push((write.key, write.value));
-        }
-        let Some(bucket) = bucket else {
-            return Ok(revs);
-        };
-        if !self.is_necessary(&bucket, &batch) {
-            return Err(Error::Full(Arc::clone(why)));
-        }
-        let places = revs.iter_mut().filter(|rev| **rev != 0);
-        for (rev, (key, value)) in places.zip(batch) {
-            *rev = self.add(&bucket, key, value);
-        }
-        Ok(revs)
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<(), Error> {

@@ -1,6 +1,7 @@
 //! A full disk, a failing one, and one that fails for good.
 
-use std::sync::{Arc, Mutex};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, mpsc};
 
 use super::super::files::sim::{Faults, Random, Sim};
 use super::super::lock;
@@ -244,6 +245,48 @@ fn a_full_disk_lets_keys_go() {
         wait(|done| store.backend().log.identities(0, done)).unwrap(),
         []
     );
+}
+
+/// A deletion that had nothing to do, because a call before it deletes the same key, does it if that call
+/// finds no room; and what was to be written to a key that is absent is not written to one that stays.
+#[test]
+fn what_is_refused_decides_nothing() {
+    let sim = Sim::new(3);
+    let store = open(&sim, &options());
+    let kv = store.backend().kv;
+    let blob = |text: &str| Blob::from(text.as_bytes());
+    let mut refused = 0;
+    for n in 0..200 {
+        put(&store, "key", Some("there")).unwrap();
+        let used: usize = sim.files().values().map(Vec::len).sum();
+        sim.set(Faults {
+            capacity: Some(used),
+            ..Faults::default()
+        });
+        let (answered, answers) = mpsc::channel();
+        let answer = |what: &'static str| {
+            let answered = answered.clone();
+            move |is_ok: bool| answered.send((what, is_ok)).unwrap()
+        };
+        let large = Some(blob(&"x".repeat(6_000)));
+        let batch = vec![(blob("key"), None), (blob(&format!("new {n}")), large)];
+        let both = answer("both");
+        kv.put("b", batch, Box::new(move |done| both(done.is_ok())));
+        let made = answer("made");
+        let done = move |done: Result<u64, Error>| made(done.is_ok());
+        kv.cas("b", b"key", 0, Some(blob("made")), Box::new(done));
+        let deleted = answer("deleted");
+        let delete = vec![(blob("key"), None)];
+        kv.put("b", delete, Box::new(move |done| deleted(done.is_ok())));
+        let told: BTreeMap<_, _> = answers.iter().take(3).collect();
+        refused += usize::from(!told["both"]);
+        assert!(told["deleted"], "{told:?}");
+        assert_eq!(told["made"], told["both"], "the key stays if it is refused");
+        let found = wait(|done| kv.get("b", b"key", done)).unwrap();
+        assert_eq!(found, None, "its deletion was acknowledged: {told:?}");
+        sim.set(Faults::default());
+    }
+    assert!(refused > 0);
 }
 
 /// Many calls at once on a disk that is full now and then: each is answered for itself, and what
