@@ -568,9 +568,10 @@ fn h02_public_addresses() {
         &dir,
         &["dashboard.bind=203.0.113.1:0"],
     );
-    let note = broker
-        .said()
-        .find(|line| line.contains("is no private address"));
+    let note = broker.finds(
+        |line| line.contains("is no private address"),
+        Duration::from_secs(5),
+    );
     let note = note.expect("a line on the machine's own address");
     assert!(
         note.contains("203.0.113.1") && note.contains("ternmq ctl trust 203.0.113.0/24"),

@@ -174,7 +174,7 @@ impl Specimen {
             messages,
             sessions,
             retained,
-            told: broker.said().any(|line| told(&line)),
+            told: broker.finds(told, PATIENCE).is_some(),
         }
     }
 }

@@ -124,7 +124,7 @@ pub(crate) fn run_dead(seed: u64) -> Tally {
         let status = broker.wait(PATIENCE);
         assert!(!status.success(), "ended as if nothing was wrong");
     });
-    let why = broker.said().find(|line| line.contains("cannot go on"));
+    let why = broker.finds(|line| line.contains("cannot go on"), PATIENCE);
     println!("Dead: {}", why.expect("it says why it ends"));
     broker.set_free();
     broker.restart();

@@ -165,6 +165,21 @@ impl Broker {
         self.first.iter().cloned().chain(self.lines.try_iter())
     }
 
+    /// A line like that among what it printed since its last start, or prints before the patience ends.
+    pub(crate) fn finds(&self, is: impl Fn(&str) -> bool, patience: Duration) -> Option<String> {
+        if let Some(line) = self.first.iter().find(|line| is(line)) {
+            return Some(line.clone());
+        }
+        let deadline = Instant::now() + patience;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let line = self.lines.recv_timeout(left).ok()?;
+            if is(&line) {
+                return Some(line);
+            }
+        }
+    }
+
     /// Waits for a line with this word in it.
     #[track_caller]
     pub(crate) fn hears(&self, word: &str, patience: Duration) -> String {
