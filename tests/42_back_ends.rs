@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::authenticate::{code, run, token, token_with};
 use crate::authorize::asks as subscribes;
 use crate::connection_log::{PATIENCE, told, until};
-use crate::servers::Secured;
+use crate::servers::{Secured, certify};
 use crate::wire::{
     Api, Broker, Conn, Connect, Kind, Publish, Said, Service, V5, V31, V311, Will, fresh_dir,
     pingreq, subscribe,
@@ -244,8 +244,7 @@ fn a15_a_service_over_tls() {
     );
     fs::write(dir.join("answer"), answer).unwrap();
     let server = Secured::start(&dir, "-HTTP");
-    let stranger = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    fs::write(dir.join("stranger.pem"), stranger.cert.pem()).unwrap();
+    certify(&dir, "stranger", "localhost");
     let (broker, mut api) = Broker::signed_in(&[]);
     let url = format!("https://localhost:{}/answer", server.port);
     let ssl = |authority: &str, name: &str| json!({"enable": true, "cacertfile": dir.join(authority), "server_name_indication": name});

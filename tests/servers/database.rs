@@ -13,6 +13,8 @@ use std::time::Duration;
 use crate::authenticate::run;
 use crate::connection_log::until;
 
+use super::{certify, free_port};
+
 /// The password of `ternmq`.
 pub(crate) const DATABASE_PASSWORD: &str = "canary-5e";
 
@@ -33,11 +35,6 @@ pub(crate) struct Database {
     child: Option<Child>,
     /// What Redis, which keeps nothing here, is told again.
     filled: String,
-}
-
-fn free_port() -> u16 {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    free.local_addr().unwrap().port()
 }
 
 /// A directory that other users may go into, unlike that of the build perhaps.
@@ -94,8 +91,9 @@ impl Database {
             child: None,
             filled: String::new(),
         };
-        made.certify("own");
-        made.certify("stranger");
+        for name in ["own", "stranger"] {
+            certify(&made.dir, name, "127.0.0.1");
+        }
         match make {
             Make::Redis => made.filled = made.owner(),
             Make::Postgresql => made.install_postgresql(),
@@ -114,17 +112,6 @@ impl Database {
         }
         assert!(make == Make::Redis || made.sql(made.system(), &first));
         made
-    }
-
-    /// A certificate signed by itself, and its key.
-    fn certify(&self, name: &str) {
-        let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
-        fs::write(self.path(&format!("{name}.pem")), made.cert.pem()).unwrap();
-        fs::write(
-            self.path(&format!("{name}.key")),
-            made.signing_key.serialize_pem(),
-        )
-        .unwrap();
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

@@ -1,10 +1,11 @@
 //! A web server over TLS that is none of ours.
 
-use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::connection_log::until;
+
+use super::{certify, free_port};
 
 /// A web server of openssl's over a directory, with a certificate of its own.
 pub(crate) struct Secured {
@@ -15,12 +16,8 @@ pub(crate) struct Secured {
 impl Secured {
     /// `-WWW` serves files, `-HTTP` files that are whole answers.
     pub(crate) fn start(dir: &Path, serves: &str) -> Self {
-        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-        fs::write(dir.join("tls.pem"), made.cert.pem()).unwrap();
-        fs::write(dir.join("tls.key"), made.signing_key.serialize_pem()).unwrap();
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
+        certify(dir, "tls", "localhost");
+        let port = free_port();
         let child = Command::new("openssl")
             .args([
                 "s_server", "-quiet", serves, "-cert", "tls.pem", "-key", "tls.key",

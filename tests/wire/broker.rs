@@ -167,29 +167,25 @@ impl Broker {
 
     /// A line like that among what it printed since its last start, or prints before the patience ends.
     pub(crate) fn finds(&self, is: impl Fn(&str) -> bool, patience: Duration) -> Option<String> {
-        if let Some(line) = self.first.iter().find(|line| is(line)) {
-            return Some(line.clone());
-        }
+        let first = self.first.iter().find(|line| is(line));
+        first.cloned().or_else(|| self.awaits(is, patience))
+    }
+
+    /// Waits for a line with this word in it.
+    #[track_caller]
+    pub(crate) fn hears(&self, word: &str, patience: Duration) -> String {
+        self.awaits(|line| line.contains(word), patience)
+            .unwrap_or_else(|| panic!("the broker did not say {word:?}"))
+    }
+
+    /// The next line like that of those that nobody read yet.
+    fn awaits(&self, is: impl Fn(&str) -> bool, patience: Duration) -> Option<String> {
         let deadline = Instant::now() + patience;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let line = self.lines.recv_timeout(left).ok()?;
             if is(&line) {
                 return Some(line);
-            }
-        }
-    }
-
-    /// Waits for a line with this word in it.
-    #[track_caller]
-    pub(crate) fn hears(&self, word: &str, patience: Duration) -> String {
-        let deadline = Instant::now() + patience;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.lines.recv_timeout(left) {
-                Ok(line) if line.contains(word) => return line,
-                Ok(_) => {}
-                Err(_) => panic!("the broker did not say {word:?}"),
             }
         }
     }

@@ -70,7 +70,7 @@ pub(crate) fn run(tree: &Tree, args: &[String]) -> Result<()> {
 
 /// That the targets still compile, which nothing else builds.
 pub(crate) fn check(tree: &Tree) -> Result<()> {
-    let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".into());
+    let target = tree.target();
     tree.run(
         "cargo",
         &[
@@ -78,7 +78,7 @@ pub(crate) fn check(tree: &Tree) -> Result<()> {
             "--manifest-path",
             "fuzz/Cargo.toml",
             "--target-dir",
-            &target,
+            &target.to_string_lossy(),
             "--locked",
             "--",
             "-D",
@@ -89,9 +89,7 @@ pub(crate) fn check(tree: &Tree) -> Result<()> {
 
 /// Gives the folder with the built targets.
 fn build(tree: &Tree) -> Result<PathBuf> {
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| tree.join("target"), PathBuf::from);
-    let target = target.join("fuzz");
+    let target = tree.target().join("fuzz");
     // Named, so that the flags are for what is fuzzed and not for what builds it.
     let host = host()?;
     let status = Command::new("cargo")

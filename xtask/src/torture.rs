@@ -133,8 +133,7 @@ struct Rack {
 
 impl Rack {
     fn build(tree: &Tree, runners: &[Runner]) -> Result<Self> {
-        let target =
-            std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| tree.join("target"), PathBuf::from);
+        let target = tree.target();
         let planted = target.join("plant");
         let planted = if runners.iter().any(|r| r.planted) {
             let folder = planted.to_string_lossy();

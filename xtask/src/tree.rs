@@ -39,6 +39,11 @@ impl Tree {
         self.join(path).exists()
     }
 
+    /// Where cargo builds.
+    pub(crate) fn target(&self) -> PathBuf {
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| self.join("target"), PathBuf::from)
+    }
+
     /// Text of a file named relative to the root.
     pub(crate) fn read(&self, path: &str) -> Result<String> {
         std::fs::read_to_string(self.join(path)).with_context(|| format!("cannot read {path}"))

@@ -116,8 +116,7 @@ impl<'a> Shop<'a> {
         let manifest: toml::Table = tree.read("Cargo.toml")?.parse()?;
         let version = manifest["workspace"]["package"]["version"].as_str();
         let version = version.context("the workspace has a version")?.to_owned();
-        let target = std::env::var_os("CARGO_TARGET_DIR");
-        let target = target.map_or_else(|| tree.join("target"), PathBuf::from);
+        let target = tree.target();
         let shop = Self {
             tree,
             version,

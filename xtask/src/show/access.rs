@@ -7,7 +7,7 @@ use std::process::Command;
 
 use super::broker::{Broker, released};
 use super::http::Caller;
-use super::load::{Scenario, scenario};
+use super::load::{FAN_OUT, PAIR, Scenario};
 use super::{Options, median};
 use crate::tree::Tree;
 
@@ -16,20 +16,7 @@ const CHECK_NANOS_MAX: f64 = 200.0;
 const SHARE_MIN: f64 = 0.9;
 
 /// What is measured, and whether some of the rules deny.
-const MEASURED: [(Scenario, Kinds); 2] = [
-    (
-        scenario("pair, QoS 0", "--shape pair --pubs 10 --qos 0", None),
-        Kinds::Mixed,
-    ),
-    (
-        scenario(
-            "fan-out 1 to 100",
-            "--shape fanout --subs 100 --qos 0",
-            None,
-        ),
-        Kinds::Allowing,
-    ),
-];
+const MEASURED: [(Scenario, Kinds); 2] = [(PAIR, Kinds::Mixed), (FAN_OUT, Kinds::Allowing)];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kinds {

@@ -307,9 +307,7 @@ pub(crate) fn released(tree: &crate::tree::Tree) -> Result<PathBuf> {
             "--quiet",
         ],
     )?;
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| tree.join("target"), PathBuf::from);
-    let binary = target.join("release").join("ternmq");
+    let binary = tree.target().join("release").join("ternmq");
     ensure!(binary.exists(), "{} is missing", binary.display());
     Ok(binary)
 }

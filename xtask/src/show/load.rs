@@ -24,9 +24,17 @@ pub(super) struct Scenario {
     wanted: Option<f64>,
 }
 
+pub(super) const PAIR: Scenario =
+    scenario("pair, QoS 0", "--shape pair --pubs 10 --qos 0", Some(80.0));
+pub(super) const FAN_OUT: Scenario = scenario(
+    "fan-out 1 to 100",
+    "--shape fanout --subs 100 --qos 0",
+    Some(50.0),
+);
+
 /// Ten publishers of 64 bytes each, unless said otherwise.
 pub(super) const SCENARIOS: [Scenario; 9] = [
-    scenario("pair, QoS 0", "--shape pair --pubs 10 --qos 0", Some(80.0)),
+    PAIR,
     scenario(
         "pair, QoS 1",
         "--shape pair --pubs 10 --qos 1 --window 100",
@@ -37,11 +45,7 @@ pub(super) const SCENARIOS: [Scenario; 9] = [
         "--shape pair --pubs 10 --qos 2 --window 100",
         Some(40.0),
     ),
-    scenario(
-        "fan-out 1 to 100",
-        "--shape fanout --subs 100 --qos 0",
-        Some(50.0),
-    ),
+    FAN_OUT,
     scenario(
         "fan-in 20 to 1",
         "--shape fanin --pubs 20 --qos 0",
@@ -74,11 +78,7 @@ pub(super) const LATENCIES: [(&str, &str); 2] = [
     ("2,000/s, QoS 1", "--rate 2000 --qos 1"),
 ];
 
-pub(super) const fn scenario(
-    name: &'static str,
-    args: &'static str,
-    wanted: Option<f64>,
-) -> Scenario {
+const fn scenario(name: &'static str, args: &'static str, wanted: Option<f64>) -> Scenario {
     Scenario { name, args, wanted }
 }
 
@@ -214,8 +214,7 @@ pub(super) fn idle_bytes(loadgen: &Path, broker: &Broker) -> Result<u64> {
 
 /// Pair throughput at QoS 0 of a broker that is already running: messages delivered in a second.
 pub(super) fn pair_rate(options: &Options, broker: &Broker) -> Result<f64> {
-    let pair = scenario("pair, QoS 0", "--shape pair --pubs 10 --qos 0", None);
-    pair.figures(options, broker)?.number("delivered_per_s")
+    PAIR.figures(options, broker)?.number("delivered_per_s")
 }
 
 impl Scenario {
