@@ -17,7 +17,6 @@ pub use crate::security::{Fact, Id, Point, Severity, Words};
 
 /// How long a stranger who came is remembered here; the connection log may have forgotten earlier.
 const STRANGERS_MILLIS: u64 = 86_400_000;
-const DAY_SECS: i64 = 86_400;
 
 impl Admin {
     /// All points, weak or not. `default_password` says whether everybody knows that of the dashboard. Looks
@@ -38,15 +37,13 @@ impl Admin {
             .as_ref()
             .map_or(0, |rules| rules.len());
         drop(decided);
-        let now = tls::now_secs();
         let certificates = listeners.contexts().into_iter();
-        let days_to = |until: i64| (until - now).div_euclid(DAY_SECS);
         let certificates = certificates.map(|(id, context)| {
             let terms = context.terms();
             Certificate {
                 listener: id.to_string(),
-                days_left: days_to(terms.facts.valid_until),
-                list_days_left: terms.lists_until.map(days_to),
+                days_left: tls::days_left(terms.facts.valid_until),
+                list_days_left: terms.lists_until.map(tls::days_left),
                 trouble: context.trouble().map(|trouble| trouble.to_string()),
             }
         });

@@ -170,21 +170,20 @@ impl Work {
 
     /// Certificates that end soon, and files of certificates that cannot be used.
     fn certificates(&self) -> Vec<Need> {
-        let now = tls::now_secs();
         let mut needs = Vec::new();
         for (id, context) in self.configuration.listeners().contexts() {
             let listener = id.to_string();
             let terms = context.terms();
-            let days_to = |until: i64| (until - now).div_euclid(86_400);
-            let days = days_to(terms.facts.valid_until);
-            if let Some(days) = terms.lists_until.map(days_to).filter(|d| *d < LIST_DAYS) {
+            let days = tls::days_left(terms.facts.valid_until);
+            let list = terms.lists_until.map(tls::days_left);
+            if let Some(days) = list.filter(|days| *days <= LIST_DAYS) {
                 let listener = listener.clone();
                 needs.push(Need::RevocationEnds { listener, days });
             }
             if let Some(error) = context.trouble() {
                 let error = error.to_string();
                 needs.push(Need::CertificateBroken { listener, error });
-            } else if days < CERTIFICATE_DAYS {
+            } else if days <= CERTIFICATE_DAYS {
                 needs.push(Need::CertificateEnds { listener, days });
             }
         }

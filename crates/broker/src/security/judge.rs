@@ -192,8 +192,8 @@ impl View<'_> {
         let all = self.seen.certificates.iter();
         let first = all.min_by_key(|one| one.days_left)?;
         let severity = match first.days_left {
-            ..0 => Severity::Danger,
-            0..CERTIFICATE_DAYS => Severity::Warning,
+            ..=0 => Severity::Danger,
+            1..=CERTIFICATE_DAYS => Severity::Warning,
             _ => Severity::Fine,
         };
         let facts = vec![
@@ -232,7 +232,7 @@ impl View<'_> {
             ("listener", Fact::Text(listener.clone())),
             ("days", Fact::Number(days)),
         ];
-        let severity = warning_unless(days >= LIST_DAYS);
+        let severity = warning_unless(days > LIST_DAYS);
         Some(point(Id::RevocationListEnds, severity, facts))
     }
 
@@ -570,7 +570,10 @@ mod tests {
         }
         for (days_left, trouble, ends, unusable) in [
             (400, None, Fine, Fine),
-            (29, None, Warning, Fine),
+            (31, None, Fine, Fine),
+            (30, None, Warning, Fine),
+            (1, None, Warning, Fine),
+            (0, None, Danger, Fine),
             (-1, Some("half a file".to_owned()), Danger, Danger),
         ] {
             let certificate = Certificate {
@@ -582,7 +585,7 @@ mod tests {
             let has = |seen: &mut Seen| seen.certificates.push(certificate.clone());
             assert_eq!(of(&[], has, Id::CertificateEnds), Some(ends));
             assert_eq!(of(&[], has, Id::CertificateUnusable), Some(unusable));
-            let list = if days_left < 3 { Warning } else { Fine };
+            let list = if days_left <= 3 { Warning } else { Fine };
             assert_eq!(of(&[], has, Id::RevocationListEnds), Some(list));
         }
         let keeps = |keeps_plain| {

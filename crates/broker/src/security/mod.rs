@@ -154,8 +154,9 @@ pub struct Access {
 #[derive(Clone, Debug)]
 pub struct Certificate {
     pub listener: String,
+    /// Days until it ends, the last of them begun; none is left of one that has ended.
     pub days_left: i64,
-    /// Of its revocation lists, the first that is past its date.
+    /// The same of its revocation lists, of the one that ends first.
     pub list_days_left: Option<i64>,
     /// Why its files cannot be used as they are now.
     pub trouble: Option<String>,

@@ -37,6 +37,11 @@ impl Point {
         matches!(self.fact(name), Some(Fact::Flag(true)))
     }
 
+    /// No day is left.
+    fn is_past(&self) -> bool {
+        matches!(self.fact("days"), Some(Fact::Number(..=0)))
+    }
+
     fn list(&self, name: &str) -> String {
         match self.fact(name) {
             Some(Fact::Texts(texts)) => texts.join(", "),
@@ -168,19 +173,21 @@ impl Point {
                 "{} keeps passwords so that whoever reads them can use them.",
                 self.list("authenticators")
             ),
-            Id::CertificateEnds => match self.severity {
-                Severity::Danger => {
-                    format!("The certificate of {} has ended.", self.list("listener"))
-                }
-                _ => format!(
-                    "The certificate of {} ends in {} days.",
-                    self.list("listener"),
-                    self.list("days")
-                ),
-            },
+            Id::CertificateEnds if self.is_past() => {
+                format!("The certificate of {} has ended.", self.list("listener"))
+            }
+            Id::CertificateEnds => format!(
+                "The certificate of {} ends in {} days.",
+                self.list("listener"),
+                self.list("days")
+            ),
             Id::CertificateUnusable => format!(
                 "The files of a certificate cannot be used, and the next start will fail: {}.",
                 self.list("errors")
+            ),
+            Id::RevocationListEnds if self.is_past() => format!(
+                "A revocation list of {} is past its date: all client certificates of its authority are refused.",
+                self.list("listener")
             ),
             Id::RevocationListEnds => format!(
                 "A revocation list of {} has {} days left; past its date all client certificates of its authority are refused.",
@@ -239,20 +246,24 @@ impl Point {
                 "{} 以可直接使用的形式保存密码。",
                 self.list("authenticators")
             ),
-            Id::CertificateEnds => match self.severity {
-                Severity::Danger => format!("{} 的证书已过期。", self.list("listener")),
-                _ => format!(
-                    "{} 的证书将在 {} 天后到期。",
-                    self.list("listener"),
-                    self.list("days")
-                ),
-            },
+            Id::CertificateEnds if self.is_past() => {
+                format!("{} 的证书已过期。", self.list("listener"))
+            }
+            Id::CertificateEnds => format!(
+                "{} 的证书将在 {} 天后到期。",
+                self.list("listener"),
+                self.list("days")
+            ),
             Id::CertificateUnusable => {
                 format!(
                     "证书文件无法使用，下次启动将失败：{}。",
                     self.list("errors")
                 )
             }
+            Id::RevocationListEnds if self.is_past() => format!(
+                "{} 的证书吊销列表已过期：其 CA 签发的客户端证书都会被拒绝。",
+                self.list("listener")
+            ),
             Id::RevocationListEnds => format!(
                 "{} 的证书吊销列表剩余 {} 天；过期后其 CA 签发的客户端证书都会被拒绝。",
                 self.list("listener"),

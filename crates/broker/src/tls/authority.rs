@@ -16,7 +16,7 @@ use rcgen::{
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use sha2::{Digest as _, Sha256};
 
-use super::{Facts, der, now_secs};
+use super::{DAY_SECS, Facts, der, now_secs};
 use crate::{
     machine,
     store::{private_dir, sync_dir},
@@ -26,7 +26,6 @@ use crate::{
 const DIR: &str = "tls";
 /// What the files were when they were written, a line for each: SHA-256 and name.
 const SUMS: &str = "sums";
-const DAY: i64 = 86_400;
 /// Apple's systems take no server's certificate that is valid for longer than 825 days.
 const VALID_DAYS: i64 = 820;
 /// So long before its end it is made anew.
@@ -212,7 +211,7 @@ fn fits(files: &OwnFiles, names: &[String], now: i64) -> bool {
         && facts().is_some_and(|facts| {
             let left = facts.valid_until - now;
             let has = |name: &String| facts.names.contains(name);
-            left > RENEW_DAYS * DAY && facts.valid_from <= now && names.iter().all(has)
+            left > RENEW_DAYS * DAY_SECS && facts.valid_from <= now && names.iter().all(has)
         })
 }
 
@@ -225,7 +224,7 @@ fn issue(files: &OwnFiles, key: KeyPair, names: &[String]) -> io::Result<()> {
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.use_authority_key_identifier_extension = true;
-    let today = now_secs().div_euclid(DAY);
+    let today = now_secs().div_euclid(DAY_SECS);
     let (year, month, day) = date(today - EARLIER_DAYS);
     params.not_before = rcgen::date_time_ymd(year, month, day);
     let (year, month, day) = date(today - EARLIER_DAYS + VALID_DAYS);
@@ -333,7 +332,7 @@ mod tests {
         ensure(&dir).unwrap();
         assert_eq!(read(&files.certificate), certificate, "made once");
         let names = names();
-        let late = facts.valid_until - RENEW_DAYS * DAY;
+        let late = facts.valid_until - RENEW_DAYS * DAY_SECS;
         assert!(fits(&files, &names, late - 1) && !fits(&files, &names, late));
         let more = [names.clone(), vec!["10.9.8.7".into()]].concat();
         assert!(!fits(&files, &more, now_secs()));

@@ -23,6 +23,7 @@ it('says what is so, with what was found', () => {
   expect(told(point('anonymous', 'danger', { public_networks: ['0.0.0.0/0'] })).what).toContain('0.0.0.0/0')
   expect(told(point('certificate_ends', 'warning', { listener: 'ssl:default', days: 12 })).what).toBe('The certificate of ssl:default expires in 12 days.')
   expect(told(point('certificate_ends', 'danger', { listener: 'ssl:default', days: -1 })).what).toContain('has expired')
+  expect(told(point('revocation_list_ends', 'warning', { listener: 'ssl:default', days: 0 })).what).toContain('has expired')
   expect(told(point('public_address', 'warning', { listeners: [], strangers: ['203.0.113.9'] })).what).toContain('203.0.113.9')
   expect(told(point('rules', 'fine', { rules: 3, no_match: 'deny' }))).toMatchObject({ what: 'There are 3 access rules; where none is about it: deny.', why: '' })
 })

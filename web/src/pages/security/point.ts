@@ -66,7 +66,7 @@ function variantOf(point: Point): string {
       return isSo(point, 'public') ? 'weakPublic' : 'weak'
     case 'certificate_ends':
     case 'revocation_list_ends':
-      return point.severity === 'danger' ? 'weakOver' : 'weak'
+      return Number(point.facts.days) <= 0 ? 'weakOver' : 'weak'
     default:
       return 'weak'
   }
