@@ -47,6 +47,19 @@ it('reads what began although a message came in the second beside its own', () =
   expect(rateOf([0, 0, 0, 0, 0, 1, 0, 0, 0, 1])).toBeCloseTo(0.2)
 })
 
+it('reads what began shortly after a message of somebody else', () => {
+  for (const [wanted, counts] of [
+    [1, [0, 0, 1, 0, 0, 1, 1, 1, 1, 1]],
+    [1, [0, 1, 0, 0, 0, 0, 1, 1, 1, 1]],
+    [1, [0, 0, 0, 1, 0, 0, 1, 1, 1, 1]],
+    [2, [0, 0, 1, 0, 0, 1, 2, 2, 2, 2]],
+    [2, [0, 1, 0, 0, 0, 1, 2, 2, 2, 2]],
+    [2, [0, 0, 0, 1, 0, 1, 2, 2, 2, 2]],
+  ] as const) {
+    expect(Math.abs(rateOf(counts) / wanted - 1), counts.join()).toBeLessThanOrEqual(0.1 + 1e-9)
+  }
+})
+
 it('is within a tenth where two messages came beside their seconds', () => {
   for (const counts of [
     [1, 1, 1, 1, 0, 2, 1, 1, 2, 0],

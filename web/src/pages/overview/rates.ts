@@ -24,6 +24,9 @@ const QUICK = 5
 const STEADY = 10
 /** Messages of the quick seconds from which on one that comes in the second beside its own is no tenth of them. */
 const MANY = 10
+/** Seconds that tell a rate of few messages. */
+const LEAST = 3
+const ROUNDED = 1e-9
 /** Messages a second more or less that are the same as before. */
 const SLACK = 3
 
@@ -38,7 +41,7 @@ export function rateOf(counts: readonly number[]): number {
   if (ended(newest)) return 0
   const since = begun(newest) ?? agreeing(newest)
   const quick = trimmed(since.slice(0, QUICK))
-  return sum(quick) >= MANY || since.length < newest.length ? mean(quick) : mean(newest)
+  return sum(quick) >= MANY || since.length < newest.length ? mean(quick) : straight(newest)
 }
 
 /** Nothing for two seconds, and something in every one before. */
@@ -65,6 +68,39 @@ function agreeing(newest: readonly number[]): readonly number[] {
   const slack = Math.max(SLACK, 0.3 * now, 3 * Math.sqrt(now))
   const other = newest.findIndex((n, at) => at >= 3 && Math.abs(n - now) > slack)
   return other < 0 ? newest : newest.slice(0, other)
+}
+
+/**
+ * The rate of the few messages that came, since it last changed. Who sends steadily is about a message off a straight line,
+ * summed up, and hardly two: there it changed, and the first second after that was not a whole one.
+ */
+function straight(newest: readonly number[]): number {
+  const one = Math.max(1, mean(newest))
+  const isSteady = strip(newest) < 2 * one - ROUNDED
+  for (let many = isSteady ? 0 : newest.length - 1; many >= LEAST; many--) {
+    if (strip(newest.slice(0, many)) <= one + ROUNDED) return mean(newest.slice(0, many - 1))
+  }
+  return mean(newest)
+}
+
+/** How wide the narrowest strip is that has the sums of all first counts; it has two of them on one of its edges. */
+function strip(counts: readonly number[]): number {
+  const sums = [0]
+  for (const count of counts) sums.push((sums.at(-1) ?? 0) + count)
+  let narrowest = Infinity
+  for (const [from, a] of sums.entries()) {
+    for (const [to, b] of sums.entries()) {
+      if (to <= from) continue
+      const slope = (b - a) / (to - from)
+      let [least, most] = [Infinity, -Infinity]
+      for (const [at, sum] of sums.entries()) {
+        least = Math.min(least, sum - slope * at)
+        most = Math.max(most, sum - slope * at)
+      }
+      narrowest = Math.min(narrowest, most - least)
+    }
+  }
+  return narrowest
 }
 
 /** Without the greatest and the least: a message that comes a little late makes both. */
