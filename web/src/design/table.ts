@@ -7,6 +7,8 @@ export interface Column<R> {
   readonly numeric?: boolean
   /** Sentences, which are read and not cut. */
   readonly long?: boolean
+  /** Says by itself what it is: on a card it needs no title. */
+  readonly plain?: boolean
   /** Hidden until it is chosen. */
   readonly extra?: boolean
   /** The text of the cell, for export; and for display where the page has no slot of that name. */

@@ -39,12 +39,12 @@ export function from(entry: Entry): string {
 
 export function columns(): Column<Entry>[] {
   return [
-    { key: 'at', title: t('log.at'), by: (e) => e.time_stamp, text: (e) => (isToday(e.time_stamp) ? exact(e.time_stamp) : moment(e.time_stamp)) },
-    { key: 'event', title: t('log.event'), by: (e) => e.event, text: (e) => eventWord(e) },
-    { key: 'clientid', title: t('client.id'), by: (e) => e.clientid ?? '', text: (e) => e.clientid ?? '' },
-    { key: 'address', title: t('client.address'), by: from, text: from },
+    { key: 'at', plain: true, title: t('log.at'), by: (e) => e.time_stamp, text: (e) => (isToday(e.time_stamp) ? exact(e.time_stamp) : moment(e.time_stamp)) },
+    { key: 'event', plain: true, title: t('log.event'), by: (e) => e.event, text: (e) => eventWord(e) },
+    { key: 'clientid', plain: true, title: t('client.id'), by: (e) => e.clientid ?? '', text: (e) => e.clientid ?? '' },
+    { key: 'address', plain: true, title: t('client.address'), by: from, text: from },
     { key: 'listener', title: t('client.listener'), by: (e) => e.listener, text: (e) => e.listener },
-    { key: 'description', long: true, title: t('log.cause'), by: (e) => e.cause, text: (e) => [told(e), e.topic, e.rule].filter(Boolean).join(' · ') },
+    { key: 'description', long: true, plain: true, title: t('log.cause'), by: (e) => e.cause, text: (e) => [told(e), e.topic, e.rule].filter(Boolean).join(' · ') },
     { key: 'remedy', long: true, title: t('log.remedy'), text: (e) => e.remedy },
     { key: 'shows', title: t('log.shows'), by: (e) => e.client_shows, text: (e) => e.client_shows },
   ]
