@@ -1,5 +1,6 @@
 // Pages whose lists have a thousand rows: the work of the main thread until they are shown.
 import assert from 'node:assert/strict'
+import { setTimeout } from 'node:timers/promises'
 
 import mqtt from 'mqtt'
 
@@ -11,8 +12,9 @@ import { traced } from './trace.js'
 
 const ROWS = 1000
 const OPEN_MS = 300
-/** What is larger is lost, so that losses have rows, too. */
+/** What is larger is lost, so that losses have rows, too; the broker lists some of each second. */
 const PACKET_MAX = 100
+const AGAIN_MS = 250
 const AT_ONCE = 50
 /** Topics that can be counted apart. */
 const METRICS = 512
@@ -47,6 +49,7 @@ export async function showRows(browser, binary) {
     const call = await caller(broker.page)
     await inPieces((n) => one(broker, n), ROWS, clients)
     await furnish(call, clients)
+    await lose(call, clients)
     await signIn(page, broker.page, PASSWORD)
     /** @type {string[]} */
     const slow = []
@@ -101,6 +104,16 @@ async function furnish(call, clients) {
   await inPieces(async (n) => clients[n]?.publishAsync(`$delayed/600/rows/${n}`, 'x', { qos: 1 }), ROWS)
 }
 
+/** Until as many losses are listed. @param {import('./page.js').Call} call @param {import('mqtt').MqttClient[]} clients */
+async function lose(call, clients) {
+  const listed = async () => (await call('GET', '/losses?limit=1')).meta.count
+  for (let round = 0; (await listed()) < ROWS; round += 1) {
+    const some = clients.slice((round * AT_ONCE) % ROWS).slice(0, AT_ONCE)
+    await Promise.all(some.map((client, at) => client.publishAsync(`rows/${(round * AT_ONCE + at) % ROWS}`, 'x'.repeat(PACKET_MAX), { qos: 1 })))
+    await setTimeout(AGAIN_MS)
+  }
+}
+
 /** @param {{ host: string, mqtt: number }} broker @param {number} n */
 async function one(broker, n) {
   const client = await mqtt.connectAsync(`mqtt://${broker.host}:${broker.mqtt}`, {
@@ -113,6 +126,5 @@ async function one(broker, n) {
   client.on('error', () => undefined)
   await client.subscribeAsync(`rows/${n}`)
   await client.publishAsync(`rows/${n}`, `{"n":${n}}`, { qos: 1, retain: true })
-  await client.publishAsync(`rows/${n}`, 'x'.repeat(PACKET_MAX), { qos: 1 })
   return client
 }
