@@ -23,7 +23,8 @@ mod zip;
 
 use std::{io, net::TcpListener, sync::Arc, thread::JoinHandle};
 
-use broker::admin::{Admin, security::Point};
+use account::First;
+use broker::admin::{Admin, security::Point, settings::Profile};
 use tokio::sync::watch;
 
 pub use account::{Secret, Weak, pass_phrase};
@@ -69,7 +70,17 @@ pub fn start(
     admin: Admin,
     password: Option<Secret>,
 ) -> io::Result<Handle> {
-    let accounts = account::Accounts::load(admin.keep())?;
+    // In the profile `production` nobody knows it, unless somebody has accepted that.
+    let first = admin.look(|config| {
+        let mut accepted = config.node.accepted_risks.iter();
+        let is_closed = config.node.profile == Profile::Production;
+        if is_closed && !accepted.any(|risk| risk.name() == "default_password") {
+            First::drawn()
+        } else {
+            First::Known
+        }
+    });
+    let accounts = account::Accounts::load(admin.keep(), first)?;
     let audit = audit::Audit::load(admin.keep())?;
     let owner = Secret::random();
     let control = match listeners.first() {
@@ -125,7 +136,13 @@ impl Handle {
     /// Whether `admin` signs in with the default password, from near addresses.
     #[must_use]
     pub fn has_default_password(&self) -> bool {
-        !self.app.accounts.is_password_set()
+        self.app.accounts.is_password_known()
+    }
+
+    /// With what `admin` signs in to set a password, for an hour, where none was set and there is no default.
+    #[must_use]
+    pub fn set_up(&self) -> Option<Secret> {
+        self.app.accounts.set_up().cloned()
     }
 
     /// What strangers could do now, whether they can or not. Looks at files.

@@ -8,6 +8,8 @@ use broker::lan::{Network, is_near};
 
 use crate::text::Text;
 
+/// What stands before the secret of a link: browsers send nothing of it to anybody.
+const SET_UP: &str = "#setup=";
 /// Fewer connections than this are worth a hint.
 const FEW: u64 = 10_000;
 
@@ -64,6 +66,8 @@ pub(crate) struct Told<'a> {
     pub(crate) connections: Option<u64>,
     /// Whether `admin` signs in with the password that everybody knows.
     pub(crate) default_password: bool,
+    /// With what `admin` sets a password instead.
+    pub(crate) set_up: Option<&'a str>,
     /// What clients need to trust the certificate that the broker made for itself, if it is used.
     pub(crate) authority: Option<&'a str>,
     /// Networks that are near by setting.
@@ -77,11 +81,14 @@ pub(crate) fn lines(told: &Told<'_>, text: Text) -> String {
 
 fn describe(told: &Told<'_>, lan: IpAddr, text: Text) -> String {
     let mut lines = vec![text.title(env!("CARGO_PKG_VERSION"))];
-    let mut example = None;
+    let (mut example, mut page) = (None, None);
     for (id, address) in reached(told.listeners, lan) {
         let url = url(id, address);
         let line = match kind(id) {
-            "http" => text.dashboard(&url),
+            "http" => {
+                page.get_or_insert_with(|| url.clone());
+                text.dashboard(&url)
+            }
             "ws" => text.websocket(&url),
             "ssl" | "wss" => text.secure(&url),
             _ => {
@@ -97,6 +104,9 @@ fn describe(told: &Told<'_>, lan: IpAddr, text: Text) -> String {
     let has_dashboard = told.listeners.iter().any(|(id, _)| id.starts_with("http:"));
     if has_dashboard && told.default_password {
         lines.push(text.sign_in().to_owned());
+    }
+    if let (Some(page), Some(secret)) = (page, told.set_up) {
+        lines.push(text.set_up(&format!("{page}/{SET_UP}{secret}")));
     }
     let is_open = told.listeners.iter().any(|(_, at)| !at.ip().is_loopback());
     if is_open && !is_near(lan, told.trusted) {
@@ -218,6 +228,7 @@ mod tests {
             data: "DATA",
             connections: Some(limit),
             default_password: false,
+            set_up: None,
             authority: None,
             trusted: &[],
         }
@@ -262,6 +273,20 @@ mod tests {
         let lan = "192.168.1.5".parse().unwrap();
         let expected = "http://192.168.1.5:18083 mqtt://192.168.1.5:1883";
         assert_eq!(in_one_line(&listeners, lan), expected);
+    }
+
+    #[test]
+    fn how_to_set_a_first_password() {
+        let listeners = listeners(&[("http:dashboard", "0.0.0.0:18083")]);
+        let first = Told {
+            set_up: Some("secret"),
+            ..told(&listeners, 1)
+        };
+        let lan = "192.168.1.5".parse().unwrap();
+        let lines = describe(&first, lan, Text::from_env(|_| None));
+        let link = " http://192.168.1.5:18083/#setup=secret ";
+        assert!(lines.contains(link), "{lines}");
+        assert!(!in_one_line(&listeners, lan).contains("setup"));
     }
 
     #[test]

@@ -189,7 +189,9 @@ fn run(
     let data = data + "\n" + store_lines(&handle.config(), &handle, text).trim_end();
     let authority = handle.own_authority();
     let authority = authority.map(|path| path.display().to_string());
+    let set_up = api.set_up();
     let told = banner::Told {
+        set_up: set_up.as_ref().map(api::Secret::show),
         authority: authority.as_deref(),
         listeners: &handle.listeners(),
         data: &data,

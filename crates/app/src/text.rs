@@ -276,6 +276,14 @@ impl Text {
             "登录       admin / public（仅限本机与局域网；修改任何内容前须先设置密码）",
         )
     }
+    pub(crate) fn set_up(self, link: &str) -> String {
+        self.pick(
+            format!(
+                "Set up     {link} (sets the password of admin; good once, for an hour from now on)"
+            ),
+            format!("初始设置   {link} （设置 admin 的密码；一小时内有效，只能使用一次）"),
+        )
+    }
     pub(crate) fn no_private_address(self, address: &str, network: &str) -> String {
         self.pick(
             format!("Note       {address} is no private address, so its neighbours count as strangers; to let them in as on a local network: ternmq ctl trust {network}"),

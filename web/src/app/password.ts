@@ -7,7 +7,9 @@ import { alone } from '@/api/door'
 
 import { enter, session } from './session'
 
-const DEFAULT_PASSWORD = 'public'
+/** With what `admin` signs in before a password was set: known to everybody, or of a link in the broker's log. */
+let first = 'public'
+const LINK = '#setup='
 
 const state = reactive({ isAsked: false })
 export const password = readonly(state)
@@ -32,7 +34,7 @@ function finish(set: boolean): void {
 }
 
 export async function setFirstPassword(chosen: string): Promise<void> {
-  await changeOwnPassword(DEFAULT_PASSWORD, chosen)
+  await changeOwnPassword(first, chosen)
   finish(true)
 }
 
@@ -46,6 +48,21 @@ export async function changeOwnPassword(old: string, chosen: string): Promise<vo
     })
     await signIn(name, chosen)
   })
+}
+
+/** What the page was opened with, if that was such a link. It is taken off the address bar. */
+export function takeLink(): string | null {
+  if (!location.hash.startsWith(LINK)) return null
+  const secret = location.hash.slice(LINK.length)
+  history.replaceState(history.state, '', location.pathname + location.search)
+  return secret
+}
+
+/** Signs in by the link, and opens the field at once. */
+export async function signInByLink(secret: string): Promise<void> {
+  await signIn('admin', secret)
+  first = secret
+  await askForPassword()
 }
 
 export async function signIn(name: string, secret: string): Promise<void> {

@@ -1,6 +1,7 @@
 //! Who may do what: users, their tokens, API keys. Changes are in the store before they are told, one
 //! after the other; questions are answered from memory.
 
+mod first;
 mod hasher;
 mod key;
 mod password;
@@ -20,7 +21,7 @@ use broker::admin::{Bucket, Change, Keep, KeepError};
 
 use hasher::{Busy, Hasher};
 use key::KEYS_MAX;
-use password::{DEFAULT, Hashed};
+use password::Hashed;
 use throttle::Throttle;
 use token::{Digest, Tokens};
 use user::{USERS_MAX, User};
@@ -28,6 +29,7 @@ use user::{USERS_MAX, User};
 pub use password::Weak;
 pub use secret::{Secret, pass_phrase};
 pub(crate) use {
+    first::First,
     key::{Key, NewKey, is_name as is_key_name},
     sign_in::SignIn,
     token::Refused as TokenRefused,
@@ -39,6 +41,7 @@ const WAS_SET: &[u8] = b"!";
 
 pub(crate) struct Accounts {
     keep: Keep,
+    first: First,
     hasher: Hasher,
     throttle: Mutex<Throttle>,
     table: Mutex<Table>,
@@ -51,7 +54,7 @@ struct Table {
     users: BTreeMap<String, User>,
     tokens: Tokens,
     keys: BTreeMap<String, Key>,
-    /// While it is not, `admin` signs in with the default.
+    /// While it is not, `admin` signs in with the first one.
     password_set: bool,
 }
 
@@ -60,7 +63,7 @@ struct Table {
 pub(crate) struct Known {
     pub(crate) name: String,
     pub(crate) role: Role,
-    /// Signed in with the default password, which may look and nothing else.
+    /// Signed in with the first password, which may look and nothing else.
     pub(crate) must_set_password: bool,
 }
 
@@ -146,7 +149,7 @@ impl Accounts {
     ///
     /// # Errors
     /// If the store cannot be read, or the system refuses a thread.
-    pub(crate) fn load(keep: Keep) -> std::io::Result<Self> {
+    pub(crate) fn load(keep: Keep, first: First) -> std::io::Result<Self> {
         let mut table = Table::default();
         let load = |bucket| keep.load(bucket).map_err(std::io::Error::other);
         table.take_in(load(Bucket::User)?, load(Bucket::ApiKey)?);
@@ -155,6 +158,7 @@ impl Accounts {
         }
         Ok(Self {
             keep,
+            first,
             hasher: Hasher::start()?,
             throttle: Mutex::default(),
             table: Mutex::new(table),
@@ -196,9 +200,19 @@ impl Accounts {
         self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the default password is gone.
+    /// Whether the first password is gone.
     pub(crate) fn is_password_set(&self) -> bool {
         self.table().password_set
+    }
+
+    /// Whether `admin` signs in with what everybody knows.
+    pub(crate) fn is_password_known(&self) -> bool {
+        self.first.is_known() && !self.is_password_set()
+    }
+
+    /// With what `admin` sets a password, where none was set and that is not known to everybody.
+    pub(crate) fn set_up(&self) -> Option<&Secret> {
+        self.first.secret().filter(|_| !self.is_password_set())
     }
 
     // Users.

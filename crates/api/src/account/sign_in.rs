@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use broker::admin::Bucket;
 
 use super::{
-    ADMIN, Accounts, DEFAULT, Known, Unchanged,
+    ADMIN, Accounts, Known, Unchanged,
     hasher::{Busy, Lane},
     password::Hashed,
-    secret::{Secret, is_equal},
+    secret::Secret,
     throttle::is_here,
     user::NAME_MAX,
 };
@@ -37,7 +37,7 @@ impl Accounts {
         is_near: bool,
         now: u64,
     ) -> SignIn {
-        if !is_near && !self.is_password_set() {
+        if !is_near && self.is_password_known() {
             return SignIn::Far;
         }
         // Longer ones are nobody's, but have to be slowed as well.
@@ -68,17 +68,16 @@ impl Accounts {
         }
     }
 
-    /// Whether it is the password; without a kept one, the default.
+    /// Whether it is the password; without a kept one, the first.
     pub(super) async fn is_password(
         &self,
         kept: Option<Hashed>,
         password: Secret,
         from: IpAddr,
     ) -> Result<bool, Busy> {
-        let is_default =
-            kept.is_none() && is_equal(password.reveal().as_bytes(), DEFAULT.as_bytes());
+        let is_first = kept.is_none() && self.first.is(&password);
         let is_kept = self.hasher.is(password, kept, lane(from)).await?;
-        Ok(is_kept || is_default)
+        Ok(is_kept || is_first)
     }
 
     async fn begin(&self, known: Known, kept: Option<Hashed>, now: u64) -> SignIn {

@@ -124,7 +124,7 @@ pub(super) fn must_be_reachable(
 ) -> Result<(), Turned> {
     // Probes learn no more than that it runs; and who owns the data directory may come from anywhere.
     let is_free = request.uri().path().ends_with("/status") || rule.who == Who::Owner;
-    if visitor.is_near || is_free || app.accounts.is_password_set() {
+    if visitor.is_near || is_free || !app.accounts.is_password_known() {
         return Ok(());
     }
     let refusal = far(visitor.address);

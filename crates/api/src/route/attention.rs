@@ -71,7 +71,7 @@ fn front(app: &App, lang: Lang) -> Vec<Item> {
             cure,
         });
     };
-    if !app.accounts.is_password_set() {
+    if app.accounts.is_password_known() {
         say(
             "default_password",
             Some("admin".to_owned()),

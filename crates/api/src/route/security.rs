@@ -63,7 +63,7 @@ impl From<Point> for Row {
 
 /// All points, judged now. It looks at files and interfaces, so not on the thread that serves.
 pub(super) async fn points(app: &App) -> Vec<Point> {
-    let (admin, is_default) = (app.admin.clone(), !app.accounts.is_password_set());
+    let (admin, is_default) = (app.admin.clone(), app.accounts.is_password_known());
     let judged = tokio::task::spawn_blocking(move || admin.security(is_default)).await;
     judged.expect("judging does not panic")
 }

@@ -53,7 +53,7 @@ impl Point {
 
     fn fine_in_english(&self) -> String {
         match self.id {
-            Id::DefaultPassword => "The dashboard's password was changed.".to_owned(),
+            Id::DefaultPassword => "The dashboard does not take the default password.".to_owned(),
             Id::Anonymous if self.is("allowed") => {
                 "Clients need no credentials, and only this machine reaches the listeners."
                     .to_owned()
@@ -98,7 +98,7 @@ impl Point {
 
     fn fine_in_chinese(&self) -> String {
         match self.id {
-            Id::DefaultPassword => "控制台密码已修改。".to_owned(),
+            Id::DefaultPassword => "控制台不接受默认密码。".to_owned(),
             Id::Anonymous if self.is("allowed") => {
                 "客户端无需用户名和密码，但监听器只能从本机访问。".to_owned()
             }
