@@ -96,6 +96,8 @@ mod session;
 mod shared;
 #[path = "13_shutdown.rs"]
 mod shutdown;
+#[path = "48_sources.rs"]
+mod sources;
 #[path = "18_state.rs"]
 mod state;
 #[path = "21_store_cli.rs"]

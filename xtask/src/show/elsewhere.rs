@@ -7,7 +7,7 @@ use super::rows;
 use crate::tree::Tree;
 
 /// Who is asked, and the tests that show all of that.
-const ASKED: [(&str, &[&str]); 10] = [
+const ASKED: [(&str, &[&str]); 11] = [
     (
         "users of the broker's own",
         &[
@@ -35,6 +35,17 @@ const ASKED: [(&str, &[&str]); 10] = [
         ],
     ),
     (
+        "users by SCRAM",
+        &[
+            "scram::by_either_hash",
+            "scram::nobody_else_comes_in",
+            "scram::against_the_rules",
+            "scram::silent_ones",
+            "scram::proven_anew",
+            "scram::users_of_scram",
+        ],
+    ),
+    (
         "users over HTTP",
         &[
             "back_ends::a15_a_service_says_who_comes_in",
@@ -46,9 +57,10 @@ const ASKED: [(&str, &[&str]); 10] = [
     (
         "rules over HTTP",
         &[
-            "back_ends::a15_a_service_says_what_may_be_done",
-            "back_ends::a15_a_service_is_asked_about_wills",
-            "back_ends::a15_a_service_of_rules_that_is_gone",
+            "sources::a15_a_service_says_what_may_be_done",
+            "sources::a15_a_service_is_asked_about_wills",
+            "sources::a15_a_service_of_rules_that_is_gone",
+            "sources::sources_anywhere_in_the_order",
             "back_ends::a15_a_service_over_tls",
         ],
     ),

@@ -2,15 +2,20 @@
 //! somebody may do something. A change holds on all shards when the call that made it returns; clients that
 //! are connected are judged anew within a second.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
 
 use backbone::Blob;
 use engine::{
-    acl::{Acl, Ground, Judgement, Principal, Rules, Subject, User},
+    Time,
+    acl::{self, Acl, Ground, Heard, Judgement, Principal, Rules, Subject, User},
     policy::Policy,
 };
 use protocol::{Filter, QoS, SharedFilter, Topic};
 use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
 
 use super::{
     Admin, Bucket, Change, DecideError,
@@ -20,7 +25,11 @@ pub use crate::access::authorize::{
     AccessAction, AccessRule, AccessSettings, CacheSettings, RULES_MAX, RuleOwner, RuleTable,
     Source, SourceKind,
 };
-use crate::access::authorize::{Authorization, Book, elsewhere::Way, parse};
+use crate::access::authorize::{
+    Authorization, Book,
+    elsewhere::{Elsewhere, Way},
+    parse,
+};
 use crate::config::Profile;
 use crate::lan::is_near;
 
@@ -162,8 +171,8 @@ pub struct Answer {
     pub is_allowed: bool,
     /// Some of what the subscription brings is denied.
     pub is_partly: bool,
-    /// What kind of thing decided: `rule`, `no_match`, `superuser`, `system_topic`, `events`; or `elsewhere`
-    /// where somebody is asked when it is done.
+    /// What kind of thing decided: `rule`, `no_match`, `superuser`, `system_topic`, `events`; or `elsewhere`,
+    /// which is a source that was asked.
     pub by: &'static str,
     pub rule: String,
 }
@@ -350,11 +359,11 @@ impl Admin {
             .await
     }
 
-    /// Whether somebody may do something now, and what says so.
+    /// Whether somebody may do something now, and what says so. Sources elsewhere are asked.
     ///
     /// # Errors
     /// If it is no question, or the rules to be tried are none.
-    pub fn may(&self, inquiry: &Inquiry) -> Result<Answer, DecideError> {
+    pub async fn may(&self, inquiry: &Inquiry) -> Result<Answer, DecideError> {
         let rules = match &inquiry.file {
             None => self.decided().policy.access.clone(),
             Some(text) => {
@@ -379,7 +388,8 @@ impl Admin {
                 compiled.map_err(DecideError::Invalid)?
             }
         };
-        inquiry.answer(&Acl::new(rules))
+        let elsewhere = self.0.decisions.elsewhere();
+        inquiry.answer(&Acl::new(rules), elsewhere).await
     }
 
     /// Changes sources or settings: checked first, then kept, then told to all shards.
@@ -472,7 +482,11 @@ fn check(owner: &RuleOwner, rules: &[AccessRule]) -> Result<(), DecideError> {
 }
 
 impl Inquiry {
-    fn answer(&self, acl: &Acl) -> Result<Answer, DecideError> {
+    async fn answer(
+        &self,
+        acl: &Acl,
+        elsewhere: Option<Arc<Elsewhere>>,
+    ) -> Result<Answer, DecideError> {
         let invalid = |text: &str| DecideError::Invalid(text.to_owned());
         let qos = QoS::from_bits(self.qos).ok_or_else(|| invalid("qos is none of 0, 1 and 2"))?;
         let who = match &self.user_name {
@@ -488,21 +502,61 @@ impl Inquiry {
             }),
         };
         let peer = self.peer.map(|peer| (peer, 0).into());
-        let access = acl.access(&who, &self.client_id, peer);
+        let mut access = acl.access(&who, &self.client_id, peer);
+        let shared;
+        let topic = if self.publishes {
+            let topic = Topic::parse(&self.topic, u16::MAX).map_err(|_| invalid("no topic"))?;
+            topic.as_str()
+        } else {
+            let parsed = SharedFilter::parse(&self.topic, u16::MAX);
+            shared = parsed.map_err(|_| invalid("no topic filter"))?;
+            shared.filter.as_str()
+        };
+        let asked = acl::Inquiry {
+            client_id: &self.client_id,
+            who: &who,
+            publishes: self.publishes,
+            qos,
+            retain: self.retain,
+            topic,
+            sources: 0,
+        };
+        let sources = acl.sources(&asked, access.as_deref(), Time(0));
+        let is_asked = sources > 0;
+        let mut is_answered = false;
+        if let (true, Some(elsewhere), Some(access)) = (is_asked, elsewhere, &mut access) {
+            let (say, said) = oneshot::channel();
+            let asked = acl::Inquiry { sources, ..asked };
+            let address = self.peer.unwrap_or(Ipv4Addr::LOCALHOST.into());
+            elsewhere.ask(&asked, address, move |heard| {
+                // Who asked may have gone.
+                let _ = say.send(heard);
+            });
+            if let Ok(Heard::Word(word, by)) = said.await {
+                is_answered = true;
+                access.hear(asked.action(), topic, (word, by), Time(u64::MAX), 1);
+            }
+        }
         let subject = Subject {
             who: &who,
             client_id: &self.client_id,
             access: access.as_deref(),
         };
         let (Judgement { is_allowed, ground }, is_partly) = if self.publishes {
-            let topic = Topic::parse(&self.topic, u16::MAX).map_err(|_| invalid("no topic"))?;
-            (acl.judge_publish(subject, topic, qos, self.retain), false)
+            let judged = acl.judge_publish(subject, Topic::trusted(topic), qos, self.retain);
+            (judged, false)
         } else {
-            let shared = SharedFilter::parse(&self.topic, u16::MAX);
-            let filter: Filter<'_> = shared.map_err(|_| invalid("no topic filter"))?.filter;
-            let (judgement, is_checked) = acl.judge_subscribe(subject, filter, qos);
+            let (judgement, is_checked) = acl.judge_subscribe(subject, Filter::trusted(topic), qos);
             (judgement, judgement.is_allowed && is_checked)
         };
+        if is_asked && !is_answered {
+            return Ok(Answer {
+                is_allowed: false,
+                is_partly: false,
+                by: "elsewhere",
+                rule: "a source of rules elsewhere, which does not answer".to_owned(),
+            });
+        }
         Ok(Answer {
             is_allowed,
             is_partly,
@@ -512,7 +566,7 @@ impl Inquiry {
                 Ground::Master | Ground::Viewer => "superuser",
                 Ground::System | Ground::Distance => "system_topic",
                 Ground::Events => "events",
-                Ground::Outside => "elsewhere",
+                Ground::Outside(_) | Ground::Between => "elsewhere",
             },
             rule: acl.told(ground, &who).to_owned(),
         })

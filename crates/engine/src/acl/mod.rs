@@ -14,12 +14,12 @@ mod model;
 #[cfg(test)]
 mod tests;
 
-use core::net::SocketAddr;
+use core::{net::SocketAddr, ops::Range};
 use std::sync::Arc;
 
 use protocol::{Filter, QoS, Topic};
 
-pub use outside::{Heard, Inquiry, Outside, Word};
+pub use outside::{Heard, Inquiry, Outside, SOURCES_MAX, Word};
 pub use principal::{Principal, User};
 pub use rule::{Actions, Network, Permission, Rule, Topics, TopicsError, Who};
 pub use rules::{Rules, RulesError, Terms};
@@ -27,7 +27,7 @@ pub use writer::Writer;
 pub(crate) use writer::Writers;
 
 use crate::{Time, message::View, policy::Client};
-use outside::Said;
+use outside::{NOBODY, Said};
 use rules::Holds;
 use tree::Leaf;
 
@@ -72,8 +72,10 @@ pub enum Ground {
     Rule(u32),
     /// A rule of the principal's own.
     Own(u32),
-    /// Somebody elsewhere who was asked.
-    Outside,
+    /// Somebody elsewhere who was asked, by number, or who did not answer.
+    Outside(u8),
+    /// A rule behind somebody elsewhere, and before what allows it, denies some of what it brings.
+    Between,
     NoMatch,
 }
 
@@ -183,6 +185,8 @@ pub struct Acl {
     rules: Option<Arc<Rules>>,
     /// Counts changes.
     epoch: u32,
+    /// The first of these with the same sources elsewhere, in the same order.
+    sources_since: u32,
     /// What is judged comes in just now: what hangs on somebody elsewhere who has said nothing is denied
     /// then. Whatever was let in before stays.
     pub(crate) is_arriving: bool,
@@ -206,10 +210,27 @@ impl Acl {
             _ => false,
         };
         if !same {
+            let sources = self.outside().map(Outside::names).copied();
             self.rules.clone_from(rules);
             self.epoch = self.epoch.wrapping_add(1);
+            if self.outside().map(Outside::names).copied() != sources {
+                self.sources_since = self.epoch;
+            }
         }
         !same
+    }
+
+    /// Takes over what the same sources have said of subscriptions, under other rules: so it is known which
+    /// of these decided.
+    pub(crate) fn remember(&self, access: &mut Access, before: &Access) {
+        let age = |epoch: u32| self.epoch.wrapping_sub(epoch);
+        if age(before.epoch) <= age(self.sources_since) {
+            let said = before
+                .said
+                .iter()
+                .filter(|said| said.action.has(Actions::ASK));
+            access.said = said.cloned().collect();
+        }
     }
 
     /// Whether somebody may be denied anything but topics of the system.
@@ -246,8 +267,9 @@ impl Acl {
         }))
     }
 
-    fn outside(&self) -> Option<Outside> {
-        self.rules.as_ref()?.terms().outside
+    #[inline]
+    fn outside(&self) -> Option<&Outside> {
+        self.rules.as_ref()?.terms().outside.as_ref()
     }
 
     /// Whether somebody elsewhere has a say.
@@ -256,19 +278,15 @@ impl Acl {
         self.outside().is_some()
     }
 
-    /// Whether something is decided, by rules or by what was said, without asking elsewhere.
-    pub(crate) fn is_decided(
-        &self,
-        inquiry: &Inquiry<'_>,
-        access: Option<&Access>,
-        now: Time,
-    ) -> bool {
+    /// How many sources elsewhere are to be asked, from the first on; none if rules decide, or what was said.
+    #[must_use]
+    pub fn sources(&self, inquiry: &Inquiry<'_>, access: Option<&Access>, now: Time) -> usize {
         let (Some(rules), Some(outside)) = (&self.rules, self.outside()) else {
-            return true;
+            return 0;
         };
         let is_system = inquiry.publishes && inquiry.topic.starts_with('$');
         if !inquiry.who.is_client() || is_system {
-            return true;
+            return 0;
         }
         let subject = Subject {
             who: inquiry.who,
@@ -278,16 +296,19 @@ impl Acl {
         let (client, action) = (subject.client(), inquiry.action());
         let own = inquiry.who.rules();
         if own.is_some_and(|own| own.first(client, &[], action, inquiry.topic).is_some()) {
-            return true;
+            return 0;
+        }
+        if access.is_some_and(|a| a.said(action, inquiry.topic, Some(now)).is_some()) {
+            return 0;
         }
         let holds = self.holds(rules, subject);
         let leaf = rules.first(client, &holds, action, inquiry.topic);
-        leaf.is_some_and(|leaf| leaf.rule < outside.at)
-            || access.is_some_and(|a| a.said(action, inquiry.topic, Some(now)).is_some())
+        outside.before(leaf.map(|leaf| leaf.rule))
     }
 
     /// Until when what is said now is good.
-    pub(crate) fn keeps_until(&self, now: Time) -> Time {
+    #[must_use]
+    pub fn keeps_until(&self, now: Time) -> Time {
         now.plus_millis(self.outside().map_or(0, |outside| outside.keep_millis))
     }
 
@@ -354,11 +375,11 @@ impl Acl {
         holds.retain(|(_, is_doubtful)| !is_doubtful);
         let action = Actions::publish(view.qos, true);
         let mut leaf = rules.first(client, &holds, action, view.topic.as_str());
-        if let Some(outside) = rules.terms().outside
+        if let Some(outside) = &rules.terms().outside
             && writer.who.is_client()
         {
             // Whoever was asked elsewhere said so when it came.
-            leaf = leaf.filter(|leaf| leaf.rule < outside.at);
+            leaf = leaf.filter(|leaf| leaf.rule < outside.first());
             if leaf.is_none() {
                 return true;
             }
@@ -408,9 +429,16 @@ impl Acl {
         let before = match judgement.ground {
             Ground::Master | Ground::Viewer => return (judgement, false),
             Ground::Rule(rule) | Ground::Own(rule) => rule,
-            Ground::Outside => self.outside().map_or(0, |outside| outside.at),
-            Ground::System | Ground::Events | Ground::Distance | Ground::NoMatch => u32::MAX,
+            Ground::Outside(by) => self.outside().map_or(0, |outside| outside.place(by)),
+            Ground::System
+            | Ground::Events
+            | Ground::Distance
+            | Ground::Between
+            | Ground::NoMatch => u32::MAX,
         };
+        // Rules behind the first source are not asked at deliveries.
+        let outside = self.outside().filter(|_| subject.who.is_client());
+        let first = outside.map_or(before, |outside| outside.first().min(before));
         let is_told_little = subject.who == &Principal::Afar && text.starts_with('$');
         let is_asked = events(text) == Events::Some || is_told_little;
         let some = is_asked && judgement.ground == Ground::NoMatch;
@@ -420,17 +448,20 @@ impl Acl {
                 Ground::Own(rule) => rule,
                 _ => u32::MAX,
             };
-            own.denies_within(subject.client(), &[], receive, text, before)
+            own.denies_within(subject.client(), &[], receive, text, 0..before)
         });
-        let shared = || {
+        let shared = |within: Range<u32>| {
             let own = matches!(judgement.ground, Ground::Own(_));
             let rules = self.rules.as_ref().filter(|_| !own);
             rules.is_some_and(|rules| {
                 let holds = self.holds(rules, subject);
-                rules.denies_within(subject.client(), &holds, receive, text, before)
+                rules.denies_within(subject.client(), &holds, receive, text, within)
             })
         };
-        (judgement, some || own || shared())
+        if judgement.is_allowed && first < before && shared(first..before) {
+            return (denied(Ground::Between), false);
+        }
+        (judgement, some || own || shared(0..first))
     }
 
     /// Whether a message on this topic is for somebody who has a subscription with this QoS.
@@ -482,8 +513,8 @@ impl Acl {
         if let Some(rules) = &self.rules {
             let holds = self.holds(rules, subject);
             let leaf = rules.first(client, &holds, action, text);
-            if let Some(outside) = rules.terms().outside
-                && leaf.is_none_or(|leaf| leaf.rule >= outside.at)
+            if let Some(outside) = &rules.terms().outside
+                && leaf.is_none_or(|leaf| leaf.rule >= outside.first())
                 && subject.who.is_client()
                 && let Some(judged) = self.judge_outside(subject, action, text, unless)
             {
@@ -496,8 +527,8 @@ impl Acl {
         if let Principal::Administrator(_) = subject.who {
             return allowed(Ground::Master);
         }
-        let terms = self.rules.as_ref().map(|rules| rules.terms());
-        let no_match = terms.unwrap_or_default().no_match;
+        let rules = self.rules.as_ref();
+        let no_match = rules.map_or(Permission::Allow, |rules| rules.terms().no_match);
         if unless != Ground::NoMatch || no_match == Permission::Deny {
             return denied(unless);
         }
@@ -516,15 +547,15 @@ impl Acl {
             .access
             .and_then(|access| access.said(action, text, None));
         match said {
-            Some(Word::Allow) => Some(allowed(Ground::Outside)),
-            Some(Word::Deny) => Some(denied(Ground::Outside)),
-            Some(Word::Pass) => None,
+            Some((Word::Allow, by)) => Some(allowed(Ground::Outside(by))),
+            Some((Word::Deny, by)) => Some(denied(Ground::Outside(by))),
+            Some((Word::Pass, _)) => None,
             // Nobody elsewhere allows these, and only once the subscription was granted.
             None if unless == Ground::Events => None,
             None if self.is_arriving && !action.has(Actions::RECEIVE) => {
-                Some(denied(Ground::Outside))
+                Some(denied(Ground::Outside(NOBODY)))
             }
-            None => Some(allowed(Ground::Outside)),
+            None => Some(allowed(Ground::Outside(NOBODY))),
         }
     }
 
@@ -560,7 +591,13 @@ impl Acl {
             Ground::Distance => "what the broker tells of itself is for private addresses",
             Ground::Rule(rule) => self.rules.as_ref().map_or("", |rules| rules.name(rule)),
             Ground::Own(rule) => who.rules().map_or("", |rules| rules.name(rule)),
-            Ground::Outside => "a source of rules elsewhere, which was asked or did not answer",
+            Ground::Outside(by) => {
+                let name = self.outside().and_then(|outside| outside.name(by));
+                name.unwrap_or("a source of rules elsewhere, which is asked or did not answer")
+            }
+            Ground::Between => {
+                "a rule behind a source elsewhere denies some of what it brings, and deliveries ask no such rule"
+            }
             Ground::NoMatch => "no rule is about it (no_match)",
         }
     }
@@ -568,20 +605,20 @@ impl Acl {
 
 impl Access {
     /// What was said of this, by now; at any time if that is not told.
-    fn said(&self, action: Actions, topic: &str, now: Option<Time>) -> Option<Word> {
+    fn said(&self, action: Actions, topic: &str, now: Option<Time>) -> Option<(Word, u8)> {
         let mut said = self.said.iter();
         let is_it = |said: &&Said| {
             said.action == action && *said.topic == *topic && now.is_none_or(|now| now < said.until)
         };
-        said.find(is_it).map(|said| said.word)
+        said.find(is_it).map(|said| (said.word, said.by))
     }
 
     /// Keeps what was said; the oldest goes where there is no room.
-    pub(crate) fn hear(
+    pub fn hear(
         &mut self,
         action: Actions,
         topic: &str,
-        word: Word,
+        (word, by): (Word, u8),
         until: Time,
         room: usize,
     ) {
@@ -594,6 +631,7 @@ impl Access {
             action,
             topic: topic.into(),
             word,
+            by,
             until,
         });
     }

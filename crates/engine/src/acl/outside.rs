@@ -6,15 +6,75 @@ use protocol::QoS;
 use super::{Actions, Principal};
 use crate::Time;
 
+/// Sources elsewhere, at one time.
+pub const SOURCES_MAX: usize = 4;
+/// The place of a source that is not there, and the number of one that has said nothing.
+const NOWHERE: u32 = u32::MAX;
+pub(super) const NOBODY: u8 = u8::MAX;
+
 /// Where in the order of rules somebody elsewhere is asked, and what is kept of the answers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Outside {
-    /// So many rules come before.
-    pub at: u32,
+    /// So many rules come before each of them, in their order.
+    at: [u32; SOURCES_MAX],
+    /// As people are told of them.
+    names: [&'static str; SOURCES_MAX],
     /// Answers that are kept for one connection.
     pub most: usize,
     /// For how long.
     pub keep_millis: u64,
+}
+
+impl Outside {
+    /// With one source, behind so many rules.
+    #[must_use]
+    pub fn new(at: u32, name: &'static str, most: usize, keep_millis: u64) -> Self {
+        let mut made = Self {
+            at: [NOWHERE; SOURCES_MAX],
+            names: [""; SOURCES_MAX],
+            most,
+            keep_millis,
+        };
+        made.at[0] = at;
+        made.names[0] = name;
+        made
+    }
+
+    /// Another one behind those; false if there is no room.
+    pub fn add(&mut self, at: u32, name: &'static str) -> bool {
+        let free = self.at.iter().position(|at| *at == NOWHERE);
+        if let Some(free) = free {
+            self.at[free] = at;
+            self.names[free] = name;
+        }
+        free.is_some()
+    }
+
+    pub(super) fn names(&self) -> &[&'static str; SOURCES_MAX] {
+        &self.names
+    }
+
+    pub(super) fn first(&self) -> u32 {
+        self.at[0]
+    }
+
+    /// So many rules come before one of them; before the first, if it is not told which.
+    pub(super) fn place(&self, source: u8) -> u32 {
+        self.at
+            .get(usize::from(source))
+            .copied()
+            .unwrap_or(self.first())
+    }
+
+    /// How many are asked before this rule decides, or where none does.
+    pub(super) fn before(&self, rule: Option<u32>) -> usize {
+        let comes = |at: &&u32| rule.map_or(**at != NOWHERE, |rule| **at <= rule);
+        self.at.iter().filter(comes).count()
+    }
+
+    pub(super) fn name(&self, source: u8) -> Option<&'static str> {
+        self.names.get(usize::from(source)).copied()
+    }
 }
 
 /// What is asked: may this client do that?
@@ -28,6 +88,8 @@ pub struct Inquiry<'a> {
     pub retain: bool,
     /// A topic, or the filter of a subscription.
     pub topic: &'a str,
+    /// How many sources are asked, from the first on: a rule decides before the others.
+    pub sources: usize,
 }
 
 /// What somebody elsewhere says.
@@ -44,7 +106,8 @@ pub enum Word {
 pub enum Heard {
     /// It was asked for and is not there yet.
     Waits,
-    Word(Word),
+    /// By the source of this number.
+    Word(Word, u8),
     /// There will be none: what hangs on it is denied.
     Failed,
 }
@@ -55,11 +118,13 @@ pub(super) struct Said {
     pub(super) action: Actions,
     pub(super) topic: Box<str>,
     pub(super) word: Word,
+    pub(super) by: u8,
     pub(super) until: Time,
 }
 
 impl Inquiry<'_> {
-    pub(crate) fn action(&self) -> Actions {
+    #[must_use]
+    pub fn action(&self) -> Actions {
         if self.publishes {
             Actions::publish(self.qos, self.retain)
         } else {

@@ -2,7 +2,7 @@
 //! user or client under roots that are found by name. Only the rest, for networks and for names that
 //! look like something, is tried one by one, and that once for each connection.
 
-use core::net::SocketAddr;
+use core::{net::SocketAddr, ops::Range};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -146,8 +146,8 @@ impl Rules {
     }
 
     #[must_use]
-    pub fn terms(&self) -> Terms {
-        self.terms
+    pub fn terms(&self) -> &Terms {
+        &self.terms
     }
 
     /// How many there are.
@@ -203,20 +203,22 @@ impl Rules {
         best
     }
 
-    /// Whether a denial before this rule is for some topic of a filter.
+    /// Whether a denial among these rules is for some topic of a filter.
     pub(super) fn denies_within(
         &self,
         client: Client<'_>,
         holds: &[(u16, bool)],
         action: Actions,
         filter: &str,
-        before: u32,
+        within: Range<u32>,
     ) -> bool {
         let mut found = false;
         self.each_group(client, holds, action, |group, query| {
             found |= group.root != NONE
                 && !found
-                && self.tree.denies_within(group.root, filter, query, before);
+                && self
+                    .tree
+                    .denies_within(group.root, filter, query, within.clone());
         });
         found
     }

@@ -461,11 +461,7 @@ fn bounded() {
 /// what was let in before stays.
 #[test]
 fn somebody_elsewhere() {
-    let outside = Outside {
-        at: 2,
-        most: 2,
-        keep_millis: 1000,
-    };
+    let outside = Outside::new(2, "the first", 2, 1000);
     let terms = Terms {
         no_match: Permission::Deny,
         disconnects: false,
@@ -485,6 +481,7 @@ fn somebody_elsewhere() {
         qos: QoS::AtMostOnce,
         retain: false,
         topic,
+        sources: 0,
     };
     let judged = |acl: &Acl, access: &Access, topic: &str| {
         let subject = Subject {
@@ -512,20 +509,18 @@ fn somebody_elsewhere() {
         (
             "z/x",
             false,
-            (false, Ground::Outside),
-            (true, Ground::Outside),
+            (false, Ground::Outside(NOBODY)),
+            (true, Ground::Outside(NOBODY)),
         ),
         (
             "other",
             false,
-            (false, Ground::Outside),
-            (true, Ground::Outside),
+            (false, Ground::Outside(NOBODY)),
+            (true, Ground::Outside(NOBODY)),
         ),
     ] {
-        assert_eq!(
-            acl.is_decided(&inquiry(topic), Some(&access), now),
-            is_decided
-        );
+        let sources = acl.sources(&inquiry(topic), Some(&access), now);
+        assert_eq!(sources == 0, is_decided);
         acl.is_arriving = true;
         assert_eq!(judged(&acl, &access, topic), arriving, "{topic}");
         acl.is_arriving = false;
@@ -535,22 +530,20 @@ fn somebody_elsewhere() {
     let until = acl.keeps_until(now);
     let action = inquiry("").action();
     for (topic, word, due) in [
-        ("other", Word::Allow, (true, Ground::Outside)),
-        ("other", Word::Deny, (false, Ground::Outside)),
+        ("other", Word::Allow, (true, Ground::Outside(0))),
+        ("other", Word::Deny, (false, Ground::Outside(0))),
         ("other", Word::Pass, (false, Ground::NoMatch)),
         ("z/x", Word::Pass, (true, Ground::Rule(2))),
-        ("z/x", Word::Deny, (false, Ground::Outside)),
+        ("z/x", Word::Deny, (false, Ground::Outside(0))),
         ("d/x", Word::Allow, (false, Ground::Rule(0))),
     ] {
-        access.hear(action, topic, word, until, 2);
+        access.hear(action, topic, (word, 0), until, 2);
         assert_eq!(judged(&acl, &access, topic), due, "{topic} {word:?}");
-        assert!(acl.is_decided(&inquiry(topic), Some(&access), now));
+        assert_eq!(acl.sources(&inquiry(topic), Some(&access), now), 0);
         assert!(access.said.len() <= 2);
     }
-    assert!(
-        !acl.is_decided(&inquiry("z/x"), Some(&access), until),
-        "it is too old"
-    );
+    let old = acl.sources(&inquiry("z/x"), Some(&access), until);
+    assert_eq!(old, 1, "it is too old");
     // Nobody is asked about these.
     let mut above = User::new("root");
     above.superuser = true;
@@ -563,7 +556,7 @@ fn somebody_elsewhere() {
             who: &other,
             ..inquiry("other")
         };
-        assert!(acl.is_decided(&inquiry, None, now), "{other:?}");
+        assert_eq!(acl.sources(&inquiry, None, now), 0, "{other:?}");
     }
     // What a subscription brings is not asked about, and events are for whom a rule allows them.
     assert!(receives(&acl, &who, "c", "other"));
@@ -574,4 +567,158 @@ fn somebody_elsewhere() {
         "c",
         "$SYS/brokers/n/clients/c/connected"
     ));
+}
+
+/// Sources stand between rules: as many are asked as come before the rule that would decide, and what one of
+/// them allows is denied where a rule before it denies some of that.
+#[test]
+fn several_elsewhere() {
+    let mut outside = Outside::new(1, "the first", 8, 1000);
+    assert!(outside.add(2, "the second") && outside.add(3, "the third"));
+    let terms = Terms {
+        no_match: Permission::Deny,
+        disconnects: false,
+        outside: Some(outside),
+    };
+    let texts = [
+        "deny all all a/#",
+        "deny all all b/#",
+        "allow all all c/#",
+        "allow all all d/#",
+    ];
+    let rules = texts.iter().map(|text| rule(text)).collect();
+    let mut acl = Acl::new(Some(Arc::new(Rules::compile(rules, terms).unwrap())));
+    acl.is_arriving = true;
+    let who = user("anna");
+    let mut access = acl
+        .access(&who, "c", None)
+        .expect("answers have to be kept");
+    let inquiry = |topic, publishes| Inquiry {
+        client_id: "c",
+        who: &who,
+        publishes,
+        qos: QoS::AtMostOnce,
+        retain: false,
+        topic,
+        sources: 0,
+    };
+    let now = Time(5000);
+    for (topic, due) in [("a/x", 0), ("b/x", 1), ("c/x", 2), ("d/x", 3), ("e", 3)] {
+        assert_eq!(
+            acl.sources(&inquiry(topic, true), Some(&access), now),
+            due,
+            "{topic}"
+        );
+    }
+    let until = acl.keeps_until(now);
+    for (filter, word, by, due, is_checked) in [
+        ("b/x", Word::Allow, 0, (true, Ground::Outside(0)), false),
+        ("b/y", Word::Pass, 0, (false, Ground::Rule(1)), false),
+        ("+/x", Word::Allow, 0, (true, Ground::Outside(0)), true),
+        ("+/x", Word::Allow, 1, (false, Ground::Between), false),
+        ("+/x", Word::Deny, 1, (false, Ground::Outside(1)), true),
+        ("e/#", Word::Allow, 2, (true, Ground::Outside(2)), false),
+        ("e/#", Word::Pass, 2, (false, Ground::NoMatch), false),
+    ] {
+        access.hear(
+            inquiry(filter, false).action(),
+            filter,
+            (word, by),
+            until,
+            8,
+        );
+        let subject = Subject {
+            who: &who,
+            client_id: "c",
+            access: Some(&access),
+        };
+        let judged = acl.judge_subscribe(subject, Filter::trusted(filter), QoS::AtMostOnce);
+        let told = (judged.0.is_allowed, judged.0.ground);
+        assert_eq!(
+            (told, judged.1),
+            (due, is_checked),
+            "{filter} {word:?} {by}"
+        );
+    }
+    let names: Vec<_> = [0, 2, NOBODY]
+        .iter()
+        .map(|by| acl.told(Ground::Outside(*by), &who))
+        .collect();
+    assert_eq!(names[..2], ["the first", "the third"]);
+    assert!(names[2].contains("elsewhere"));
+    // A rule behind a source grants, and one before it denies a part.
+    let terms = Terms {
+        outside: Some(Outside::new(0, "the first", 8, 1000)),
+        ..terms
+    };
+    let texts = ["deny all all a/secret", "allow all all a/#"];
+    let rules = texts.iter().map(|text| rule(text)).collect();
+    let acl = Acl::new(Some(Arc::new(Rules::compile(rules, terms).unwrap())));
+    for (filter, due) in [
+        ("a/#", (false, Ground::Between)),
+        ("a/b", (true, Ground::Rule(1))),
+    ] {
+        let action = inquiry(filter, false).action();
+        access.hear(action, filter, (Word::Pass, 0), until, 8);
+        let subject = Subject {
+            who: &who,
+            client_id: "c",
+            access: Some(&access),
+        };
+        let (judged, _) = acl.judge_subscribe(subject, Filter::trusted(filter), QoS::AtMostOnce);
+        assert_eq!((judged.is_allowed, judged.ground), due, "{filter}");
+    }
+}
+
+/// Rules that change find out what a source left to the rules behind it, and so what these took back; what it
+/// allowed itself stays. Another order of sources makes what was said void.
+#[test]
+fn what_was_said_outlives_rules() {
+    let compile = |texts: &[&str], names: [&'static str; 2]| {
+        let mut outside = Outside::new(0, names[0], 8, 1000);
+        assert!(outside.add(0, names[1]));
+        let terms = Terms {
+            no_match: Permission::Deny,
+            disconnects: false,
+            outside: Some(outside),
+        };
+        let rules = texts.iter().map(|text| rule(text)).collect();
+        Some(Arc::new(Rules::compile(rules, terms).unwrap()))
+    };
+    let who = user("anna");
+    let action = Actions::ask(QoS::AtMostOnce);
+    let told = Actions::publish(QoS::AtMostOnce, false);
+    let names = ["one", "two"];
+    let harmless = ["deny all all b", "allow all all a/#", "allow all all c/#"];
+    let denies = [
+        "deny all all a/secret",
+        "deny all all c/secret",
+        "allow all all a/#",
+    ];
+    for (texts, names, due) in [
+        (harmless, names, [true, true]),
+        (denies, names, [false, true]),
+        (denies, ["two", "one"], [true, true]),
+    ] {
+        let mut acl = Acl::new(compile(&harmless, ["one", "two"]));
+        let mut before = acl.access(&who, "c", None).unwrap();
+        for (filter, word) in [("a/#", Word::Pass), ("c/#", Word::Allow)] {
+            before.hear(action, filter, (word, 1), Time(9), 8);
+        }
+        before.hear(told, "t", (Word::Allow, 0), Time(9), 8);
+        assert!(acl.set(&compile(&texts, names)));
+        let mut access = acl.access(&who, "c", None).unwrap();
+        acl.remember(&mut access, &before);
+        assert!(access.said(told, "t", None).is_none());
+        let judged = ["a/#", "c/#"].map(|filter| {
+            let subject = Subject {
+                who: &who,
+                client_id: "c",
+                access: Some(&access),
+            };
+            let filter = Filter::trusted(filter);
+            acl.subscribe(&subject, filter, QoS::AtMostOnce).is_ok()
+        });
+        assert_eq!(judged, due, "{texts:?} {names:?}");
+    }
 }

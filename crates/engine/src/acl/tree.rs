@@ -3,6 +3,7 @@
 //!
 //! Levels with names in them are compared as they would be filled, and are filled for nobody.
 
+use core::ops::Range;
 use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
@@ -364,20 +365,20 @@ impl Tree {
         }
     }
 
-    /// Whether a denial before this rule is for some topic that a filter matches; perhaps also if it is
-    /// for none.
+    /// Whether a denial among these rules is for some topic that a filter matches; perhaps also if it is for
+    /// none.
     pub(super) fn denies_within(
         &self,
         root: u32,
         filter: &str,
         query: &Query<'_>,
-        before: u32,
+        within: Range<u32>,
     ) -> bool {
         let kind = query.action.kind();
         let denies = |leaves: &Leaves| {
             let mut leaves = leaves.slice().iter();
             leaves.any(|leaf| {
-                let denies = leaf.permission == Permission::Deny && leaf.rule < before;
+                let denies = leaf.permission == Permission::Deny && within.contains(&leaf.rule);
                 denies && leaf.actions.has(query.action)
             })
         };
@@ -385,7 +386,7 @@ impl Tree {
         let mut stack = Stack::at(root);
         while let Some((at, from)) = stack.pop() {
             let node = &self.nodes[at as usize];
-            if self.rest[at as usize].denies[kind] >= before {
+            if self.rest[at as usize].denies[kind] >= within.end {
                 continue;
             }
             let wildcards = at != root || !is_system;
@@ -410,7 +411,7 @@ impl Tree {
                     }
                     if level == "+" {
                         stack.push(child, next);
-                    } else if self.rest[child as usize].denies[kind] < before {
+                    } else if self.denies_below(child, kind, &within, &denies) {
                         return true;
                     }
                 }
@@ -425,12 +426,40 @@ impl Tree {
             for (template, child) in self.templates(at) {
                 match fit(template, level, query, wildcards) {
                     Fit::Same => stack.push(*child, next),
-                    Fit::Unsafe if self.rest[*child as usize].denies[kind] < before => {
+                    Fit::Unsafe if self.denies_below(*child, kind, &within, &denies) => {
                         return true;
                     }
                     _ => {}
                 }
             }
+        }
+        false
+    }
+
+    /// Whether a denial among these rules stands at a node or below it.
+    fn denies_below(
+        &self,
+        node: u32,
+        kind: usize,
+        within: &Range<u32>,
+        denies: &impl Fn(&Leaves) -> bool,
+    ) -> bool {
+        let mut open = Vec::new();
+        let mut next = Some(node);
+        while let Some(at) = next {
+            let first = self.rest[at as usize].denies[kind];
+            if within.contains(&first) {
+                return true;
+            }
+            // What comes first is behind all of them, or before: then others may be among them.
+            if first < within.end {
+                let node = &self.nodes[at as usize];
+                if denies(&node.tails) || denies(&node.ends) {
+                    return true;
+                }
+                open.extend(self.children(at));
+            }
+            next = open.pop();
         }
         false
     }

@@ -155,7 +155,10 @@ impl Shard {
         } else {
             before
         };
-        let access = self.acl.access(&s.owner, &s.client_id, peer);
+        let mut access = self.acl.access(&s.owner, &s.client_id, peer);
+        if let (Some(access), Some(before)) = (&mut access, &s.rare.access) {
+            self.acl.remember(access, before);
+        }
         self.session_mut(slot).set_access(access);
         let ended = self.rejudge_plain(slot, sink) | self.rejudge_shared(slot, sink);
         if ended && self.session(slot).rare.durable.is_some() {

@@ -86,22 +86,23 @@ impl Shard {
             qos,
             retain,
             topic,
+            sources: 0,
         };
-        if self
-            .acl
-            .is_decided(&inquiry, s.rare.access.as_deref(), self.now)
-        {
+        let access = s.rare.access.as_deref();
+        let sources = self.acl.sources(&inquiry, access, self.now);
+        if sources == 0 {
             return false;
         }
+        let inquiry = Inquiry { sources, ..inquiry };
         let (conn, action) = (s.conn, inquiry.action());
         match sink.outside(conn, &inquiry) {
             Heard::Waits => true,
             Heard::Failed => false,
-            Heard::Word(word) => {
+            Heard::Word(word, by) => {
                 let until = self.acl.keeps_until(self.now);
                 let room = self.acl.keeps_most().max(count);
                 if let Some(access) = self.session_mut(slot).access_mut() {
-                    access.hear(action, topic, word, until, room);
+                    access.hear(action, topic, (word, by), until, room);
                 }
                 false
             }
@@ -127,17 +128,20 @@ impl Shard {
             qos: will.qos,
             retain: will.retain,
             topic: will.topic,
+            sources: 0,
         };
-        if self.acl.is_decided(&inquiry, Some(access), self.now) {
+        let sources = self.acl.sources(&inquiry, Some(access), self.now);
+        if sources == 0 {
             return false;
         }
+        let inquiry = Inquiry { sources, ..inquiry };
         match sink.outside(conn, &inquiry) {
             Heard::Waits => true,
             Heard::Failed => false,
-            Heard::Word(word) => {
+            Heard::Word(word, by) => {
                 let until = self.acl.keeps_until(self.now);
                 let room = self.acl.keeps_most();
-                access.hear(inquiry.action(), will.topic, word, until, room);
+                access.hear(inquiry.action(), will.topic, (word, by), until, room);
                 false
             }
         }

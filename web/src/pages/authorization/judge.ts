@@ -51,7 +51,7 @@ async function isSuperuser({ username, clientid }: Question): Promise<boolean> {
   const keeper = await findKeeper()
   if (keeper === null) return false
   const name = isById(keeper) ? clientid : username
-  const { data } = await listUsers({ text: name, kind: 'super' }, 1, 10_000)
+  const { data } = await listUsers({ of: '', text: name, kind: 'super' }, 1, 10_000)
   return data.some((user) => user.user_id === name)
 }
 

@@ -59,8 +59,8 @@ struct Answer {
     result: Permission,
     /// Some of what the subscription brings is denied, and does not come.
     partly: bool,
-    /// What decided: `rule`, `no_match`, `superuser`, `system_topic` or `events`; `elsewhere` where a source is
-    /// asked when it is done.
+    /// What decided: `rule`, `no_match`, `superuser`, `system_topic` or `events`; `elsewhere` where it was a
+    /// source that was asked for this, or that does not answer.
     by: &'static str,
     /// The rule, or why none had to be asked.
     rule: String,
@@ -68,7 +68,8 @@ struct Answer {
 
 /// Whether somebody may do something
 ///
-/// Answered by the rules that are in force, and changes nothing. A client need not be connected.
+/// Answered by the rules that are in force and by the sources that are asked, and changes nothing. A client need
+/// not be connected.
 #[utoipa::path(
     post,
     path = "/authorization/check",
@@ -97,7 +98,7 @@ async fn check(
         retain: question.retain,
         file: question.rules,
     };
-    let answer = app.admin.may(&inquiry)?;
+    let answer = app.admin.may(&inquiry).await?;
     Ok(Json(Answer {
         result: Permission::of(answer.is_allowed),
         partly: answer.is_partly,

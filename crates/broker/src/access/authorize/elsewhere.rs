@@ -87,7 +87,8 @@ impl Elsewhere {
         self.ways == ways
     }
 
-    /// Asks one after the other, and gives the answer when it is there. Never waits.
+    /// Asks one after the other, as many as come before the rule that would decide, and gives the answer when it
+    /// is there. Never waits.
     pub(crate) fn ask(
         self: &Arc<Self>,
         inquiry: &Inquiry<'_>,
@@ -108,17 +109,18 @@ impl Elsewhere {
                 retain: inquiry.retain,
             }),
         };
-        let questions = self.askers.iter().map(|asker| asker.question(&facts));
+        let askers = self.askers.iter().take(inquiry.sources);
+        let questions = askers.map(|asker| asker.question(&facts));
         let Some(questions) = questions.collect::<Option<Vec<_>>>() else {
             return reply(Heard::Failed);
         };
         let (elsewhere, asked) = (self.clone(), Asked::new(inquiry));
         self.handle.spawn(async move {
-            let mut heard = Heard::Word(Word::Pass);
-            for (asker, question) in elsewhere.askers.iter().zip(&questions) {
+            let mut heard = Heard::Word(Word::Pass, 0);
+            for (by, (asker, question)) in (0..).zip(elsewhere.askers.iter().zip(&questions)) {
                 let said = asker.say(question, &asked).await;
-                heard = said.map_or(Heard::Failed, Heard::Word);
-                if heard != Heard::Word(Word::Pass) {
+                heard = said.map_or(Heard::Failed, |word| Heard::Word(word, by));
+                if !matches!(heard, Heard::Word(Word::Pass, _)) {
                     break;
                 }
             }

@@ -8,7 +8,7 @@ mod table;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use engine::acl::{Outside, Permission, Rule, Rules, Terms, Who};
+use engine::acl::{Outside, Permission, Rule, Rules, SOURCES_MAX, Terms, Who};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use file::parse;
@@ -96,6 +96,18 @@ impl SourceKind {
             Self::Redis => "redis",
             Self::Postgresql => "postgresql",
             Self::Mysql => "mysql",
+        }
+    }
+
+    /// As people are told which source decided.
+    fn told(self) -> &'static str {
+        match self {
+            Self::BuiltInDatabase => "the rules of the broker",
+            Self::File => "the rules of the file",
+            Self::Http => "the source http, which was asked",
+            Self::Redis => "the source redis, which was asked",
+            Self::Postgresql => "the source postgresql, which was asked",
+            Self::Mysql => "the source mysql, which was asked",
         }
     }
 
@@ -205,13 +217,18 @@ impl Authorization {
                     let missing = || format!("{}: how it is asked is missing", kind.name());
                     elsewhere::check(&source.way().ok_or_else(missing)?)?;
                     if source.enabled {
-                        let here = self.settings.cache.outside(rules.len())?;
-                        if outside.is_some_and(|other| other != here) {
-                            let text = "sources that are asked elsewhere stand beside each other, \
-                                        without rules between them";
-                            return Err(text.to_owned());
+                        let at = u32::try_from(rules.len());
+                        let at = at.map_err(|_| "too many rules".to_owned())?;
+                        match &mut outside {
+                            None => outside = Some(self.settings.cache.outside(at, kind)?),
+                            Some(others) => {
+                                if !others.add(at, kind.told()) {
+                                    let most =
+                                        format!("no more than {SOURCES_MAX} sources elsewhere");
+                                    return Err(most);
+                                }
+                            }
                         }
-                        outside = Some(here);
                     }
                     Vec::new()
                 }
@@ -249,19 +266,16 @@ impl Authorization {
 }
 
 impl CacheSettings {
-    /// Somebody elsewhere is asked behind so many rules.
-    fn outside(&self, rules: usize) -> Result<Outside, String> {
-        Ok(Outside {
-            at: u32::try_from(rules).map_err(|_| "too many rules".to_owned())?,
-            most: usize::try_from(self.max_size)
-                .unwrap_or(0)
-                .clamp(1, SAID_MAX),
-            keep_millis: if self.enabled {
-                millis(&self.ttl).ok_or("cache.ttl is a duration such as 30s or 1m")?
-            } else {
-                0
-            },
-        })
+    /// The first of those elsewhere is asked behind so many rules.
+    fn outside(&self, at: u32, kind: SourceKind) -> Result<Outside, String> {
+        let most = usize::try_from(self.max_size).unwrap_or(0);
+        let keep_millis = if self.enabled {
+            millis(&self.ttl).ok_or("cache.ttl is a duration such as 30s or 1m")?
+        } else {
+            0
+        };
+        let most = most.clamp(1, SAID_MAX);
+        Ok(Outside::new(at, kind.told(), most, keep_millis))
     }
 }
 

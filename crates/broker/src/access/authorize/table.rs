@@ -180,6 +180,7 @@ mod tests {
             qos: QoS::AtLeastOnce,
             retain: false,
             topic,
+            sources: 1,
         };
         Some(Asked::new(&inquiry).judged_by(Arc::new(rules)))
     }
