@@ -8,6 +8,7 @@ use protocol::{Options, QoS, Reason, Request, Topic};
 use super::{
     Shard, Sink,
     policy::Meant,
+    retain::Retaining,
     store::Then,
     subscribe::Round,
     visible::{Asked, Owed},
@@ -317,7 +318,7 @@ impl Shard {
     /// The ticket is answered once the store has it, or has not.
     fn set_retained(&mut self, message: &Arc<Message>) -> u64 {
         let ticket = self.next_token();
-        if self.store_retained(message, Some(ticket)) {
+        if self.store_retained(message, Some(ticket)) == Retaining::Waits {
             self.wait_for_store(ticket, 1, 0, Then::Answer);
         } else {
             self.answers.push((ticket, true));

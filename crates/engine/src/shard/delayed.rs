@@ -9,7 +9,7 @@ use protocol::{PacketId, QoS, Reason};
 use super::{
     Request, Shard, Sink, Verdict,
     park::{Again, Parked},
-    store::Then,
+    store::{Stored, Then},
 };
 use crate::{
     Cause, Counter, Delayed, DelayedId, Message, SessionRef, Time,
@@ -164,7 +164,7 @@ impl Shard {
             }
         }
         match session {
-            Some(session) => self.acknowledge_stored(session, token, kept, sink),
+            Some(session) => self.acknowledge_stored(session, token, Stored::of(kept), sink),
             None => self.answers.push((token, kept)),
         }
     }

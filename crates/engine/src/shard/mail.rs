@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use protocol::{Filter, QoS};
 
-use super::{Batch, Shard, Sink};
+use super::{Batch, Shard, Sink, store::Stored};
 use crate::{Message, SessionRef, Time, acl::Guard, retained::Cursor, router::Change};
 
 /// A letter from one shard to another. Letters between two shards keep their order.
@@ -41,10 +41,10 @@ pub enum Mail {
     Retain(Arc<Message>, u64),
     /// Try to store a retained message again, if it is still its topic's; the token is answered.
     RetainAgain(Arc<Message>, u64),
-    /// The store has (or has not) what was handed over under that token.
+    /// What became of that which was handed over under that token.
     Kept {
         token: u64,
-        kept: bool,
+        outcome: Stored,
     },
     /// Look through retained messages for a subscriber.
     Scan {
@@ -195,7 +195,7 @@ impl Shard {
                 Mail::RetainAgain(message, token) => {
                     self.on_retain_again(from, &message, token, sink);
                 }
-                Mail::Kept { token, kept } => self.store_answered(token, kept, sink),
+                Mail::Kept { token, outcome } => self.store_answered(token, outcome, sink),
                 Mail::Scan {
                     session,
                     number,

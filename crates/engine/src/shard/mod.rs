@@ -48,6 +48,7 @@ pub use inspect::{Client, Place, Subscribed, Underway};
 pub use log::{Entry, Found, Origin, Reader, Request};
 pub use mail::{Join, Mail};
 pub use samples::{Behind, Loss, Samples};
+pub use store::Stored;
 pub(crate) use subscribe::Membership;
 pub use watch::{Receiver, Receivers};
 
@@ -271,7 +272,7 @@ pub struct Shard {
     parked: VecDeque<park::Parked>,
     retried: Time,
     /// Tokens of what the store is not asked for, because others are parked.
-    refused: Vec<u64>,
+    refused: Vec<(u64, Stored)>,
     /// Sessions that ended and whose records are being deleted.
     ending: usize,
     /// What was done of that which others than clients asked for.

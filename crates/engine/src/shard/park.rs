@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use protocol::{PacketId, QoS, packet::ack::AckKind};
 
-use super::{Request, Shard, Sink, store::Then};
+use super::{
+    Request, Shard, Sink,
+    store::{Stored, Then},
+};
 use crate::{Delayed, Message, SessionRef, limits::RETRY_MILLIS, record, session::State};
 
 /// What is tried again.
@@ -81,13 +84,14 @@ impl Shard {
 
     /// The store is not even asked.
     pub(super) fn refuse_append(&mut self, token: u64) {
-        self.refused.push(token);
+        self.refused.push((token, Stored::Lost));
     }
 
+    /// Answers for what was not even given to the store.
     pub(super) fn answer_refused(&mut self, sink: &mut impl Sink) {
         if !self.refused.is_empty() {
-            for token in std::mem::take(&mut self.refused) {
-                self.store_answered(token, false, sink);
+            for (token, outcome) in std::mem::take(&mut self.refused) {
+                self.store_answered(token, outcome, sink);
             }
         }
     }

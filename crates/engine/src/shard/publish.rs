@@ -167,6 +167,7 @@ impl Shard {
             };
             self.metrics.add(Counter::PublishRepeated, 1);
             self.acknowledge(slot, AckKind::PubRec, id, Reason::SUCCESS, token, sink);
+            self.answer_refused(sink);
             return Ok(());
         }
         let mut forwarded = Vec::new();

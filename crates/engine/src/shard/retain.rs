@@ -4,22 +4,45 @@ use std::sync::Arc;
 
 use protocol::{QoS, Topic, packet::publish};
 
-use super::{Mail, Shard, Sink, deliver::Shot, store::Then};
+use super::{
+    Mail, Shard, Sink,
+    deliver::Shot,
+    store::{Stored, Then},
+};
 use crate::{
     Counter, Message,
     message::View,
     plant::{self, Fault},
 };
 
+/// What became of a message that was to be retained here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Retaining {
+    /// An answer of the store will come for the token.
+    Waits,
+    /// There is nothing to wait for.
+    Done,
+    /// Its topic has what it had: there is no room for more.
+    BeyondBounds,
+}
+
 impl Shard {
-    /// Hands a message to the shard that owns its topic's retained message. True if an answer of the
-    /// store will come for the token: to QoS 0 nobody waits.
+    /// Hands a message to the shard that owns its topic's retained message. True if an answer will come for
+    /// the token, that of the store or that there is no room: to QoS 0 nobody waits.
     pub(super) fn retain(&mut self, shot: &mut Shot<'_>, token: u64) -> bool {
         let owner = self.place(shot.view.topic.as_str());
         let message = shot.arc();
         let waits = (message.qos > QoS::AtMostOnce).then_some(token);
         if owner == self.id {
-            return self.store_retained(&message, waits);
+            return match self.store_retained(&message, waits) {
+                Retaining::Waits => true,
+                Retaining::Done => false,
+                Retaining::BeyondBounds => {
+                    self.refused
+                        .extend(waits.map(|token| (token, Stored::BeyondBounds)));
+                    waits.is_some()
+                }
+            };
         }
         self.mail(owner, Mail::Retain(message, waits.unwrap_or(0)));
         waits.is_some()
@@ -69,15 +92,20 @@ impl Shard {
             return;
         }
         let own = self.next_token();
-        if self.store_retained(message, Some(own)) {
-            self.wait_for_store(own, 1, 0, Then::Tell(from, token));
-        } else {
-            self.tell_kept(from, token, true, sink);
+        match self.store_retained(message, Some(own)) {
+            Retaining::Waits => self.wait_for_store(own, 1, 0, Then::Tell(from, token)),
+            Retaining::Done => self.tell_kept(from, token, Stored::Kept, sink),
+            Retaining::BeyondBounds => {
+                self.tell_kept(from, token, Stored::BeyondBounds, sink);
+            }
         }
     }
 
-    /// True if an answer of the store will come for the token.
-    pub(super) fn store_retained(&mut self, message: &Arc<Message>, token: Option<u64>) -> bool {
+    pub(super) fn store_retained(
+        &mut self,
+        message: &Arc<Message>,
+        token: Option<u64>,
+    ) -> Retaining {
         let empty = message.payload().is_empty();
         let known = || {
             self.retained
@@ -87,7 +115,7 @@ impl Shard {
         if plant::on(Fault::RetainedNotReplaced) && !empty && known()
             || plant::on(Fault::RetainedNotCleared) && empty
         {
-            return false;
+            return Retaining::Done;
         }
         let settings = &self.settings;
         let fits = message.payload().len() <= settings.retained_payload_max
@@ -96,9 +124,13 @@ impl Shard {
                 .set(message, settings.retained_max, settings.retained_bytes_max);
         if !fits {
             self.metrics.add(Counter::RetainedRefused, 1);
-            return false;
+            return Retaining::BeyondBounds;
         }
-        self.save_retained(message, token)
+        if self.save_retained(message, token) {
+            Retaining::Waits
+        } else {
+            Retaining::Done
+        }
     }
 
     /// Tries once more to store what the store had no room for, unless a newer one has taken its place.
@@ -123,7 +155,7 @@ impl Shard {
         if self.is_retained(message) && self.save_retained(message, Some(own)) {
             self.wait_for_store(own, 1, 0, Then::Tell(from, token));
         } else {
-            self.tell_kept(from, token, true, sink);
+            self.tell_kept(from, token, Stored::Kept, sink);
         }
     }
 

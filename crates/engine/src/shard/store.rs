@@ -23,11 +23,27 @@ pub(super) struct Wait {
     pub(super) token: u64,
     /// Answers that are still to come.
     pub(super) parts: u8,
-    /// No part has failed.
-    pub(super) kept: bool,
+    /// The worst of the parts that came.
+    pub(super) outcome: Stored,
     /// Bytes of messages that are under way.
     pub(super) bytes: u32,
     pub(super) then: Then,
+}
+
+/// What became of something that was to be stored, from good to bad.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Stored {
+    Kept,
+    /// Its topic retains what it had: a bound has no room for more. All else of it is well.
+    BeyondBounds,
+    /// The store did not take it.
+    Lost,
+}
+
+impl Stored {
+    pub(super) fn of(kept: bool) -> Self {
+        if kept { Self::Kept } else { Self::Lost }
+    }
 }
 
 #[derive(Debug)]
@@ -96,7 +112,7 @@ impl Shard {
         let wait = Wait {
             token,
             parts,
-            kept: true,
+            outcome: Stored::Kept,
             bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
             then,
         };
@@ -117,11 +133,14 @@ impl Shard {
     /// The store has (or has not) what it was given under a token: what waited for that may go.
     pub fn stored(&mut self, now: Time, token: u64, kept: bool, sink: &mut impl Sink) {
         self.now = now;
-        self.store_answered(token, kept, sink);
+        self.store_answered(token, Stored::of(kept), sink);
     }
 
-    pub(super) fn store_answered(&mut self, token: u64, kept: bool, sink: &mut impl Sink) {
-        let kept = kept || plant::on(Fault::FailedAppendAcknowledged);
+    pub(super) fn store_answered(&mut self, token: u64, outcome: Stored, sink: &mut impl Sink) {
+        let outcome = match outcome {
+            Stored::Lost if plant::on(Fault::FailedAppendAcknowledged) => Stored::Kept,
+            outcome => outcome,
+        };
         let at = match self.waits.front() {
             Some(first) if first.token == token => 0, // mostly
             _ => match self.waits.binary_search_by_key(&token, |w| w.token) {
@@ -130,7 +149,7 @@ impl Shard {
             },
         };
         let wait = &mut self.waits[at];
-        wait.kept &= kept;
+        wait.outcome = wait.outcome.max(outcome);
         wait.parts -= 1;
         if wait.parts > 0 {
             return;
@@ -139,41 +158,42 @@ impl Shard {
             return;
         };
         self.under_way -= u64::from(wait.bytes);
+        let kept = wait.outcome != Stored::Lost;
         match wait.then {
             Then::Acknowledge(session, Some(again))
-                if !wait.kept && self.park(session, token, &again) => {}
+                if !kept && self.park(session, token, &again) => {}
             Then::Acknowledge(session, _) => {
-                self.acknowledge_stored(session, token, wait.kept, sink);
+                self.acknowledge_stored(session, token, wait.outcome, sink);
             }
-            Then::Greet(session) => self.greet(session, wait.kept, sink),
+            Then::Greet(session) => self.greet(session, kept, sink),
             Then::Ended => self.ending -= 1,
-            Then::Answer => self.answers.push((token, wait.kept)),
-            Then::Administered(session) if wait.kept => self.on_joined(session, token, sink),
+            Then::Answer => self.answers.push((token, kept)),
+            Then::Administered(session) if kept => self.on_joined(session, token, sink),
             Then::Administered(_) => self.not_administered(token),
-            Then::SubAck(session) if wait.kept => self.on_joined(session, token, sink),
+            Then::SubAck(session) if kept => self.on_joined(session, token, sink),
             Then::SubAck(session) => self.no_room_for(session, sink),
-            Then::Publish(session, id) | Then::Release(session, id) if !wait.kept => {
+            Then::Publish(session, id) | Then::Release(session, id) if !kept => {
                 self.parked.push_back(Parked::Delivery(session, id));
             }
             Then::Publish(session, id) => self.publish_bound(session, id, sink),
             Then::Release(session, id) => self.release_stored(session, id, sink),
-            Then::ForgetWill(key, Some(again)) if !wait.kept => {
+            Then::ForgetWill(key, Some(again)) if !kept => {
                 self.parked.push_back(Parked::Will { token, key, again });
             }
             Then::ForgetWill(..) if plant::on(Fault::WillRecordKept) => {}
             Then::ForgetWill(key, _) => self.save(Bucket::Will, key, None, None),
             Then::Delay(session, id) => {
-                self.delay_stored(session, id, token, wait.kept, sink);
+                self.delay_stored(session, id, token, kept, sink);
             }
             Then::Undelay(delayed, again) => {
-                self.undelay_stored(&delayed, again, token, wait.kept);
+                self.undelay_stored(&delayed, again, token, kept);
             }
             Then::PublishDelayed(delayed) => self.publish_one_delayed(&delayed, sink),
-            Then::ReleaseDelayed(id) if wait.kept => self.release_delayed(id),
+            Then::ReleaseDelayed(id) if kept => self.release_delayed(id),
             Then::ReleaseDelayed(_) => {} // the next start finds both
-            Then::Tell(to, token) => self.tell_kept(to, token, wait.kept, sink),
-            Then::Group(key, telling) => self.group_stored(key, *telling, wait.kept, sink),
-            Then::Passed(passed) => self.cursor_stored(*passed, wait.kept),
+            Then::Tell(to, token) => self.tell_kept(to, token, wait.outcome, sink),
+            Then::Group(key, telling) => self.group_stored(key, *telling, kept, sink),
+            Then::Passed(passed) => self.cursor_stored(*passed, kept),
         }
     }
 
@@ -181,7 +201,7 @@ impl Shard {
         &mut self,
         session: SessionRef,
         token: u64,
-        kept: bool,
+        outcome: Stored,
         sink: &mut impl Sink,
     ) {
         let Some(slot) = self.resolve(session) else {
@@ -189,6 +209,12 @@ impl Shard {
         };
         let s = self.session_mut(slot);
         let v5 = s.version.is_v5();
+        let kept = match outcome {
+            Stored::Kept => true,
+            // 3.x has no word for it, and coming again would not help.
+            Stored::BeyondBounds => !v5,
+            Stored::Lost => false,
+        };
         let Some(inflow) = &mut s.inflow else { return };
         let Some((kind, id)) = inflow.store_done(token, kept) else {
             return;
@@ -220,11 +246,11 @@ impl Shard {
         }
     }
 
-    pub(super) fn tell_kept(&mut self, to: u16, token: u64, kept: bool, sink: &mut impl Sink) {
+    pub(super) fn tell_kept(&mut self, to: u16, token: u64, outcome: Stored, sink: &mut impl Sink) {
         if to == self.id {
-            self.store_answered(token, kept, sink);
+            self.store_answered(token, outcome, sink);
         } else {
-            self.mail(to, Mail::Kept { token, kept });
+            self.mail(to, Mail::Kept { token, outcome });
         }
     }
 
