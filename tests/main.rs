@@ -84,6 +84,8 @@ mod qos;
 mod retain;
 #[path = "44_rows.rs"]
 mod rows;
+#[path = "47_scram.rs"]
+mod scram;
 #[cfg(unix)]
 #[path = "40_security.rs"]
 mod security;

@@ -252,7 +252,7 @@ impl World {
                     return;
                 }
                 Opened::Refused => return,
-                Opened::Waits => unreachable!("the sink knows everybody"),
+                Opened::Waits | Opened::Challenged => unreachable!("the sink knows everybody"),
                 Opened::NeedMore => unreachable!("the packet is whole"),
             }
         }

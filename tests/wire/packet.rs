@@ -17,6 +17,7 @@ pub(crate) enum Kind {
     UnsubAck = 11,
     PingResp = 13,
     Disconnect = 14,
+    Auth = 15,
 }
 
 /// A packet from the server, taken apart. What a kind does not have stays empty or 0.
@@ -92,6 +93,7 @@ fn judge(whole: &[u8], header: usize, version: Version) -> Packet {
         11 => Kind::UnsubAck,
         13 => Kind::PingResp,
         14 if version == Version::V5 => Kind::Disconnect,
+        15 if version == Version::V5 => Kind::Auth,
         other => panic!("the server sent a packet of kind {other}: {whole:02x?}"),
     };
     let flags = whole[0] & 0x0F;
@@ -148,7 +150,7 @@ fn judge(whole: &[u8], header: usize, version: Version) -> Packet {
                 packet.codes = std::mem::take(&mut body.bytes).to_vec();
             }
         }
-        Kind::Disconnect => {
+        Kind::Disconnect | Kind::Auth => {
             if !body.bytes.is_empty() {
                 packet.code = body.byte();
             }
@@ -184,6 +186,7 @@ fn legal_codes(kind: Kind, v5: bool) -> &'static [u8] {
             0, 1, 2, 0x80, 0x83, 0x87, 0x8F, 0x91, 0x97, 0x9E, 0xA1, 0xA2,
         ],
         (Kind::UnsubAck, true) => &[0, 0x11, 0x80, 0x83, 0x87, 0x8F, 0x91],
+        (Kind::Auth, true) => &[0, 0x18],
         (Kind::Disconnect, true) => &[
             0, 0x80, 0x81, 0x82, 0x83, 0x87, 0x89, 0x8B, 0x8D, 0x8E, 0x8F, 0x90, 0x93, 0x94, 0x95,
             0x96, 0x97, 0x98, 0x99, 0x9A, 0x9B, 0x9C, 0x9D, 0x9E, 0x9F, 0xA0, 0xA1, 0xA2,

@@ -49,6 +49,8 @@ pub(crate) struct Limits {
     pub(crate) client_id_by: NamedBy,
     /// Below which prefix a listener has its topics, if below one.
     pub(crate) mountpoints: BTreeMap<ListenerId, Arc<str>>,
+    /// The authenticators that are asked, where those are not all.
+    pub(crate) authenticators: BTreeMap<u8, Arc<[String]>>,
     /// WebSocket listeners where a proxy says in the request where it comes from, and the networks besides
     /// the private ones that such proxies are in.
     pub(crate) forwarders: BTreeMap<ListenerId, Vec<Network>>,
@@ -70,6 +72,11 @@ impl Limits {
         let flapping = &config.flapping_detect;
         let listeners = config.listeners.iter();
         let rates = listeners.filter_map(|(id, l)| Some((number(id)?, Rates::new(l)?)));
+        let asked = config.listeners.iter();
+        let asked = asked.filter_map(|(id, l)| {
+            let ids = l.authenticators.as_ref()?;
+            Some((number(id)?, ids.clone().into()))
+        });
         Self {
             rates: rates.collect(),
             flapping: flapping.enable.then(|| flapping.clone()),
@@ -102,6 +109,7 @@ impl Limits {
                 .iter()
                 .filter_map(|(id, l)| Some((id.clone(), l.mountpoint.as_deref()?.into())))
                 .collect(),
+            authenticators: asked.collect(),
             forwarders: config
                 .listeners
                 .iter()

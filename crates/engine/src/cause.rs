@@ -103,7 +103,9 @@ causes! {
     ProtocolName = "protocol_name", MALFORMED_PACKET, "not MQTT";
     ProtocolVersion = "protocol_version", UNSUPPORTED_PROTOCOL_VERSION, "unsupported protocol version";
     AuthenticationMethod = "authentication_method", BAD_AUTHENTICATION_METHOD,
-        "enhanced authentication is not offered";
+        "no authenticator offers this method of authentication";
+    AuthenticationData(place) = "authentication_data", BAD_USER_NAME_OR_PASSWORD,
+        "what the client sent is no message of its authentication method";
     ClientIdMissing(place) = "client_id_missing", CLIENT_ID_NOT_VALID, "a client id is needed";
     ClientIdTooLong = "client_id_too_long", CLIENT_ID_NOT_VALID,
         "the client id is longer than mqtt.max_clientid_len";

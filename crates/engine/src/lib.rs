@@ -33,10 +33,10 @@ pub use message::{Message, SessionRef};
 pub use metrics::{Counter, Drop, Gauges, Metrics};
 pub use session::Traffic;
 pub use shard::{
-    Admission, Answer, Batch, Behind, Client, Close, ConnId, Deed, Ending, Entry, Found, Guest,
-    Imported, Join, Loss, Mail, Opened, Origin, Place, Presence, Publication, Published, Reader,
-    Received, Receiver, Receivers, Request, Samples, SessionId, Shard, Sink, Stored, Subscribed,
-    Underway, home,
+    Admission, Answer, Batch, Behind, Client, Close, ConnId, Deed, Ending, Entry, Exchange, Found,
+    Guest, Imported, Join, Loss, Mail, Opened, Origin, Place, Presence, Publication, Published,
+    Reader, Received, Receiver, Receivers, Request, Samples, SessionId, Shard, Sink, Stored,
+    Subscribed, Underway, home,
 };
 pub use slab::Slab;
 pub use slow::SlowSubscription;

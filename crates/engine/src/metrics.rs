@@ -30,6 +30,7 @@ pub enum Counter {
     UnsubackSent,
     PingrespSent,
     DisconnectSent,
+    AuthSent,
     /// Messages that matched no subscription. Not a fault.
     NoSubscriber,
     BytesReceived,
@@ -120,7 +121,7 @@ impl Counter {
         Self::AuthReceived,
     ];
 
-    const SENT: [Self; 9] = [
+    const SENT: [Self; 10] = [
         Self::ConnackSent,
         Self::PubackSent,
         Self::PubrecSent,
@@ -130,6 +131,7 @@ impl Counter {
         Self::UnsubackSent,
         Self::PingrespSent,
         Self::DisconnectSent,
+        Self::AuthSent,
     ];
 
     /// Where a packet of a client other than PUBLISH is counted; `None` for what only servers send.

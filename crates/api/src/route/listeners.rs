@@ -12,7 +12,7 @@ use broker::admin::{
     listeners::{self, Listener, ListenerError, Tls, Transport, Wanted},
     settings::Raw,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -109,7 +109,11 @@ struct Full {
     current_connections: u32,
     #[serde(flatten)]
     rates: Rates,
+    /// Whether any authenticator is asked.
     enable_authn: bool,
+    /// Those that are, if these are not all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authenticators: Option<Vec<String>>,
     /// Prefix of all topics; empty for none.
     mountpoint: String,
     zone: &'static str,
@@ -291,7 +295,11 @@ impl From<Listener> for Full {
             max_connections: listener.connections_max.into(),
             current_connections: listener.connections,
             rates: listener.rates.into(),
-            enable_authn: true,
+            enable_authn: listener
+                .authenticators
+                .as_ref()
+                .is_none_or(|ids| !ids.is_empty()),
+            authenticators: listener.authenticators,
             mountpoint: listener.mountpoint.unwrap_or_default(),
             zone: "default",
             proxy_protocol: false,
@@ -320,6 +328,13 @@ struct Body {
     max_connections: Option<Value>,
     /// Prefix of all topics; empty for none.
     mountpoint: Option<String>,
+    /// False for none.
+    #[schema(value_type = Option<bool>)]
+    enable_authn: Option<Value>,
+    /// Authenticators that are asked about its clients, by their ids; null for all.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Vec<String>>)]
+    authenticators: Option<Value>,
     /// Such as `100/s`, or `infinity`.
     #[schema(value_type = Option<String>)]
     max_conn_rate: Option<Value>,
@@ -343,6 +358,11 @@ struct Body {
     ssl_options: Option<Map<String, Value>>,
 }
 
+/// What is there, even if it is null.
+fn given<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(value).map(Some)
+}
+
 /// What may be said in `ssl_options`.
 const SSL_OPTIONS: [&str; 9] = [
     "certfile",
@@ -357,7 +377,8 @@ const SSL_OPTIONS: [&str; 9] = [
 ];
 
 impl Body {
-    fn wanted(self) -> Result<Wanted, Refusal> {
+    /// `asks_nobody` is what the listener does now.
+    fn wanted(self, asks_nobody: bool) -> Result<Wanted, Refusal> {
         let bound = |value: Value| match value.as_str() {
             Some("infinity") => Ok(Raw::Text("none".to_owned())),
             _ => raw(&value),
@@ -377,7 +398,18 @@ impl Body {
             "" => Raw::Text("none".to_owned()),
             _ => Raw::Text(text),
         });
+        let all = || Raw::Text("none".to_owned());
+        let authenticators = match (self.authenticators, self.enable_authn) {
+            (_, Some(Value::Bool(false))) => Some(Raw::List(Vec::new())),
+            (Some(Value::Null), _) => Some(all()),
+            // Shown as it is and sent back with this.
+            (Some(Value::Array(ids)), Some(Value::Bool(true))) if ids.is_empty() => Some(all()),
+            (None, Some(Value::Bool(true))) if asks_nobody => Some(all()),
+            (Some(ids), _) => Some(raw(&ids)?),
+            (None, _) => None,
+        };
         Ok(Wanted {
+            authenticators,
             mountpoint,
             rates: rates?,
             bind: self.bind.as_ref().map(raw).transpose()?,
@@ -483,7 +515,10 @@ async fn add(State(app): State<App>, Json(body): Json<Body>) -> Result<Json<Full
         _ => return Err(Refusal::bad_request("say type and name, or id")),
     };
     Ok(Json(
-        app.admin.add_listener(&id, body.wanted()?).await?.into(),
+        app.admin
+            .add_listener(&id, body.wanted(false)?)
+            .await?
+            .into(),
     ))
 }
 
@@ -506,7 +541,10 @@ async fn add_named(
     Json(body): Json<Body>,
 ) -> Result<Json<Full>, Refusal> {
     Ok(Json(
-        app.admin.add_listener(&id, body.wanted()?).await?.into(),
+        app.admin
+            .add_listener(&id, body.wanted(false)?)
+            .await?
+            .into(),
     ))
 }
 
@@ -547,9 +585,9 @@ async fn change(
     Path(id): Path<String>,
     Json(body): Json<Body>,
 ) -> Result<Json<Full>, Refusal> {
-    Ok(Json(
-        app.admin.change_listener(&id, body.wanted()?).await?.into(),
-    ))
+    let asked = app.admin.listener(&id)?.authenticators;
+    let wanted = body.wanted(asked.is_some_and(|ids| ids.is_empty()))?;
+    Ok(Json(app.admin.change_listener(&id, wanted).await?.into()))
 }
 
 /// Delete a listener

@@ -5,11 +5,11 @@ use super::{
     Admin, Bucket, Gone, KeepError,
     settings::{Raw, SettingError},
 };
-use crate::access::authenticate::{ANONYMOUS, Office, Unusable, User};
+use crate::access::authenticate::{ANONYMOUS, Office, Register, Unusable, User};
 
 pub use crate::access::authenticate::{
     Algorithm, BuiltIn, Counts, Digest, Format, Jwt, JwtKeys, KeysAt, Method, PasswordFile,
-    Recruit, RollError, Salt, Secrecy, Setup, Shown, UserIdType, UserTable,
+    Recruit, RollError, Salt, Scram, Secrecy, Setup, Shown, UserIdType, UserTable,
 };
 pub use crate::access::remote::{
     Masked, TlsSetup,
@@ -182,9 +182,9 @@ impl Admin {
             return Err(AuthenticationError::NoAuthenticator(id.to_owned()));
         }
         // First: if the next step fails, they must not be there for an authenticator that comes later.
-        if id == Method::BUILT_IN {
-            let names = office.user_names().into_iter();
-            self.put_users(names.map(|name| (name, None)).collect())
+        if let Some(own) = office.register(id) {
+            let names = office.user_names(&own).into_iter();
+            self.put_users(&own, names.map(|name| (name, None)).collect())
                 .await?;
         }
         self.set_up(setups).await
@@ -286,8 +286,8 @@ impl Admin {
         }
     }
 
-    fn own_users(&self, id: &str) -> Result<BuiltIn> {
-        let own = self.0.office.built_in().filter(|_| id == Method::BUILT_IN);
+    fn own_users(&self, id: &str) -> Result<Register> {
+        let own = self.0.office.register(id);
         own.ok_or_else(|| match self.authenticator(id) {
             Ok(_) => AuthenticationError::Invalid(format!("{id} keeps no users here")),
             Err(error) => error,
@@ -304,13 +304,13 @@ impl Admin {
         query: &UserQuery,
         window: (usize, usize),
     ) -> Result<(usize, Vec<MqttUser>)> {
-        self.own_users(id)?;
+        let own = self.own_users(id)?;
         let wants = |name: &str, superuser: bool| {
             let like = query.like_user_id.as_deref();
             like.is_none_or(|part| name.contains(part))
                 && query.is_superuser.is_none_or(|wanted| wanted == superuser)
         };
-        let (count, page) = self.0.office.find_users(wants, window);
+        let (count, page) = self.0.office.find_users(&own, wants, window);
         let page = page.into_iter().map(|(user_id, is_superuser)| MqttUser {
             user_id,
             is_superuser,
@@ -321,8 +321,8 @@ impl Admin {
     /// # Errors
     /// If there is no such authenticator or user.
     pub fn mqtt_user(&self, id: &str, name: &str) -> Result<MqttUser> {
-        self.own_users(id)?;
-        let user = self.0.office.user(name);
+        let own = self.own_users(id)?;
+        let user = self.0.office.user(&own, name);
         let user = user.ok_or_else(|| AuthenticationError::NoUser(name.to_owned()))?;
         Ok(MqttUser {
             user_id: name.to_owned(),
@@ -343,7 +343,7 @@ impl Admin {
         let own = self.own_users(id)?;
         let recruit = Recruit::plain(&user.user_id, password, user.is_superuser);
         let recruit = recruit.map_err(|what| AuthenticationError::Invalid(what.to_owned()))?;
-        if self.0.office.user(&user.user_id).is_some() {
+        if self.0.office.user(&own, &user.user_id).is_some() {
             return Err(AuthenticationError::UserExists(user.user_id));
         }
         let made = self.0.office.enlist(&own, &recruit).await?;
@@ -351,11 +351,11 @@ impl Admin {
         let _turn = self.0.office.changing.lock().await;
         self.own_users(id)?;
         // Somebody may have been quicker while it was hashed.
-        if self.0.office.user(&user.user_id).is_some() {
+        if self.0.office.user(&own, &user.user_id).is_some() {
             return Err(AuthenticationError::UserExists(user.user_id));
         }
-        self.check_room(1)?;
-        self.put_users(vec![(user.user_id.clone(), Some(made))])
+        self.check_room(&own, 1)?;
+        self.put_users(&own, vec![(user.user_id.clone(), Some(made))])
             .await?;
         Ok(user)
     }
@@ -372,7 +372,7 @@ impl Admin {
     ) -> Result<MqttUser> {
         let own = self.own_users(id)?;
         let unknown = || AuthenticationError::NoUser(name.to_owned());
-        self.0.office.user(name).ok_or_else(unknown)?;
+        self.0.office.user(&own, name).ok_or_else(unknown)?;
         let hashed = match change.password {
             Some(password) => {
                 let hashed = self.0.office.hash(&own, password).await;
@@ -381,10 +381,11 @@ impl Admin {
             None => None,
         };
         let _turn = self.0.office.changing.lock().await;
-        let before = self.0.office.user(name).ok_or_else(unknown)?;
+        let before = self.0.office.user(&own, name).ok_or_else(unknown)?;
         let is_superuser = change.is_superuser.unwrap_or(before.superuser);
         let user = before.with(hashed, is_superuser);
-        self.put_users(vec![(name.to_owned(), Some(user))]).await?;
+        self.put_users(&own, vec![(name.to_owned(), Some(user))])
+            .await?;
         Ok(MqttUser {
             user_id: name.to_owned(),
             is_superuser,
@@ -396,12 +397,12 @@ impl Admin {
     /// # Errors
     /// If there is no such authenticator or user, or that cannot be kept.
     pub async fn remove_mqtt_user(&self, id: &str, name: &str) -> Result<()> {
-        self.own_users(id)?;
+        let own = self.own_users(id)?;
         let _turn = self.0.office.changing.lock().await;
-        if self.0.office.user(name).is_none() {
+        if self.0.office.user(&own, name).is_none() {
             return Err(AuthenticationError::NoUser(name.to_owned()));
         }
-        self.put_users(vec![(name.to_owned(), None)]).await
+        self.put_users(&own, vec![(name.to_owned(), None)]).await
     }
 
     /// Takes users of a file in, in the place of those who have their names: all or none.
@@ -424,14 +425,14 @@ impl Admin {
         }
         let _turn = self.0.office.changing.lock().await;
         self.own_users(id)?;
-        self.check_room(users.len())?;
+        self.check_room(&own, users.len())?;
         let count = users.len();
-        self.put_users(users).await?;
+        self.put_users(&own, users).await?;
         Ok(count)
     }
 
-    fn check_room(&self, more: usize) -> Result<()> {
-        if self.0.office.has_room(more) {
+    fn check_room(&self, own: &Register, more: usize) -> Result<()> {
+        if self.0.office.has_room(own, more) {
             return Ok(());
         }
         let text = "there is no room for so many more users";
@@ -439,13 +440,13 @@ impl Admin {
     }
 
     /// Keeps users; `None` takes one out.
-    async fn put_users(&self, users: Vec<(String, Option<User>)>) -> Result<()> {
+    async fn put_users(&self, own: &Register, users: Vec<(String, Option<User>)>) -> Result<()> {
         let changes = users.iter().map(|(name, user)| match user {
             Some(user) => user.change(name),
             None => (name.as_bytes().to_vec(), None),
         });
-        self.keep().put(Bucket::MqttUser, changes.collect()).await?;
-        self.0.office.set_users(users);
+        self.keep().put(own.bucket(), changes.collect()).await?;
+        self.0.office.set_users(own, users);
         Ok(())
     }
 }

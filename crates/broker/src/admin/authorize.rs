@@ -527,7 +527,7 @@ impl Inquiry {
         if let (true, Some(elsewhere), Some(access)) = (is_asked, elsewhere, &mut access) {
             let (say, said) = oneshot::channel();
             let asked = acl::Inquiry { sources, ..asked };
-            let address = self.peer.unwrap_or(Ipv4Addr::LOCALHOST.into());
+            let address = self.peer.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
             elsewhere.ask(&asked, address, move |heard| {
                 // Who asked may have gone.
                 let _ = say.send(heard);

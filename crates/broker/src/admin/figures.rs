@@ -127,7 +127,7 @@ pub(crate) fn counters(m: &Metrics) -> Vec<(&'static str, u64)> {
         ("packets.disconnect.received", n(C::DisconnectReceived)),
         ("packets.disconnect.sent", n(C::DisconnectSent)),
         ("packets.auth.received", n(C::AuthReceived)),
-        ("packets.auth.sent", 0),
+        ("packets.auth.sent", n(C::AuthSent)),
         ("messages.received", m.publish_received()),
         ("messages.sent", m.publish_sent()),
         ("messages.qos0.received", n(C::PublishReceivedQos0)),

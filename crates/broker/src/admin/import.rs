@@ -77,7 +77,7 @@ struct Replaced {
 }
 
 /// Buckets whose records are taken as they are.
-const TAKEN: [Bucket; 7] = [
+const TAKEN: [Bucket; 8] = [
     Bucket::Ban,
     Bucket::Policy,
     Bucket::AccessRule,
@@ -85,6 +85,7 @@ const TAKEN: [Bucket; 7] = [
     Bucket::ApiKey,
     Bucket::Authenticator,
     Bucket::MqttUser,
+    Bucket::ScramUser,
 ];
 const RETAINED: &str = "retained";
 
@@ -150,7 +151,8 @@ impl Admin {
             return Err(BackupError::Unfit(fault));
         }
         let (setups, users) = (merged(Bucket::Authenticator)?, merged(Bucket::MqttUser)?);
-        let taken = self.0.office.take(&setups, &users);
+        let scram_users = merged(Bucket::ScramUser)?;
+        let taken = self.0.office.take(&setups, &users, &scram_users);
         let faults = taken.map_err(|error| BackupError::Unfit(error.to_string()))?;
         if let Some(fault) = faults.into_iter().next() {
             return Err(BackupError::Unfit(fault));
@@ -212,7 +214,8 @@ impl Admin {
         let (decided, _) = Decided::of(&policies, &bans, &rules, profile);
         *self.decided() = decided;
         let (setups, users) = (kept(Bucket::Authenticator)?, kept(Bucket::MqttUser)?);
-        let taken = self.0.office.take(&setups, &users);
+        let scram_users = kept(Bucket::ScramUser)?;
+        let taken = self.0.office.take(&setups, &users, &scram_users);
         taken.map_err(|error| BackupError::Unfit(error.to_string()))?;
         self.tell_chain().await.map_err(unfit)?;
         Ok(self.tell().await?)

@@ -34,6 +34,8 @@ pub enum Bucket {
     Authenticator,
     /// MQTT users of the broker's own.
     MqttUser,
+    /// Those who prove themselves by SCRAM.
+    ScramUser,
 }
 
 impl Bucket {
@@ -51,6 +53,7 @@ impl Bucket {
             Self::Alarm => "alarm",
             Self::Authenticator => "authenticator",
             Self::MqttUser => "mqtt_user",
+            Self::ScramUser => "scram_user",
         }
     }
 }
@@ -63,6 +66,7 @@ pub(super) fn is_secret(bucket: &str) -> bool {
         Bucket::ApiKey,
         Bucket::Authenticator,
         Bucket::MqttUser,
+        Bucket::ScramUser,
     ]
     .iter()
     .any(|secret| secret.name() == bucket)

@@ -28,6 +28,8 @@ pub struct Listener {
     pub connections: u32,
     pub connections_max: Option<u32>,
     pub mountpoint: Option<String>,
+    /// Those that are asked, if these are not all.
+    pub authenticators: Option<Vec<String>>,
     pub rates: Rates,
     pub allowed_origins: Vec<String>,
     /// Of those that speak TLS.
@@ -85,6 +87,7 @@ pub struct Wanted {
     pub connections_max: Option<Raw>,
     pub allowed_origins: Option<Raw>,
     pub mountpoint: Option<Raw>,
+    pub authenticators: Option<Raw>,
     /// By their key, such as `messages_rate`.
     pub rates: BTreeMap<&'static str, Raw>,
     /// By their name in `ssl_options`.
@@ -169,6 +172,7 @@ impl Admin {
             tls,
             rates,
             mountpoint: listener.mountpoint,
+            authenticators: listener.authenticators,
             addresses: open.addresses_of(&id),
             connections: open.connections(&id),
             id: id.to_string(),
@@ -312,6 +316,7 @@ fn savable(id: &ListenerId, wanted: Wanted) -> Result<Changes, ListenerError> {
         ("max_connections", wanted.connections_max),
         ("allowed_origins", wanted.allowed_origins),
         ("mountpoint", wanted.mountpoint),
+        ("authenticators", wanted.authenticators),
     ];
     let mut changes = Changes::new();
     for (key, value) in values {

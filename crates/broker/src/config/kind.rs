@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::Lang;
 use super::raw::Raw;
+use crate::access::authenticate::Method;
 use crate::lan::Network;
 use crate::security::Id;
 
@@ -398,6 +399,35 @@ impl Kind for Origins {
             "an origin such as \"https://tool.example\", \"file://\", \"null\", or \"*\" for any, or a list of these",
             "来源（例如 \"https://tool.example\"、\"file://\"、\"null\"，\"*\" 表示任意），或它们的列表",
         )
+    }
+}
+
+/// Authenticators, by their ids.
+pub struct Authenticators;
+
+impl Authenticators {
+    fn one(raw: &Raw) -> Option<String> {
+        let Raw::Text(text) = raw else { return None };
+        let known = Method::IDS.into_iter().find(|id| *id == text.as_str());
+        known.map(ToOwned::to_owned)
+    }
+}
+
+impl Kind for Authenticators {
+    type Out = Vec<String>;
+    fn read(raw: &Raw) -> Option<Vec<String>> {
+        match raw {
+            Raw::List(items) => items.iter().map(Self::one).collect(),
+            _ => Self::one(raw).map(|id| vec![id]),
+        }
+    }
+    fn show(value: &Vec<String>) -> String {
+        let items: Vec<String> = value.iter().map(|id| quoted(id)).collect();
+        format!("[{}]", items.join(", "))
+    }
+    fn form(lang: Lang) -> String {
+        let names = Method::IDS.map(quoted).join(" | ");
+        names + &say(lang, ", or a list of these", "，或它们的列表")
     }
 }
 

@@ -6,9 +6,9 @@
 use engine::{QueueFull, Strategy};
 
 use super::kind::{
-    Binds, ByteRate, Bytes, Choice, Count, Hosts, Kind, Maybe, Mountpoint, Networks, Origins,
-    Place, Range, Rate, Ratio, Risks, Switch, Text, Time, Versions, Words, allowed, built_in,
-    checked,
+    Authenticators, Binds, ByteRate, Bytes, Choice, Count, Hosts, Kind, Maybe, Mountpoint,
+    Networks, Origins, Place, Range, Rate, Ratio, Risks, Switch, Text, Time, Versions, Words,
+    allowed, built_in, checked,
 };
 use super::raw::Raw;
 use super::{Config, Lang};
@@ -187,6 +187,9 @@ section! {
     mountpoint: Maybe<Mountpoint> = "none" Reload
         "Prefix of all topics of its clients, who do not see it: such as \"lab/\", or \"${username}/\" and \"${clientid}/\" for a place of each one's own."
         "该监听器所有客户端的主题前缀，客户端自己看不到：例如 \"lab/\"；\"${username}/\" 或 \"${clientid}/\" 让每个客户端各有一处。";
+    authenticators: Maybe<Authenticators> = "none" Reload
+        "Authenticators that are asked about its clients, such as [\"jwt\"], in the order of all; none means all of them, and [] nobody: then they come in as if there were no authenticators."
+        "对该监听器的客户端询问哪些认证器，例如 [\"jwt\"]，顺序与总顺序相同；none 表示全部，[] 表示都不询问，此时与没有认证器时一样连接。";
     max_conn_rate: Maybe<Rate> = "none" Reload
         "Connections that are taken in a time; further ones wait in the system's queue."
         "单位时间内接受的连接数；其余连接在系统队列中等待。";

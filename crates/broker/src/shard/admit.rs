@@ -126,6 +126,7 @@ mod tests {
                 user_name,
                 password: None,
                 version: Version::V5,
+                exchange: None,
             };
             let limits = Limits::new(&config, 1, Ports::default(), |_| None);
             let judged = judge(address.parse().unwrap(), &guest, &limits);

@@ -25,14 +25,18 @@ use super::{
     deadline::Deadlines,
     event::Event,
     flapping::Flapping,
-    gate::Gate,
+    gate::{Entrance, Gate},
     mount::Mount,
     ticket::{PREFIX, Ticket, Tickets},
     trace::Tracing,
 };
 use crate::{
-    control::listeners::DASHBOARD_NUMBER, observe::connection::Entry, settings::Limits,
-    tls::Channel, transport::websocket::Deframer,
+    access::authenticate::{Challenge, Judged},
+    control::listeners::DASHBOARD_NUMBER,
+    observe::connection::Entry,
+    settings::Limits,
+    tls::Channel,
+    transport::websocket::Deframer,
 };
 
 /// Out-buffers kept for reuse, and the largest that is.
@@ -258,6 +262,14 @@ pub(crate) struct Conns {
 }
 
 impl Conn {
+    fn entrance<'a>(&'a self, limits: &'a Limits) -> Entrance<'a> {
+        Entrance {
+            address: self.peer.ip(),
+            tls: self.tls(),
+            only: limits.authenticators.get(&self.listener),
+        }
+    }
+
     pub(super) fn new(stream: TcpStream, peer: Peer, listener: u8) -> Self {
         let flags = Flags::default();
         Self {
@@ -566,11 +578,27 @@ impl Sink for Conns {
             return Err(Cause::MemoryShort);
         }
         if let Some(verdict) = self.gate.verdict.take() {
-            let granted = verdict?;
+            let granted = match verdict? {
+                Judged::In(granted) => granted,
+                Judged::Challenged(Challenge { data, conversation }) => {
+                    self.gate.challenged(conn.0, conversation);
+                    return Ok(Admission::Challenge(data));
+                }
+            };
             self.gate.until = granted.until;
-            let who = granted.who.clone();
+            let (who, proof) = (granted.who.clone(), granted.proof.clone());
             self.gate.words.admitted = Some(granted);
-            return Ok(Admission::As(who));
+            return Ok(match proof {
+                Some(proof) => {
+                    self.gate.proven(conn.0);
+                    Admission::Proven(who, proof)
+                }
+                None => Admission::As(who),
+            });
+        }
+        if let Some(exchange) = &guest.exchange {
+            let from = entry.entrance(&self.limits);
+            return self.gate.step(conn.0, guest, exchange, from, &self.limits);
         }
         if entry.listener == DASHBOARD_NUMBER {
             let shown = guest.password;
@@ -582,8 +610,8 @@ impl Sink for Conns {
         if let Some(user) = admit::certified(entry.tls(), self.limits.named_by) {
             return Ok(Admission::As(user));
         }
-        if self.gate.is_for(guest) {
-            let from = (entry.peer.ip(), entry.tls());
+        let from = entry.entrance(&self.limits);
+        if self.gate.is_for(guest, &from) {
             return self.gate.ask(conn.0, guest, from, &self.limits);
         }
         if entry.listener == DASHBOARD_NUMBER {
@@ -593,6 +621,17 @@ impl Sink for Conns {
             }
         }
         admit::judge(entry.peer.ip(), guest, &self.limits)
+    }
+
+    fn prove(&mut self, conn: ConnId, guest: &Guest<'_>) -> Result<(), Cause> {
+        let (Some(entry), Some(exchange)) = (self.table.get(conn.0), &guest.exchange) else {
+            return Err(Cause::ProtocolError(
+                "AUTH without an authentication method",
+            ));
+        };
+        let limits = &self.limits;
+        let from = entry.entrance(limits);
+        self.gate.step_again(conn.0, guest, exchange, from, limits)
     }
 
     fn outside(&mut self, conn: ConnId, inquiry: &Inquiry<'_>) -> Heard {

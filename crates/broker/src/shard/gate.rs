@@ -11,9 +11,9 @@ use std::{
 
 use engine::{Admission, Cause, Guest, Time};
 
-use super::{Letter, Post, Worker, deadline::Deadlines, word::Words};
+use super::{Letter, Post, Worker, deadline::Deadlines, exchange::Talks, word::Words};
 use crate::{
-    access::authenticate::{Bounds, Chain, Credentials, Desk, Password, Question, Verdict},
+    access::authenticate::{Bounds, Chain, Credentials, Desk, Password, Question, Step, Verdict},
     settings::Limits,
     tls::Channel,
 };
@@ -26,9 +26,10 @@ pub(crate) struct Gate {
     /// Whom to ask, if anybody.
     chain: Option<Arc<Chain>>,
     /// Questions without an answer, by connection. A slot is used again, a number is not.
-    waits: HashMap<u32, u64>,
+    pub(super) waits: HashMap<u32, u64>,
     asked: u64,
-    deadlines: Deadlines,
+    /// Of clients that wait for us, or have to answer us.
+    pub(super) deadlines: Deadlines,
     /// When connections end whose client was only let in for a time.
     ends: Deadlines,
     /// When that of the one ends which comes in.
@@ -39,6 +40,24 @@ pub(crate) struct Gate {
     pub(super) verdict: Option<Verdict>,
     /// What is asked elsewhere about clients that are in.
     pub(super) words: Words,
+    /// Those who prove themselves in several steps.
+    pub(super) talks: Talks,
+}
+
+/// Through what a guest comes.
+#[derive(Clone, Copy)]
+pub(super) struct Entrance<'a> {
+    pub(super) address: IpAddr,
+    pub(super) tls: Option<&'a Channel>,
+    /// The authenticators that its listener asks, if those are not all.
+    pub(super) only: Option<&'a Arc<[String]>>,
+}
+
+impl Entrance<'_> {
+    /// It comes in as if there were no authenticators.
+    pub(super) fn asks_nobody(&self) -> bool {
+        self.only.is_some_and(|only| only.is_empty())
+    }
 }
 
 impl Gate {
@@ -56,6 +75,7 @@ impl Gate {
             brought: 0,
             verdict: None,
             words: Words::default(),
+            talks: Talks::default(),
         }
     }
 
@@ -71,8 +91,9 @@ impl Gate {
     }
 
     /// Whether this guest is for the chain to judge.
-    pub(super) fn is_for(&self, guest: &Guest<'_>) -> bool {
-        self.chain.is_some() && (guest.user_name.is_some() || guest.password.is_some())
+    pub(super) fn is_for(&self, guest: &Guest<'_>, from: &Entrance<'_>) -> bool {
+        let brings = guest.user_name.is_some() || guest.password.is_some();
+        self.chain.is_some() && brings && !from.asks_nobody()
     }
 
     /// Puts the question, or says why that cannot be done.
@@ -80,24 +101,37 @@ impl Gate {
         &mut self,
         slot: u32,
         guest: &Guest<'_>,
-        (address, tls): (IpAddr, Option<&Channel>),
+        from: Entrance<'_>,
+        limits: &Limits,
+    ) -> Result<Admission, Cause> {
+        let deadline = Instant::now() + limits.authentication_timeout;
+        self.put(slot, guest, from, (None, deadline), limits)
+    }
+
+    pub(super) fn put(
+        &mut self,
+        slot: u32,
+        guest: &Guest<'_>,
+        from: Entrance<'_>,
+        (step, deadline): (Option<Step>, Instant),
         limits: &Limits,
     ) -> Result<Admission, Cause> {
         let (post, shard, number) = self.number();
         let Some(chain) = self.chain.clone() else {
-            return Ok(Admission::Anonymous);
+            return Err(Cause::AuthenticationMethod);
         };
         let credentials = Credentials {
             client_id: guest.client_id.into(),
             user_name: guest.user_name.map(Into::into),
             password: guest.password.map(Password::new),
-            address,
-            certificate: tls.and_then(Channel::peer).map(|facts| {
+            address: from.address,
+            only: from.only.cloned(),
+            certificate: from.tls.and_then(Channel::peer).map(|facts| {
                 let common_name = facts.common_name.map(Into::into);
                 (common_name, facts.subject.into())
             }),
+            step: step.map(Box::new),
         };
-        let deadline = Instant::now() + limits.authentication_timeout;
         let reply = move |verdict| {
             post.send(shard, Letter::Verdict(slot, number, Box::new(verdict)));
         };
@@ -135,6 +169,10 @@ impl Gate {
     /// The connection is gone.
     pub(super) fn lose(&mut self, slot: u32) {
         self.forget(slot, None);
+        if self.talks.is_challenged(slot) {
+            self.deadlines.cancel(slot);
+        }
+        self.talks.forget(slot);
         self.words.forget(slot);
         self.ends.cancel(slot);
     }
@@ -152,22 +190,25 @@ impl Gate {
 impl Worker {
     /// What was said of a client that may still wait for it.
     pub(super) fn take_verdict(&mut self, slot: u32, number: u64, verdict: Verdict) {
-        if self.conns.gate.forget(slot, Some(number)) {
-            self.open_again(slot, verdict);
+        if !self.conns.gate.forget(slot, Some(number)) {
+            return;
+        }
+        match self.conns.get(slot).and_then(|conn| conn.session) {
+            Some(session) => self.take_step(slot, session, verdict),
+            None => self.open_again(slot, verdict),
         }
     }
 
     /// Turns those away who have waited too long. Their questions are passed over, so that whoever waits
     /// behind them is not late, too.
     pub(super) fn expire_waits(&mut self) {
-        if self.conns.gate.waits.is_empty() {
+        if self.conns.gate.deadlines.next().is_none() {
             return;
         }
         let now = Instant::now();
         while let Some(slot) = self.conns.gate.deadlines.pop_due(now) {
-            if self.conns.gate.forget(slot, None) {
-                self.open_again(slot, Err(Cause::AuthenticationTimeout));
-            }
+            self.conns.gate.forget(slot, None);
+            self.expire_step(slot);
         }
     }
 

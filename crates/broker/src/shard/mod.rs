@@ -8,6 +8,7 @@ mod admit;
 mod conn;
 mod deadline;
 mod event;
+mod exchange;
 mod flapping;
 mod flush;
 mod gate;

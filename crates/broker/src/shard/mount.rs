@@ -311,18 +311,38 @@ impl Worker {
                     return None;
                 }
             };
-            let taken = match session {
-                Some(session) => self.feed(slot, session, &whole)?,
-                None => self.feed_first(slot, &whole, rest)?,
+            let (taken, due, length) = match session {
+                Some(session) => {
+                    let taken = self.feed(slot, session, &whole)?;
+                    (taken, whole.len(), packet.len)
+                }
+                None => {
+                    let answer = self.answer_behind(slot, &rest[packet.len..]);
+                    let due = [&whole[..], answer].concat();
+                    let taken = self.feed_first(slot, &due, rest)?;
+                    (taken, due.len(), packet.len + answer.len())
+                }
             };
-            if taken < whole.len() {
+            if taken < due {
                 return Some(used);
             }
-            used += packet.len;
+            used += length;
             let is_held = self.conns.get(slot)?.flags.has(Flag::Held);
             if is_held || used == bytes.len() {
                 return Some(used);
             }
+        }
+    }
+
+    /// What goes with a CONNECT as it is: the answer to what we asked, which has no topics. While that is due,
+    /// half a packet does, too, and what is no answer: the engine says what becomes of it, and takes none of it.
+    fn answer_behind<'a>(&self, slot: u32, behind: &'a [u8]) -> &'a [u8] {
+        let is_due = self.conns.gate.talks.is_challenged(slot);
+        match frame(behind, u32::MAX) {
+            Ok(Some(packet)) if is_due || packet.kind() == kind::AUTH => &behind[..packet.len],
+            Ok(Some(_)) => &[],
+            Ok(None) | Err(_) if is_due => behind,
+            Ok(None) | Err(_) => &[],
         }
     }
 

@@ -259,7 +259,7 @@ impl Worker {
         self.conns.gate.brought = bytes.len();
         let now = self.now;
         let opened = self.guarded(slot, |engine, conns| {
-            if conns.gate.verdict.is_some() {
+            if conns.gate.verdict.is_some() || conns.gate.talks.is_challenged(slot) {
                 engine.reopen(now, conn, bytes, conns)
             } else {
                 engine.open(now, conn, bytes, conns)
@@ -273,6 +273,8 @@ impl Worker {
                 self.conns.get_mut(slot)?.flags.set(Flag::Held);
                 Some(0)
             }
+            // How long it has for its answer is that deadline's, too.
+            Opened::Challenged => Some(0),
             Opened::Elsewhere(home) => {
                 self.move_to(slot, home, sent);
                 None

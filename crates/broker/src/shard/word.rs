@@ -12,7 +12,10 @@ use engine::acl::{Heard, Inquiry};
 use protocol::QoS;
 
 use super::{Letter, Worker, gate::Gate};
-use crate::access::{authenticate::Granted, authorize::elsewhere::Elsewhere};
+use crate::access::{
+    authenticate::{Granted, Judged},
+    authorize::elsewhere::Elsewhere,
+};
 
 /// An answer that nobody has taken for so long is none any more: what it was for has changed.
 const GOOD_FOR: Duration = Duration::from_secs(60);
@@ -100,7 +103,7 @@ impl Worker {
         };
         asked.heard = Some(heard);
         match asked.granted.take() {
-            Some(granted) => self.open_again(slot, Ok(granted)),
+            Some(granted) => self.open_again(slot, Ok(Judged::In(granted))),
             None => self.release(slot),
         }
     }

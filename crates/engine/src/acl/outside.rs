@@ -63,7 +63,7 @@ impl Outside {
         self.at
             .get(usize::from(source))
             .copied()
-            .unwrap_or(self.first())
+            .unwrap_or_else(|| self.first())
     }
 
     /// How many are asked before this rule decides, or where none does.

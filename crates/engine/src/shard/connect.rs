@@ -8,8 +8,8 @@ use protocol::{
 };
 
 use super::{
-    Admission, Close, ConnId, Ending, Guest, Mail, Opened, Presence, SessionId, Shard, Sink,
-    Verdict, refuse,
+    Admission, Close, ConnId, Ending, Exchange, Guest, Mail, Opened, Presence, SessionId, Shard,
+    Sink, Verdict, refuse,
 };
 use crate::{
     Cause, Counter, Message, SessionRef, Time,
@@ -53,7 +53,6 @@ struct Asked {
     packet_max: u32,
     alias_max: u16,
     response_information: bool,
-    authentication: bool,
 }
 
 /// Where a session may be whose client id is for us to choose.
@@ -69,7 +68,13 @@ enum Choice {
 enum Seated {
     Session(SessionId),
     Elsewhere(u16),
-    Waits,
+    Later(Opened),
+}
+
+/// Who comes in, and the last word of the method by which that was proven.
+struct Admitted {
+    who: Arc<Principal>,
+    proof: Option<Box<[u8]>>,
 }
 
 impl Shard {
@@ -144,23 +149,30 @@ impl Shard {
         let spoken = connect_version(f.body);
         let decoded = connect::decode(f.body, f.first, &limits);
         let opened = match &decoded {
-            Ok(packet) => self.connect(choice, conn, packet, sink),
+            Ok(packet) => self.connect(choice, conn, packet, &bytes[f.len..], sink),
             Err(error) => Err(refuse(*error)),
         };
         let session = match opened {
             Ok(Seated::Elsewhere(home)) => return Ok(Opened::Elsewhere(home)), // counted there
-            Ok(Seated::Waits) => return Ok(Opened::Waits), // counted when it comes again
+            Ok(Seated::Later(opened)) => return Ok(opened), // counted when it comes again
             Ok(Seated::Session(session)) => Ok(session),
             Err(close) => Err(close),
         };
+        let answer = match &decoded {
+            Ok(packet) => self.answer_len(packet, &bytes[f.len..]),
+            Err(_) => 0,
+        };
+        let used = f.len + answer;
         self.metrics.add(Counter::ConnectReceived, 1);
-        self.metrics.add(Counter::BytesReceived, f.len as u64);
+        self.metrics
+            .add(Counter::AuthReceived, u64::from(answer > 0));
+        self.metrics.add(Counter::BytesReceived, used as u64);
         match session {
             Ok(session) => {
                 if let Some(s) = self.sessions.get_mut(session.0) {
-                    s.tally.heard(f.len);
+                    s.tally.heard(used);
                 }
-                Ok(Opened::Session(session, f.len))
+                Ok(Opened::Session(session, used))
             }
             Err(close) => Err(match decoded {
                 Ok(packet) => Turned {
@@ -180,13 +192,11 @@ impl Shard {
         choice: Choice,
         conn: ConnId,
         packet: &connect::Connect<'_>,
+        behind: &[u8],
         sink: &mut impl Sink,
     ) -> Verdict<Seated> {
         let asked = self.asked(packet);
-        if asked.authentication {
-            // No mechanism exists yet; refused by the book (4.12, non-normative) [MQTT-4.12.0-1].
-            return Err(Cause::AuthenticationMethod.close());
-        }
+        let exchange = self.exchange(packet, behind)?;
         let proven = sink.client_id(conn);
         let unnamed = packet.client_id.is_empty();
         let packet = &with_client_id(packet, proven.as_deref());
@@ -203,9 +213,11 @@ impl Shard {
             return Ok(Seated::Elsewhere(home));
         }
         self.check_banned(conn, client_id, packet, sink)?;
-        let Some(owner) = self.admit(conn, packet, sink)? else {
-            return Ok(Seated::Waits);
+        let admitted = match self.admit(conn, packet, (exchange, &asked), sink)? {
+            Ok(admitted) => admitted,
+            Err(later) => return Ok(Seated::Later(later)),
         };
+        let Admitted { who: owner, proof } = admitted;
         let rewritten = self.rewritten_will(client_id, packet);
         let who = owner.clone();
         let mut packet = with_will_topic(packet, rewritten.as_deref());
@@ -217,7 +229,7 @@ impl Shard {
         if asks_outside {
             let whose = (&*who, client_id);
             if self.will_waits_for_word(conn, packet, whose, access.as_deref_mut(), sink) {
-                return Ok(Seated::Waits);
+                return Ok(Seated::Later(Opened::Waits));
             }
         }
         let subject = Subject {
@@ -233,7 +245,8 @@ impl Shard {
         if slot.is_none() && self.sessions.len() >= self.settings.sessions_max {
             return Err(Cause::SessionsMax.close());
         }
-        let properties = self.connack_properties(packet, &asked, assigned.as_deref())?;
+        let exchange = exchange.map(|e| e.method).zip(proof.as_deref());
+        let properties = self.connack_properties(packet, &asked, assigned.as_deref(), exchange)?;
         let (slot, present) = self.take_session(slot, client_id, owner, packet, sink)?;
         self.session_mut(slot).set_access(access);
         // Perhaps one of this client.
@@ -284,7 +297,6 @@ impl Shard {
             packet_max: u32::MAX,
             alias_max: 0,
             response_information: false,
-            authentication: false,
         };
         for property in packet.properties.iter() {
             match property {
@@ -293,7 +305,6 @@ impl Shard {
                 Property::MaximumPacketSize(n) => asked.packet_max = n,
                 Property::TopicAliasMaximum(n) => asked.alias_max = n,
                 Property::RequestResponseInformation(yes) => asked.response_information = yes,
-                Property::AuthenticationMethod(_) => asked.authentication = true,
                 _ => {}
             }
         }
@@ -326,25 +337,45 @@ impl Shard {
         Ok(())
     }
 
-    /// As whom the client comes in; `None` if that is not known yet.
+    /// As whom the client comes in, or what is to be done while that is not known yet.
     fn admit(
-        &self,
+        &mut self,
         conn: ConnId,
         packet: &connect::Connect<'_>,
+        (exchange, asked): (Option<Exchange<'_>>, &Asked),
         sink: &mut impl Sink,
-    ) -> Verdict<Option<Arc<Principal>>> {
+    ) -> Verdict<Result<Admitted, Opened>> {
         let guest = Guest {
             client_id: packet.client_id,
             user_name: packet.user_name,
             password: packet.password,
             version: packet.version,
+            exchange,
         };
-        Ok(match sink.admit(conn, &guest).map_err(Cause::close)? {
-            Admission::Anonymous => Some(self.anonymous.clone()),
-            Admission::Afar => Some(self.afar.clone()),
-            Admission::As(who) => Some(who),
-            Admission::Waits => None,
-        })
+        let who = match sink.admit(conn, &guest).map_err(Cause::close)? {
+            Admission::Anonymous => self.anonymous.clone(),
+            Admission::Afar => self.afar.clone(),
+            Admission::As(who) => who,
+            Admission::Proven(who, proof) => {
+                return Ok(Ok(Admitted {
+                    who,
+                    proof: Some(proof),
+                }));
+            }
+            Admission::Challenge(data) => {
+                // Without a method there is nothing to be asked.
+                let method = exchange.map_or("", |exchange| exchange.method);
+                self.challenge(conn, (method, asked.packet_max), &data, sink)?;
+                return Ok(Err(Opened::Challenged));
+            }
+            Admission::Unanswered => return Ok(Err(Opened::NeedMore)),
+            Admission::Waits => return Ok(Err(Opened::Waits)),
+        };
+        if exchange.is_some() {
+            // Nobody has looked at what it brings for its method [MQTT-4.12.0-1].
+            return Err(Cause::AuthenticationMethod.close());
+        }
+        Ok(Ok(Admitted { who, proof: None }))
     }
 
     fn check_will(&self, packet: &connect::Connect<'_>, owner: &Subject<'_>) -> Verdict<()> {
@@ -525,6 +556,7 @@ impl Shard {
         packet: &connect::Connect<'_>,
         asked: &Asked,
         assigned: Option<&str>,
+        exchange: Option<(&str, &[u8])>,
     ) -> Verdict<Vec<u8>> {
         let mut out = Vec::new();
         if !packet.version.is_v5() {
@@ -564,6 +596,10 @@ impl Shard {
             && asked.response_information
         {
             Property::ResponseInformation(information).put(&mut out);
+        }
+        if let Some((method, data)) = exchange {
+            Property::AuthenticationMethod(method).put(&mut out); // [MQTT-4.12.0-5]
+            Property::AuthenticationData(data).put(&mut out);
         }
         let mut whole = Vec::new();
         connack::encode(&mut whole, packet.version, false, Reason::SUCCESS, &out);

@@ -19,6 +19,7 @@ mod log;
 mod mail;
 mod park;
 mod policy;
+mod prove;
 mod publish;
 mod restore;
 mod retain;
@@ -144,6 +145,18 @@ pub struct Guest<'a> {
     pub user_name: Option<&'a str>,
     pub password: Option<&'a [u8]>,
     pub version: Version,
+    /// Where it proves itself in several steps.
+    pub exchange: Option<Exchange<'a>>,
+}
+
+/// What a guest brings for a method of enhanced authentication (4.12).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Exchange<'a> {
+    pub method: &'a str,
+    /// With what it begins.
+    pub data: &'a [u8],
+    /// What it says to a challenge; `None` while that has not come.
+    pub answer: Option<&'a [u8]>,
 }
 
 /// What becomes of a guest that may come in, or may yet.
@@ -155,6 +168,12 @@ pub enum Admission {
     Afar,
     /// It comes in as this one.
     As(Arc<Principal>),
+    /// The same by the method that its CONNECT names, with the last word of that.
+    Proven(Arc<Principal>, Box<[u8]>),
+    /// It has to answer this first.
+    Challenge(Box<[u8]>),
+    /// Its answer has not come yet.
+    Unanswered,
     /// Nobody knows yet. Nothing is done for it and nothing kept of it; the caller has the bytes, and
     /// brings them to [`Shard::reopen`] once it knows.
     Waits,
@@ -187,6 +206,16 @@ pub trait Sink {
     fn admit(&mut self, _conn: ConnId, _guest: &Guest<'_>) -> Result<Admission, Cause> {
         Ok(Admission::Anonymous)
     }
+    /// A connected client proves itself anew, or goes on with that; what comes of it is told later by
+    /// [`Shard::tell_step`], or by its end.
+    ///
+    /// # Errors
+    /// If it did not come in by that method, or it is not its turn.
+    fn prove(&mut self, _conn: ConnId, _guest: &Guest<'_>) -> Result<(), Cause> {
+        Err(Cause::ProtocolError(
+            "AUTH without an authentication method",
+        ))
+    }
     /// What somebody elsewhere says of this; asked for if it is not known. It is asked again when it may
     /// be known.
     fn outside(&mut self, _conn: ConnId, _inquiry: &Inquiry<'_>) -> Heard {
@@ -205,6 +234,8 @@ pub enum Opened {
     Elsewhere(u16),
     /// [`Sink::admit`] does not know yet whether it may come in: keep its bytes.
     Waits,
+    /// It was asked for more: keep its bytes, and bring them to [`Shard::reopen`] with what comes behind them.
+    Challenged,
     /// Connected; so many bytes were consumed.
     Session(SessionId, usize),
     /// Refused; the answer stands in the sink and the connection is being closed.
@@ -505,10 +536,8 @@ impl Shard {
                 // [MQTT-3.1.0-2]; so there is one CONNACK at most [MQTT-3.2.0-2].
                 Err(protocol_error("a second CONNECT on one connection"))
             }
-            Packet::Auth(_) => {
-                // No CONNECT with a method was accepted [MQTT-4.12.0-7], [MQTT-4.12.1-2].
-                Err(protocol_error("AUTH without an authentication method"))
-            }
+            // Of whose CONNECT had no method it is refused [MQTT-4.12.0-7].
+            Packet::Auth(packet) => self.on_auth(slot, &packet, sink),
             _ => Err(protocol_error("a packet that only servers send")),
         }
     }

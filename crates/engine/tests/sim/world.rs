@@ -250,7 +250,7 @@ impl World {
                 self.keep_rest(shard, slot, &bytes, more.map(|n| used + n));
             }
             Opened::Refused => self.tap(shard),
-            Opened::Waits => unreachable!("the sink knows everybody"),
+            Opened::Waits | Opened::Challenged => unreachable!("the sink knows everybody"),
         }
     }
 

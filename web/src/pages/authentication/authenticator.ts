@@ -9,12 +9,13 @@ import { isRemote, REMOTES } from './remote'
 export type Authenticator = Answer<'/api/v5/authentication'>[number]
 export type Status = Answer<'/api/v5/authentication/{id}/status'>
 
-export const KINDS = ['built_in', 'file', 'jwt', ...REMOTES] as const
+export const KINDS = ['built_in', 'scram', 'file', 'jwt', ...REMOTES] as const
 export type Kind = (typeof KINDS)[number]
 
 /** Under which the API knows each kind; there is one authenticator of a kind. */
 const IDS: Readonly<Record<Kind, string>> = {
   built_in: 'password_based:built_in_database',
+  scram: 'scram:built_in_database',
   file: 'password_based:file',
   jwt: 'jwt',
   http: 'password_based:http',
@@ -23,6 +24,9 @@ const IDS: Readonly<Record<Kind, string>> = {
   mysql: 'password_based:mysql',
 }
 export const BUILT_IN = IDS.built_in
+export const SCRAM = IDS.scram
+/** Those that keep users of their own. */
+const KEEPERS: readonly string[] = [BUILT_IN, SCRAM]
 
 export function idOf(one: Authenticator): string {
   return one.backend ? `${one.mechanism}:${one.backend}` : one.mechanism
@@ -98,18 +102,28 @@ export async function move(one: Authenticator, by: -1 | 1, all: readonly Authent
   await api.PUT('/api/v5/authentication/{id}/position/{position}', { params: { path: { id: idOf(one), position } } })
 }
 
-/** How many users go with the built-in database. */
-export async function countUsers(signal?: AbortSignal): Promise<number> {
-  const params = { path: { id: BUILT_IN }, query: { limit: 1 } }
+/** As what a client that does not send its password says how it proves to know it. */
+export function methodOf(one: Authenticator): string {
+  return one.algorithm === 'sha512' ? 'SCRAM-SHA-512' : 'SCRAM-SHA-256'
+}
+
+export function keepsUsers(one: Authenticator): boolean {
+  return KEEPERS.includes(idOf(one))
+}
+
+/** How many users go with one that keeps some. */
+export async function countUsers(one: Authenticator, signal?: AbortSignal): Promise<number> {
+  const params = { path: { id: idOf(one) }, query: { limit: 1 } }
   const page = await body(api.GET('/api/v5/authentication/{id}/users', { params, signal: signal ?? null }))
   return page.meta.count ?? 0
 }
 
-/** Whether somebody can come in with a password. */
+/** Whether somebody can come in who proves to be a user. */
 export async function isGuarded(signal?: AbortSignal): Promise<boolean> {
   const on = (await listAuthenticators(signal)).filter(isOn)
-  if (on.some((one) => idOf(one) !== BUILT_IN)) return true
-  return on.length > 0 && (await countUsers(signal)) > 0
+  if (!on.every(keepsUsers)) return true
+  const counts = await Promise.all(on.map((one) => countUsers(one, signal)))
+  return counts.some((n) => n > 0)
 }
 
 export type State = 'on' | 'off' | 'failing'
@@ -135,6 +149,8 @@ export function detailsOf(one: Authenticator): string {
   switch (kindOf(one)) {
     case 'built_in':
       return [t(one.user_id_type === 'clientid' ? 'authn.byClientid' : 'authn.byUsername'), ...(hash ? [t('authn.byHash', { hash: hashName(hash) })] : [])].join(' · ')
+    case 'scram':
+      return [methodOf(one), t('authn.byRounds', { n: one.iteration_count ?? 0 })].join(' · ')
     case 'file':
       return one.path ?? ''
     case 'jwt':

@@ -10,6 +10,17 @@ beforeAll(() => speak('en'))
 const BUILT_IN: Authenticator = { mechanism: 'password_based', backend: 'built_in_database', enable: false, user_id_type: 'clientid', password_hash_algorithm: { name: 'pbkdf2', mac_fun: 'sha512', iterations: 5000, dk_length: 20 } }
 const JWT: Authenticator = { mechanism: 'jwt', enable: true, algorithm: 'hmac-based', secret: '******', verify_claims: { sub: '${username}' } as never }
 
+const SCRAM: Authenticator = { mechanism: 'scram', backend: 'built_in_database', enable: true, algorithm: 'sha512', iteration_count: 8192 }
+
+it('sends of SCRAM what it has, with rounds that there can be', () => {
+  expect(kindOf(SCRAM)).toBe('scram')
+  const draft = draftOf(SCRAM, 'scram')
+  expect(setupOf(draft, SCRAM)).toEqual(SCRAM)
+  expect(setupOf(draftOf(null, 'scram'), null)).toMatchObject({ algorithm: 'sha256', iteration_count: 4096 })
+  expect(faultsOf(draft, SCRAM).scramRounds).toBeUndefined()
+  for (const rounds of ['', 0, 1.5, 1_000_001] as const) expect(faultsOf({ ...draft, scramRounds: rounds }, SCRAM).scramRounds, String(rounds)).toBeDefined()
+})
+
 it('knows the kinds by their ids', () => {
   expect(idOf(BUILT_IN)).toBe('password_based:built_in_database')
   expect(kindOf(BUILT_IN)).toBe('built_in')

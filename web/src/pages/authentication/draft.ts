@@ -17,6 +17,8 @@ export interface Draft {
   calledBy: 'username' | 'clientid'
   hash: HashName
   rounds: number | ''
+  scram: 'sha256' | 'sha512'
+  scramRounds: number | ''
   iterations: number | ''
   path: string
   from: 'password' | 'username'
@@ -44,6 +46,8 @@ export function draftOf(one: Authenticator | null, kind: Kind): Draft {
     calledBy: one?.user_id_type ?? 'username',
     hash: hash?.name ?? 'argon2id',
     rounds: hash?.salt_rounds ?? 10,
+    scram: one?.algorithm === 'sha512' ? 'sha512' : 'sha256',
+    scramRounds: one?.iteration_count ?? 4096,
     iterations: hash?.iterations ?? 210_000,
     path: one?.path ?? '',
     from: one?.from ?? 'password',
@@ -89,6 +93,8 @@ export function setupOf(draft: Draft, before: Authenticator | null): Authenticat
   switch (draft.kind) {
     case 'built_in':
       return { mechanism: 'password_based', backend: 'built_in_database', enable, user_id_type: draft.calledBy, password_hash_algorithm: hashOf(draft, before?.password_hash_algorithm) }
+    case 'scram':
+      return { mechanism: 'scram', backend: 'built_in_database', enable, algorithm: draft.scram, iteration_count: Number(draft.scramRounds) }
     case 'file':
       return { mechanism: 'password_based', backend: 'file', enable, path: draft.path.trim() }
     case 'jwt':
@@ -142,7 +148,7 @@ function endpointOf(text: string): string {
   return text.includes('://') ? text : `file://${text}`
 }
 
-export type Field = 'rounds' | 'iterations' | 'path' | 'secret' | 'pem' | 'jwks' | 'claims' | RemoteField
+export type Field = 'rounds' | 'scramRounds' | 'iterations' | 'path' | 'secret' | 'pem' | 'jwks' | 'claims' | RemoteField
 export type Faults = Partial<Record<Field, string | undefined>>
 
 export function faultsOf(draft: Draft, before: Authenticator | null): Faults {
@@ -155,6 +161,7 @@ export function faultsOf(draft: Draft, before: Authenticator | null): Faults {
       iterations: draft.hash !== 'pbkdf2' || whole(draft.iterations, 1, 10_000_000) ? undefined : t('authn.iterationsForm'),
     }
   }
+  if (draft.kind === 'scram') return { scramRounds: whole(draft.scramRounds, 1, 1_000_000) ? undefined : t('authn.scramRoundsForm') }
   if (draft.kind === 'file') return { path: draft.path.trim() === '' ? t('authn.pathMissing') : undefined }
   const { wrong } = claimsOf(draft.claims)
   return {

@@ -3,13 +3,19 @@ import { api, body, Failure, type Answer } from '@/api'
 import { upload } from '@/api/upload'
 import type { Page } from '@/design/list'
 import type { Column } from '@/design/table'
-import { addAuthenticator, BUILT_IN, idOf, listAuthenticators, type Authenticator } from '@/pages/authentication/authenticator'
+import { addAuthenticator, BUILT_IN, idOf, listAuthenticators, SCRAM, type Authenticator } from '@/pages/authentication/authenticator'
 import { allowNameless, type Fate } from '@/pages/authentication/nameless'
 import { t } from '@/words'
 
 export type User = Answer<'/api/v5/authentication/{id}/users'>['data'][number]
 
+/** Which users: those who send a password, or those who prove by SCRAM that they know it. Both have names of their own. */
+export type Of = '' | 'scram'
+
+const idBy = (of: Of) => (of === 'scram' ? SCRAM : BUILT_IN)
+
 export interface Search {
+  readonly of: Of
   readonly text: string
   readonly kind: 'all' | 'super' | 'plain'
 }
@@ -17,6 +23,8 @@ export interface Search {
 /** A page of users, and the authenticator that has them; without one there are none. */
 export interface Users extends Page<User> {
   readonly keeper: Authenticator | null
+  /** Whether there are users of the other kind, too. */
+  readonly hasScram: boolean
 }
 
 export async function findKeeper(signal?: AbortSignal): Promise<Authenticator | null> {
@@ -24,29 +32,30 @@ export async function findKeeper(signal?: AbortSignal): Promise<Authenticator | 
 }
 
 export async function listUsers(search: Search, page: number, limit: number, signal?: AbortSignal): Promise<Users> {
-  const keeper = await findKeeper(signal)
-  if (keeper === null) return { keeper, data: [], meta: { count: 0, hasnext: false } }
+  const all = await listAuthenticators(signal)
+  const [keeper, hasScram] = [all.find((one) => idOf(one) === idBy(search.of)) ?? null, all.some((one) => idOf(one) === SCRAM)]
+  if (keeper === null) return { keeper, hasScram, data: [], meta: { count: 0, hasnext: false } }
   const query = {
     page,
     limit,
     ...(search.text === '' ? {} : { like_user_id: search.text }),
     ...(search.kind === 'all' ? {} : { is_superuser: search.kind === 'super' }),
   }
-  const found = await body(api.GET('/api/v5/authentication/{id}/users', { params: { path: { id: BUILT_IN }, query }, signal: signal ?? null }))
-  return { ...found, keeper }
+  const found = await body(api.GET('/api/v5/authentication/{id}/users', { params: { path: { id: idBy(search.of) }, query }, signal: signal ?? null }))
+  return { ...found, keeper, hasScram }
 }
 
-/** Makes the authenticator that keeps users, if there is none. */
-async function haveKeeper(): Promise<void> {
-  if ((await findKeeper()) === null) await addAuthenticator({ mechanism: 'password_based', backend: 'built_in_database', enable: true, user_id_type: 'username' })
+/** Makes the authenticator that keeps users with passwords, if there is none. */
+async function haveKeeper(of: Of): Promise<void> {
+  if (of === '' && (await findKeeper()) === null) await addAuthenticator({ mechanism: 'password_based', backend: 'built_in_database', enable: true, user_id_type: 'username' })
 }
 
 /**
  * Brings users in, and only then shuts out those without a name: whatever fails on the way leaves nobody
  * outside who was in before.
  */
-async function bring(act: () => Promise<unknown>, nameless: Fate | null): Promise<void> {
-  await haveKeeper()
+async function bring(of: Of, act: () => Promise<unknown>, nameless: Fate | null): Promise<void> {
+  await haveKeeper(of)
   await act()
   if (nameless !== null) await allowNameless(nameless === 'keep')
 }
@@ -57,25 +66,25 @@ export interface NewUser {
   readonly is_superuser: boolean
 }
 
-export function addUser(user: NewUser, nameless: Fate | null): Promise<void> {
-  return bring(() => told(api.POST('/api/v5/authentication/{id}/users', { params: { path: { id: BUILT_IN } }, body: user })), nameless)
+export function addUser(of: Of, user: NewUser, nameless: Fate | null): Promise<void> {
+  return bring(of, () => told(api.POST('/api/v5/authentication/{id}/users', { params: { path: { id: idBy(of) } }, body: user })), nameless)
 }
 
 /** What is empty stays as it is. */
-export async function changeUser(user_id: string, password: string, is_superuser: boolean): Promise<void> {
+export async function changeUser(of: Of, user_id: string, password: string, is_superuser: boolean): Promise<void> {
   const change = { is_superuser, ...(password === '' ? {} : { password }) }
-  await told(api.PUT('/api/v5/authentication/{id}/users/{user_id}', { params: { path: { id: BUILT_IN, user_id } }, body: change }))
+  await told(api.PUT('/api/v5/authentication/{id}/users/{user_id}', { params: { path: { id: idBy(of), user_id } }, body: change }))
 }
 
-export async function deleteUsers(names: readonly string[]): Promise<void> {
-  for (const user_id of names) await api.DELETE('/api/v5/authentication/{id}/users/{user_id}', { params: { path: { id: BUILT_IN, user_id } } })
+export async function deleteUsers(of: Of, names: readonly string[]): Promise<void> {
+  for (const user_id of names) await api.DELETE('/api/v5/authentication/{id}/users/{user_id}', { params: { path: { id: idBy(of), user_id } } })
 }
 
 export type Secrecy = 'plain' | 'hash'
 
-export function importUsers(file: File, secrecy: Secrecy, nameless: Fate | null, sent: (share: number) => void, signal: AbortSignal): Promise<void> {
-  const path = `/api/v5/authentication/${encodeURIComponent(BUILT_IN)}/import_users?type=${secrecy}`
-  return bring(() => told(upload(path, 'filename', file, sent, signal)), nameless)
+export function importUsers(of: Of, file: File, secrecy: Secrecy, nameless: Fate | null, sent: (share: number) => void, signal: AbortSignal): Promise<void> {
+  const path = `/api/v5/authentication/${encodeURIComponent(idBy(of))}/import_users?type=${secrecy}`
+  return bring(of, () => told(upload(path, 'filename', file, sent, signal)), nameless)
 }
 
 /** Here too many attempts are not somebody's guesses. */

@@ -1,6 +1,6 @@
 //! Tokens, as EMQX says how they are checked.
 
-use broker::admin::authentication::{Jwt, JwtKeys, KeysAt, Masked, Method, Setup, Shown};
+use broker::admin::authentication::{Digest, Jwt, JwtKeys, KeysAt, Masked, Method, Setup, Shown};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -30,6 +30,8 @@ enum TokenFrom {
 enum TokenAlgorithm {
     HmacBased,
     PublicKey,
+    Sha256,
+    Sha512,
 }
 
 /// What is said of tokens.
@@ -42,6 +44,7 @@ pub(super) struct Token {
     /// Whether keys come from a set, at `endpoint`.
     #[serde(skip_serializing_if = "Option::is_none")]
     use_jwks: Option<bool>,
+    /// Of scram, `sha256`, which is meant if it is left out, or `sha512`; the others are of jwt.
     #[serde(skip_serializing_if = "Option::is_none")]
     algorithm: Option<TokenAlgorithm>,
     /// Of hmac-based.
@@ -113,6 +116,27 @@ impl Token {
         told
     }
 
+    pub(super) fn of_scram(digest: Digest) -> Self {
+        Self {
+            algorithm: Some(match digest {
+                Digest::Sha256 => TokenAlgorithm::Sha256,
+                Digest::Sha512 => TokenAlgorithm::Sha512,
+            }),
+            ..Self::default()
+        }
+    }
+
+    /// That of scram.
+    pub(super) fn digest(&self) -> Result<Digest, Refusal> {
+        match self.algorithm {
+            None | Some(TokenAlgorithm::Sha256) => Ok(Digest::Sha256),
+            Some(TokenAlgorithm::Sha512) => Ok(Digest::Sha512),
+            Some(TokenAlgorithm::HmacBased | TokenAlgorithm::PublicKey) => Err(
+                Refusal::bad_request("scram has the algorithm sha256 or sha512"),
+            ),
+        }
+    }
+
     pub(super) fn jwt(self, remote: &Remote, before: Option<&Setup>) -> Result<Jwt, Refusal> {
         let keys = self.keys(remote, before)?;
         Ok(Jwt {
@@ -150,6 +174,9 @@ impl Token {
                 needs("an endpoint of the form https://host/path or file:///path")
             })?;
             return Ok(JwtKeys::File { path: path.into() });
+        }
+        if let Some(TokenAlgorithm::Sha256 | TokenAlgorithm::Sha512) = self.algorithm {
+            return Err(needs("the algorithm hmac-based or public-key"));
         }
         if let Some(TokenAlgorithm::PublicKey) = self.algorithm {
             let pem = self.public_key.clone().ok_or_else(|| needs("public_key"))?;

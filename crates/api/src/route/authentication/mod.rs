@@ -12,7 +12,7 @@ use broker::admin::{
     NODE,
     authentication::{
         Algorithm, Anonymous, AuthenticationError, BuiltIn, Counts, DatabaseKind, Digest, JwtKeys,
-        Method, PasswordFile, Position, Salt, Setup, Status, UserIdType, UserTable,
+        Method, PasswordFile, Position, Salt, Scram, Setup, Status, UserIdType, UserTable,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// EMQX's defaults.
 const BCRYPT_ROUNDS: u32 = 10;
+const SCRAM_ROUNDS: u32 = 4096;
 
 /// How clients prove who they are.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -45,6 +46,8 @@ const BCRYPT_ROUNDS: u32 = 10;
 enum Mechanism {
     PasswordBased,
     Jwt,
+    /// SCRAM-SHA-256 and SCRAM-SHA-512, as enhanced authentication of MQTT 5.
+    Scram,
 }
 
 /// Where users are known.
@@ -136,7 +139,7 @@ struct Authenticator {
     #[schema(read_only, example = "password_based:built_in_database")]
     id: String,
     mechanism: Mechanism,
-    /// Of password_based.
+    /// Of password_based, and of scram, which has the built-in database.
     #[serde(skip_serializing_if = "Option::is_none")]
     backend: Option<UserBackend>,
     #[serde(default = "yes")]
@@ -151,7 +154,11 @@ struct Authenticator {
     /// Of a file: where it is on the broker's machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
-    /// Of jwt.
+    /// Of scram: rounds that a new password takes, 4096 if they are left out. A device computes as many when it connects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 1_000_000, example = 4096)]
+    iteration_count: Option<u32>,
+    /// Of jwt, and `algorithm` of scram.
     #[serde(flatten)]
     token: jwt::Token,
     /// Of what is asked over the network.
@@ -245,6 +252,7 @@ impl From<&Setup> for Authenticator {
             user_id_type: None,
             password_hash_algorithm: None,
             path: None,
+            iteration_count: None,
             token: jwt::Token::default(),
             remote: Remote::default(),
         };
@@ -256,6 +264,11 @@ impl From<&Setup> for Authenticator {
                 });
                 let algorithm = HashAlgorithm::of(&own.password_hash_algorithm);
                 told.password_hash_algorithm = Some(algorithm);
+            }
+            Method::Scram(scram) => {
+                told.mechanism = Mechanism::Scram;
+                told.token = jwt::Token::of_scram(scram.algorithm);
+                told.iteration_count = Some(scram.iteration_count);
             }
             Method::File(file) => {
                 told.backend = Some(UserBackend::File);
@@ -292,6 +305,11 @@ impl Authenticator {
             (Mechanism::PasswordBased, None) => {
                 return Err(Refusal::bad_request("password_based needs a backend"));
             }
+            (Mechanism::Scram, Some(UserBackend::BuiltInDatabase)) => self.scram(before)?,
+            (Mechanism::Scram, _) => {
+                let text = "scram needs the backend built_in_database";
+                return Err(Refusal::bad_request(text));
+            }
             (_, Some(UserBackend::BuiltInDatabase)) => Method::BuiltIn(BuiltIn {
                 user_id_type: match self.user_id_type {
                     None | Some(CalledBy::Username) => UserIdType::Username,
@@ -316,6 +334,18 @@ impl Authenticator {
             enable: self.enable,
             method,
         })
+    }
+
+    /// What answers users who do not exist stays as it is.
+    fn scram(&self, before: Option<&Setup>) -> Result<Method, Refusal> {
+        let (algorithm, rounds) = (self.token.digest()?, self.iteration_count);
+        let rounds = rounds.unwrap_or(SCRAM_ROUNDS);
+        if let Some(Method::Scram(scram)) = before.map(|setup| &setup.method) {
+            return Ok(Method::Scram(scram.with(algorithm, rounds)));
+        }
+        let made = Scram::new(algorithm, rounds);
+        let refused = || Refusal::bad_request("the system has no random bytes");
+        Ok(Method::Scram(made.ok_or_else(refused)?))
     }
 
     fn table(&self, kind: DatabaseKind, before: Option<&Setup>) -> Result<Method, Refusal> {

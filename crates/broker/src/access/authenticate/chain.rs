@@ -10,6 +10,7 @@ use engine::{
 
 use super::{
     hash::Hashed,
+    scram::Conversation,
     tally::{Said, Tally},
     verify::Verifier,
 };
@@ -45,6 +46,19 @@ pub(crate) struct Credentials {
     pub(crate) address: IpAddr,
     /// What its certificate says, if it showed one: CN, and the whole subject.
     pub(crate) certificate: Option<(Option<Box<str>>, Box<str>)>,
+    /// Where it proves itself in several steps.
+    pub(crate) step: Option<Box<Step>>,
+    /// The authenticators that are asked about it, if those are not all.
+    pub(crate) only: Option<Arc<[String]>>,
+}
+
+/// A step of enhanced authentication.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    pub(crate) method: Box<str>,
+    pub(crate) data: Box<[u8]>,
+    /// What was said before; nothing with the first step.
+    pub(crate) conversation: Option<Box<Conversation>>,
 }
 
 impl Credentials {
@@ -78,6 +92,8 @@ impl Credentials {
             password: None,
             address: std::net::Ipv4Addr::LOCALHOST.into(),
             certificate: None,
+            step: None,
+            only: None,
         }
     }
 }
@@ -88,6 +104,8 @@ pub(crate) struct Granted {
     pub(crate) who: Arc<Principal>,
     /// Until when, if that ends by itself.
     pub(crate) until: Option<Time>,
+    /// The last word of the method by which it has proven itself, if that has several steps.
+    pub(crate) proof: Option<Box<[u8]>>,
 }
 
 impl Granted {
@@ -105,17 +123,33 @@ impl Granted {
         Self {
             who: Arc::new(Principal::User(user)),
             until: None,
+            proof: None,
         }
     }
 }
 
-/// What the chain says.
-pub(crate) type Verdict = Result<Granted, Cause>;
+/// What a guest is asked, and what was said so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Challenge {
+    pub(crate) data: Box<[u8]>,
+    pub(crate) conversation: Box<Conversation>,
+}
+
+/// What the chain says of a guest whom it does not turn away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Judged {
+    In(Granted),
+    /// It has to answer this first.
+    Challenged(Challenge),
+}
+
+pub(crate) type Verdict = Result<Judged, Cause>;
 
 /// What one authenticator says.
 #[derive(Debug)]
 pub(super) enum Answer {
     Allow(Granted),
+    Challenge(Challenge),
     Deny(Cause),
     Ignore,
 }
@@ -125,6 +159,12 @@ pub(super) enum Answer {
 /// business: who waits too long was told so, and an answer is then for nobody.
 pub(super) trait Authenticator: Send + Sync {
     fn ask(self: Arc<Self>, question: Question);
+
+    /// Whether guests are its business who prove themselves so: by a method of several steps, or by what they
+    /// bring with CONNECT.
+    fn speaks(&self, method: Option<&str>) -> bool {
+        method.is_none()
+    }
 
     /// What is wrong with it; it goes on with what it had.
     fn trouble(&self) -> Option<String> {
@@ -207,10 +247,23 @@ impl Question {
     }
 
     /// Asks whoever is next.
-    pub(super) fn go_on(self) {
-        let next = self.chain.links.get(self.next);
-        match next.map(|link| link.authenticator.clone()) {
-            Some(next) => next.ask(self),
+    pub(super) fn go_on(mut self) {
+        let method = self.credentials.step.as_ref().map(|step| &*step.method);
+        let only = self.credentials.only.as_deref();
+        let links = self.chain.links.iter().enumerate().skip(self.next);
+        let mut next = links.filter(|(_, link)| {
+            let is_asked = only.is_none_or(|only| only.contains(&link.id));
+            is_asked && link.authenticator.speaks(method)
+        });
+        match next
+            .next()
+            .map(|(at, link)| (at, link.authenticator.clone()))
+        {
+            Some((at, next)) => {
+                self.next = at;
+                next.ask(self);
+            }
+            None if method.is_some() => self.end(Err(Cause::AuthenticationMethod)),
             None => self.known_to_nobody(),
         }
     }
@@ -218,16 +271,19 @@ impl Question {
     /// Of the authenticator that was asked.
     pub(super) fn answer(mut self, answer: Answer) {
         let said = match &answer {
-            Answer::Allow(_) => Said::Allow,
-            Answer::Deny(_) => Said::Deny,
-            Answer::Ignore => Said::Ignore,
+            Answer::Allow(_) => Some(Said::Allow),
+            Answer::Deny(_) => Some(Said::Deny),
+            Answer::Ignore => Some(Said::Ignore),
+            // Counted when it ends.
+            Answer::Challenge(_) => None,
         };
-        if let Some(link) = self.chain.links.get(self.next) {
+        if let (Some(link), Some(said)) = (self.chain.links.get(self.next), said) {
             link.tally.count(said);
         }
         self.next += 1;
         match answer {
-            Answer::Allow(granted) => self.end(Ok(granted)),
+            Answer::Allow(granted) => self.end(Ok(Judged::In(granted))),
+            Answer::Challenge(challenge) => self.end(Ok(Judged::Challenged(challenge))),
             Answer::Deny(cause) => self.end(Err(cause)),
             Answer::Ignore => self.go_on(),
         }
@@ -320,10 +376,14 @@ mod tests {
         let failed = Err(Cause::AuthenticatorFailed);
         let table: [Case<'_>; 8] = [
             (&[], unknown.clone(), &[]),
-            (&[allow, deny], Ok(granted()), &[1, 0]),
+            (&[allow, deny], Ok(Judged::In(granted())), &[1, 0]),
             (&[deny, allow], wrong.clone(), &[1, 0]),
-            (&[ignore, allow], Ok(granted()), &[1, 1]),
-            (&[ignore, later, deny], Ok(granted()), &[1, 1, 0]),
+            (&[ignore, allow], Ok(Judged::In(granted())), &[1, 1]),
+            (
+                &[ignore, later, deny],
+                Ok(Judged::In(granted())),
+                &[1, 1, 0],
+            ),
             (&[ignore, ignore], unknown, &[1, 1]),
             (&[fail, allow], failed.clone(), &[0, 0]),
             (&[ignore, fail], failed, &[1, 0]),

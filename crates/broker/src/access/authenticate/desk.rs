@@ -150,6 +150,10 @@ impl Drop for Desk {
 }
 
 /// What a thread does next.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one of each thread's, on its stack"
+)]
 enum Next {
     Job(Job),
     Question(Question),

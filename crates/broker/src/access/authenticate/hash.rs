@@ -9,6 +9,8 @@ use hmac::Hmac;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256, Sha512};
 
+use super::scram::Keys;
+
 /// What a new password costs: memory in KiB and passes of argon2id.
 const ARGON2: (u32, u32, u32) = (19 * 1024, 2, 1);
 /// The most that somebody's kept password may cost us: a quarter of a gigabyte, ten million rounds.
@@ -82,13 +84,15 @@ pub(crate) enum Hashed {
         salt: Box<[u8]>,
         hash: Box<[u8]>,
     },
+    /// Keys for SCRAM.
+    Scram(Keys),
     Plain(Box<[u8]>),
 }
 
 /// Why something is no kept password, or costs too much to be one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Unfit(&'static str);
+pub(crate) struct Unfit(pub(super) &'static str);
 
 thread_local! {
     /// Argon2's memory, kept between two hashes of a busy thread: 19 MiB of fresh pages take as long as
@@ -264,6 +268,7 @@ impl Hashed {
     pub(crate) fn is(&self, password: &[u8]) -> bool {
         match self {
             Self::Bcrypt(kept) => bcrypt::verify(password, kept).unwrap_or(false),
+            Self::Scram(keys) => keys.is(password),
             Self::Plain(kept) => is_equal(kept, password),
             Self::Argon2id { hash, .. } | Self::Pbkdf2 { hash, .. } | Self::Digest { hash, .. } => {
                 let computed = self.computed(password);
@@ -276,7 +281,7 @@ impl Hashed {
     pub(crate) fn is_slow(&self) -> bool {
         matches!(
             self,
-            Self::Argon2id { .. } | Self::Bcrypt(_) | Self::Pbkdf2 { .. }
+            Self::Argon2id { .. } | Self::Bcrypt(_) | Self::Pbkdf2 { .. } | Self::Scram(_)
         )
     }
 
@@ -339,7 +344,7 @@ impl Hashed {
                     Digest::Sha512 => Box::from(&Sha512::digest(parts)[..]),
                 })
             }
-            Self::Bcrypt(_) | Self::Plain(_) => None,
+            Self::Bcrypt(_) | Self::Scram(_) | Self::Plain(_) => None,
         }
     }
 
@@ -354,7 +359,8 @@ impl Hashed {
                 let cost = kept.split('$').nth(2).and_then(|cost| cost.parse().ok());
                 cost.is_some_and(|cost| BCRYPT_COSTS.contains(&cost))
             }
-            Self::Digest { .. } | Self::Plain(_) => true,
+            // Keys were checked when they were read.
+            Self::Digest { .. } | Self::Scram(_) | Self::Plain(_) => true,
         };
         let whole = match &self {
             Self::Argon2id { salt, hash, .. } => {
@@ -373,6 +379,7 @@ impl Hashed {
                 salt.len() <= PART_BYTES_MAX && hash.len() == due
             }
             Self::Bcrypt(kept) => kept.len() == 60,
+            Self::Scram(_) => true,
             Self::Plain(kept) => kept.len() <= usize::from(u16::MAX),
         };
         match (cheap, whole) {
@@ -468,6 +475,7 @@ impl fmt::Display for Hashed {
                 let name = name(digest);
                 write!(f, "${name}${place}${}${}", base64(salt), base64(hash))
             }
+            Self::Scram(keys) => keys.fmt(f),
             Self::Plain(kept) => write!(f, "$plain${}", base64(kept)),
         }
     }
@@ -533,6 +541,7 @@ impl FromStr for Hashed {
                 hash: part(hash)?,
             },
             ["", "plain", kept] => Self::Plain(part(kept)?),
+            [method, _, _] if method.starts_with("SCRAM-") => Self::Scram(text.parse()?),
             _ => return Err(bad),
         }
         .checked()

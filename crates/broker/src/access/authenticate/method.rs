@@ -2,9 +2,13 @@
 
 use std::path::PathBuf;
 
+use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD as BASE64};
 use serde::{Deserialize, Serialize};
 
-use super::hash::{Algorithm, Unfit};
+use super::{
+    hash::{Algorithm, Digest, Unfit},
+    scram::ROUNDS,
+};
 use crate::access::remote::{
     Masked, TlsSetup,
     database::{DatabaseKind, DatabaseSetup},
@@ -32,6 +36,8 @@ pub enum Method {
     Http(HttpService),
     /// A database that has a row for each user.
     Database(UserTable),
+    /// The broker's own users who prove by SCRAM that they know their password.
+    Scram(Scram),
 }
 
 /// What a user of the broker's own is called by.
@@ -113,6 +119,40 @@ pub struct UserTable {
     pub database: DatabaseSetup,
 }
 
+/// SCRAM over users of the broker's own.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Scram {
+    pub algorithm: Digest,
+    /// What a new password costs its user.
+    pub iteration_count: u32,
+    /// From which the answers are made that users get who do not exist, so that nobody can tell.
+    pub(super) seed: Masked,
+}
+
+impl Scram {
+    /// With a seed of its own; `None` if the system has no random bytes.
+    #[must_use]
+    pub fn new(algorithm: Digest, iteration_count: u32) -> Option<Self> {
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).ok()?;
+        Some(Self {
+            algorithm,
+            iteration_count,
+            seed: Masked(BASE64.encode(seed)),
+        })
+    }
+
+    /// The same set up otherwise.
+    #[must_use]
+    pub fn with(&self, algorithm: Digest, iteration_count: u32) -> Self {
+        Self {
+            algorithm,
+            iteration_count,
+            ..self.clone()
+        }
+    }
+}
+
 impl Default for BuiltIn {
     fn default() -> Self {
         Self {
@@ -130,6 +170,20 @@ impl Method {
     pub const JWT: &'static str = "jwt";
     /// A service that is asked.
     pub const HTTP: &'static str = "password_based:http";
+    /// The broker's own users, by SCRAM.
+    pub const SCRAM: &'static str = "scram:built_in_database";
+
+    /// All that there can be.
+    pub const IDS: [&'static str; 8] = [
+        Self::BUILT_IN,
+        Self::FILE,
+        Self::JWT,
+        Self::HTTP,
+        "password_based:redis",
+        "password_based:postgresql",
+        "password_based:mysql",
+        Self::SCRAM,
+    ];
 
     /// Its name in the API and in the chain.
     #[must_use]
@@ -139,6 +193,7 @@ impl Method {
             Self::File(_) => Self::FILE,
             Self::Jwt(_) => Self::JWT,
             Self::Http(_) => Self::HTTP,
+            Self::Scram(_) => Self::SCRAM,
             Self::Database(table) => match table.database.kind {
                 DatabaseKind::Redis => "password_based:redis",
                 DatabaseKind::Postgresql => "password_based:postgresql",
@@ -153,6 +208,10 @@ impl Method {
         match self {
             Self::BuiltIn(own) => own.password_hash_algorithm.check(),
             Self::Database(table) => table.password_hash_algorithm.check(),
+            Self::Scram(scram) if !ROUNDS.contains(&scram.iteration_count) => {
+                Err(Unfit("iteration_count is 1 to 1000000"))
+            }
+            Self::Scram(_) => Ok(()),
             Self::File(_) | Self::Jwt(_) | Self::Http(_) => Ok(()),
         }
     }

@@ -12,19 +12,25 @@ mod http;
 mod jwt;
 mod method;
 mod office;
+mod register;
 mod roll;
+mod scram;
 mod tally;
 mod users;
 mod verify;
 mod watched;
 
-pub(crate) use chain::{Chain, Credentials, Granted, Password, Question, Verdict};
+pub(crate) use chain::{
+    Chain, Challenge, Credentials, Granted, Judged, Password, Question, Step, Verdict,
+};
 pub(crate) use desk::{Bounds, Desk};
 pub use hash::{Algorithm, Digest, Salt};
 pub use method::{
-    BuiltIn, Jwt, JwtKeys, KeysAt, Method, PasswordFile, Setup, Shown, UserIdType, UserTable,
+    BuiltIn, Jwt, JwtKeys, KeysAt, Method, PasswordFile, Scram, Setup, Shown, UserIdType, UserTable,
 };
 pub(crate) use office::{ANONYMOUS, Office, Unusable};
+pub(crate) use register::Register;
 pub use roll::{Format, Recruit, RollError, Secrecy};
+pub(crate) use scram::Conversation;
 pub use tally::Counts;
 pub(crate) use users::User;

@@ -20,7 +20,9 @@ use super::{
     http::Service,
     jwt::Tokens,
     method::{BuiltIn, Method, Setup},
+    register::Register,
     roll::{Format, Recruit, Secrecy, Secret},
+    scram::Exchanges,
     tally::{Counts, Tally},
     users::{USERS_MAX, User, Users},
     verify::Verifier,
@@ -73,6 +75,8 @@ pub(crate) struct Office {
     errands: Arc<Errands>,
     verifier: Arc<Verifier>,
     users: Arc<Users>,
+    /// Those who prove themselves by SCRAM.
+    scram_users: Arc<Users>,
     placed: Mutex<Vec<Placed>>,
     /// Held by who changes something, until all shards know.
     pub(crate) changing: tokio::sync::Mutex<()>,
@@ -97,12 +101,14 @@ impl Office {
             errands: Arc::default(),
             verifier: Arc::new(verifier),
             users: Arc::default(),
+            scram_users: Arc::default(),
             placed: Mutex::default(),
             changing: tokio::sync::Mutex::default(),
         };
         let setups = store.records(Bucket::Authenticator.name())?;
-        let users = store.records(Bucket::MqttUser.name())?;
-        let taken = office.take(&setups, &users);
+        let users = [Bucket::MqttUser, Bucket::ScramUser].map(|of| store.records(of.name()));
+        let [users, scram_users] = users;
+        let taken = office.take(&setups, &users?, &scram_users?);
         let taken = taken.map_err(|error| backbone::Error::Fatal(error.0.into()))?;
         for fault in taken {
             tracing::error!("in the store: {fault}");
@@ -118,6 +124,7 @@ impl Office {
         &self,
         setups: &[(Blob, Blob)],
         users: &[(Blob, Blob)],
+        scram_users: &[(Blob, Blob)],
     ) -> Result<Vec<String>, Unusable> {
         let mut wanted = Vec::new();
         for (key, value) in setups {
@@ -125,7 +132,8 @@ impl Office {
                 |error: String| Unusable(format!("the authenticators cannot be used: {error}"));
             wanted = read(key, value).map_err(named)?;
         }
-        let faults = self.users.load(users);
+        let mut faults = self.users.load(users);
+        faults.extend(self.scram_users.load(scram_users));
         self.place(wanted);
         Ok(faults)
     }
@@ -198,6 +206,10 @@ impl Office {
                 by: own.user_id_type,
                 algorithm: own.password_hash_algorithm.clone(),
             }),
+            Method::Scram(scram) => Arc::new(Exchanges {
+                users: self.scram_users.clone(),
+                setup: scram.clone(),
+            }),
             Method::File(file) => Arc::new(Passwords::open(file.path.clone())),
             Method::Jwt(jwt) => Arc::new(Tokens::new(
                 jwt.clone(),
@@ -252,24 +264,41 @@ impl Office {
     }
 
     /// How the broker's own users are set up, if they are.
-    pub(crate) fn built_in(&self) -> Option<BuiltIn> {
-        match self.setup(Method::BUILT_IN)?.method {
-            Method::BuiltIn(own) => Some(own),
+    fn built_in(&self) -> Option<BuiltIn> {
+        match self.register(Method::BUILT_IN)? {
+            Register::Passwords(own) => Some(own),
+            Register::Scram(_) => None,
+        }
+    }
+
+    /// How an authenticator keeps its users, if it is there and does.
+    pub(crate) fn register(&self, id: &str) -> Option<Register> {
+        match self.setup(id)?.method {
+            Method::BuiltIn(own) => Some(Register::Passwords(own)),
+            Method::Scram(scram) => Some(Register::Scram(scram)),
             Method::File(_) | Method::Jwt(_) | Method::Http(_) | Method::Database(_) => None,
         }
     }
 
-    pub(crate) fn user(&self, name: &str) -> Option<User> {
-        self.users.find(name)
+    fn users(&self, of: &Register) -> &Users {
+        match of {
+            Register::Passwords(_) => &self.users,
+            Register::Scram(_) => &self.scram_users,
+        }
+    }
+
+    pub(crate) fn user(&self, of: &Register, name: &str) -> Option<User> {
+        self.users(of).find(name)
     }
 
     /// Users that are wanted, by name: how many there are, and a window of them.
     pub(crate) fn find_users(
         &self,
+        of: &Register,
         wants: impl Fn(&str, bool) -> bool,
         (offset, limit): (usize, usize),
     ) -> (usize, Vec<(String, bool)>) {
-        let users = self.users.read();
+        let users = self.users(of).read();
         let wanted = users
             .iter()
             .filter(|(name, user)| wants(name, user.superuser));
@@ -279,13 +308,13 @@ impl Office {
     }
 
     /// Whether as many more users fit.
-    pub(crate) fn has_room(&self, more: usize) -> bool {
-        self.users.read().len().saturating_add(more) <= USERS_MAX
+    pub(crate) fn has_room(&self, of: &Register, more: usize) -> bool {
+        self.users(of).read().len().saturating_add(more) <= USERS_MAX
     }
 
     /// What was kept is so from now on; `None` takes a user out.
-    pub(crate) fn set_users(&self, users: Vec<(String, Option<User>)>) {
-        let mut table = self.users.write();
+    pub(crate) fn set_users(&self, of: &Register, users: Vec<(String, Option<User>)>) {
+        let mut table = self.users(of).write();
         for (name, user) in users {
             match user {
                 Some(user) => _ = table.insert(name.into(), user),
@@ -294,22 +323,26 @@ impl Office {
         }
     }
 
-    pub(crate) fn user_names(&self) -> Vec<String> {
-        self.users.read().keys().map(ToString::to_string).collect()
+    pub(crate) fn user_names(&self, of: &Register) -> Vec<String> {
+        self.users(of)
+            .read()
+            .keys()
+            .map(ToString::to_string)
+            .collect()
     }
 
     /// Hashes a new password on the desk's threads. `None` if too many wait.
-    pub(crate) async fn hash(&self, own: &BuiltIn, password: String) -> Option<Hashed> {
-        let algorithm = own.password_hash_algorithm.clone();
-        if !algorithm.is_slow() {
-            return algorithm.keep(password.as_bytes());
+    pub(crate) async fn hash(&self, of: &Register, password: String) -> Option<Hashed> {
+        let register = of.clone();
+        if !register.is_slow() {
+            return register.keep(password.as_bytes());
         }
         // Users may be made while the authenticator is switched off.
         self.desk.staff().ok()?;
         let (answer, answered) = tokio::sync::oneshot::channel();
         let job = move || {
             // Who asked may have gone.
-            let _ = answer.send(algorithm.keep(password.as_bytes()));
+            let _ = answer.send(register.keep(password.as_bytes()));
         };
         if !self.desk.run(Box::new(job)) {
             return None;
@@ -318,27 +351,25 @@ impl Office {
     }
 
     /// Whether a file with so many plain passwords takes longer than anybody wants to wait.
-    pub(crate) fn is_long(own: &BuiltIn, recruits: &[Recruit]) -> bool {
+    pub(crate) fn is_long(of: &Register, recruits: &[Recruit]) -> bool {
         let plain = |recruit: &&Recruit| matches!(recruit.secret, Secret::Plain(_));
-        own.password_hash_algorithm.is_slow() && recruits.iter().filter(plain).count() > SLOW_MAX
+        of.is_slow() && recruits.iter().filter(plain).count() > SLOW_MAX
     }
 
     /// Makes a user of a recruit; `None` if too much waits.
     ///
     /// # Errors
-    /// If the hash that the recruit brings is none.
+    /// If the hash that the recruit brings is none, or nobody could come by the name.
     pub(crate) async fn enlist(
         &self,
-        own: &BuiltIn,
+        of: &Register,
         recruit: &Recruit,
     ) -> Result<Option<User>, Unusable> {
+        let named = |error: Unfit| Unusable(format!("{:?}: {error}", recruit.name));
+        of.check_name(&recruit.name).map_err(named)?;
         let kept = match &recruit.secret {
-            Secret::Plain(password) => self.hash(own, password.clone()).await,
-            Secret::Hash { hash, salt } => {
-                let adopted = own.password_hash_algorithm.adopt(hash, salt);
-                let named = |error: Unfit| Unusable(format!("{:?}: {error}", recruit.name));
-                Some(adopted.map_err(named)?)
-            }
+            Secret::Plain(password) => self.hash(of, password.clone()).await,
+            Secret::Hash { hash, salt } => Some(of.adopt(hash, salt).map_err(named)?),
             Secret::Kept(kept) => Some(kept.clone()),
         };
         Ok(kept.map(|kept| User {
@@ -382,12 +413,13 @@ impl Office {
         };
         let recruits = recruits.map_err(|error| named(error.to_string()))?;
         let own = self.built_in().unwrap_or_default();
+        let of = Register::Passwords(own.clone());
         let recruits: Vec<Recruit> = {
             let users = self.users.read();
             let new = |recruit: &Recruit| !users.contains_key(&*recruit.name);
             recruits.into_iter().filter(new).collect()
         };
-        if Self::is_long(&own, &recruits) || !self.has_room(recruits.len()) {
+        if Self::is_long(&of, &recruits) || !self.has_room(&of, recruits.len()) {
             let text = format!(
                 "there are more than {SLOW_MAX} plain passwords in it; bring hashes, or divide it"
             );
@@ -395,7 +427,7 @@ impl Office {
         }
         let mut users = Vec::new();
         for recruit in &recruits {
-            let made = configuration::wait(self.enlist(&own, recruit));
+            let made = configuration::wait(self.enlist(&of, recruit));
             let made = made.map_err(|error| named(error.0))?;
             let user = made.ok_or_else(|| named("a password could not be hashed".to_owned()))?;
             users.push((recruit.name.clone(), Some(user)));
@@ -407,7 +439,7 @@ impl Office {
         keep.put_now(Bucket::MqttUser, changes.collect())
             .map_err(refused)?;
         let added = users.len();
-        self.set_users(users);
+        self.set_users(&of, users);
         let mut setups = self.setups();
         if self.built_in().is_none() {
             setups.push(Setup {

@@ -338,12 +338,22 @@ pub(in crate::observe) const fn of(cause: Cause, lang: Lang) -> Words {
         ),
         Cause::AuthenticationMethod => (
             [
-                "The client asks for enhanced authentication, which is not offered.",
-                "Remove the authentication method from the client's CONNECT; use a user name and password.",
+                "The client wants to prove who it is by a method that no authenticator offers.",
+                "Add an authenticator of that method (SCRAM-SHA-256 or SCRAM-SHA-512: mechanism scram), or remove the authentication method from the client's CONNECT and use a user name and password.",
             ],
             [
-                "客户端要求增强认证，服务器未提供。",
-                "在客户端去掉认证方法，改用用户名和密码。",
+                "客户端要求的认证方法没有任何认证器提供。",
+                "添加该方法的认证器（SCRAM-SHA-256 或 SCRAM-SHA-512：mechanism 为 scram），或在客户端去掉认证方法，改用用户名和密码。",
+            ],
+        ),
+        Cause::AuthenticationData(_) => (
+            [
+                "What the client sent to prove who it is is no message of the method that it names.",
+                "Look at the client's library: SCRAM without channel binding, and each answer to the last question.",
+            ],
+            [
+                "客户端发送的认证数据不符合它声明的认证方法。",
+                "检查客户端库：使用不带通道绑定的 SCRAM，并依次回答服务器的每个问题。",
             ],
         ),
         Cause::ClientIdMissing(_) => (
