@@ -349,6 +349,17 @@ fn against_the_rules_below_a_mountpoint() {
     until(counted, "all of it is counted");
 }
 
+/// A user who is shut out does not come in by leaving the name out of CONNECT.
+#[test]
+fn banned_by_the_name_that_is_proven() {
+    let (broker, mut api) = with_anna("sha256", &[]);
+    let ban = json!({"as": "username", "who": "anna", "reason": "lost", "by": "admin"});
+    api.post("/banned", &ban).expect(200);
+    assert_eq!(refused(&broker, anna(SHA_256), Connect::new(V5, "c")), 0x8A);
+    let named = anna(SHA_256).with(Connect::new(V5, "c").user("anna"));
+    assert_eq!(code(&broker, &named), 0x8A);
+}
+
 /// It does not matter how a letter of a name or password was typed (SASLprep). A user whose name has another form
 /// could not be found.
 #[test]

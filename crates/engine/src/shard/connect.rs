@@ -212,7 +212,7 @@ impl Shard {
         if home != self.id {
             return Ok(Seated::Elsewhere(home));
         }
-        self.check_banned(conn, client_id, packet, sink)?;
+        self.check_banned(conn, client_id, packet.user_name, sink)?;
         let admitted = match self.admit(conn, packet, (exchange, &asked), sink)? {
             Ok(admitted) => admitted,
             Err(later) => return Ok(Seated::Later(later)),
@@ -222,7 +222,11 @@ impl Shard {
         let who = owner.clone();
         let mut packet = with_will_topic(packet, rewritten.as_deref());
         // Who has proven it in another way is known by that name.
-        packet.user_name = packet.user_name.or_else(|| who.user());
+        let proven = who.user();
+        if proven.is_some() && proven != packet.user_name {
+            self.check_banned(conn, client_id, proven, sink)?;
+        }
+        packet.user_name = packet.user_name.or(proven);
         let packet = &packet;
         let mut access = self.acl.access(&owner, client_id, sink.peer(conn));
         let asks_outside = self.acl.asks_outside();

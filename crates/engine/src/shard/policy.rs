@@ -74,7 +74,7 @@ impl Shard {
         &self,
         conn: ConnId,
         client_id: &str,
-        packet: &connect::Connect<'_>,
+        user_name: Option<&str>,
         sink: &impl Sink,
     ) -> Verdict<()> {
         let bans = &self.policy.bans;
@@ -83,7 +83,7 @@ impl Shard {
         }
         let client = Client {
             id: client_id,
-            user_name: packet.user_name,
+            user_name,
             common_name: None,
             peer: sink.peer(conn),
         };
