@@ -67,6 +67,15 @@ fn inside_and_outside() {
             .get(&format!("/subscriptions?clientid={name}"))
             .expect(200);
         assert_eq!(found.json()["meta"]["count"], json!(0));
+        let mut mountpoint = |id: &str| {
+            let client = api.get(&format!("/clients/{id}")).expect(200).json();
+            client["mountpoint"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(mountpoint("late"), "lab/");
+        assert_eq!(
+            (mountpoint("web"), mountpoint("outside")),
+            ("lab/".into(), String::new())
+        );
         let found = api.get("/subscriptions?clientid=late").expect(200).json();
         assert_eq!(found["data"][0]["topic"], json!("lab/t/kept"));
         conn.cut();
@@ -76,6 +85,51 @@ fn inside_and_outside() {
         web.receive_this("t/kept", "");
         outside.receive_this("lab/t/kept", "");
     }
+}
+
+/// What waited for a client, of its own and of its group's, and the will that is retained, come to it below its
+/// mountpoint; where it comes back through a listener that has none, with the topics that they really have.
+#[test]
+fn what_waited() {
+    let (broker, mut api) = mounted();
+    let mut outside = broker.v5("outside");
+    let lasting = || Connect::new(V5, "lasting").persistent(3600);
+    let mut conn = inside(&broker, &lasting());
+    for filter in ["t/#", "$share/g/yard/+", "$queue/shed/+"] {
+        conn.subscribe(filter, 1);
+    }
+    let will = Will::new("t/will", "gone").retained();
+    let dying = inside(&broker, &Connect::new(V5, "dying").will(will));
+    dying.cut();
+    assert_eq!(conn.receive_this("t/will", "gone").qos, 0);
+    for back_inside in [true, false] {
+        conn.cut();
+        crate::connection_log::until(
+            || {
+                let client = api.get("/clients/lasting").expect(200).json();
+                (client["connected"] == false && client["mountpoint"] == "").then_some(())
+            },
+            "it is away",
+        );
+        for topic in ["t/1", "yard/1", "shed/1"] {
+            outside.publish(&Publish::new(&format!("lab/{topic}"), "x").qos1(7));
+        }
+        let prefix = if back_inside {
+            conn = inside(&broker, &lasting());
+            ""
+        } else {
+            conn = broker.open(V5);
+            conn.connect(&lasting());
+            "lab/"
+        };
+        let mut topics: Vec<String> = (0..3).map(|_| conn.receive().topic).collect();
+        topics.sort();
+        let due = ["shed/1", "t/1", "yard/1"].map(|topic| format!("{prefix}{topic}"));
+        assert_eq!(topics, due);
+    }
+    let mut late = inside(&broker, &Connect::new(V5, "late"));
+    late.subscribe("+/will", 0);
+    assert!(late.receive_this("t/will", "gone").retain);
 }
 
 /// A large message and many small ones in one go, to somebody who reads slowly: all whole and in order.
@@ -151,6 +205,8 @@ fn a14_each_user_has_a_place() {
     };
     let ((mut anna, ok), (mut bert, fine)) = (come("a", "anna"), come("b", "bert"));
     assert_eq!((ok, fine), (0, 0));
+    let found = api.get("/clients/a").expect(200).json();
+    assert_eq!(found["mountpoint"], "users/anna/");
     anna.subscribe("#", 0);
     bert.subscribe("#", 0);
     bert.publish(&Publish::new("t", "bert's"));

@@ -518,6 +518,13 @@ fn listeners_ask_some() {
         assert_eq!(by_password(listener, "shown"), right, "{listener}");
         assert_eq!(by_password(listener, "other"), wrong, "{listener}");
     }
+    for (listener, is_asked) in [("tcp:shown", true), ("tcp:nobody", false)] {
+        let mut conn = Conn::open(broker.listens(listener), V5);
+        let connect = Connect::new(V5, "b").user("bert").password(b"shown");
+        conn.connect(&connect);
+        let client = api.get("/clients/b").expect(200).json();
+        assert_eq!(client["enable_authn"], is_asked, "{listener}");
+    }
     let shown = api.get("/listeners/tcp:nobody").expect(200).json();
     assert_eq!(
         (&shown["enable_authn"], &shown["authenticators"]),

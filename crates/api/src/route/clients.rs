@@ -63,7 +63,9 @@ pub(super) struct Row {
     /// Empty while the client is away.
     #[schema(example = "tcp:default")]
     listener: String,
-    mountpoint: &'static str,
+    /// Prefix of its topics, by its listener; empty for none, and while the client is away.
+    mountpoint: String,
+    /// Whether its listener asks any authenticator.
     enable_authn: bool,
     client_attrs: Map<String, Value>,
     subscriptions_cnt: u64,
@@ -140,8 +142,8 @@ impl From<Client> for Row {
             is_expired: false,
             durable: c.is_lasting,
             listener: c.listener.unwrap_or_default(),
-            mountpoint: "",
-            enable_authn: true,
+            mountpoint: c.mountpoint.unwrap_or_default(),
+            enable_authn: c.is_asked,
             client_attrs: Map::new(),
             subscriptions_cnt: c.subscriptions,
             subscriptions_max: bound(c.subscriptions_max),

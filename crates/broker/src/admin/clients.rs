@@ -22,6 +22,10 @@ pub struct Client {
     pub address: Option<SocketAddr>,
     /// The listener it came to, while it is connected.
     pub listener: Option<String>,
+    /// The prefix of its topics, while it is connected and has one.
+    pub mountpoint: Option<String>,
+    /// Whether its listener asks any authenticator.
+    pub is_asked: bool,
     pub connected_at: u64,
     /// If it is away.
     pub disconnected_at: Option<u64>,
@@ -415,7 +419,8 @@ fn go_through(
 
 fn record(client: &engine::Client<'_>, visit: &Visit<'_>) -> Found {
     let settings = visit.engine.settings();
-    let peer = client.conn().and_then(|conn| visit.peer(conn));
+    let conn = client.conn();
+    let peer = conn.and_then(|conn| visit.peer(conn));
     let version = client.version();
     let record = Client {
         client_id: client.id().to_owned(),
@@ -423,6 +428,8 @@ fn record(client: &engine::Client<'_>, visit: &Visit<'_>) -> Found {
         is_anonymous: client.is_anonymous(),
         address: peer.map(|(at, _)| at),
         listener: None,
+        mountpoint: conn.and_then(|conn| visit.mountpoint(conn).map(str::to_owned)),
+        is_asked: conn.is_none_or(|conn| visit.asks_who(conn)),
         connected_at: client.connected_at().0,
         disconnected_at: client.disconnected_at().map(|at| at.0),
         created_at: client.created_at().0,

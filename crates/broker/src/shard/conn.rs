@@ -427,6 +427,12 @@ impl Conns {
         self.table.insert(conn)
     }
 
+    /// Whether any authenticator is asked who comes where this connection came.
+    pub(super) fn asks_who(&self, conn: ConnId) -> bool {
+        let conn = self.table.get(conn.0);
+        conn.is_none_or(|conn| !conn.entrance(&self.limits).asks_nobody())
+    }
+
     pub(super) fn get(&self, slot: u32) -> Option<&Conn> {
         self.table.get(slot)
     }

@@ -120,6 +120,17 @@ impl Visit<'_> {
             .get(conn.0)
             .map(|c| (c.peer.address(), c.listener))
     }
+
+    /// Below which prefix a connection has its topics, if below one.
+    pub(crate) fn mountpoint(&self, conn: ConnId) -> Option<&str> {
+        let mount = self.conns.get(conn.0)?.wrap.as_ref()?.mount.as_ref()?;
+        mount.prefix()
+    }
+
+    /// Whether any authenticator is asked who comes where this connection came.
+    pub(crate) fn asks_who(&self, conn: ConnId) -> bool {
+        self.conns.asks_who(conn)
+    }
 }
 
 /// What one visit may look at. So many sessions take about 100 microseconds.

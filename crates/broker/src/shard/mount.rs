@@ -58,6 +58,10 @@ impl Mount {
         }
     }
 
+    pub(super) fn prefix(&self) -> Option<&str> {
+        self.prefix.as_deref()
+    }
+
     pub(super) fn bytes(&self) -> usize {
         size_of::<Self>() + self.prefix.as_ref().map_or(0, |prefix| prefix.len())
     }
