@@ -11,7 +11,8 @@ import { enter, session } from './session'
 let first = 'public'
 const LINK = '#setup='
 
-const state = reactive({ isAsked: false })
+/** `isKnown`: everybody knows the first password. */
+const state = reactive({ isAsked: false, isKnown: true })
 export const password = readonly(state)
 
 let waiting: ((set: boolean) => void)[] = []
@@ -50,18 +51,16 @@ export async function changeOwnPassword(old: string, chosen: string): Promise<vo
   })
 }
 
-/** What the page was opened with, if that was such a link. It is taken off the address bar. */
-export function takeLink(): string | null {
-  if (!location.hash.startsWith(LINK)) return null
-  const secret = location.hash.slice(LINK.length)
-  history.replaceState(history.state, '', location.pathname + location.search)
-  return secret
+/** The secret of such a link, by what stands behind the path. */
+export function secretOf(hash: string): string | null {
+  return hash.startsWith(LINK) ? hash.slice(LINK.length) : null
 }
 
 /** Signs in by the link, and opens the field at once. */
 export async function signInByLink(secret: string): Promise<void> {
   await signIn('admin', secret)
   first = secret
+  state.isKnown = false
   await askForPassword()
 }
 

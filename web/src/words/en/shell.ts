@@ -67,6 +67,7 @@ export default {
     lead: 'Sign in to the dashboard',
     name: 'User name',
     password: 'Password',
+    linkOver: 'The link is good no more: it sets one password, within an hour of the broker’s start. The next start logs another, if none was set.',
     first: 'First time: user name admin, password public',
     noName: 'Enter the user name.',
     noPassword: 'Enter the password.',
@@ -77,6 +78,7 @@ export default {
   password: {
     title: 'Set a password first',
     why: 'The default password is still in use: whoever can open this page can sign in. That is why you may look, but change nothing. Once a password is set, what you just did goes on.',
+    whyByLink: 'The link of the broker’s log lets you look, but change nothing. It is good no more once a password is set, or an hour after the broker’s start.',
     new: 'New password for {name}',
     hint: 'This one was generated for you. Write it down, or choose your own.',
     another: 'Another one',
