@@ -15,9 +15,9 @@ const TYPED = 'the quick brown fox'
 
 /**
  * Watches a page that works for so many seconds, in pieces that fit into the browser's buffer of a trace.
- * @param {import('playwright-core').Page} page @param {{ seconds: number, field: string | null }} how the field that is typed into
+ * @param {import('playwright-core').Page} page @param {{ seconds: number, type: (() => Promise<number>) | null }} how types, and gives the milliseconds until an answer
  */
-export async function watched(page, { seconds, field }) {
+export async function watched(page, { seconds, type }) {
   let longest = 0
   let cpu = 0
   let busy = 0
@@ -26,7 +26,7 @@ export async function watched(page, { seconds, field }) {
   for (let left = seconds; left > 0; left -= PIECE_SECS) {
     const work = await traced(page, async () => {
       const until = Date.now() + Math.min(left, PIECE_SECS) * 1000
-      if (field !== null) busy = Math.max(busy, await typing(page, field))
+      if (type !== null) busy = Math.max(busy, await type())
       while (Date.now() < until) await page.waitForTimeout(Math.max(0, Math.min(1000, until - Date.now())))
     })
     longest = Math.max(longest, work.longestMs)
