@@ -145,6 +145,8 @@ fn run(
     text: Text,
 ) -> Result<(), String> {
     let (layers, loaded) = load(options).map_err(|error| error.line(text.lang()))?;
+    // Looked at before the broker puts anything there, and the log its file.
+    let data = banner::data_dir(&loaded.config, text);
     let log = log::start(&loaded.config.log)
         .map_err(|error| text.no_log(loaded.config.log.file.as_deref(), &error))?;
     for warning in &loaded.warnings {
@@ -157,8 +159,6 @@ fn run(
     );
     let (password, password_from) = given?.map(|given| (given.password, given.from)).unzip();
     let connections = files::raise();
-    // Looked at before the broker puts anything there.
-    let data = banner::data_dir(&loaded.config, text);
     let (again, level) = (options.clone(), log.level());
     // There when the broker is.
     let whereabouts = Arc::new(OnceLock::<Whereabouts>::new());
