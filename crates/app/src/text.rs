@@ -302,17 +302,19 @@ impl Text {
             "；可用 ulimit -Hn 1048576 提高",
         )
     }
-    pub(crate) fn firewall_rule(self, program: &str) -> String {
+    /// Commands that let others through the firewall, a line each. Windows asks by itself, but only once,
+    /// and makes rules of a No that are stronger than any that allows: these go first.
+    pub(crate) fn firewall_rules(self, program: &str) -> String {
         format!(
-            "netsh advfirewall firewall add rule name=TernMQ dir=in action=allow program=\"{program}\""
+            "netsh advfirewall firewall delete rule name=all dir=in program=\"{program}\"\n\
+             netsh advfirewall firewall add rule name=TernMQ dir=in action=allow program=\"{program}\""
         )
     }
-    /// Windows asks by itself, but only once; after a No this is what helps.
     pub(crate) fn firewall(self, program: &str) -> String {
-        let rule = self.firewall_rule(program);
+        let rules = self.firewall_rules(program);
         self.pick(
-            format!("Firewall   if others cannot connect, as administrator: {rule}"),
-            format!("防火墙     如果其他机器无法连接，请以管理员身份运行：{rule}"),
+            format!("Firewall   if others cannot connect, as administrator:\n{rules}"),
+            format!("防火墙     如果其他机器无法连接，请以管理员身份运行：\n{rules}"),
         )
     }
     pub(crate) fn try_it(self, command: &str) -> String {

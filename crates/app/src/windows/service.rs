@@ -131,11 +131,11 @@ fn install(options: &Options, text: Text) -> Result<String, String> {
     service.update_failure_actions(actions).map_err(refused)?;
     let _ = service.set_failure_actions_on_non_crash_failures(true);
     let mut said = text.service_installed(&home.display().to_string());
-    let rule = text.firewall_rule(&program.display().to_string());
     if offer(text) && add_rule(&program) {
         said += text.firewall_open();
     } else {
-        said += &(text.firewall_later(&rule) + "\n");
+        let rules = text.firewall_rules(&program.display().to_string());
+        said += &text.firewall_later(&rules);
     }
     Ok(said)
 }
@@ -153,11 +153,15 @@ fn offer(text: Text) -> bool {
 
 fn add_rule(program: &Path) -> bool {
     let program = format!("program={}", program.display());
-    let told = Program::new("netsh")
-        .args(["advfirewall", "firewall", "add", "rule", "name=TernMQ"])
-        .args(["dir=in", "action=allow", &program])
-        .output();
-    told.is_ok_and(|told| told.status.success())
+    let rule = |arguments: &[&str]| {
+        let mut netsh = Program::new("netsh");
+        netsh.args(["advfirewall", "firewall"]).args(arguments);
+        let told = netsh.args(["dir=in", &program]).output();
+        told.is_ok_and(|told| told.status.success())
+    };
+    // What a No to Windows' own question left would be stronger; mostly there is nothing.
+    rule(&["delete", "rule", "name=all"]);
+    rule(&["add", "rule", "name=TernMQ", "action=allow"])
 }
 
 /// Services have no profile of a person's.

@@ -99,10 +99,10 @@ impl Text {
             "防火墙已允许其他机器连接（规则 TernMQ）。\n",
         )
     }
-    pub(super) fn firewall_later(self, rule: &str) -> String {
+    pub(super) fn firewall_later(self, rules: &str) -> String {
         self.pick(
-            format!("Other machines connect after: {rule}"),
-            format!("执行以下命令后其他机器可以连接：{rule}"),
+            format!("Other machines connect after:\n{rules}\n"),
+            format!("执行以下命令后其他机器可以连接：\n{rules}\n"),
         )
     }
 }
