@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 /// Where it goes, where it comes from in this tree, and its mode.
-const FILES: [(&str, &str, u32); 9] = [
+const FILES: [(&str, &str, u32); 10] = [
     (
         "usr/lib/systemd/system/ternmq.service",
         "packaging/linux/ternmq.service",
@@ -29,6 +29,11 @@ const FILES: [(&str, &str, u32); 9] = [
     (
         "usr/share/doc/ternmq/operating.md",
         "docs/operating.md",
+        0o644,
+    ),
+    (
+        "usr/share/doc/ternmq/operating.zh.md",
+        "docs/operating.zh.md",
         0o644,
     ),
     (
