@@ -1,5 +1,6 @@
-// Makes the pictures with which README.md and README.zh.md begin: a small laboratory on a broker of its
-// own, and its overview. `npm run picture -- ../target/debug/ternmq ../docs`.
+// Makes the documents' pictures: a small laboratory on a broker of its own, its overview, with which the
+// READMEs begin, and the page's client as the first steps leave it.
+// `npm run picture -- ../target/debug/ternmq ../docs`.
 import { writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 
@@ -14,8 +15,8 @@ const SEEN_MS = 6_000
 /** A busy machine is something that needs attention, and is waited out. */
 const CALM_MS = 600_000
 const LOOKS = /** @type {const} */ ([
-  { file: 'overview.png', lang: 'en', theme: 'light', width: 1366, height: 768 },
-  { file: 'overview.zh.png', lang: 'zh', theme: 'light', width: 1366, height: 768 },
+  { end: '.png', lang: 'en', theme: 'light', width: 1366, height: 768 },
+  { end: '.zh.png', lang: 'zh', theme: 'light', width: 1366, height: 768 },
 ])
 
 /** Who publishes what, and how often in a second. @type {[string, string, number][]} */
@@ -58,7 +59,9 @@ try {
     await page.waitForSelector('[data-flow-node]')
     await page.waitForSelector('[data-attention]', { state: 'detached', timeout: CALM_MS })
     await page.waitForTimeout(SEEN_MS)
-    await writeFile(join(folder, look.file), await page.screenshot())
+    await writeFile(join(folder, `overview${look.end}`), await page.screenshot())
+    await tryClient(page, broker.page)
+    await writeFile(join(folder, `client${look.end}`), await page.screenshot())
     await close()
   }
 } finally {
@@ -76,6 +79,17 @@ async function setPassword(home) {
   const change = { old_pwd: 'public', new_pwd: PASSWORD }
   const answer = await call('users/admin/change_pwd', change, { authorization: `Bearer ${token}` })
   if (!answer.ok) throw new Error(await answer.text())
+}
+
+/** Subscribes to `test`, publishes there and sees it arrive. @param {import('playwright-core').Page} page @param {string} home */
+async function tryClient(page, home) {
+  await page.goto(`${home}/mqtt-client`)
+  await page.click('[data-mqtt=connect]')
+  await page.click('[data-mqtt=subscribe]:enabled')
+  await page.waitForSelector('.list .filter')
+  await page.click('[data-mqtt=publish]:enabled')
+  // Once as published, once as received.
+  await page.waitForFunction(() => document.querySelectorAll('.message').length >= 2)
 }
 
 /** @param {string} address */
