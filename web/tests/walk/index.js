@@ -1,5 +1,6 @@
 // The smoke walk: sign in as the tutorial says, see the first client come, connect the page's own client,
-// publish and see it arrive, kick it behind the password field. `npm run walk -- path/to/ternmq`.
+// publish and see it arrive, kick it behind the password field. `npm run walk -- path/to/ternmq`; with `first`
+// behind it only up to that message, where everything takes long.
 import assert from 'node:assert/strict'
 import { resolve } from 'node:path'
 
@@ -17,7 +18,9 @@ import { flow } from './flow.js'
 import { PAGES } from './pages.js'
 import { explorer } from './topics.js'
 
-const WAIT_MS = 10_000
+const [program = '../target/debug/ternmq', end] = process.argv.slice(2)
+const isShort = end === 'first'
+const WAIT_MS = isShort ? 60_000 : 10_000
 /** Within which an outage, or its end, is seen. */
 const OUTAGE_MS = 3_000
 /** @typedef {import('./browser.js').Look} Look */
@@ -27,13 +30,15 @@ const LOOKS = [
   { lang: 'en', theme: 'dark', width: 360, height: 720 },
 ]
 
-const binary = resolve(process.argv[2] ?? '../target/debug/ternmq')
+const binary = resolve(program)
 const browser = await startBrowser()
 try {
   for (const look of LOOKS) await walk(look)
-  for (const look of LOOKS) await walkHostile(browser, binary, look, { messages: 4 })
-  await showLoad(browser, binary, { seconds: 5 })
-  await showKeyboard(browser, binary)
+  if (!isShort) {
+    for (const look of LOOKS) await walkHostile(browser, binary, look, { messages: 4 })
+    await showLoad(browser, binary, { seconds: 5 })
+    await showKeyboard(browser, binary)
+  }
 } finally {
   await browser.close()
 }
@@ -47,20 +52,9 @@ async function walk(look) {
   try {
     await signIn(page, broker.page)
     await firstClient(page, broker)
-    await flow(page, broker)
+    if (!isShort) await flow(page, broker)
     await ownClient(page, broker.page)
-    await kick(page, broker.page)
-    await explorer(page, broker)
-    await administer(page, broker)
-    await access(page, broker)
-    for (const path of PAGES) {
-      await page.goto(broker.page + path)
-      // An empty table is hidden on a phone; what it says of itself is not.
-      await page.waitForSelector('main :is(h2, table, dl, form, .state):visible')
-      assert.ok((await overflow(page)) <= 0, `${path} is wider than ${look.width} pixels`)
-    }
-    await client(page, broker)
-    await restart(page, broker)
+    if (!isShort) await further(page, broker, look.width)
     // That the broker went, and that nobody listens while it is down, are the browser's own lines, which no
     // page can prevent.
     const own = faults.filter((fault) => !/net::ERR_(CONNECTION|EMPTY_RESPONSE|INCOMPLETE)/.test(fault))
@@ -70,6 +64,27 @@ async function walk(look) {
     await close()
     await broker.end()
   }
+}
+
+/**
+ * From the first message to every page there is, and over a restart.
+ * @param {import('playwright-core').Page} page
+ * @param {import('./broker.js').Broker} broker
+ * @param {number} width
+ */
+async function further(page, broker, width) {
+  await kick(page, broker.page)
+  await explorer(page, broker)
+  await administer(page, broker)
+  await access(page, broker)
+  for (const path of PAGES) {
+    await page.goto(broker.page + path)
+    // An empty table is hidden on a phone; what it says of itself is not.
+    await page.waitForSelector('main :is(h2, table, dl, form, .state):visible')
+    assert.ok((await overflow(page)) <= 0, `${path} is wider than ${width} pixels`)
+  }
+  await client(page, broker)
+  await restart(page, broker)
 }
 
 /** @param {import('playwright-core').Page} page @param {string} home */
