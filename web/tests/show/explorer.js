@@ -25,7 +25,7 @@ export async function showExplorer(browser, binary, { loadgen, seconds }) {
     await settled(page)
     await watchTyping(page)
     const idle = await searched(page)
-    load = await crowd(broker.mqtt, call, loadgen, { shape: 'fanin', pubs: TOPICS, subs: 1, rate: RATE, seconds: seconds + 60 })
+    load = await crowd(broker.mqtt, call, loadgen, { shape: 'fanin', pubs: TOPICS, subs: 1, rate: RATE, seconds: 2 * seconds + 60 })
     const tree = page.locator('.both [role=tree]').first()
     const known = await counted(page)
     // Down to where the topics are; what the broker says of itself stands behind them.
