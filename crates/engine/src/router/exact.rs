@@ -1,21 +1,24 @@
-//! Filters without wildcards: one hash table over a chunked slab.
+//! Filters without wildcards: one hash table over a chunked slab, and in the same table what other shards
+//! are interested in.
 
 use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-use super::{Interest, Wants, subs::Subs, trie::check};
+use super::{
+    Interest, Wants,
+    entry::{Entry, SPARE, Several, position},
+    subs::Subs,
+};
 use crate::{slab::Slab, table::slim};
 
 #[derive(Debug)]
 pub(crate) struct Exact {
     hasher: FixedState,
-    /// Node, and bits of its hash that tell others apart without a look at the node.
-    table: HashTable<(u32, u32)>,
+    table: HashTable<Entry>,
     nodes: Slab<Node>,
-    /// Other shards' interest, by hash.
-    remote: HashTable<(u64, Interest)>,
+    several: Several,
 }
 
 #[derive(Debug)]
@@ -30,27 +33,43 @@ impl Exact {
             hasher,
             table: HashTable::new(),
             nodes: Slab::default(),
-            remote: HashTable::new(),
+            several: Several::default(),
         }
     }
 
     #[inline]
     pub(crate) fn hash(&self, filter: &str) -> u64 {
-        self.hasher.hash_one(filter)
+        self.hasher.hash_one(filter) & !SPARE
+    }
+
+    /// The subscribers of a topic here, and the others' interest.
+    #[inline]
+    pub(crate) fn look(&self, topic: &str) -> (Option<&Subs>, Interest) {
+        let hash = self.hash(topic);
+        let (mut subs, mut interest) = (None, Interest::default());
+        for entry in self.table.iter_hash(position(hash)) {
+            if let Some(node) = entry.node_of(hash) {
+                // [MQTT-3.3.2-3]; compared as it is [MQTT-4.7.3-4].
+                let node = self.nodes.get(node).filter(|n| &*n.filter == topic);
+                subs = node.map(|n| &n.subs).or(subs);
+            } else if let Some(others) = entry.interest_in(hash, &self.several) {
+                interest = others;
+            }
+        }
+        (subs, interest)
     }
 
     pub(crate) fn find(&self, filter: &str) -> Option<u32> {
-        self.find_hashed(self.hash(filter), filter)
+        self.nodes_at(self.hash(filter))
+            .find(|(_, node)| &*node.filter == filter)
+            .map(|(n, _)| n)
     }
 
-    #[inline]
-    fn find_hashed(&self, hash: u64, filter: &str) -> Option<u32> {
-        let bits = check(hash);
-        let found = self.table.find(hash, |(n, check)| {
-            // [MQTT-3.3.2-3]; compared as it is [MQTT-4.7.3-4].
-            *check == bits && self.nodes.get(*n).is_some_and(|n| &*n.filter == filter)
-        });
-        found.map(|(n, _)| *n)
+    /// The nodes whose filters may have this hash.
+    fn nodes_at(&self, hash: u64) -> impl Iterator<Item = (u32, &Node)> {
+        let entries = self.table.iter_hash(position(hash));
+        let nodes = entries.filter_map(move |entry| entry.node_of(hash));
+        nodes.filter_map(|n| Some((n, self.nodes.get(n)?)))
     }
 
     pub(crate) fn insert(&mut self, filter: &str) -> u32 {
@@ -61,12 +80,8 @@ impl Exact {
             filter: filter.into(),
             subs: Subs::None,
         });
-        let hash = self.hash(filter);
-        let (hasher, nodes) = (&self.hasher, &self.nodes);
-        self.table
-            .insert_unique(hash, (node, check(hash)), |(n, _)| {
-                hasher.hash_one(&*nodes.get(*n).expect("the table holds live nodes").filter)
-            });
+        let entry = Entry::node(self.hash(filter), node);
+        self.replace(None, Some(entry));
         node
     }
 
@@ -74,14 +89,30 @@ impl Exact {
         let Some(gone) = self.nodes.remove(node) else {
             return;
         };
-        let hash = self.hash(&gone.filter);
-        if let Ok(entry) = self.table.find_entry(hash, |(n, _)| *n == node) {
-            entry.remove();
+        let entry = Entry::node(self.hash(&gone.filter), node);
+        self.replace(Some(entry), None);
+    }
+
+    /// Puts an entry in the place of another one of the same hash.
+    fn replace(&mut self, old: Option<Entry>, new: Option<Entry>) {
+        match (old, new) {
+            (Some(old), Some(new)) => {
+                if let Some(place) = self.table.find_mut(old.position(), |e| *e == old) {
+                    *place = new;
+                }
+            }
+            (Some(old), None) => {
+                if let Ok(place) = self.table.find_entry(old.position(), |e| *e == old) {
+                    place.remove();
+                }
+                slim(&mut self.table, |e| e.position());
+            }
+            (None, Some(new)) => {
+                self.table
+                    .insert_unique(new.position(), new, |e| e.position());
+            }
+            (None, None) => {}
         }
-        let (hasher, nodes) = (&self.hasher, &self.nodes);
-        slim(&mut self.table, |(n, _)| {
-            hasher.hash_one(&*nodes.get(*n).expect("the table holds live nodes").filter)
-        });
     }
 
     /// The first of `max` filters from a node on that somebody looks for, and where to go on.
@@ -122,63 +153,40 @@ impl Exact {
             .subs
     }
 
-    #[inline]
-    pub(crate) fn subs_of(&self, hash: u64, topic: &str) -> Option<&Subs> {
-        let node = self.find_hashed(hash, topic)?;
-        Some(&self.nodes.get(node)?.subs)
-    }
-
     /// The union over all filters with this one's hash: the others know us by hash only.
     pub(crate) fn wants(&self, node: u32) -> Wants {
         let hash = self.hash(self.filter(node));
         let mut wants = Wants::default();
-        for (n, _) in self.table.iter_hash(hash) {
-            let Some(other) = self.nodes.get(*n) else {
-                continue;
-            };
-            // `iter_hash` compares only part of the hash.
-            if self.hash(&other.filter) == hash {
-                let more = other.subs.wants();
-                wants.live |= more.live;
-                wants.durable |= more.durable;
-            }
+        for n in self.with_hash(hash) {
+            let more = self.subs(n).wants();
+            wants.live |= more.live;
+            wants.durable |= more.durable;
         }
         wants
     }
 
-    #[inline]
     pub(crate) fn remote(&self, hash: u64) -> Interest {
-        self.remote
-            .find(hash, |(h, _)| *h == hash)
-            .map_or_else(Interest::default, |(_, i)| *i)
+        self.remote_entry(hash)
+            .and_then(|entry| entry.interest_in(hash, &self.several))
+            .unwrap_or_default()
+    }
+
+    fn remote_entry(&self, hash: u64) -> Option<Entry> {
+        let says = |e: &Entry| e.interest_in(hash, &self.several).is_some();
+        self.table.find(position(hash), says).copied()
     }
 
     pub(crate) fn set_remote(&mut self, hash: u64, from: u16, wants: Wants) {
-        match self.remote.find_entry(hash, |(h, _)| *h == hash) {
-            Ok(mut entry) => {
-                entry.get_mut().1.set(from, wants);
-                if entry.get().1.is_empty() {
-                    entry.remove();
-                }
-                slim(&mut self.remote, |(h, _)| *h);
-            }
-            Err(_) => {
-                let mut interest = Interest::default();
-                interest.set(from, wants);
-                if !interest.is_empty() {
-                    self.remote
-                        .insert_unique(hash, (hash, interest), |(h, _)| *h);
-                }
-            }
-        }
+        let old = self.remote_entry(hash);
+        let new = self.several.change(hash, old, from, wants);
+        self.replace(old, new);
     }
 
     /// The nodes whose filters have this hash: one at most, nearly always.
-    pub(crate) fn with_hash(&self, hash: u64) -> Vec<u32> {
-        let nodes = self.table.iter_hash(hash).map(|(n, _)| *n);
-        nodes
-            .filter(|n| self.hash(self.filter(*n)) == hash)
-            .collect()
+    pub(crate) fn with_hash(&self, hash: u64) -> impl Iterator<Item = u32> {
+        self.nodes_at(hash)
+            .filter(move |(_, node)| self.hash(&node.filter) == hash)
+            .map(|(n, _)| n)
     }
 
     pub(crate) fn keys(&self, from: u32) -> impl Iterator<Item = u32> {

@@ -5,6 +5,7 @@
 //! a copy per shard costs little. Filters changed lately are kept in a short ring, so that a cached
 //! route is walked again only if one of them matches its topic.
 
+mod entry;
 mod exact;
 pub(crate) mod level;
 mod route;
@@ -223,7 +224,7 @@ impl Router {
     pub fn apply(&mut self, from: u16, change: &Change) {
         match &change.key {
             Key::Exact(hash) => {
-                let nodes = self.exact.with_hash(*hash);
+                let nodes: Vec<u32> = self.exact.with_hash(*hash).collect();
                 let told = nodes.iter().filter(|n| self.tells(NodeId(**n))).count();
                 self.exact.set_remote(*hash, from, change.wants);
                 let tells = nodes.iter().filter(|n| self.tells(NodeId(**n))).count();
@@ -246,9 +247,9 @@ impl Router {
     /// Fills `route` with all that matches its topic, each session once.
     pub fn walk(&mut self, topic: Topic<'_>, route: &mut Route) {
         route.clear(topic, self.changes);
-        let hash = self.exact.hash(topic.as_str());
-        route.interest = self.exact.remote(hash);
-        if let Some(subs) = self.exact.subs_of(hash, topic.as_str()) {
+        let (subs, interest) = self.exact.look(topic.as_str());
+        route.interest = interest;
+        if let Some(subs) = subs {
             route.collect(subs);
         }
         self.trie.walk(topic, route);

@@ -134,6 +134,60 @@ fn interest_is_announced_once() {
     }
 }
 
+/// What is subscribed to here and what other shards want stand side by side, also when there is much of
+/// both, and go one by one.
+#[test]
+fn own_filters_and_those_of_others_are_told_apart() {
+    const FILTERS: u32 = 5_000;
+    let mut here = Router::new(1);
+    let mut there = Router::new(1);
+    let texts: Vec<String> = (0..FILTERS).map(|n| format!("site/{n}")).collect();
+    let shards = |n: u32| {
+        [1_u16, 3, 31]
+            .into_iter()
+            .filter(move |s| n >> (s % 4) & 1 != 0)
+    };
+    for (text, n) in texts.iter().zip(0..) {
+        let (_, _, change) = there.subscribe(Filter::trusted(text), sub(n, QoS::AtMostOnce));
+        for shard in shards(n) {
+            here.apply(shard, change.as_ref().unwrap());
+        }
+        if n % 3 == 0 {
+            here.subscribe(Filter::trusted(text), sub(n, QoS::AtMostOnce));
+        }
+    }
+    let check = |here: &mut Router, from: u32| {
+        for (text, n) in texts.iter().zip(0..) {
+            let topic = Topic::trusted(text);
+            let others = shards(n)
+                .filter(|_| n >= from)
+                .fold(0, |all, s| all | 1 << s);
+            let interest = here.interest(topic);
+            assert_eq!((interest.live, interest.durable), (others, 0), "{text}");
+            let own: Vec<u32> = here.matches(topic).iter().map(|(s, _)| *s).collect();
+            let expected = (n % 3 == 0 && n >= from).then_some(n);
+            assert_eq!(own, Vec::from_iter(expected), "{text}");
+        }
+    };
+    check(&mut here, 0);
+    for from in [FILTERS / 2, FILTERS] {
+        for (text, n) in texts.iter().zip(0..from) {
+            let filter = Filter::trusted(text);
+            if let Some(node) = there.find(filter) {
+                let change = there.unsubscribe(node, n).unwrap().unwrap();
+                for shard in shards(n) {
+                    here.apply(shard, &change);
+                }
+            }
+            if let Some(node) = here.find(filter) {
+                here.unsubscribe(node, n).unwrap();
+            }
+        }
+        check(&mut here, from);
+    }
+    assert!(here.is_empty() && there.is_empty());
+}
+
 /// One look tells whether anybody, here or on another shard, may want the system's topics.
 #[test]
 fn interest_in_the_systems_topics() {
