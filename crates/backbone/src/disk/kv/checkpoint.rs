@@ -15,7 +15,7 @@ use super::super::journal::now_secs;
 use super::super::lock;
 use super::super::report::{Damage, Harm};
 use super::super::segment::{DATA, Header, Room, Segment, checkpoint_name};
-use super::{Keys, Slot, id};
+use super::{Files, Keys, Slot, id};
 use crate::Blob;
 
 /// Keys that are looked at under one lock.
@@ -193,8 +193,6 @@ fn fill(env: &Env, keys: &Keys, upto: u64, last: u64, out: &mut Output) -> io::R
     out.file.sync()?;
     Ok(moved)
 }
-
-type Files = std::collections::BTreeMap<u64, (Arc<Segment>, u64)>;
 
 /// The next keys of a bucket; with its slot each one that stands in an old file.
 fn step(

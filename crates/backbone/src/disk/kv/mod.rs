@@ -39,7 +39,7 @@ pub(super) struct Keys {
 struct State {
     buckets: HashMap<Arc<str>, Bucket>,
     /// Every file with a record that is still valid, by [`id`], and its end.
-    files: BTreeMap<u64, (Arc<Segment>, u64)>,
+    files: Files,
     /// Bytes of keys and values.
     bytes: u64,
     /// Bytes of the records that are still valid.
@@ -52,19 +52,23 @@ struct Bucket {
     watches: Vec<Arc<Watch>>,
 }
 
-/// Where a value stands, and its revision, which is the position of its record.
+/// Where a value stands, and its revision, which is the position of its record. Every key has one in
+/// memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Slot {
     rev: u64,
-    file: u64,
     offset: u64,
+    file: u32,
     /// Bytes of the record.
     len: u32,
 }
 
+type Files = BTreeMap<u32, (Arc<Segment>, u64)>;
+
 /// Names a segment, or the checkpoint that replaces all segments up to it.
-fn id(number: u64, checkpoint: bool) -> u64 {
-    number * 2 + u64::from(checkpoint)
+fn id(number: u64, checkpoint: bool) -> u32 {
+    u32::try_from(number * 2 + u64::from(checkpoint))
+        .expect("segments are counted, one for a start and one for each that is full")
 }
 
 impl Kv {
@@ -222,7 +226,7 @@ fn read_value(env: &Env, segment: &Segment, slot: Slot) -> io::Result<Option<Val
     }))
 }
 
-fn read(env: &Env, files: &BTreeMap<u64, (Arc<Segment>, u64)>, slot: Slot) -> Option<Value> {
+fn read(env: &Env, files: &Files, slot: Slot) -> Option<Value> {
     let (segment, _) = files.get(&slot.file)?;
     match read_value(env, segment, slot) {
         Ok(value) => value,

@@ -117,7 +117,7 @@ impl Writer {
         let state = lock(&keys.state);
         let mut files = state.files.keys();
         let newest = files.rfind(|&&file| file % 2 == 0);
-        known.then_some((self.next - 1, newest.map_or(0, |file| file / 2)))
+        known.then_some((self.next - 1, newest.map_or(0, |file| u64::from(file / 2))))
     }
 
     /// The revision and bytes of a key, with what was decided but not yet written.
