@@ -46,6 +46,10 @@ impl Timers {
     /// Gives the tick of the entry, never 0.
     pub(crate) fn add(&mut self, at: Time, slot: u32) -> u32 {
         let tick = self.tick(at);
+        if self.heap.len() == self.heap.capacity() {
+            // Each session has one or two: room for twice as many would be most of what they take.
+            self.heap.reserve_exact(self.heap.len() / 4 + 4);
+        }
         self.heap.push(Reverse((tick, slot)));
         tick
     }

@@ -4,6 +4,7 @@
 
 mod alias;
 mod inflow;
+mod moment;
 mod name;
 mod outflow;
 mod progress;
@@ -21,6 +22,7 @@ use protocol::{PacketId, QoS, Version};
 
 pub(crate) use alias::{InboundAliases, OutboundAliases};
 pub(crate) use inflow::{Inflow, Pending};
+use moment::Moment;
 pub(crate) use name::Name;
 pub(crate) use outflow::{Handed, Held, Kept, Next, Outflow, State};
 pub(crate) use progress::{Fate, Progress};
@@ -81,7 +83,8 @@ pub(crate) struct Rarities {
     pub(crate) durable: Option<Box<Durable>>,
     pub(crate) queue: Option<Box<Queue>>,
     pub(crate) scanning: Option<Box<Scanning>>,
-    pub(crate) shared: Option<Vec<Membership>>,
+    #[expect(clippy::box_collection, reason = "one pointer, as all here")]
+    pub(crate) shared: Option<Box<Vec<Membership>>>,
     /// What rules of access need to know of it.
     pub(crate) access: Option<Box<Access>>,
     /// Largest packet the client takes [MQTT-3.1.2-24].
@@ -207,7 +210,8 @@ pub(crate) struct Aliases {
     pub(crate) outbound: OutboundAliases,
 }
 
-/// What a session that outlives its connection keeps: its place in the shared log.
+/// What a session that outlives its connection keeps: its place in the shared log. 64 bytes, which the
+/// allocator has a size for.
 #[derive(Debug, Default)]
 pub(crate) struct Durable {
     /// Names it among the sessions that its client had; about when it was created.
@@ -215,9 +219,8 @@ pub(crate) struct Durable {
     pub(crate) expiry_secs: u32,
     /// When the session ends, while the client is away.
     pub(crate) ends: u32,
-    /// When the client came last, and when it went.
-    pub(crate) came: Time,
-    pub(crate) went: Time,
+    came: Moment,
+    went: Moment,
     /// Everything up to here was handed to the in-flight window.
     pub(crate) cursor: u64,
     /// Up to where the store knows that everything was acknowledged.
@@ -229,7 +232,11 @@ pub(crate) struct Durable {
     pub(crate) noted: bool,
     /// Subscriptions that are younger than what may still be read, and the log's end when they were
     /// made: what is older is not for them. Bounded by the number of subscriptions.
-    since: Vec<(NodeId, u64)>,
+    #[expect(
+        clippy::box_collection,
+        reason = "8 bytes in each session instead of 24, and mostly nothing"
+    )]
+    since: Option<Box<Vec<(NodeId, u64)>>>,
     /// Deliveries whose records in the store have to be tidied up.
     pub(crate) progress: Option<Box<Progress>>,
 }
@@ -245,14 +252,33 @@ impl Durable {
         }
     }
 
+    /// When the client came last.
+    pub(crate) fn came(&self) -> Time {
+        self.came.near(Time(self.born))
+    }
+
+    pub(crate) fn set_came(&mut self, at: Time) {
+        self.came = Moment::new(at);
+    }
+
+    /// When it went last.
+    pub(crate) fn went(&self) -> Time {
+        self.went.near(Time(self.born))
+    }
+
+    pub(crate) fn set_went(&mut self, at: Time) {
+        self.went = Moment::new(at);
+    }
+
     /// A subscription begins (or gets its first QoS above 0): not with messages that waited already.
     pub(crate) fn begins(&mut self, node: NodeId, tail: u64) {
-        self.ended(node);
-        self.since.push((node, tail));
+        let since = self.since.get_or_insert_default();
+        since.retain(|(n, _)| *n != node);
+        since.push((node, tail));
     }
 
     pub(crate) fn ended(&mut self, node: NodeId) {
-        self.since.retain(|(n, _)| *n != node);
+        self.keep_since(|(n, _)| *n != node);
     }
 
     /// Whether the message at a position is older than the subscription.
@@ -262,15 +288,22 @@ impl Durable {
 
     /// What the log has up to here is older than the subscription.
     pub(crate) fn since(&self, node: NodeId) -> u64 {
-        let since = self.since.iter().find(|(n, _)| *n == node);
-        since.map_or(0, |(_, tail)| *tail)
+        let since = self.since.iter().flat_map(|list| list.iter());
+        let since = since.copied().find(|(n, _)| *n == node);
+        since.map_or(0, |(_, tail)| tail)
     }
 
     /// Nothing up to here will be read again in this life.
     pub(crate) fn passed(&mut self, position: u64) {
-        self.since.retain(|(_, tail)| *tail > position);
-        if self.since.is_empty() {
-            self.since = Vec::new();
+        self.keep_since(|(_, tail)| *tail > position);
+    }
+
+    fn keep_since(&mut self, keep: impl FnMut(&(NodeId, u64)) -> bool) {
+        if let Some(since) = &mut self.since {
+            since.retain(keep);
+            if since.is_empty() {
+                self.since = None;
+            }
         }
     }
 
@@ -298,12 +331,14 @@ pub(crate) enum Reading {
     Asked,
 }
 
-/// Router nodes of a session's subscriptions: one inline, more in a list.
+/// Router nodes of a session's subscriptions: one inline, a few in a block, more in a list.
 #[derive(Debug, Default)]
 pub(crate) enum Nodes {
     #[default]
     None,
     One(NodeId),
+    /// So many of the block.
+    Few(u8, Box<[NodeId; FEW_MAX]>),
     #[expect(
         clippy::box_collection,
         reason = "8 bytes in each session instead of 24"
@@ -311,11 +346,14 @@ pub(crate) enum Nodes {
     Many(Box<Vec<NodeId>>),
 }
 
+const FEW_MAX: usize = 8;
+
 impl Nodes {
     pub(crate) fn slice(&self) -> &[NodeId] {
         match self {
             Self::None => &[],
             Self::One(one) => std::slice::from_ref(one),
+            Self::Few(len, few) => &few[..usize::from(*len)],
             Self::Many(many) => many,
         }
     }
@@ -323,23 +361,41 @@ impl Nodes {
     pub(crate) fn push(&mut self, node: NodeId) {
         match self {
             Self::None => *self = Self::One(node),
-            Self::One(one) => *self = Self::Many(Box::new(vec![*one, node])),
+            Self::One(one) => {
+                let mut few = Box::new([*one; FEW_MAX]);
+                few[1] = node;
+                *self = Self::Few(2, few);
+            }
+            Self::Few(len, few) => {
+                if let Some(place) = few.get_mut(usize::from(*len)) {
+                    *place = node;
+                    *len += 1;
+                } else {
+                    let mut many = few.to_vec();
+                    many.push(node);
+                    *self = Self::Many(Box::new(many));
+                }
+            }
             Self::Many(many) => many.push(node),
         }
     }
 
     pub(crate) fn remove(&mut self, node: NodeId) {
+        let Some(at) = self.slice().iter().position(|n| *n == node) else {
+            return;
+        };
         match self {
-            Self::One(one) if *one == node => *self = Self::None,
-            Self::Many(many) => {
-                if let Some(at) = many.iter().position(|n| *n == node) {
-                    many.swap_remove(at);
-                }
-                if many.is_empty() {
-                    *self = Self::None;
-                }
+            Self::None | Self::One(_) => *self = Self::None,
+            Self::Few(len, few) => {
+                *len -= 1;
+                few[at] = few[usize::from(*len)];
             }
-            _ => {}
+            Self::Many(many) => {
+                many.swap_remove(at);
+            }
+        }
+        if self.slice().is_empty() {
+            *self = Self::None;
         }
     }
 }
@@ -387,7 +443,7 @@ impl Session {
     }
 
     pub(crate) fn shared_mut(&mut self) -> Option<&mut Vec<Membership>> {
-        self.rare.get_mut()?.shared.as_mut()
+        self.rare.get_mut()?.shared.as_deref_mut()
     }
 
     pub(crate) fn user_name(&self) -> Option<&str> {
@@ -433,8 +489,9 @@ impl Session {
         self.rare.take(|r| r.scanning.take())
     }
 
-    pub(crate) fn take_shared(&mut self) -> Option<Vec<Membership>> {
-        self.rare.take(|r| r.shared.take())
+    pub(crate) fn take_shared(&mut self) -> Vec<Membership> {
+        let shared = self.rare.take(|r| r.shared.take());
+        shared.map_or_else(Vec::new, |list| *list)
     }
 
     #[inline]
@@ -449,9 +506,14 @@ impl Session {
         Some(record::identity(&self.client_id, born, id))
     }
 
+    /// Its memberships in shared groups.
+    pub(crate) fn shared(&self) -> &[Membership] {
+        self.rare.shared.as_ref().map_or(&[], |list| list)
+    }
+
     /// Subscriptions of all kinds.
     pub(crate) fn subscriptions(&self) -> usize {
-        self.subs.slice().len() + self.rare.shared.as_ref().map_or(0, Vec::len)
+        self.subs.slice().len() + self.shared().len()
     }
 
     /// About how many bytes of memory it takes, without the messages that wait for it.

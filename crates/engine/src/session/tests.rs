@@ -1,8 +1,9 @@
-//! Windows and ids.
+//! Windows and ids, what is kept of subscriptions, and what all that takes.
 
-use protocol::PacketId;
+use protocol::{Filter, PacketId};
 
 use super::*;
+use crate::router::{Flags, Router, Sub};
 
 fn id(n: u16) -> PacketId {
     PacketId::new(n).unwrap()
@@ -124,4 +125,64 @@ fn a_session_stays_small() {
         "{} bytes",
         size_of::<Session>()
     );
+}
+
+/// What a crowd has is as large as it was measured with.
+#[test]
+fn a_session_is_small() {
+    assert_eq!(size_of::<Option<Session>>(), 104);
+    assert_eq!(size_of::<Rarities>(), 64);
+    assert_eq!(size_of::<Durable>(), 64);
+    assert_eq!(size_of::<Nodes>(), 16);
+}
+
+fn nodes(count: u32) -> Vec<NodeId> {
+    let mut router = Router::new(1);
+    let node = |n| {
+        let text = format!("t/{n}");
+        let sub = Sub {
+            session: 0,
+            flags: Flags::new(QoS::AtLeastOnce, false, false, true),
+            id: 0,
+        };
+        router.subscribe(Filter::trusted(&text), sub).0
+    };
+    (0..count).map(node).collect()
+}
+
+#[test]
+fn nodes_come_and_go_in_any_number() {
+    let all = nodes(20);
+    for count in 0..all.len() {
+        for first in 0..count.max(1) {
+            let mut nodes = Nodes::default();
+            all[..count].iter().for_each(|n| nodes.push(*n));
+            assert_eq!(nodes.slice(), &all[..count]);
+            nodes.remove(all[19]); // was never there
+            let mut left = all[..count].to_vec();
+            left.rotate_left(first);
+            while let Some(gone) = left.pop() {
+                nodes.remove(gone);
+                assert_eq!(nodes.slice().len(), left.len());
+                assert!(left.iter().all(|n| nodes.slice().contains(n)));
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_subscription_is_younger_than_is_forgotten_once_passed() {
+    let [one, other] = nodes(2)[..] else {
+        panic!("two were made")
+    };
+    let mut durable = Durable::at(5, 1);
+    durable.begins(one, 7);
+    durable.begins(other, 8);
+    durable.begins(one, 9);
+    assert_eq!((durable.since(one), durable.since(other)), (9, 8));
+    durable.passed(8);
+    assert_eq!((durable.since(one), durable.since(other)), (9, 0));
+    durable.ended(one);
+    assert_eq!(durable.since(one), 0);
+    assert!(durable.since.is_none());
 }

@@ -7,10 +7,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use protocol::{Filter, QoS, Topic};
 
-use super::{
-    Mail, Presence, Shard, Sink,
-    subscribe::{Membership, Round},
-};
+use super::{Mail, Presence, Shard, Sink, subscribe::Round};
 use crate::{
     Counter, Message, SessionRef, Time,
     acl::{Access, Asks, Ground, Guard, Subject, Writer},
@@ -173,8 +170,8 @@ impl Shard {
             let sub = self.router.sub(*node, slot);
             sub.is_some_and(|sub| sub.flags.is_checked())
         };
-        if self.acl.may_deny(s) || s.rare.shared.is_some() || s.subs.slice().iter().any(is_checked)
-        {
+        let has_shared = !s.shared().is_empty();
+        if self.acl.may_deny(s) || has_shared || s.subs.slice().iter().any(is_checked) {
             self.rejudge(slot, sink);
         }
     }
@@ -231,12 +228,8 @@ impl Shard {
     }
 
     fn rejudge_shared(&mut self, slot: u32, sink: &mut impl Sink) -> bool {
-        let memberships: Vec<Membership> = match &self.session(slot).rare.shared {
-            Some(list) => list.clone(),
-            None => return false,
-        };
         let mut ended = false;
-        for membership in memberships {
+        for membership in self.session(slot).shared().to_vec() {
             let (group, filter) = membership.names();
             let filter = Filter::trusted(filter);
             let judged = self

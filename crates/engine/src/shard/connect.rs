@@ -169,7 +169,7 @@ impl Shard {
         self.metrics.add(Counter::BytesReceived, used as u64);
         match session {
             Ok(session) => {
-                if let Some(s) = self.sessions.get_mut(session.0) {
+                if let Some(s) = self.sessions.get_mut(session.slot()) {
                     s.tally.heard(used);
                 }
                 Ok(Opened::Session(session, used))
@@ -289,7 +289,7 @@ impl Shard {
             self.resume(slot, sink);
         }
         self.auto_subscribe(slot, sink);
-        Ok(Seated::Session(SessionId(slot)))
+        Ok(Seated::Session(SessionId::at(slot)))
     }
 
     fn asked(&self, packet: &connect::Connect<'_>) -> Asked {
@@ -545,7 +545,7 @@ impl Shard {
         if let Some(d) = s.durable_mut() {
             d.expiry_secs = expiry_secs;
             d.ends = 0; // [MQTT-4.1.0-1]
-            d.came = now;
+            d.set_came(now);
         }
         if expiry_secs > 0 && !was_durable {
             self.metrics.gauges.lasting += 1;

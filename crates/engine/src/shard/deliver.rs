@@ -592,11 +592,11 @@ impl Shard {
     /// The socket of a session that was blocked has taken everything.
     pub fn drained(&mut self, now: Time, session: super::SessionId, sink: &mut impl Sink) {
         self.now = now;
-        if let Some(s) = self.sessions.get_mut(session.0)
+        if let Some(s) = self.sessions.get_mut(session.slot())
             && !plant::on(Fault::DrainedIgnored)
         {
             s.bits.clear(Bit::Blocked);
-            self.pump(session.0, sink);
+            self.pump(session.slot(), sink);
         }
     }
 

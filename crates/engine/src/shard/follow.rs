@@ -313,9 +313,9 @@ impl Shard {
     ) -> Held {
         let number = self.next_inline();
         let s = self.session_mut(slot);
-        let memberships = s.rare.shared.iter().flatten();
-        let (group, filter) = memberships
-            .into_iter()
+        let (group, filter) = s
+            .shared()
+            .iter()
             .find(|m| m.label() == hand.label)
             .map(|m| m.names())
             .expect("the caller found the membership");

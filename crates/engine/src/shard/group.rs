@@ -281,8 +281,8 @@ impl Shard {
     /// Whether a session still has a shared subscription: it may have left while the message was on its
     /// way [MQTT-3.10.4-2].
     fn is_member(&self, slot: u32, label: u64) -> bool {
-        let list = self.session(slot).rare.shared.as_ref();
-        list.is_some_and(|l| l.iter().any(|m| m.label() == label))
+        let list = self.session(slot).shared();
+        list.iter().any(|m| m.label() == label)
     }
 
     /// A message that a group at home elsewhere picked a member of this shard for.

@@ -113,7 +113,7 @@ impl<'a> Client<'a> {
     #[must_use]
     pub fn connected_at(&self) -> Time {
         match &self.session.rare.durable {
-            Some(d) => d.came,
+            Some(d) => d.came(),
             None => self.shard.due.time(self.session.since),
         }
     }
@@ -122,7 +122,7 @@ impl<'a> Client<'a> {
     #[must_use]
     pub fn disconnected_at(&self) -> Option<Time> {
         let durable = self.session.rare.durable.as_ref()?;
-        (!self.session.is_online()).then_some(durable.went)
+        (!self.session.is_online()).then(|| durable.went())
     }
 
     /// A session that ends with its connection also began with it.
@@ -135,15 +135,14 @@ impl<'a> Client<'a> {
 
     #[must_use]
     pub fn subscriptions_len(&self) -> usize {
-        let shared = self.session.rare.shared.as_ref().map_or(0, Vec::len);
-        self.session.subs.slice().len() + shared
+        self.session.subscriptions()
     }
 
     /// Its subscriptions from the `from`th on.
     pub fn subscriptions(&self, from: usize) -> impl Iterator<Item = Subscribed> + 'a {
         let (router, slot) = (&self.shard.router, self.slot);
         let plain = self.session.subs.slice();
-        let shared = self.session.rare.shared.as_deref().unwrap_or_default();
+        let shared = self.session.shared();
         let behind = from.saturating_sub(plain.len());
         let plain = plain.iter().skip(from).filter_map(move |node| {
             let sub = router.sub(*node, slot)?;

@@ -60,16 +60,24 @@ impl Shard {
     /// The connection is gone without a DISCONNECT.
     pub fn gone(&mut self, now: Time, session: SessionId, conn: ConnId, sink: &mut impl Sink) {
         self.now = now;
-        if self.sessions.get(session.0).is_some_and(|s| s.conn == conn) {
-            self.part(session.0, Ending::Lost, sink);
+        if self
+            .sessions
+            .get(session.slot())
+            .is_some_and(|s| s.conn == conn)
+        {
+            self.part(session.slot(), Ending::Lost, sink);
         }
     }
 
     /// Ends a connection from our side; MQTT 5 is told why [MQTT-3.14.2-1].
     pub fn kick(&mut self, now: Time, session: SessionId, close: Close, sink: &mut impl Sink) {
         self.now = now;
-        if self.sessions.get(session.0).is_some_and(|s| s.is_online()) {
-            self.expel(session.0, close, sink);
+        if self
+            .sessions
+            .get(session.slot())
+            .is_some_and(|s| s.is_online())
+        {
+            self.expel(session.slot(), close, sink);
         }
     }
 
@@ -147,7 +155,7 @@ impl Shard {
         }
         if let Some(d) = s.durable_mut() {
             d.reading = Reading::Behind;
-            d.went = now;
+            d.set_went(now);
         }
         let expiry_secs = s.expiry_secs();
         if ending == Ending::Left(Reason::NORMAL_DISCONNECTION) {
@@ -246,15 +254,7 @@ impl Shard {
     /// Tells the session's shared groups that its client is not there.
     pub(super) fn stay_away(&mut self, slot: u32) {
         let member = self.reference(slot);
-        let names: Vec<_> = self
-            .session(slot)
-            .rare
-            .shared
-            .iter()
-            .flat_map(|l| l.iter())
-            .cloned()
-            .collect();
-        for membership in names {
+        for membership in self.session(slot).shared().to_vec() {
             let (group, filter) = membership.into_names();
             let home = self.group_home(&group, &filter);
             self.mail(
@@ -311,12 +311,10 @@ impl Shard {
         for node in self.session(slot).subs.slice().to_vec() {
             self.drop_sub(slot, node);
         }
-        if let Some(list) = self.session_mut(slot).take_shared() {
-            for membership in list {
-                self.uncount_shared(slot);
-                let (group, filter) = membership.into_names();
-                self.send_leave(slot, group, filter);
-            }
+        for membership in self.session_mut(slot).take_shared() {
+            self.uncount_shared(slot);
+            let (group, filter) = membership.into_names();
+            self.send_leave(slot, group, filter);
         }
         let Some(session) = self.sessions.remove(slot) else {
             return;

@@ -36,7 +36,7 @@ mod word;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::VecDeque, hash::BuildHasher, sync::Arc};
+use std::{collections::VecDeque, hash::BuildHasher, num::NonZeroU32, sync::Arc};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
@@ -77,9 +77,20 @@ impl ConnId {
     pub const NONE: Self = Self(u32::MAX);
 }
 
-/// A session of this shard.
+/// A session of this shard. Not zero, so that perhaps none takes no more room in each connection.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct SessionId(pub u32);
+pub struct SessionId(NonZeroU32);
+
+impl SessionId {
+    fn at(slot: u32) -> Self {
+        Self(NonZeroU32::MIN.saturating_add(slot))
+    }
+
+    #[inline]
+    fn slot(self) -> u32 {
+        self.0.get() - 1
+    }
+}
 
 /// Why a connection ends, as we say it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -423,7 +434,7 @@ impl Shard {
         sink: &mut impl Sink,
     ) -> Received {
         self.now = now;
-        let slot = session.0;
+        let slot = session.slot();
         let Some(s) = self.sessions.get_mut(slot) else {
             return Received::Closed(0);
         };
@@ -479,7 +490,7 @@ impl Shard {
     /// The caller does not read this client for now, so its Keep Alive begins anew: what it sends may
     /// wait unread [MQTT-3.1.2-22].
     pub fn excuse_silence(&mut self, session: SessionId) {
-        if let Some(s) = self.sessions.get_mut(session.0) {
+        if let Some(s) = self.sessions.get_mut(session.slot()) {
             s.seen = self.reading;
         }
     }
@@ -590,7 +601,7 @@ impl Shard {
     /// The client id of a session.
     #[must_use]
     pub fn client_id(&self, session: SessionId) -> Option<&str> {
-        self.sessions.get(session.0).map(|s| &*s.client_id)
+        self.sessions.get(session.slot()).map(|s| &*s.client_id)
     }
 
     /// Whose connection this is: a walk over all sessions, for when nothing else knows any more.
@@ -598,13 +609,13 @@ impl Shard {
     pub fn session_on(&self, conn: ConnId) -> Option<SessionId> {
         let mut all = self.sessions.range(0);
         all.find(|(_, s)| s.conn == conn)
-            .map(|(slot, _)| SessionId(slot))
+            .map(|(slot, _)| SessionId::at(slot))
     }
 
     /// The version that a session's client speaks.
     #[must_use]
     pub fn version(&self, session: SessionId) -> Option<Version> {
-        self.sessions.get(session.0).map(|s| s.version)
+        self.sessions.get(session.slot()).map(|s| s.version)
     }
 
     /// Whether anybody would receive a message on this topic.
@@ -627,7 +638,7 @@ impl Shard {
     #[must_use]
     pub fn is_blocked(&self, session: SessionId) -> bool {
         self.sessions
-            .get(session.0)
+            .get(session.slot())
             .is_some_and(|s| s.bits.has(Bit::Blocked))
     }
 

@@ -170,13 +170,17 @@ impl Shard {
         sink: &mut impl Sink,
     ) {
         self.now = now;
-        let Some(s) = self.sessions.get_mut(session.0).filter(|s| s.is_online()) else {
+        let Some(s) = self
+            .sessions
+            .get_mut(session.slot())
+            .filter(|s| s.is_online())
+        else {
             return;
         };
         let mut packet = Vec::new();
         encode(reason, method, data, &mut packet);
         if packet.len() > s.rare.packet_max as usize {
-            return self.expel(session.0, Cause::AnswerTooLarge.close(), sink);
+            return self.expel(session.slot(), Cause::AnswerTooLarge.close(), sink);
         }
         s.tally.answered(packet.len());
         sink.out(s.conn).extend_from_slice(&packet);

@@ -8,7 +8,7 @@ use protocol::{Filter, PacketId, Topic};
 use super::{Mail, Membership, Shard, Sink};
 use crate::{
     Message, Time,
-    acl::Subject,
+    acl::{Principal, Subject},
     plant::{self, Fault},
     record::{self, Bucket, Delivery, SessionRecord, Step, WillRecord},
     retained::Totals,
@@ -35,7 +35,10 @@ impl Shard {
         let Some(record) = SessionRecord::decode(record) else {
             return false;
         };
-        let owner = Arc::new(record.owner);
+        let owner = match record.owner {
+            Principal::Anonymous => self.anonymous.clone(), // one for all of them
+            owner => Arc::new(owner),
+        };
         let slot = self.create(client_id, owner, record.version);
         let cursor = cursor.max(record.cursor).min(self.tail_seen);
         let now = self.now;
@@ -44,7 +47,8 @@ impl Shard {
         let mut durable = Durable::at(cursor, record.born);
         durable.reading = Reading::Behind;
         durable.expiry_secs = record.expiry_secs;
-        (durable.came, durable.went) = (record.came, record.went.unwrap_or(now));
+        durable.set_came(record.came);
+        durable.set_went(record.went.unwrap_or(now));
         s.client_id = Name::new(client_id, record.user_name.as_deref());
         s.keep_alive_secs = record.keep_alive_secs;
         s.bits.set_if(Bit::CleanStart, record.clean_start);

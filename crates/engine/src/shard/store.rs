@@ -468,10 +468,10 @@ impl Shard {
             user_name: s.client_id.user_name().map(Into::into),
             keep_alive_secs: s.keep_alive_secs,
             clean_start: s.bits.has(Bit::CleanStart),
-            came: s.rare.durable.as_ref().map_or(Time(0), |d| d.came),
+            came: s.rare.durable.as_ref().map_or(Time(0), |d| d.came()),
             went: (s.rare.durable.as_ref())
                 .filter(|_| !s.is_online())
-                .map(|d| d.went),
+                .map(|d| d.went()),
             cursor,
             subscriptions: s.subs.slice().iter().filter_map(subscription).collect(),
             groups: self.group_records(slot),
@@ -770,7 +770,7 @@ impl Shard {
 
 impl Shard {
     fn group_records(&self, slot: u32) -> Vec<Group> {
-        let list = self.session(slot).rare.shared.iter().flatten();
-        list.map(super::Membership::record).collect()
+        let list = self.session(slot).shared();
+        list.iter().map(super::Membership::record).collect()
     }
 }

@@ -183,8 +183,7 @@ impl Shard {
             }
         };
         let filter = allowed.get().filter;
-        let s = self.session(slot);
-        let held = s.subs.slice().len() + s.rare.shared.as_ref().map_or(0, |m| m.len());
+        let held = self.session(slot).subscriptions();
         if let Some(group) = shared.group {
             if held >= settings.subscriptions_max {
                 return Err(Reason::QUOTA_EXCEEDED);
@@ -331,9 +330,7 @@ impl Shard {
 
     /// The shared subscriptions of a session, with the letter that joins each again.
     pub(super) fn memberships(&self, slot: u32) -> Vec<(Box<str>, Box<str>, Join)> {
-        let Some(list) = &self.session(slot).rare.shared else {
-            return Vec::new();
-        };
+        let list = self.session(slot).shared();
         list.iter()
             .map(|m| {
                 (

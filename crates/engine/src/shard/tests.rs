@@ -82,7 +82,7 @@ fn a13_equal_hashes() {
             &hello,
             &mut ear,
         )
-        .0
+        .slot()
     });
     let hasher = shard.hasher.clone();
     let hash = |name: &str| BuildHasher::hash_one(&hasher, name);
@@ -236,7 +236,7 @@ fn a_guest_waits_without_a_trace() {
         };
         assert_eq!(used, bytes.len());
         assert_eq!(shard.home(shard.client_id(session).unwrap()), 0);
-        assert_eq!(*shard.session(session.0).owner, *user);
+        assert_eq!(*shard.session(session.slot()).owner, *user);
     }
 }
 
@@ -277,12 +277,12 @@ fn a_session_passes_to_the_first_user() {
             ear.closed.clear();
         }
     }
-    assert_eq!(shard.session(session.0).owner.user(), Some("anna"));
+    assert_eq!(shard.session(session.slot()).owner.user(), Some("anna"));
     // Until somebody makes it nobody's again.
     assert!(shard.release_client(Time(0), "device", &mut ear));
     assert!(!shard.release_client(Time(0), "other", &mut ear));
     ear.verdict = as_user("bert");
     let session = open(&mut shard, ConnId(4), &resume, &mut ear);
     assert_eq!(ear.take(ConnId(4)), [0x20, 2, 1, 0]);
-    assert_eq!(shard.session(session.0).owner.user(), Some("bert"));
+    assert_eq!(shard.session(session.slot()).owner.user(), Some("bert"));
 }
