@@ -471,13 +471,13 @@ fn a_store_in_use_is_left_alone() {
 fn other_formats_are_refused() {
     for (format, words, zh) in [
         (
-            3u16,
-            "formats up to 2; start the newer release",
+            4u16,
+            "formats up to 3; start the newer release",
             "请启动写入它的新版本",
         ),
         (
             0,
-            "formats from 2 on; export it with the release",
+            "formats from 3 on; export it with the release",
             "请用写入它的版本导出",
         ),
     ] {

@@ -9,8 +9,8 @@ use super::files::{File, Files, read_full, write_all};
 use super::frame::{self, Stamp};
 
 /// The format that this release writes, and the oldest and newest that it reads.
-pub(super) const VERSION: u16 = 2;
-pub(super) const VERSION_MIN: u16 = 2;
+pub(super) const VERSION: u16 = 3;
+pub(super) const VERSION_MIN: u16 = 3;
 
 /// Where records begin.
 pub(super) const DATA: u64 = BOTH as u64;

@@ -45,6 +45,12 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(text).ok()
     }
 
+    /// What [`put_text_after`] wrote behind this text.
+    pub(crate) fn text_after(&mut self, before: &str) -> Option<String> {
+        let same = self.number()?;
+        Some([before.get(..same)?, self.text()?].concat())
+    }
+
     pub(crate) fn owner(&mut self) -> Option<Principal> {
         match (self.u8()?, self.text()?) {
             (0, _) => Some(Principal::Anonymous),
@@ -120,4 +126,16 @@ pub(crate) fn put_time(out: &mut Vec<u8>, time: Option<Time>) {
 pub(crate) fn put_text(out: &mut Vec<u8>, text: &str) {
     put_number(out, text.len() as u64);
     out.extend_from_slice(text.as_bytes());
+}
+
+/// Appends a text as [`Reader::text_after`] reads it: how much of the one before it begins with, and
+/// what is different.
+pub(crate) fn put_text_after(out: &mut Vec<u8>, before: &str, text: &str) {
+    let both = before.chars().zip(text.chars());
+    let same: usize = both
+        .take_while(|(a, b)| a == b)
+        .map(|(a, _)| a.len_utf8())
+        .sum();
+    put_number(out, same as u64);
+    put_text(out, &text[same..]);
 }

@@ -4,12 +4,17 @@ use protocol::{QoS, RetainHandling, Version};
 
 use super::{
     Reader,
-    bytes::{put_number, put_owner, put_text, put_time},
+    bytes::{put_number, put_owner, put_text, put_text_after},
 };
 use crate::{Time, acl::Principal, router::Flags};
 
 /// The form that is written; another first byte is another form.
-const FORM: u8 = 3;
+const FORM: u8 = 4;
+
+/// Its client is away.
+const AWAY: u8 = 1;
+const CLEAN_START: u8 = 2;
+const USER_NAME: u8 = 4;
 
 /// The record of [`super::Bucket::Session`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,9 +22,6 @@ pub(crate) struct SessionRecord {
     pub(crate) version: Version,
     pub(crate) owner: Principal,
     pub(crate) expiry_secs: u32,
-    /// When the session ends; `None` while its client is connected, or if it never does.
-    pub(crate) ends: Option<Time>,
-    pub(crate) is_online: bool,
     /// Names it among the sessions that its client had.
     pub(crate) born: u64,
     /// Everything in the log up to here was acknowledged.
@@ -61,15 +63,29 @@ pub(crate) struct Group {
 
 impl SessionRecord {
     pub(crate) fn encode(&self) -> Box<[u8]> {
-        let mut out = vec![FORM, self.version.level(), u8::from(self.is_online)];
+        let bit = |bit: u8, so: bool| if so { bit } else { 0 };
+        let bits = bit(AWAY, self.went.is_some())
+            | bit(CLEAN_START, self.clean_start)
+            | bit(USER_NAME, self.user_name.is_some());
+        let mut out = vec![FORM, self.version.level(), bits];
         put_owner(&mut out, &self.owner);
         put_number(&mut out, self.expiry_secs);
-        put_time(&mut out, self.ends);
         put_number(&mut out, self.born);
+        // Times that are near each other differ in their lowest bits.
+        put_number(&mut out, self.came.0 ^ self.born);
+        if let Some(went) = self.went {
+            put_number(&mut out, went.0 ^ self.came.0);
+        }
         put_number(&mut out, self.cursor);
+        put_number(&mut out, self.keep_alive_secs);
+        if let Some(user_name) = &self.user_name {
+            put_text(&mut out, user_name);
+        }
         put_number(&mut out, self.subscriptions.len() as u64);
+        let mut before = "";
         for s in &self.subscriptions {
-            put_text(&mut out, &s.filter);
+            put_text_after(&mut out, before, &s.filter);
+            before = &s.filter;
             let flags = Flags::new(s.qos, s.no_local, s.as_published, false);
             let flags = flags.with_handling(s.handling).with_logged(s.logged);
             out.push(flags.bits());
@@ -84,11 +100,6 @@ impl SessionRecord {
             out.push(flags.with_handling(g.handling).bits());
             put_number(&mut out, g.id);
         }
-        out.push(u8::from(self.clean_start) | u8::from(self.user_name.is_some()) << 1);
-        put_number(&mut out, self.keep_alive_secs);
-        put_number(&mut out, self.came.0);
-        put_time(&mut out, self.went);
-        put_text(&mut out, self.user_name.as_deref().unwrap_or_default());
         out.into()
     }
 
@@ -101,36 +112,41 @@ impl SessionRecord {
         let version = [Version::V3_1, Version::V3_1_1, Version::V5]
             .into_iter()
             .find(|v| v.level() == level)?;
-        let is_online = r.u8()? != 0;
+        let bits = r.u8()?;
         let owner = r.owner()?;
         let expiry_secs = r.number()?;
-        let ends = r.time()?;
         let born = r.number()?;
+        let came = Time(r.number::<u64>()? ^ born);
+        let went = match bits & AWAY {
+            0 => None,
+            _ => Some(Time(r.number::<u64>()? ^ came.0)),
+        };
         let cursor = r.number()?;
-        let subscriptions = (0..r.number::<u32>()?)
-            .map(|_| Subscription::read(&mut r))
-            .collect::<Option<_>>()?;
+        let keep_alive_secs = r.number()?;
+        let user_name = match bits & USER_NAME {
+            0 => None,
+            _ => Some(r.text()?.into()),
+        };
+        let mut subscriptions = Vec::<Subscription>::new();
+        for _ in 0..r.number::<u32>()? {
+            let before = subscriptions.last().map_or("", |s| &*s.filter);
+            let subscription = Subscription::read(&mut r, before)?;
+            subscriptions.push(subscription);
+        }
         let groups = (0..r.number::<u32>()?)
             .map(|_| Group::read(&mut r))
             .collect::<Option<_>>()?;
-        let bits = r.u8()?;
-        let keep_alive_secs = r.number()?;
-        let came = Time(r.number()?);
-        let went = r.time()?;
-        let user_name = r.text()?;
         Some(Self {
             version,
             owner,
             expiry_secs,
-            ends,
-            is_online,
             born,
             cursor,
             subscriptions,
             groups,
-            user_name: (bits & 2 != 0).then(|| user_name.into()),
+            user_name,
             keep_alive_secs,
-            clean_start: bits & 1 != 0,
+            clean_start: bits & CLEAN_START != 0,
             came,
             went,
         })
@@ -138,8 +154,9 @@ impl SessionRecord {
 }
 
 impl Subscription {
-    fn read(r: &mut Reader<'_>) -> Option<Self> {
-        let filter = r.text()?.into();
+    /// Behind one with the filter `before`.
+    fn read(r: &mut Reader<'_>, before: &str) -> Option<Self> {
+        let filter = r.text_after(before)?.into();
         let flags = Flags::from_bits(r.u8()?)?;
         Some(Self {
             filter,
@@ -174,25 +191,29 @@ mod tests {
     use super::*;
     use crate::acl::User;
 
+    fn subscription(filter: &str) -> Subscription {
+        Subscription {
+            filter: filter.into(),
+            qos: QoS::ExactlyOnce,
+            no_local: true,
+            as_published: false,
+            handling: RetainHandling::DoNotSend,
+            logged: true,
+            id: 268_435_455,
+            since: 70,
+        }
+    }
+
     fn record() -> SessionRecord {
         SessionRecord {
             version: Version::V5,
             owner: Principal::User(User::new("anna")),
             expiry_secs: 3600,
-            ends: Some(Time(1_764_000_000_000)),
-            is_online: false,
-            born: 1_763_999_000_000,
+            born: 1_764_000_000_003,
             cursor: 77,
-            subscriptions: vec![Subscription {
-                filter: "a/+/c".into(),
-                qos: QoS::ExactlyOnce,
-                no_local: true,
-                as_published: false,
-                handling: RetainHandling::DoNotSend,
-                logged: true,
-                id: 268_435_455,
-                since: 70,
-            }],
+            subscriptions: ["a/+/c", "a/+/d", "厨房/温度", "厨房/湿度", "厨", ""]
+                .map(subscription)
+                .into(),
             groups: vec![Group {
                 name: "g".into(),
                 filter: "b/#".into(),
@@ -205,17 +226,45 @@ mod tests {
             keep_alive_secs: 60,
             clean_start: true,
             came: Time(1_764_000_000_001),
-            went: Some(Time(1_764_000_000_002)),
+            went: Some(Time(1_764_000_600_002)),
         }
     }
 
     #[test]
     fn reads_what_it_wrote_and_nothing_shorter() {
-        let record = record();
-        let bytes = record.encode();
-        assert_eq!(SessionRecord::decode(&bytes), Some(record));
-        for end in 0..bytes.len() {
-            assert_eq!(SessionRecord::decode(&bytes[..end]), None, "{end} bytes");
+        let online = SessionRecord {
+            went: None,
+            user_name: None,
+            clean_start: false,
+            ..record()
+        };
+        for record in [record(), online] {
+            let bytes = record.encode();
+            assert_eq!(SessionRecord::decode(&bytes), Some(record));
+            for end in 0..bytes.len() {
+                assert_eq!(SessionRecord::decode(&bytes[..end]), None, "{end} bytes");
+            }
         }
+    }
+
+    /// What the filters of a client begin with alike is written once.
+    #[test]
+    fn is_short() {
+        let record = SessionRecord {
+            owner: Principal::Anonymous,
+            cursor: 0,
+            subscriptions: ["temperature", "humidity", "door", "light", "+/alarm"]
+                .map(|name| subscription(&format!("home/012345/{name}")))
+                .map(|s| Subscription {
+                    id: 0,
+                    since: 0,
+                    ..s
+                })
+                .into(),
+            groups: Vec::new(),
+            user_name: None,
+            ..record()
+        };
+        assert_eq!(record.encode().len(), 94);
     }
 }

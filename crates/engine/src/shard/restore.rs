@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use protocol::{Filter, PacketId, Topic};
 
-use super::{Mail, Membership, Shard, Sink};
+use super::{Mail, Membership, Shard, Sink, connect::ends_at};
 use crate::{
     Message, Time,
     acl::{Principal, Subject},
@@ -13,7 +13,7 @@ use crate::{
     record::{self, Bucket, Delivery, SessionRecord, Step, WillRecord},
     retained::Totals,
     router::{Flags, Sub},
-    session::{Bit, Durable, Handed, Held, Kept, NEVER, Name, Reading, State, Will},
+    session::{Bit, Durable, Handed, Held, Kept, Name, Reading, State, Will},
     timers::{TICK_MILLIS, Timers},
 };
 
@@ -47,19 +47,15 @@ impl Shard {
         let mut durable = Durable::at(cursor, record.born);
         durable.reading = Reading::Behind;
         durable.expiry_secs = record.expiry_secs;
+        // Its connection ended with the broker at the latest.
+        let went = record.went.unwrap_or(now);
         durable.set_came(record.came);
-        durable.set_went(record.went.unwrap_or(now));
+        durable.set_went(went);
         s.client_id = Name::new(client_id, record.user_name.as_deref());
         s.keep_alive_secs = record.keep_alive_secs;
         s.bits.set_if(Bit::CleanStart, record.clean_start);
         s.rare.make().durable = Some(Box::new(durable));
-        // Its connection ended with the broker at the latest.
-        let ends = if record.is_online {
-            (record.expiry_secs != NEVER).then(|| now.plus_secs(record.expiry_secs))
-        } else {
-            record.ends
-        };
-        if let Some(at) = ends {
+        if let Some(at) = ends_at(went, record.expiry_secs) {
             let tick = self.due.add(at, slot);
             if let Some(d) = self.session_mut(slot).durable_mut() {
                 d.ends = tick;
@@ -112,7 +108,7 @@ impl Shard {
             self.mail(home, away);
             self.count_shared(slot);
         }
-        if record.is_online {
+        if record.went.is_none() {
             // Its time runs from now on, whatever becomes of this life.
             self.save_session(slot, None);
         }

@@ -462,8 +462,6 @@ impl Shard {
             version: s.version,
             owner: (*s.owner).clone(),
             expiry_secs: s.expiry_secs(),
-            ends: (s.ends() != 0).then(|| self.due.time(s.ends())),
-            is_online: s.is_online(),
             born: s.rare.durable.as_ref().map_or(0, |d| d.born),
             user_name: s.client_id.user_name().map(Into::into),
             keep_alive_secs: s.keep_alive_secs,

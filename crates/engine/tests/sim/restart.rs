@@ -198,8 +198,8 @@ impl World {
     }
 }
 
-/// When a session began, as its record says: behind the form, the version, whether it is online, an owner
-/// without a name, and two numbers of as many bytes as each needs.
+/// When a session began, as its record says: behind the form, the version, what it is, an owner without a
+/// name, and a number of as many bytes as it needs.
 fn born(record: &[u8]) -> Option<u64> {
     let mut rest = record.get(5..)?;
     let mut number = || {
@@ -209,7 +209,6 @@ fn born(record: &[u8]) -> Option<u64> {
         let bits = bytes.iter().rev();
         Some(bits.fold(0, |n, byte| n << 7 | u64::from(byte & 0x7f)))
     };
-    number()?;
     number()?;
     number()
 }
