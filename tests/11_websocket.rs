@@ -158,6 +158,46 @@ fn w01_cut_and_joined() {
     }
 }
 
+/// W01: the same messages, a frame of 1 KB for each, cost at most twice the processor time of TCP, and a packet
+/// in frames of one byte is a packet.
+#[test]
+fn w01_what_frames_cost() {
+    const BATCH: usize = 50;
+    const BATCHES: usize = 8_000;
+    let broker = Broker::start();
+    let publish = Publish::new("w01", "x".repeat(1000)).bytes(V5);
+    // Made before: what the client does for a frame is not to slow it down.
+    let cost = |mut conn: Conn, name: &str, bytes: &[u8]| {
+        conn.connect(&Connect::new(V5, name));
+        conn.ping();
+        let before = broker.cpu();
+        for _ in 0..BATCHES {
+            conn.stream.write_all(bytes).unwrap();
+        }
+        conn.ping();
+        (broker.cpu() - before, conn)
+    };
+    let frame = Frame::client(true, Frame::BINARY, &publish);
+    let (plain, _) = cost(broker.open(V5), "plain", &publish.repeat(BATCH));
+    let web = Conn::open_web(broker.ws, V5);
+    let (framed, mut conn) = cost(web, "framed", &frame.repeat(BATCH));
+    println!(
+        "figure: {plain:?} over TCP, {framed:?} in frames for {} messages of 1 KB",
+        BATCH * BATCHES
+    );
+    // Development builds unmask slowly.
+    let times = if std::env::var_os("TERNMQ_BIN").is_some() {
+        2
+    } else {
+        10
+    };
+    assert!(framed <= times * plain, "{plain:?} {framed:?}");
+    for byte in publish.iter().chain(&pingreq()) {
+        conn.send(&[*byte]);
+    }
+    conn.read_kind(Kind::PingResp);
+}
+
 /// A ping of WebSocket is answered with its own words. (RFC 6455 5.5.2)
 #[test]
 fn web_ping() {

@@ -63,6 +63,11 @@ fn x01_silent_crowd() {
     until("not all closed", all_gone, || {
         crowd.iter_mut().all(is_closed)
     });
+    println!(
+        "figure: {} bytes for each of 2,000 silent sockets, all closed {:.1} s after the first (3 s allowed)",
+        grown / 2000,
+        began.elapsed().as_secs_f64()
+    );
     broker.v5("canary").ping();
 }
 
@@ -88,6 +93,10 @@ fn x02_dripping_connect() {
         began.elapsed()
     );
     assert!(crowd.iter_mut().all(is_closed));
+    println!(
+        "figure: closed within {:.1} s, 1 s allowed",
+        began.elapsed().as_secs_f64()
+    );
     broker.v5("canary").ping();
 }
 
@@ -120,6 +129,11 @@ fn x03_half_a_large_connect() {
         "not the oldest: {open:?}"
     );
     let grown = broker.memory().saturating_sub(before);
+    println!(
+        "figure: {} KB for {} that are kept, 4 MB allowed",
+        grown >> 10,
+        open.len()
+    );
     assert!(grown < 16 * MB, "{grown} bytes");
     broker.v5("canary").ping();
 }
@@ -194,6 +208,10 @@ fn x05_stopped_readers_qos_0() {
     speaker.ping();
     // 30 times 192 KB, and what a growing buffer leaves behind.
     let grown = broker.memory().saturating_sub(before);
+    println!(
+        "figure: {} KB for each of 30 stopped readers, 192 allowed",
+        (grown / 30) >> 10
+    );
     assert!(
         grown < 30 * 2 * 192 * 1024,
         "{grown} bytes for 30 stopped readers"
@@ -249,6 +267,10 @@ fn x06_stopped_reader_qos_1_and_2() {
     }
     broker.figures_add_up(&["messages/dropped"], due);
     let grown = broker.memory().saturating_sub(before);
+    println!(
+        "figure: {} KB for two stopped readers, {due} messages dropped and counted",
+        grown >> 10
+    );
     assert!(grown < 8 * MB, "{grown} bytes");
 }
 
@@ -293,7 +315,7 @@ fn x09_endless_subscriptions() {
         next.publish(&Publish::new("x09/0/1", "nobody").qos1(1));
         after.push(broker.memory());
     }
-    println!("{after:?}");
+    println!("figure: bytes after each round of 10,000 subscriptions: {after:?}");
     broker.settles_at(after[2] + after[2] / 20);
 }
 
@@ -325,11 +347,9 @@ fn x10_wildcard_explosion() {
     }
     // 16,384 nodes match a beginning: this bounds the work of one match to a visit of each, not
     // to every way that leads there. Development builds are ten times slower than released ones.
-    assert!(
-        began.elapsed() < Duration::from_secs(4),
-        "{:?}",
-        began.elapsed()
-    );
+    let each = began.elapsed() / 20;
+    println!("figure: {each:?} for a PUBLISH with its PUBACK among 8,192 filters of wildcards");
+    assert!(each < Duration::from_millis(200), "{each:?}");
     conn.nothing_from(&mut speaker, 1);
 }
 
@@ -365,6 +385,10 @@ fn x13_unreleased_qos_2() {
         conn.expect_closed_for(0x93);
     }
     let grown = broker.memory().saturating_sub(before);
+    println!(
+        "figure: {} KB after 40,000 of one id and 2,048 ids open",
+        grown >> 10
+    );
     assert!(grown < 4 * MB, "{grown} bytes");
 }
 
@@ -385,6 +409,10 @@ fn x14_aliases_of_long_topics() {
         conn.ping();
     }
     let grown = broker.memory().saturating_sub(before);
+    println!(
+        "figure: {} KB for each of ten clients with 32 aliases of 65,000 bytes",
+        (grown / 10) >> 10
+    );
     assert!(
         grown < 10 * 5 / 2 * MB + 8 * MB,
         "{grown} bytes for ten clients"
@@ -435,6 +463,7 @@ fn x16_no_descriptor_left() {
         std::thread::sleep(Duration::from_millis(50));
     }
     let used = broker.cpu() - before;
+    println!("figure: {used:?} of the processor in a second without a descriptor");
     assert!(
         used <= Duration::from_millis(200),
         "{used:?} in a second of nothing"
@@ -486,5 +515,9 @@ fn x18_many_large_messages() {
         writer.join().expect("every publisher gets through");
     }
     let grown = most.saturating_sub(before);
+    println!(
+        "figure: {} MB at most for 300 messages of 900 KB under way",
+        grown / MB
+    );
     assert!(grown < 192 * MB, "{grown} bytes");
 }

@@ -305,6 +305,8 @@ fn damage_on_the_way() {
 fn w07_hostile_handshakes() {
     let broker = Broker::with(&["listeners.ssl.default.ssl_options.handshake_timeout=3s"]);
     let (address, authority) = (broker.listens("ssl:default"), own_authority(&broker));
+    Secure::connect(address, &authority, &[]);
+    let before = broker.settled_memory();
     let began = Instant::now();
     let half_hello = [&[22, 3, 1, 0x3f, 0xff, 1, 0, 0x3f][..], &[7; 9_000]].concat();
     let mut held: Vec<TcpStream> = (0..400)
@@ -328,6 +330,9 @@ fn w07_hostile_handshakes() {
     for _ in 0..20 {
         Secure::connect(address, &authority, &[]);
     }
+    let each = broker.memory().saturating_sub(before) / 401;
+    println!("figure: {each} bytes for each handshake that stands still, 20 KB allowed");
+    assert!(each <= 20 << 10, "{each} bytes each");
     for mut stream in held {
         stream
             .set_read_timeout(Some(Duration::from_secs(10)))

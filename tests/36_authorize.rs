@@ -202,6 +202,7 @@ fn a05_subscription_revoked() {
     for (id, left) in [("online", 1), ("member", 0), ("away", 0)] {
         has_subscriptions(&mut api, id, left, since);
     }
+    println!("figure: revoked within {:?}, 1 s allowed", since.elapsed());
     speaker.publish(&Publish::new("a/1", "x").qos1(1));
     speaker.publish(&Publish::new("b", "x").qos1(2));
     online.receive_this("b", "x");
