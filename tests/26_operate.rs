@@ -409,6 +409,11 @@ fn a_viewer_looks_on() {
     let mut thief = broker.open(V5);
     thief.send(&Connect::new(V5, "eve").bytes());
     assert_eq!(thief.read_kind(Kind::ConnAck).code, 0x87);
+    // And she takes nobody's: it would be hers then, and the device shut out.
+    let mut conn = page(&broker, V5);
+    conn.send(&shown("device", &ticket(&mut eve)).bytes());
+    assert_eq!(conn.read_kind(Kind::ConnAck).code, 0x87);
+    device.ping();
 }
 
 /// Through a proxy every page seems to come from the proxy: one that came from a public address is no

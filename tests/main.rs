@@ -60,6 +60,8 @@ mod front_door;
 mod handover;
 #[path = "10_hostile.rs"]
 mod hostile;
+#[path = "49_identity.rs"]
+mod identity;
 #[path = "15_limits.rs"]
 mod limits;
 #[path = "46_migrate.rs"]

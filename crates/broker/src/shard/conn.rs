@@ -26,7 +26,7 @@ use super::{
     event::Event,
     flapping::Flapping,
     gate::{Entrance, Gate},
-    mount::Mount,
+    mount::{Mount, mount_of},
     ticket::{PREFIX, Ticket, Tickets},
     trace::Tracing,
 };
@@ -518,6 +518,60 @@ impl Conns {
         let keep = self.pool.len() / 2;
         self.pool.truncate(keep);
     }
+
+    /// Whether a guest may come in, and as whom.
+    fn judge(&mut self, conn: ConnId, guest: &Guest<'_>) -> Result<Admission, Cause> {
+        let Some(entry) = self.table.get(conn.0) else {
+            return Ok(Admission::Anonymous);
+        };
+        // Whoever looks after the broker comes in all the same.
+        if self.is_short && entry.listener != DASHBOARD_NUMBER {
+            self.gate.verdict = None;
+            return Err(Cause::MemoryShort);
+        }
+        if let Some(verdict) = self.gate.verdict.take() {
+            let granted = match verdict? {
+                Judged::In(granted) => granted,
+                Judged::Challenged(Challenge { data, conversation }) => {
+                    self.gate.challenged(conn.0, conversation);
+                    return Ok(Admission::Challenge(data));
+                }
+            };
+            self.gate.until = granted.until;
+            let (who, proof) = (granted.who.clone(), granted.proof.clone());
+            self.gate.words.admitted = Some(granted);
+            return Ok(match proof {
+                Some(proof) => {
+                    self.gate.proven(conn.0);
+                    Admission::Proven(who, proof)
+                }
+                None => Admission::As(who),
+            });
+        }
+        if let Some(exchange) = &guest.exchange {
+            let from = entry.entrance(&self.limits);
+            return self.gate.step(conn.0, guest, exchange, from, &self.limits);
+        }
+        if entry.listener == DASHBOARD_NUMBER {
+            let shown = guest.password;
+            if let Some(shown) = shown.filter(|shown| shown.starts_with(PREFIX.as_bytes())) {
+                let who = self.tickets.redeem(shown, guest.user_name, self.now);
+                return who.map(Admission::As).ok_or(Cause::Ticket);
+            }
+        }
+        if let Some(user) = admit::certified(entry.tls(), self.limits.named_by) {
+            return Ok(Admission::As(user));
+        }
+        let from = entry.entrance(&self.limits);
+        if self.gate.is_for(guest, &from) {
+            return self.gate.ask(conn.0, guest, from, &self.limits);
+        }
+        // The address here may be a proxy's.
+        if entry.web().is_some_and(|web| web.far) && self.limits.allow_anonymous {
+            return Err(Cause::LanGuard);
+        }
+        admit::judge(entry.peer.ip(), guest, &self.limits)
+    }
 }
 
 impl Sink for Conns {
@@ -575,58 +629,14 @@ impl Sink for Conns {
     }
 
     fn admit(&mut self, conn: ConnId, guest: &Guest<'_>) -> Result<Admission, Cause> {
-        let Some(entry) = self.table.get(conn.0) else {
-            return Ok(Admission::Anonymous);
-        };
-        // Whoever looks after the broker comes in all the same.
-        if self.is_short && entry.listener != DASHBOARD_NUMBER {
-            self.gate.verdict = None;
-            return Err(Cause::MemoryShort);
+        let admitted = self.judge(conn, guest)?;
+        if let Admission::As(who) | Admission::Proven(who, _) = &admitted
+            && let Some(mount) = self.table.get_mut(conn.0).and_then(mount_of)
+            && !mount.is_for(who.user())
+        {
+            return Err(Cause::WrongPassword);
         }
-        if let Some(verdict) = self.gate.verdict.take() {
-            let granted = match verdict? {
-                Judged::In(granted) => granted,
-                Judged::Challenged(Challenge { data, conversation }) => {
-                    self.gate.challenged(conn.0, conversation);
-                    return Ok(Admission::Challenge(data));
-                }
-            };
-            self.gate.until = granted.until;
-            let (who, proof) = (granted.who.clone(), granted.proof.clone());
-            self.gate.words.admitted = Some(granted);
-            return Ok(match proof {
-                Some(proof) => {
-                    self.gate.proven(conn.0);
-                    Admission::Proven(who, proof)
-                }
-                None => Admission::As(who),
-            });
-        }
-        if let Some(exchange) = &guest.exchange {
-            let from = entry.entrance(&self.limits);
-            return self.gate.step(conn.0, guest, exchange, from, &self.limits);
-        }
-        if entry.listener == DASHBOARD_NUMBER {
-            let shown = guest.password;
-            if let Some(shown) = shown.filter(|shown| shown.starts_with(PREFIX.as_bytes())) {
-                let who = self.tickets.redeem(shown, guest.user_name, self.now);
-                return who.map(Admission::As).ok_or(Cause::Ticket);
-            }
-        }
-        if let Some(user) = admit::certified(entry.tls(), self.limits.named_by) {
-            return Ok(Admission::As(user));
-        }
-        let from = entry.entrance(&self.limits);
-        if self.gate.is_for(guest, &from) {
-            return self.gate.ask(conn.0, guest, from, &self.limits);
-        }
-        if entry.listener == DASHBOARD_NUMBER {
-            // The address here may be a proxy's.
-            if entry.web().is_some_and(|web| web.far) && self.limits.allow_anonymous {
-                return Err(Cause::LanGuard);
-            }
-        }
-        admit::judge(entry.peer.ip(), guest, &self.limits)
+        Ok(admitted)
     }
 
     fn prove(&mut self, conn: ConnId, guest: &Guest<'_>) -> Result<(), Cause> {

@@ -24,6 +24,8 @@ pub(super) struct Mount {
     template: Arc<str>,
     /// Known from CONNECT on.
     prefix: Option<Box<str>>,
+    /// The user whose name is in it.
+    user_name: Option<Box<str>>,
     is_v5: bool,
     /// Bytes at the front of the out-buffer whose topics have lost the prefix already.
     stripped: usize,
@@ -53,6 +55,7 @@ impl Mount {
         Self {
             template,
             prefix: None,
+            user_name: None,
             is_v5: false,
             stripped: 0,
         }
@@ -60,6 +63,13 @@ impl Mount {
 
     pub(super) fn prefix(&self) -> Option<&str> {
         self.prefix.as_deref()
+    }
+
+    /// Whether it may be the place of whoever comes in: where it is some user's, nobody who has proven to be
+    /// another. It was made of what CONNECT says, before anybody had looked at that.
+    pub(super) fn is_for(&self, proven: Option<&str>) -> bool {
+        let named = self.user_name.as_deref();
+        named.is_none() || proven.is_none() || named == proven
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -78,6 +88,8 @@ impl Mount {
         let (client_id, user_name) = certified;
         let client_id = client_id.as_deref().unwrap_or(hello.client_id);
         let user_name = user_name.as_deref().or(hello.user_name);
+        let is_users = self.template.contains(USER_NAME);
+        self.user_name = user_name.filter(|_| is_users).map(Into::into);
         let mut prefix = self.template.to_string();
         for (word, name) in [
             (CLIENT_ID, client_id),

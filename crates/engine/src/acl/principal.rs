@@ -94,7 +94,8 @@ impl Principal {
     }
 
     /// Whether a session of `owner` may be gone on with by this one: its own, or one that was
-    /// nobody's. A user of the dashboard stays the same whatever the role.
+    /// nobody's, but for those who may only look: it would be theirs, and its client shut out. A user of the
+    /// dashboard stays the same whatever the role.
     #[must_use]
     pub fn may_resume(&self, owner: &Self) -> bool {
         let dashboard = |who: &Self| match who {
@@ -102,7 +103,7 @@ impl Principal {
             _ => None,
         };
         self == owner
-            || owner.is_nobody()
+            || owner.is_nobody() && !matches!(self, Self::Viewer(_))
             || dashboard(self).is_some_and(|name| dashboard(owner) == Some(name))
     }
 }
@@ -129,6 +130,8 @@ mod tests {
             (&user("a"), &user("a"), true),
             (&user("a"), &user("b"), false),
             (&viewer("a"), &administrator("a"), true),
+            (&viewer("a"), &nobody, false),
+            (&administrator("a"), &nobody, true),
             (&viewer("a"), &administrator("b"), false),
             // Another realm, in which others give names.
             (&user("a"), &administrator("a"), false),

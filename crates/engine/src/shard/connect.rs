@@ -220,14 +220,13 @@ impl Shard {
         let Admitted { who: owner, proof } = admitted;
         let rewritten = self.rewritten_will(client_id, packet);
         let who = owner.clone();
-        let mut packet = with_will_topic(packet, rewritten.as_deref());
-        // Who has proven it in another way is known by that name.
         let proven = who.user();
         if proven.is_some() && proven != packet.user_name {
             self.check_banned(conn, client_id, proven, sink)?;
         }
-        packet.user_name = packet.user_name.or(proven);
-        let packet = &packet;
+        let packet = &with_proven_name(packet, proven);
+        let rewritten = self.rewritten_will(client_id, packet);
+        let packet = &with_will_topic(packet, rewritten.as_deref());
         let mut access = self.acl.access(&owner, client_id, sink.peer(conn));
         let asks_outside = self.acl.asks_outside();
         if asks_outside {
@@ -692,6 +691,16 @@ fn with_client_id<'a>(
 ) -> connect::Connect<'a> {
     let mut packet = *packet;
     packet.client_id = proven.unwrap_or(packet.client_id);
+    packet
+}
+
+/// A CONNECT with the user name that was proven, if one was: what else a client calls itself is nobody's.
+fn with_proven_name<'a>(
+    packet: &connect::Connect<'a>,
+    proven: Option<&'a str>,
+) -> connect::Connect<'a> {
+    let mut packet = *packet;
+    packet.user_name = proven.or(packet.user_name);
     packet
 }
 

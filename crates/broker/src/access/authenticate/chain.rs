@@ -14,7 +14,7 @@ use super::{
     tally::{Said, Tally},
     verify::Verifier,
 };
-use crate::access::remote::Facts;
+use crate::access::remote::{Facts, Place};
 
 /// A password as a client sends it: bytes, and shown to nobody.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -65,6 +65,24 @@ impl Credentials {
     /// Who it is, once it has proven it.
     pub(super) fn name(&self) -> &str {
         self.user_name.as_deref().unwrap_or(&self.client_id)
+    }
+
+    /// The same where somebody says so who was told these things of it: what they were not told, they have
+    /// not looked at.
+    pub(super) fn name_by(&self, is_told: impl Fn(Place) -> bool) -> &str {
+        let certificate = self.certificate.as_ref();
+        let known = [
+            (Place::UserName, self.user_name.as_deref()),
+            (Place::ClientId, Some(&*self.client_id)),
+            (
+                Place::CommonName,
+                certificate.and_then(|(name, _)| name.as_deref()),
+            ),
+            (Place::Subject, certificate.map(|(_, subject)| &**subject)),
+        ];
+        let told = known.into_iter().filter(|(place, _)| is_told(*place));
+        let mut told = told.filter_map(|(_, name)| name.filter(|name| !name.is_empty()));
+        told.next().unwrap_or_else(|| self.name())
     }
 
     /// What back ends may be told of it.

@@ -107,12 +107,11 @@ impl Authenticator for Table {
         handle.spawn(async move {
             let Ok(asked) = &self.asked else { return };
             let found = asked.user(&values).await;
+            let shown = &question.credentials;
+            let name = shown.name_by(|place| asked.database.is_told(place)).into();
             let desk = self.desk.clone();
             desk.go_on(move || match found {
-                Ok(user) => {
-                    let name = question.credentials.name().into();
-                    compare(question, name, user, || self.algorithm.decoy());
-                }
+                Ok(user) => compare(question, name, user, || self.algorithm.decoy()),
                 Err(_) => question.answer(Answer::Deny(Cause::AuthenticatorFailed)),
             });
         });

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Desk,
-    chain::{Answer, Authenticator, Credentials, Granted, Question},
+    chain::{Answer, Authenticator, Granted, Question},
 };
 use crate::{
     access::{
@@ -57,7 +57,8 @@ impl Service {
         }
     }
 
-    fn answer(&self, said: Result<Said, Failure>, guest: &Credentials) -> Answer {
+    /// `name` is the guest's, if it may come in.
+    fn answer(&self, said: Result<Said, Failure>, name: &str) -> Answer {
         match said {
             Ok(Said::Ignore) => Answer::Ignore,
             Ok(Said::Deny) => Answer::Deny(Cause::AuthenticationDenied),
@@ -69,7 +70,7 @@ impl Service {
                 rules,
                 until,
             }) => {
-                let mut granted = Granted::with_rules(guest.name(), superuser, rules);
+                let mut granted = Granted::with_rules(name, superuser, rules);
                 granted.until = until;
                 Answer::Allow(granted)
             }
@@ -93,7 +94,8 @@ impl Authenticator for Service {
         handle.spawn(async move {
             let Ok(asked) = &self.asked else { return };
             let said = asked.say(&ask).await;
-            let answer = self.answer(said, &question.credentials);
+            let name = question.credentials.name_by(|place| asked.is_told(place));
+            let answer = self.answer(said, name);
             self.desk.go_on(move || question.answer(answer));
         });
     }

@@ -23,7 +23,7 @@ use tokio::{runtime, sync::oneshot};
 pub use dial::TlsSetup;
 pub(crate) use guard::Guard;
 pub(crate) use memory::Memory;
-pub(crate) use template::{Deed, Facts, Scope, Template};
+pub(crate) use template::{Deed, Facts, Place, Scope, Template};
 
 /// A text that nobody is shown.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

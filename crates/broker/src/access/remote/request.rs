@@ -4,7 +4,7 @@
 use hyper::{Method, body::Bytes};
 use serde_json::Value;
 
-use super::{Facts, Scope, Template, http::Ask};
+use super::{Facts, Place, Scope, Template, http::Ask};
 
 /// How a body is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,6 +59,12 @@ impl Form {
         Ok(form)
     }
 
+    /// Whether it tells this of a client.
+    pub(crate) fn tells(&self, place: Place) -> bool {
+        let query = self.query.as_ref();
+        self.path.has(place) || query.is_some_and(|query| query.has(place)) || self.body.has(place)
+    }
+
     /// The request about a client; `None` if what it says is no text, or would be another path.
     pub(crate) fn about(&self, facts: &Facts<'_>) -> Option<Ask> {
         let mut target = self.path.fill(facts, encode)?;
@@ -110,6 +116,15 @@ impl Tree {
             }
             other => Self::Other(other.clone()),
         })
+    }
+
+    fn has(&self, place: Place) -> bool {
+        match self {
+            Self::Text(template) => template.has(place),
+            Self::List(list) => list.iter().any(|one| one.has(place)),
+            Self::Map(fields) => fields.iter().any(|(_, one)| one.has(place)),
+            Self::Other(_) => false,
+        }
     }
 
     fn fill(&self, facts: &Facts<'_>) -> Option<Value> {

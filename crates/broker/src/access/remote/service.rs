@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    Facts, Failure, Guard, Masked, Memory, Scope, TlsSetup,
+    Facts, Failure, Guard, Masked, Memory, Place, Scope, TlsSetup,
     http::{Ask, Pool, Reply, Url},
     request::{Form, Writing},
 };
@@ -84,6 +84,11 @@ impl<T: Clone> Service<T> {
             memory: memory.map_err(|error| error.to_string())?,
             read,
         })
+    }
+
+    /// Whether it is told this of a client.
+    pub(crate) fn is_told(&self, place: Place) -> bool {
+        self.form.tells(place)
     }
 
     /// The request about a client; `None` if what it says cannot be asked.

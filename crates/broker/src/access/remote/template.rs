@@ -114,6 +114,11 @@ pub(super) enum Part<'a> {
 }
 
 impl Template {
+    /// Whether something has a place in it.
+    pub(super) fn has(&self, place: Place) -> bool {
+        self.0.contains(&Piece::Place(place))
+    }
+
     /// One place and nothing else.
     pub(super) fn of(place: Place) -> Self {
         Self(vec![Piece::Place(place)])

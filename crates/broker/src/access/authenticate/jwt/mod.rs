@@ -106,14 +106,16 @@ impl Tokens {
     }
 
     /// Who the token's holder is: the user name if a claim has to be it, else what the token says itself,
-    /// else what the guest says.
+    /// else the client id if a claim has to be that, else what the guest says, if that is not the token.
     fn name<'a>(&self, claims: &'a Map<String, Value>, guest: &'a Credentials) -> &'a str {
+        let binds = |place: &str| self.setup.verify_claims.iter().any(|(_, due)| due == place);
         let user_name = guest.user_name.as_deref();
-        let is_bound = |(_, due): &(String, String)| due == USER_NAME;
-        let bound = user_name.filter(|_| self.setup.verify_claims.iter().any(is_bound));
+        let bound = user_name.filter(|_| binds(USER_NAME));
         let subject = claims.get("sub").and_then(Value::as_str);
-        let subject = subject.filter(|subject| !subject.is_empty());
-        bound.or(subject).or(user_name).unwrap_or(&guest.client_id)
+        let subject = subject.filter(|subject| !subject.is_empty() && !subject.contains('\0'));
+        let by_id = binds(CLIENT_ID) || self.setup.from == Shown::Username;
+        let claimed = user_name.filter(|_| !by_id);
+        bound.or(subject).or(claimed).unwrap_or(&guest.client_id)
     }
 }
 

@@ -186,7 +186,11 @@ fn claims() {
         &[("name", "${username}"), ("id", "${clientid}")],
     );
     let meant = tokens(secret(SECRET), &[("aud", "mqtt")]);
-    let table: [(&Tokens, Value, Result<&str, Flaw>); 20] = [
+    // It proves the client id; a user name besides is only claimed.
+    let by_id = tokens(secret(SECRET), &[("id", "${clientid}")]);
+    let table: [(&Tokens, Value, Result<&str, Flaw>); 22] = [
+        (&by_id, json!({"id": "c"}), Ok("c")),
+        (&by_id, json!({"id": "c", "sub": "anna"}), Ok("anna")),
         (&plain, json!({}), Ok("u")),
         (&plain, json!({"sub": "anna"}), Ok("anna")),
         (&plain, json!({"sub": ""}), Ok("u")),

@@ -21,7 +21,7 @@ use tokio::{
 
 use self::query::{Command, Numbering, Statement};
 use super::{
-    Facts, Failure, Masked, Scope, TlsSetup,
+    Facts, Failure, Masked, Place, Scope, TlsSetup,
     dial::{self, Tls},
     http::POOL_MAX,
 };
@@ -146,6 +146,14 @@ impl Database {
             places: Semaphore::new(setup.pool_size.clamp(1, POOL_MAX)),
             idle: Mutex::default(),
         })
+    }
+
+    /// Whether it is told this of a client.
+    pub(crate) fn is_told(&self, place: Place) -> bool {
+        match &self.wire {
+            Wire::Redis(command) => command.has(place),
+            Wire::Postgresql(statement) | Wire::Mysql(statement) => statement.has(place),
+        }
     }
 
     /// The values of the places for a client; `None` if what it says is no text.

@@ -1,7 +1,7 @@
 //! Queries with places: SQL, whose places become parameters, and commands of Redis, whose words are
 //! arguments before anything is filled in.
 
-use super::super::{Facts, Scope, Template, template::Part};
+use super::super::{Facts, Place, Scope, Template, template::Part};
 
 /// How a dialect names its parameters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,6 +71,10 @@ impl Statement {
         Ok(made)
     }
 
+    pub(super) fn has(&self, place: Place) -> bool {
+        self.parameters.iter().any(|one| one.has(place))
+    }
+
     pub(super) fn fill(&self, facts: &Facts<'_>) -> Option<Vec<String>> {
         let each = self.parameters.iter();
         each.map(|one| one.fill(facts, |value, out| out.push_str(value)))
@@ -115,6 +119,10 @@ impl Command {
             arguments: arguments.map_err(|error| format!("cmd: {error}"))?,
             answers,
         })
+    }
+
+    pub(super) fn has(&self, place: Place) -> bool {
+        self.arguments.iter().any(|one| one.has(place))
     }
 
     pub(super) fn fill(&self, facts: &Facts<'_>) -> Option<Vec<String>> {

@@ -1,0 +1,125 @@
+//! Chapter 49: who somebody is: what was proven, not what CONNECT says besides. And who is shut out says nothing
+//! more, not even what had been left behind.
+
+use serde_json::json;
+
+use crate::authenticate::{code, token};
+use crate::connection_log::{told, until};
+use crate::sources::publishes;
+use crate::wire::{Api, Broker, Conn, Connect, Kind, Publish, Said, Service, V5, V311, Will, prop};
+
+/// A broker that takes tokens in which the subject is who one is, and a token of eve's.
+fn with_tokens(settings: &[&str]) -> (Broker, Api, String) {
+    let (broker, mut api) = Broker::signed_in(settings);
+    let jwt = json!({"mechanism": "jwt", "algorithm": "hmac-based", "secret": "a shared secret"});
+    api.post("/authentication?anonymous=keep", &jwt).expect(200);
+    (broker, api, token(&json!({"sub": "eve"})))
+}
+
+fn as_user(id: &str, user: &str, secret: &str) -> Connect {
+    Connect::new(V5, id).user(user).password(secret.as_bytes())
+}
+
+/// Whoever calls itself something else in CONNECT is known by the name that it has proven: in the list of
+/// clients, to bans, and to the places of names.
+#[test]
+fn banned_by_the_name_that_was_proven() {
+    let (broker, mut api, token) = with_tokens(&[]);
+    let auto = json!([{"topic": "to/${username}", "qos": 0}]);
+    api.put("/mqtt/auto_subscribe", &auto).expect(200);
+    let mut eve = broker.connect(&as_user("e", "adam", &token));
+    let client = api.get("/clients/e").expect(200).json();
+    assert_eq!(client["username"], "eve");
+    eve.publish(&Publish::new("to/adam", "not hers"));
+    eve.publish(&Publish::new("to/eve", "hers"));
+    eve.receive_this("to/eve", "hers");
+    let ban = json!({"as": "username", "who": "eve"});
+    api.post("/banned", &ban).expect(200);
+    eve.expect_closed_for(0x98);
+    assert_eq!(code(&broker, &as_user("e", "adam", &token)), 0x8a);
+    told(&mut api, "banned", "0x8a");
+    // Who calls itself so is shut out before anybody looks at what it brings.
+    assert_eq!(code(&broker, &Connect::new(V311, "f").user("eve")), 5);
+    api.delete("/banned/username/eve").expect(204);
+    assert_eq!(code(&broker, &as_user("e", "adam", &token)), 0);
+}
+
+/// A place of each user's own is that of who has proven to be that user.
+#[test]
+fn a_place_is_not_for_who_calls_itself_so() {
+    let (broker, mut api, token) = with_tokens(&[
+        "listeners.tcp.own.bind=127.0.0.1:0",
+        "listeners.tcp.own.mountpoint=users/${username}/",
+    ]);
+    let at = broker.listens("tcp:own");
+    for (user, due) in [("adam", 0x86), ("eve", 0)] {
+        let will = Will::new("last", "gone");
+        let mut conn = Conn::open(at, V5);
+        conn.send(&as_user("e", user, &token).will(will).bytes());
+        assert_eq!(conn.read_kind(Kind::ConnAck).code, due, "{user}");
+    }
+    told(&mut api, "wrong_password", "0x86");
+}
+
+/// A service that is told the client id alone has said nothing of the user name: whoever it lets in is known by
+/// the client id, and what is denied to that is denied.
+#[test]
+fn known_by_what_was_asked() {
+    let service = Service::start(|asked| {
+        let is_known = asked.json()["id"] == "pump";
+        Said::json(&json!({"result": if is_known { "allow" } else { "deny" }}))
+    });
+    let (broker, mut api) = Broker::signed_in(&[]);
+    let asks = json!({"mechanism": "password_based", "backend": "http", "method": "post",
+                      "url": service.url("/auth"),
+                      "body": {"id": "${clientid}", "password": "${password}"}});
+    api.post("/authentication?anonymous=keep", &asks)
+        .expect(200);
+    let rules = json!([
+        {"username": "pump", "rules": [{"topic": "t", "permission": "deny", "action": "publish"}]}]);
+    let users = "/authorization/sources/built_in_database/rules/users";
+    api.post(users, &rules).expect(204);
+    let mut pump = broker.connect(&as_user("pump", "root", "p"));
+    assert!(!publishes(&mut pump, "t"));
+    let client = api.get("/clients/pump").expect(200).json();
+    assert_eq!(client["username"], "pump");
+    assert_eq!(code(&broker, &as_user("other", "root", "p")), 0x87);
+}
+
+/// What a client has left behind does not go out once it is banned: its will, at once or with a delay, and what
+/// it wanted to be published later. Others' does.
+#[test]
+fn who_is_banned_says_nothing_more() {
+    let (broker, mut api) = Broker::signed_in(&[]);
+    let mut witness = broker.v5("witness");
+    witness.subscribe("last/#", 1);
+    let mut here = broker.connect(&Connect::new(V5, "here").will(Will::new("last/here", "x")));
+    let delay = prop::four(prop::WILL_DELAY, 2);
+    let will = Will::new("last/away", "x").qos(1).prop(delay);
+    let away = Connect::new(V5, "away").persistent(600).will(will);
+    broker.connect(&away).cut();
+    let mut other = broker.v5("other");
+    for (conn, topic) in [
+        (&mut here, "$delayed/2/last/later"),
+        (&mut other, "$delayed/4/last/other"),
+    ] {
+        assert_eq!(conn.publish(&Publish::new(topic, "x").qos1(1)), 0);
+    }
+    let denied = |api: &mut Api| {
+        let all = api.get("/metrics?aggregate=true").expect(200).json();
+        all["authorization.deny"].as_u64().unwrap()
+    };
+    let before = denied(&mut api);
+    for who in ["here", "away"] {
+        api.post("/banned", &json!({"as": "clientid", "who": who}))
+            .expect(200);
+    }
+    here.expect_closed_for(0x98);
+    witness.receive_this("last/other", "x");
+    witness.nothing_from_itself();
+    let counted = || (denied(&mut api) == before + 2).then_some(());
+    until(
+        counted,
+        "the delayed will and the delayed message are counted",
+    );
+}
