@@ -194,7 +194,7 @@ impl Shard {
         }
     }
 
-    /// With the rights its publisher has now.
+    /// With the rights its publisher has now, who may have been shut out.
     pub(super) fn publish_one_delayed(&mut self, delayed: &Arc<Delayed>, sink: &mut impl Sink) {
         let mut view = delayed.message.view();
         view.expires = delayed.expiry_secs.map(|secs| self.now.plus_secs(secs));
@@ -204,7 +204,8 @@ impl Shard {
             // Its address is not known any more.
             access: None,
         };
-        let Ok(allowed) = self.acl.publish(&subject, view) else {
+        let allowed = self.acl.publish(&subject, view).ok();
+        let Some(allowed) = allowed.filter(|_| !self.is_shut_out(&subject)) else {
             self.metrics.add(Counter::PublishDenied, 1);
             return self.end_delayed(delayed);
         };

@@ -158,8 +158,10 @@ impl Shard {
             d.set_went(now);
         }
         let expiry_secs = s.expiry_secs();
-        if ending == Ending::Left(Reason::NORMAL_DISCONNECTION) {
-            self.drop_will(slot); // [MQTT-3.1.2-10], [MQTT-3.14.4-3]
+        let banned = matches!(ending, Ending::Expelled(close) if close.cause == Cause::Banned);
+        if ending == Ending::Left(Reason::NORMAL_DISCONNECTION) || banned {
+            // [MQTT-3.1.2-10], [MQTT-3.14.4-3]; who is shut out says nothing more.
+            self.drop_will(slot);
         } else if let Some(will) = s.will_mut() {
             // The delay never outlasts the session (3.1.3.2.2).
             let delay_secs = if expiry_secs == 0 { 0 } else { will.delay_secs };
@@ -375,7 +377,8 @@ impl Shard {
         key: Box<[u8]>,
         sink: &mut impl Sink,
     ) {
-        let Ok(allowed) = self.acl.publish(owner, view) else {
+        let allowed = self.acl.publish(owner, view).ok();
+        let Some(allowed) = allowed.filter(|_| !self.is_shut_out(owner)) else {
             self.metrics.add(Counter::PublishDenied, 1);
             return self.save(Bucket::Will, key, None, None);
         };

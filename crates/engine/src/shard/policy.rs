@@ -11,6 +11,7 @@ use protocol::{
 use super::{Close, ConnId, Shard, Sink, Verdict};
 use crate::{
     Cause, SlowSubscription, Time,
+    acl::Asks,
     limits::BAN_SLICE,
     policy::{Client, Delay, Policy, first_match},
     slow::Slow,
@@ -91,6 +92,23 @@ impl Shard {
             return Err(BANNED);
         }
         Ok(())
+    }
+
+    /// Whether somebody is shut out whose message has waited here: nothing of it goes out any more.
+    pub(super) fn is_shut_out(&self, asks: &impl Asks) -> bool {
+        let bans = &self.policy.bans;
+        if bans.is_empty() {
+            return false;
+        }
+        let who = asks.principal();
+        let client = Client {
+            id: asks.subject().client_id,
+            user_name: who.user(),
+            common_name: who.common_name(),
+            // Where it came from is not known any more.
+            peer: None,
+        };
+        bans.hold(client, self.now)
     }
 
     /// Goes on looking through the connected clients for those whom a new ban is for.
