@@ -6,10 +6,12 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use crate::connection_log::{throw, until};
 use crate::wire::{
-    BOTH, Broker, Canary, Conn, Connect, Frame, Kind, Outcome, Publish, V5, V311, Will, http, prop,
-    raise_files,
+    BOTH, Broker, Canary, Conn, Connect, Frame, Kind, Outcome, PASSWORD, Publish, V5, V311, Will,
+    http, prop, raise_files,
 };
 
 const MB: u64 = 1 << 20;
@@ -297,6 +299,50 @@ fn x12_sessions_without_end() {
     assert!(connack.session_present, "who has a session comes in");
 }
 
+/// X12: strangers have taken all the sessions there may be. A user who comes has one all the same: the one that was
+/// left longest ago makes room. Further strangers are told that there is no room.
+#[test]
+fn x12_users_come_before_strangers() {
+    const SESSIONS: u32 = 60;
+    let (broker, mut api) =
+        Broker::signed_in(&[&format!("mqtt.max_sessions={SESSIONS}"), "durability=os"]);
+    let own = json!({"mechanism": "password_based", "backend": "built_in_database",
+                     "password_hash_algorithm": {"name": "sha256"}});
+    api.post("/authentication?anonymous=keep", &own).expect(200);
+    let users = "/authentication/password_based:built_in_database/users";
+    let user = json!({"user_id": "anna", "password": PASSWORD});
+    api.post(users, &user).expect(201);
+    let lasting = |id: &str| Connect::new(V5, id).persistent(u32::MAX).keep();
+    let code = |connect: &Connect| {
+        let mut conn = broker.open(V5);
+        conn.send(&connect.bytes());
+        let code = conn.read_kind(Kind::ConnAck).code;
+        if code == 0 {
+            conn.bye();
+        }
+        code
+    };
+    // The bound is shared out to the shards by the hash of the client id.
+    let strangers = (0..3 * SESSIONS).map(|n| code(&lasting(&format!("stranger-{n:03}"))));
+    let kept = strangers.filter(|code| *code == 0).count();
+    assert!(kept < 2 * SESSIONS as usize, "{kept} were let in");
+    for n in 0..10 {
+        let anna = lasting(&format!("anna-{n}"));
+        let anna = anna.user("anna").password(PASSWORD.as_bytes());
+        assert_eq!(code(&anna), 0, "{n}");
+    }
+    assert_eq!(code(&lasting("another")), 0x97);
+    let page = api.get("/clients?limit=100").expect(200).json();
+    let count = |begin: &str| {
+        let rows = page["data"].as_array().unwrap().iter();
+        let ids = rows.map(|row| row["clientid"].as_str().unwrap());
+        ids.filter(|id| id.starts_with(begin)).count()
+    };
+    assert_eq!((count("anna-"), count("stranger-")), (10, kept - 10));
+    // The first of each shard went first.
+    api.get("/clients/stranger-000").expect(404);
+}
+
 /// X15: thousands that speak nonsense, and thousands that are refused, are a few lines in the log, and one
 /// that tells of the others.
 #[test]
@@ -453,8 +499,6 @@ fn x20_coming_and_going_leaves_nothing() {
 #[cfg(target_os = "linux")]
 #[test]
 fn x17_short_of_memory() {
-    use serde_json::json;
-
     use crate::connection_log::told;
 
     const READERS: usize = 8;

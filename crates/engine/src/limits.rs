@@ -136,6 +136,8 @@ pub const REWRITES_MAX: usize = 20;
 pub const AUTO_SUBSCRIBE_MAX: usize = 20;
 /// Sessions that one pass compares with new bans; fewer where there are regular expressions.
 pub const BAN_SLICE: usize = 2000;
+/// Sessions that are looked at for one that makes room for a user.
+pub const DISPLACE_SLICE: u32 = 4096;
 /// Topics whose messages are counted.
 pub const TOPIC_METRICS_MAX: usize = 512;
 /// The longest delay of a message, in seconds.

@@ -218,7 +218,6 @@ impl Shard {
             Err(later) => return Ok(Seated::Later(later)),
         };
         let Admitted { who: owner, proof } = admitted;
-        let rewritten = self.rewritten_will(client_id, packet);
         let who = owner.clone();
         let proven = who.user();
         if proven.is_some() && proven != packet.user_name {
@@ -245,7 +244,8 @@ impl Shard {
         self.acl.is_arriving = false;
         checked?;
         let slot = self.find(client_id);
-        if slot.is_none() && self.sessions.len() >= self.settings.sessions_max {
+        let is_full = slot.is_none() && self.sessions.len() >= self.settings.sessions_max;
+        if is_full && !self.makes_room_for(&who, sink) {
             return Err(Cause::SessionsMax.close());
         }
         let exchange = exchange.map(|e| e.method).zip(proof.as_deref());

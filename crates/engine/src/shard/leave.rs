@@ -10,7 +10,8 @@ use super::{
 };
 use crate::{
     Cause, Counter, Drop, Time,
-    acl::{Asks, Subject},
+    acl::{Asks, Principal, Subject},
+    limits::DISPLACE_SLICE,
     message::View,
     plant::{self, Fault},
     record::{self, Bucket},
@@ -337,6 +338,31 @@ impl Shard {
         });
         self.metrics.add(Counter::SessionEnded, 1);
         self.forget_the_gone();
+    }
+
+    /// There are as many sessions as may be, and a user comes who has none: of those looked at, the one makes
+    /// room that a client without a name left longest ago. False if none does.
+    pub(super) fn makes_room_for(&mut self, who: &Principal, sink: &mut impl Sink) -> bool {
+        if who.is_nobody() {
+            return false;
+        }
+        let end = self.sessions.end();
+        let from = Some(self.displacing).filter(|from| *from < end);
+        let from = from.unwrap_or(0);
+        let upto = from.saturating_add(DISPLACE_SLICE).min(end);
+        self.displacing = upto;
+        let left_by_nobody = |slot: u32| {
+            let s = self.sessions.get(slot)?;
+            let durable = s.rare.durable.as_ref();
+            let durable = durable.filter(|_| !s.is_online() && s.owner.is_nobody())?;
+            Some((durable.went(), slot))
+        };
+        let Some((_, slot)) = (from..upto).filter_map(left_by_nobody).min() else {
+            return false;
+        };
+        self.metrics.add(Counter::SessionDiscarded, 1);
+        self.end(slot, sink);
+        true
     }
 
     /// The client is back in time: its delayed will is not published.

@@ -291,6 +291,8 @@ pub struct Shard {
     sessions: Slab<Session>,
     /// Client id -> session.
     names: HashTable<u32>,
+    /// From which slot on the next session is looked for that makes room for a user.
+    displacing: u32,
     generation: u16,
     router: Router,
     routes: Routes,
@@ -378,6 +380,7 @@ impl Shard {
             random: seed ^ (u64::from(id) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15),
             sessions: Slab::default(),
             names: HashTable::new(),
+            displacing: 0,
             generation: 0,
             router: Router::on(id, seed),
             routes: Routes::new(seed.rotate_left(17)),
