@@ -132,6 +132,16 @@ fn a15_a_service_says_what_may_be_done() {
     assert_eq!(subscribes(&mut conn, "$share/g/yes/+", 1), 1);
     assert_eq!(service.asked().pop().unwrap().json()["topic"], "yes/+");
     assert_eq!(subscribes(&mut conn, "slow/#", 1), 0x87);
+    // A page that is not found denies also where what nobody is about is allowed.
+    let allow = json!({"no_match": "allow", "deny_action": "ignore"});
+    api.put("/authorization/settings", &allow).expect(200);
+    for (topic, due) in [
+        ("unknown/1", false),
+        ("other/1", true),
+        ("unknown/2", false),
+    ] {
+        assert_eq!(publishes(&mut conn, topic), due, "{topic}");
+    }
     let row = until(
         || {
             let rows = api

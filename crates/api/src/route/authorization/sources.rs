@@ -47,7 +47,7 @@ struct Row {
     max_rules: Option<usize>,
     /// Of the others. Databases have rules in rows; where none of a client's is about it, those behind decide.
     /// A service says for each action whether it may be done. It answers with 204, or with
-    /// 200 and `{"result": "allow"}`, `deny`, or `ignore`, which 4xx means, too; where it does not answer, it
+    /// 200 and `{"result": "allow"}`, `deny`, or `ignore`; where it does not answer, or says anything else, it
     /// is denied.
     #[serde(flatten)]
     remote: Remote,

@@ -148,7 +148,8 @@ fn service(setup: &HttpService) -> Result<Service<Word>, String> {
 fn read(reply: &Reply) -> Result<Word, Failure> {
     let fields = match fields(reply)? {
         Answered::Nothing => return Ok(Word::Allow),
-        Answered::Unknown => return Ok(Word::Pass),
+        // A service that is not there any more at this path must not open what it closed.
+        Answered::Unknown => return Ok(Word::Deny),
         Answered::Fields(fields) => fields,
     };
     match fields.get("result").map(Value::as_str) {
@@ -181,7 +182,8 @@ mod tests {
             (200, r#"{"result": "deny"}"#, Some(Word::Deny)),
             (200, r#"{"result": "ignore"}"#, Some(Word::Pass)),
             (200, "{}", Some(Word::Pass)),
-            (404, "", Some(Word::Pass)),
+            (404, "", Some(Word::Deny)),
+            (401, r#"{"result": "allow"}"#, Some(Word::Deny)),
             (200, r#"{"result": "perhaps"}"#, None),
             (200, r#"{"result": 1}"#, None),
             (200, "", None),

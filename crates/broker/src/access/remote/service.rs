@@ -140,7 +140,7 @@ fn writing(headers: &mut Vec<(String, Masked)>) -> Result<Writing, String> {
 pub(crate) enum Answered {
     /// It allows, and says no more.
     Nothing,
-    /// It knows nothing of the client, which EMQX takes 4xx for.
+    /// It knows nothing of the client: 4xx.
     Unknown,
     Fields(Map<String, Value>),
 }
