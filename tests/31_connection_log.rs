@@ -45,7 +45,7 @@ pub(crate) fn told(api: &mut Api, cause: &str, shows: &str) -> Value {
 
 /// The same of a peer at this address.
 #[track_caller]
-fn told_of(address: &str, api: &mut Api, cause: &str, shows: &str) -> Value {
+pub(crate) fn told_of(address: &str, api: &mut Api, cause: &str, shows: &str) -> Value {
     let path = |lang: &str| format!("/connection_log?limit=9&cause={cause}&lang={lang}");
     let row = until(
         || {

@@ -1,12 +1,13 @@
 //! Chapter 41: clients that ask for too much: they come and go, or send faster than they may. The first are
 //! banned for a while, the others wait in their sockets and lose nothing.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::connection_log::{told, until};
-use crate::wire::{Api, Broker, Conn, Connect, Kind, Publish, V5, V311};
+use crate::connection_log::{told, told_of, until};
+use crate::wire::{Api, Broker, Conn, Connect, Kind, Outcome, Publish, V5, V311, http};
 
 fn counted(api: &mut Api, name: &str) -> u64 {
     let all = api.get("/metrics?aggregate=true").expect(200).json();
@@ -189,4 +190,68 @@ fn connections_of_a_listener() {
         conn.connect(&Connect::new(V5, &format!("w{n}")));
     }
     assert!(begun.elapsed() < Duration::from_secs(2));
+}
+
+/// A listener takes whom its access rules let in, by the address that a client has behind a proxy, too. A change
+/// holds for who comes next, and whoever is there stays.
+#[test]
+fn whom_a_listener_takes() {
+    let (broker, mut api) = Broker::signed_in(&[
+        "listeners.tcp.behind.bind=127.0.0.1:0",
+        "listeners.tcp.behind.proxy_protocol=true",
+        "listeners.tcp.behind.access_rules=[\"allow 10.1.0.0/16\", \"deny all\"]",
+        "listeners.ws.page.bind=127.0.0.1:0",
+        "listeners.ws.page.forwarded_for=true",
+        "listeners.ws.page.access_rules=[\"deny 127.0.0.1\"]",
+    ]);
+    let behind = |address: &str| {
+        let mut conn = Conn::open(broker.listens("tcp:behind"), V311);
+        let line = format!("PROXY TCP4 {address} 127.0.0.1 4711 1883\r\n");
+        conn.send(&[line.as_bytes(), &Connect::new(V311, "c").bytes()].concat());
+        conn
+    };
+    assert_eq!(behind("10.1.2.3").read_kind(Kind::ConnAck).code, 0);
+    behind("10.2.2.3").expect_closed();
+    told_of("10.2.2.3", &mut api, "listener_access", "closed");
+    // The proxy itself is not the client.
+    let page = broker.listens("ws:page");
+    for (said, due) in [("", false), ("X-Forwarded-For: 10.1.2.3\r\n", true)] {
+        let (_, head, _) = http(page, &upgrade(page, said));
+        assert_eq!(head.starts_with("HTTP/1.1 101 "), due, "{said} {head}");
+    }
+    let few = json!({"type": "tcp", "name": "few", "bind": "127.0.0.1:0",
+                     "access_rules": ["allow 192.168.0.0/16", "allow 127.0.0.1"]});
+    let made = api.post("/listeners", &few).expect(200).json();
+    let shown = json!(["allow 192.168.0.0/16", "allow 127.0.0.1/32"]);
+    assert_eq!(made["access_rules"], shown);
+    let at = made["addresses"][0].as_str().unwrap().parse().unwrap();
+    let mut before = Conn::open(at, V5);
+    before.connect(&Connect::new(V5, "before"));
+    let change = |rules: Value| json!({"access_rules": rules});
+    let path = "/listeners/tcp:few";
+    api.put(path, &change(json!(["permit all"]))).expect(400);
+    api.put(path, &change(json!(["deny 127.0.0.0/8"])))
+        .expect(200);
+    let closed = || {
+        let mut conn = Conn::open(at, V5);
+        conn.send(&Connect::new(V5, "after").bytes());
+        matches!(
+            conn.read_by(Instant::now() + Duration::from_secs(8)),
+            Outcome::Closed
+        )
+        .then_some(())
+    };
+    until(closed, "nobody is taken any more");
+    told(&mut api, "listener_access", "closed");
+    before.ping();
+    let shown = api.get("/listeners/tcp:behind").expect(200).json();
+    assert_eq!(shown["proxy_protocol"], true);
+}
+
+fn upgrade(address: SocketAddr, more: &str) -> String {
+    format!(
+        "GET /mqtt HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+         Sec-WebSocket-Protocol: mqtt\r\n{more}\r\n"
+    )
 }

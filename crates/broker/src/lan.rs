@@ -14,6 +14,58 @@ pub struct Network {
     bits: u8,
 }
 
+/// Whether a listener takes who comes from somewhere: `allow 10.0.0.0/8`, `deny all`. The first that is
+/// about an address decides.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AccessRule {
+    allows: bool,
+    /// Everywhere, if it is none.
+    network: Option<Network>,
+}
+
+impl AccessRule {
+    /// Whether it is about nobody in particular, who is taken.
+    #[must_use]
+    pub fn allows_all(&self) -> bool {
+        self.allows && self.network.is_none()
+    }
+}
+
+impl FromStr for AccessRule {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (word, whom) = text.trim().split_once(' ').ok_or(())?;
+        let allows = match word {
+            "allow" => true,
+            "deny" => false,
+            _ => return Err(()),
+        };
+        let network = match whom.trim() {
+            "all" => None,
+            whom => Some(whom.parse()?),
+        };
+        Ok(Self { allows, network })
+    }
+}
+
+impl fmt::Display for AccessRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.allows { "allow " } else { "deny " })?;
+        match &self.network {
+            Some(network) => network.fmt(f),
+            None => f.write_str("all"),
+        }
+    }
+}
+
+/// Whether a listener with these rules takes who comes from there; whom none is about, it does.
+#[must_use]
+pub fn is_taken(address: IpAddr, rules: &[AccessRule]) -> bool {
+    let about = |rule: &&AccessRule| rule.network.is_none_or(|network| network.contains(address));
+    rules.iter().find(about).is_none_or(|rule| rule.allows)
+}
+
 /// Near whatever the settings say: loopback, RFC 1918, link-local and unique local addresses.
 /// 100.64/10 is not among them: behind a carrier's NAT it is everybody.
 const PRIVATE: [(IpAddr, u8); 8] = [
@@ -158,6 +210,45 @@ mod tests {
                 due,
                 "{address}"
             );
+        }
+    }
+
+    #[test]
+    fn who_is_taken() {
+        let rules = [
+            "deny 10.1.2.3",
+            "allow 10.0.0.0/8",
+            "allow fd00::/8",
+            "deny all",
+        ];
+        let rules: Vec<AccessRule> = rules.iter().map(|text| text.parse().unwrap()).collect();
+        for (address, due) in [
+            ("10.1.2.3", false),
+            ("::ffff:10.1.2.3", false),
+            ("10.1.2.4", true),
+            ("fd00::1", true),
+            ("127.0.0.1", false),
+            ("2001:db8::1", false),
+        ] {
+            let address = address.parse().unwrap();
+            assert_eq!(is_taken(address, &rules), due, "{address}");
+            assert!(is_taken(address, &[]));
+            assert_eq!(
+                is_taken(address, &rules[..1]),
+                !rules[0].network.unwrap().contains(address)
+            );
+        }
+        assert_eq!(rules[1].to_string(), "allow 10.0.0.0/8");
+        assert_eq!(rules[3].to_string(), "deny all");
+        for text in [
+            "",
+            "all",
+            "allow",
+            "allow all all",
+            "permit all",
+            "deny 10.0.0.0/33",
+        ] {
+            assert!(text.parse::<AccessRule>().is_err(), "{text}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! From the configuration to what shards work with.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
 use backbone::disk;
 use engine::Settings;
@@ -8,7 +8,7 @@ use protocol::QoS;
 
 use crate::{
     config::{Config, Durability, FlappingDetect, ListenerId, NamedBy},
-    lan::Network,
+    lan::{self, AccessRule, Network},
     shard::{Rated, Rates},
     transport::http::Ports,
 };
@@ -54,6 +54,8 @@ pub(crate) struct Limits {
     /// WebSocket listeners where a proxy says in the request where it comes from, and the networks besides
     /// the private ones that such proxies are in.
     pub(crate) forwarders: BTreeMap<ListenerId, Vec<Network>>,
+    /// Whom listeners take by address, where that is not everybody.
+    access: BTreeMap<u8, Vec<AccessRule>>,
     /// Whether clients come in without credentials.
     pub(crate) allow_anonymous: bool,
     /// Networks besides the private ones from which they do.
@@ -77,7 +79,11 @@ impl Limits {
             let ids = l.authenticators.as_ref()?;
             Some((number(id)?, ids.clone().into()))
         });
+        let access = config.listeners.iter();
+        let access = access.filter(|(_, l)| !l.access_rules.iter().all(AccessRule::allows_all));
+        let access = access.filter_map(|(id, l)| Some((number(id)?, l.access_rules.clone())));
         Self {
+            access: access.collect(),
             rates: rates.collect(),
             flapping: flapping.enable.then(|| flapping.clone()),
             connect_timeout: mqtt.connect_timeout,
@@ -119,6 +125,14 @@ impl Limits {
             allow_anonymous: mqtt.allow_anonymous,
             trusted: config.lan_guard.trusted.clone(),
         }
+    }
+}
+
+impl Limits {
+    /// Whether a listener takes who comes from there.
+    pub(crate) fn takes(&self, listener: u8, address: IpAddr) -> bool {
+        let rules = self.access.get(&listener);
+        rules.is_none_or(|rules| lan::is_taken(address, rules))
     }
 }
 

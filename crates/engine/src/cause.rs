@@ -66,6 +66,8 @@ causes! {
     ProxyHeader(place) = "proxy_header", PROTOCOL_ERROR, "the PROXY header is missing or wrong";
     ProxyStranger = "proxy_not_trusted", NOT_AUTHORIZED,
         "the address is no proxy's (proxy_networks of the listener)";
+    ListenerAccess = "listener_access", NOT_AUTHORIZED,
+        "the listener takes nobody from this address (access_rules)";
     MqttOnTls = "mqtt_on_tls_port", PROTOCOL_ERROR, "plain MQTT to a TLS port";
     HttpOnTls = "http_on_tls_port", PROTOCOL_ERROR, "HTTP without TLS to a TLS port";
     TlsTimeout = "tls_timeout", PROTOCOL_ERROR,

@@ -118,6 +118,9 @@ struct Full {
     mountpoint: String,
     zone: &'static str,
     proxy_protocol: bool,
+    /// Whom it takes by address; the first that is about it decides.
+    #[schema(example = json!(["allow 192.168.0.0/16", "deny all"]))]
+    access_rules: Vec<String>,
     /// Web pages of other hosts that may connect; WebSocket only.
     #[serde(skip_serializing_if = "Option::is_none")]
     allowed_origins: Option<Vec<String>>,
@@ -302,7 +305,8 @@ impl From<Listener> for Full {
             authenticators: listener.authenticators,
             mountpoint: listener.mountpoint.unwrap_or_default(),
             zone: "default",
-            proxy_protocol: false,
+            proxy_protocol: listener.proxy_protocol,
+            access_rules: listener.access_rules,
             allowed_origins: is_web.then_some(listener.allowed_origins),
         }
     }
@@ -328,6 +332,10 @@ struct Body {
     max_connections: Option<Value>,
     /// Prefix of all topics; empty for none.
     mountpoint: Option<String>,
+    /// Such as `allow 192.168.0.0/16` and `deny all`.
+    #[schema(value_type = Option<Vec<String>>)]
+    access_rules: Option<Value>,
+    proxy_protocol: Option<bool>,
     /// False for none.
     #[schema(value_type = Option<bool>)]
     enable_authn: Option<Value>,
@@ -411,6 +419,8 @@ impl Body {
         Ok(Wanted {
             authenticators,
             mountpoint,
+            access_rules: self.access_rules.as_ref().map(raw).transpose()?,
+            proxy_protocol: self.proxy_protocol,
             rates: rates?,
             bind: self.bind.as_ref().map(raw).transpose()?,
             enabled: self.enable.or(self.enabled),

@@ -27,6 +27,10 @@ pub struct Listener {
     pub enabled: bool,
     pub connections: u32,
     pub connections_max: Option<u32>,
+    /// Whom it takes by address, in their order: `allow 10.0.0.0/8`, `deny all`.
+    pub access_rules: Vec<String>,
+    /// A proxy in front tells where connections come from.
+    pub proxy_protocol: bool,
     pub mountpoint: Option<String>,
     /// Those that are asked, if these are not all.
     pub authenticators: Option<Vec<String>>,
@@ -86,6 +90,8 @@ pub struct Wanted {
     pub enabled: Option<bool>,
     pub connections_max: Option<Raw>,
     pub allowed_origins: Option<Raw>,
+    pub access_rules: Option<Raw>,
+    pub proxy_protocol: Option<bool>,
     pub mountpoint: Option<Raw>,
     pub authenticators: Option<Raw>,
     /// By their key, such as `messages_rate`.
@@ -171,6 +177,12 @@ impl Admin {
         Listener {
             tls,
             rates,
+            access_rules: listener
+                .access_rules
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            proxy_protocol: listener.proxy_protocol,
             mountpoint: listener.mountpoint,
             authenticators: listener.authenticators,
             addresses: open.addresses_of(&id),
@@ -315,6 +327,8 @@ fn savable(id: &ListenerId, wanted: Wanted) -> Result<Changes, ListenerError> {
         ("enabled", wanted.enabled.map(Raw::Bool)),
         ("max_connections", wanted.connections_max),
         ("allowed_origins", wanted.allowed_origins),
+        ("access_rules", wanted.access_rules),
+        ("proxy_protocol", wanted.proxy_protocol.map(Raw::Bool)),
         ("mountpoint", wanted.mountpoint),
         ("authenticators", wanted.authenticators),
     ];

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::Lang;
 use super::raw::Raw;
 use crate::access::authenticate::Method;
-use crate::lan::Network;
+use crate::lan::{AccessRule, Network};
 use crate::security::Id;
 
 /// Smallest and largest value allowed, as they would be written; `None` for any.
@@ -458,6 +458,37 @@ impl Kind for Networks {
             lang,
             "an address or a network such as \"203.0.113.0/24\", or a list of these",
             "地址或网络（例如 \"203.0.113.0/24\"），或它们的列表",
+        )
+    }
+}
+
+/// Whom a listener takes, as EMQX writes it: `allow 10.0.0.0/8`, `deny all`.
+pub struct AccessRules;
+
+impl AccessRules {
+    fn one(raw: &Raw) -> Option<AccessRule> {
+        let Raw::Text(text) = raw else { return None };
+        text.parse().ok()
+    }
+}
+
+impl Kind for AccessRules {
+    type Out = Vec<AccessRule>;
+    fn read(raw: &Raw) -> Option<Vec<AccessRule>> {
+        match raw {
+            Raw::List(items) => items.iter().map(Self::one).collect(),
+            _ => Self::one(raw).map(|rule| vec![rule]),
+        }
+    }
+    fn show(value: &Vec<AccessRule>) -> String {
+        let items: Vec<String> = value.iter().map(|rule| quoted(&rule.to_string())).collect();
+        format!("[{}]", items.join(", "))
+    }
+    fn form(lang: Lang) -> String {
+        say(
+            lang,
+            "a list such as [\"allow 192.168.0.0/16\", \"deny all\"]",
+            "列表，例如 [\"allow 192.168.0.0/16\", \"deny all\"]",
         )
     }
 }

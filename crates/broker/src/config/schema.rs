@@ -6,9 +6,9 @@
 use engine::{QueueFull, Strategy};
 
 use super::kind::{
-    Authenticators, Binds, ByteRate, Bytes, Choice, Count, Hosts, Kind, Maybe, Mountpoint,
-    Networks, Origins, Place, Range, Rate, Ratio, Risks, Switch, Text, Time, Versions, Words,
-    allowed, built_in, checked,
+    AccessRules, Authenticators, Binds, ByteRate, Bytes, Choice, Count, Hosts, Kind, Maybe,
+    Mountpoint, Networks, Origins, Place, Range, Rate, Ratio, Risks, Switch, Text, Time, Versions,
+    Words, allowed, built_in, checked,
 };
 use super::raw::Raw;
 use super::{Config, Lang};
@@ -184,6 +184,9 @@ section! {
     max_connections: Maybe<Count<u32>> = "none" ["1", "100000000"] Reload
         "Connections at one time; further ones are closed at once."
         "最大同时连接数，超出的连接立即关闭。";
+    access_rules: AccessRules = "[\"allow all\"]" Reload
+        "Whom it takes by address, behind a proxy by the client's own: the first rule that is about it decides, and where none is it comes in."
+        "按地址决定接受哪些客户端（经代理时为客户端自己的地址）：由第一条适用的规则决定，没有适用的规则时接受。";
     mountpoint: Maybe<Mountpoint> = "none" Reload
         "Prefix of all topics of its clients, who do not see it: such as \"lab/\", or \"${username}/\" and \"${clientid}/\" for a place of each one's own."
         "该监听器所有客户端的主题前缀，客户端自己看不到：例如 \"lab/\"；\"${username}/\" 或 \"${clientid}/\" 让每个客户端各有一处。";

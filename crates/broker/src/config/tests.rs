@@ -172,6 +172,14 @@ fn values_in_all_their_forms() {
             "[\"0.0.0.0:1884\", \"[::]:1884\", \"127.0.0.1:5\"]",
         ),
         ("listeners.tcp.default.max_connections=none", "\"none\""),
+        (
+            "listeners.tcp.default.access_rules=[\"allow 10.0.0.0/8\", \"deny all\"]",
+            "[\"allow 10.0.0.0/8\", \"deny all\"]",
+        ),
+        (
+            "listeners.wss.default.access_rules=deny ::1",
+            "[\"deny ::1/128\"]",
+        ),
         ("durability=os", "\"os\""),
         ("store.sync_interval=10ms", "\"10ms\""),
         ("store.max_bytes=1024GB", "\"1024GB\""),

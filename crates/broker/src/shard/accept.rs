@@ -238,6 +238,11 @@ impl Worker {
         if proxies.is_some_and(|proxies| !lan::is_near(peer.ip(), proxies)) {
             return self.turn_away(peer, number, Cause::ProxyStranger);
         }
+        // Behind a proxy, clients are looked at once it has said where they come from.
+        let is_proxys = proxied || self.limits.forwarders.contains_key(&listener.id);
+        if !is_proxys && !self.limits.takes(number, peer.ip()) {
+            return self.turn_away(peer, number, Cause::ListenerAccess);
+        }
         let mut timeout = None;
         let mut tls = None;
         if let Some(terms) = terms {

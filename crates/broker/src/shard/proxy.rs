@@ -37,6 +37,10 @@ impl Worker {
         if let Some(source) = header.source {
             conn.peer = Peer::new(source);
         }
+        if !self.limits.takes(conn.listener, conn.peer.ip()) {
+            self.refuse(slot, Cause::ListenerAccess);
+            return Left::drained_unless(more);
+        }
         if let Some(wrap) = &mut conn.wrap {
             wrap.proxied = false;
             if wrap.tls.is_none() && wrap.web.is_none() && wrap.mount.is_none() {

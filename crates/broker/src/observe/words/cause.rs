@@ -5,8 +5,6 @@ use engine::Cause;
 use super::{Words, words};
 use crate::config::Lang;
 
-/// Cause and remedy of what we refuse or end.
-#[must_use]
 pub(in crate::observe) const fn of(cause: Cause, lang: Lang) -> Words {
     let (en, zh) = match cause {
         Cause::HttpOnMqtt => (
@@ -57,6 +55,16 @@ pub(in crate::observe) const fn of(cause: Cause, lang: Lang) -> Words {
             [
                 "此监听器供代理使用，而该地址不是代理。",
                 "如果这是您的代理，请把它的网段加入该监听器的 proxy_networks；不经代理的客户端请用其他监听器。",
+            ],
+        ),
+        Cause::ListenerAccess => (
+            [
+                "The listener's access rules keep this address out.",
+                "If it is to come in, let access_rules of this listener begin with: allow ADDRESS.",
+            ],
+            [
+                "该监听器的访问规则不允许此地址。",
+                "若要允许，请在该监听器的 access_rules 最前面加上：allow 地址。",
             ],
         ),
         Cause::MqttOnTls => (
