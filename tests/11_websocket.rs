@@ -381,7 +381,8 @@ fn w05_packet_longer_than_its_frame() {
 }
 
 /// Behind a proxy, a client is where the proxy has seen it: shown with that address, and judged by it. A
-/// listener that was not told of a proxy believes nobody, and nobody makes up more than the proxy adds.
+/// listener that was not told of a proxy believes nobody who says that he is near, and nobody makes up more
+/// than the proxy adds.
 #[test]
 fn where_a_proxy_has_seen_it() {
     let (broker, mut api) = Broker::signed_in(&[
@@ -405,7 +406,7 @@ fn where_a_proxy_has_seen_it() {
     for (address, sources, shown) in [
         (broker.ws, "10.1.2.3", "10.1.2.3"),
         (broker.ws, "203.0.113.9, 10.1.2.3", "10.1.2.3"),
-        (direct, "203.0.113.9", "127.0.0.1"),
+        (direct, "203.0.113.9, 10.1.2.3", "127.0.0.1"),
     ] {
         let (_web, answer) = comes(address, sources, "behind");
         assert_eq!(answer, [0x20, 2, 0, 0], "{sources}");
@@ -413,6 +414,14 @@ fn where_a_proxy_has_seen_it() {
         assert_eq!(client["ip_address"], shown, "{sources}");
     }
     // The LAN guard judges the client, not the proxy.
-    let (_web, answer) = comes(broker.ws, "10.1.2.3, 203.0.113.9", "afar");
-    assert_eq!(answer, [0x20, 2, 0, 5]);
+    for (address, sources) in [
+        (broker.ws, "10.1.2.3, 203.0.113.9"),
+        (broker.ws, "10.1.2.3, unknown"),
+        // Somebody has put a proxy before it and said nothing here: the world is no neighbour.
+        (direct, "203.0.113.9"),
+        (direct, "unknown"),
+    ] {
+        let (_web, answer) = comes(address, sources, "afar");
+        assert_eq!(answer, [0x20, 2, 0, 5], "{sources}");
+    }
 }

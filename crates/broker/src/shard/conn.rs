@@ -148,7 +148,7 @@ pub(super) struct Web {
     pub(super) framed: Vec<u8>,
     /// A close frame was answered.
     pub(super) closed: bool,
-    /// A page of the dashboard's that came from afar, wherever its connection seems to come from.
+    /// It came from afar, wherever its connection seems to come from: a proxy says so.
     pub(super) far: bool,
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Read},
+    net::IpAddr,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
@@ -378,13 +379,13 @@ impl Worker {
                 None
             }
             Ok(Some(upgrade)) => {
+                if let Some(said) = upgrade.forwarded {
+                    self.forwarded(slot, listener, said);
+                }
                 let conn = self.conns.get_mut(slot)?;
-                let proxies = self.accepting.forwarders(listener, &self.limits);
-                if proxies.is_some_and(|proxies| lan::is_near(conn.peer.ip(), proxies))
-                    && let Some(source) = upgrade.forwarded
-                {
-                    let port = conn.peer.address().port();
-                    conn.peer = Peer::new((source, port).into());
+                if !self.limits.takes(listener, conn.peer.ip()) {
+                    self.refuse(slot, Cause::ListenerAccess);
+                    return None;
                 }
                 let web = conn.web_mut()?;
                 web.upgraded = true;
@@ -405,6 +406,25 @@ impl Worker {
                 self.refuse(slot, refusal.cause);
                 None
             }
+        }
+    }
+
+    /// A proxy says where a client comes from. From whom nobody was told to believe that, it can only make
+    /// the client farther.
+    fn forwarded(&mut self, slot: u32, listener: u8, said: Option<IpAddr>) {
+        let proxies = self.accepting.forwarders(listener, &self.limits);
+        let Some(conn) = self.conns.get_mut(slot) else {
+            return;
+        };
+        let is_proxy = proxies.is_some_and(|proxies| lan::is_near(conn.peer.ip(), proxies));
+        if let Some(source) = said.filter(|_| is_proxy) {
+            let port = conn.peer.address().port();
+            conn.peer = Peer::new((source, port).into());
+            return;
+        }
+        let is_far = !said.is_some_and(|source| lan::is_near(source, &self.limits.trusted));
+        if let Some(web) = conn.web_mut() {
+            web.far = is_far;
         }
     }
 

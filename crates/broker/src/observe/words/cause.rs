@@ -497,11 +497,11 @@ pub(in crate::observe) const fn of(cause: Cause, lang: Lang) -> Words {
         Cause::LanGuard => (
             [
                 "The client came from a public address without valid credentials.",
-                "If the address is yours (campus network, VPN): ternmq ctl trust ADDRESS, or add it to lan_guard.trusted.",
+                "If the address is yours (campus network, VPN): ternmq ctl trust ADDRESS, or add it to lan_guard.trusted. If it is the listener's reverse proxy: forwarded_for shows the client's own.",
             ],
             [
                 "客户端来自公网地址，且没有有效的用户名和密码。",
-                "如果该地址属于您（校园网、VPN）：运行 ternmq ctl trust 地址，或把它加入 lan_guard.trusted。",
+                "如果该地址属于您（校园网、VPN）：运行 ternmq ctl trust 地址，或把它加入 lan_guard.trusted。如果它是监听器前的反向代理：开启 forwarded_for 可显示客户端自己的地址。",
             ],
         ),
         Cause::Banned => (

@@ -31,8 +31,9 @@ pub struct Upgrade {
     pub consumed: usize,
     /// The 101 response, to be sent before anything else.
     pub response: Vec<u8>,
-    /// The address that a proxy in front says it saw. Anybody can say so.
-    pub forwarded: Option<IpAddr>,
+    /// What a proxy in front says that it saw, if one says so: an address, if that can be read. Anybody can
+    /// say so.
+    pub forwarded: Option<Option<IpAddr>>,
 }
 
 /// A handshake that failed. The caller logs the cause, sends the response if there is one, shuts
@@ -128,7 +129,7 @@ struct Request<'a> {
     connection: bool,
     protocol: Option<&'static str>,
     body: bool,
-    forwarded: Option<IpAddr>,
+    forwarded: Option<Option<IpAddr>>,
 }
 
 impl<'a> Request<'a> {
@@ -201,7 +202,10 @@ impl<'a> Request<'a> {
             let last = value.rsplit(',').next().unwrap_or_default().trim();
             let address = last.trim_matches(['[', ']']).parse().ok();
             let address = address.or_else(|| last.parse().map(|a: SocketAddr| a.ip()).ok());
-            self.forwarded = address.or(self.forwarded);
+            self.forwarded = Some(address);
+        } else if is("Forwarded") {
+            // Nobody's but a proxy's, and not read.
+            self.forwarded.get_or_insert(None);
         } else if is("Transfer-Encoding") || (is("Content-Length") && value != "0") {
             self.body = true;
         }
@@ -339,7 +343,8 @@ mod tests {
                 &format!("Upgrade: websocket\r\n{headers}"),
             );
             let upgrade = upgrade(text.as_bytes(), &PORTS, &[]).unwrap().unwrap();
-            upgrade.forwarded.map(|address| address.to_string())
+            let said = upgrade.forwarded;
+            said.map(|address| address.map_or_else(|| "?".to_owned(), |ip| ip.to_string()))
         };
         for (headers, due) in [
             ("", None),
@@ -360,7 +365,17 @@ mod tests {
                 "X-Forwarded-For: 198.51.100.4:5050\r\n",
                 Some("198.51.100.4"),
             ),
-            ("X-Forwarded-For: unknown\r\n", None),
+            ("X-Forwarded-For: unknown\r\n", Some("?")),
+            // What stands before the proxy's own word may be made up.
+            (
+                "X-Forwarded-For: 10.0.0.1\r\nX-Forwarded-For: fe80::1%eth0\r\n",
+                Some("?"),
+            ),
+            ("Forwarded: for=203.0.113.9\r\n", Some("?")),
+            (
+                "X-Forwarded-For: 10.0.0.1\r\nForwarded: for=10.0.0.1\r\n",
+                Some("10.0.0.1"),
+            ),
         ] {
             assert_eq!(forwarded(headers).as_deref(), due, "{headers}");
         }
