@@ -2,7 +2,7 @@ import { beforeAll, expect, it } from 'vitest'
 
 import { speak } from '@/words'
 
-import { faultsOf, isLast, stateOf, type Draft, type Listener } from './listener'
+import { faultsOf, isLast, stateOf, tryCommand, type Draft, type Listener } from './listener'
 
 beforeAll(() => speak('en'))
 
@@ -24,6 +24,13 @@ it('checks a listener before it is sent', () => {
   expect(faultsOf({ ...DRAFT, origins: 'x y' }).origins).toBeUndefined()
   expect(faultsOf({ ...DRAFT, type: 'ws', origins: 'x y' }).origins).toBeDefined()
   expect(faultsOf({ ...DRAFT, type: 'wss', origins: 'x y' }).origins).toBeDefined()
+})
+
+it('gives the command that trusts the own certificate', () => {
+  const ssl = { ...DRAFT, type: 'ssl' as const, bind: '0.0.0.0:8883, [::]:8883' }
+  expect(tryCommand(ssl, '192.168.1.5')).toBe('mosquitto_sub -h 192.168.1.5 -p 8883 --cafile ternmq-ca.pem -t test -v')
+  expect(tryCommand(ssl, '[fe80::1]')).toContain('-h fe80::1 -p 8883 ')
+  expect(tryCommand({ ...DRAFT, type: 'wss', bind: '8084' }, '[fe80::1]')).toBe('ternmq sub -L wss://[fe80::1]:8084/test --cafile ternmq-ca.pem -v')
 })
 
 it('tells one that cannot listen from one that is stopped', () => {

@@ -63,6 +63,15 @@ export interface Draft {
   certificate: Full['certificate'] | null
 }
 
+/** A command for where the file of the broker's own authority was saved. */
+export function tryCommand(draft: Draft, host: string): string {
+  const port = /\d+$/.exec((draft.bind.split(',')[0] ?? '').trim())?.[0] ?? ''
+  const trusts = '--cafile ternmq-ca.pem'
+  // mosquitto's programs speak no WebSocket.
+  if (isWeb(draft.type)) return `ternmq sub -L wss://${host}:${port}/test ${trusts} -v`
+  return `mosquitto_sub -h ${host.replace(/^\[|\]$/g, '')} -p ${port} ${trusts} -t test -v`
+}
+
 function settingsOf(draft: Draft) {
   return {
     // A list is taken, too, though the document's type is a text.

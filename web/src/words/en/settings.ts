@@ -85,6 +85,7 @@ export default {
     enable: 'In use',
     certificateNow: 'In use: {subject}, valid until {until}.',
     certificateSave: 'Save the file that clients need to trust it',
+    certificateTry: 'Where it was saved, this connects and listens to the topic test:',
     cert: 'Certificate (file)',
     certHint: 'A path on the broker’s machine. Empty: the certificate that the broker made for itself.',
     key: 'Private key (file)',

@@ -81,6 +81,7 @@ export default {
     originsHint: '其他主机上的网页要连接时填写，每行一个，例如 https://tool.example；* 表示任意。',
     certificateNow: '正在使用：{subject}，有效期至 {until}。',
     certificateSave: '下载客户端所需的 CA 证书',
+    certificateTry: '在证书所在目录运行以下命令，即可连接并订阅主题 test：',
     cert: '证书文件',
     certHint: '服务器上的路径。留空表示使用服务器自己生成的证书。',
     key: '私钥文件',
