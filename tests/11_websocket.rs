@@ -3,7 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::wire::{
     ALL, BOTH, Broker, Conn, Connect, Frame, Kind, Publish, V5, V311, handshake, http, pingreq,
@@ -196,6 +196,31 @@ fn w01_what_frames_cost() {
         conn.send(&[*byte]);
     }
     conn.read_kind(Kind::PingResp);
+}
+
+/// W01: a stream of frames with one byte each is taken, in order and at its own cost: the client is read a few
+/// thousand at a time, with pauses, and others do not notice.
+#[test]
+fn w01_frames_of_one_byte() {
+    const PINGS: usize = 50_000;
+    let broker = Broker::start();
+    let mut other = broker.v5("other");
+    let mut conn = Conn::open_web(broker.ws, V5);
+    conn.connect(&Connect::new(V5, "crumbs"));
+    let ping = pingreq();
+    let frames = ping
+        .iter()
+        .flat_map(|byte| Frame::client(true, Frame::BINARY, &[*byte]));
+    let frames: Vec<u8> = frames.collect();
+    let begun = Instant::now();
+    conn.stream.write_all(&frames.repeat(PINGS)).unwrap();
+    other.ping();
+    for _ in 0..PINGS {
+        conn.read_kind(Kind::PingResp);
+    }
+    let took = begun.elapsed();
+    println!("figure: {PINGS} packets in frames of one byte in {took:?}");
+    assert!(took >= Duration::from_millis(250), "{took:?}");
 }
 
 /// A ping of WebSocket is answered with its own words. (RFC 6455 5.5.2)

@@ -20,6 +20,9 @@ use crate::transport::{
     websocket,
 };
 
+/// How long a client rests.
+const REST_MILLIS: u64 = 50;
+
 /// What a read left.
 pub(super) enum Left {
     Drained,
@@ -342,7 +345,21 @@ impl Worker {
         if !web.framed.is_empty() {
             self.conns.mark_dirty(slot);
         }
+        if progress.is_chaff() {
+            self.rest(slot);
+        }
         Some(progress.payload)
+    }
+
+    /// A client is not read for a moment, because what it sends is mostly wasted.
+    fn rest(&mut self, slot: u32) {
+        if let Some(conn) = self.conns.get_mut(slot)
+            && conn.session.is_some()
+            && !conn.flags.has(Flag::Held)
+        {
+            conn.flags.set(Flag::Held);
+            self.held.push((self.now.plus_millis(REST_MILLIS), slot));
+        }
     }
 
     fn take_tail_then_close(&mut self, slot: u32, payload: &[u8], close: websocket::Close) {

@@ -19,11 +19,23 @@ pub struct Close {
 pub struct Progress {
     /// Bytes of MQTT now at the front of the buffer. The rest of the buffer has been used up.
     pub payload: usize,
-    /// Frames begun. Many frames with few bytes are how a peer burns our time; count them.
+    /// Frames begun.
     pub frames: u32,
     /// The connection is over: handle the payload, send the replies, then close. Whatever is read
     /// afterwards is ignored.
     pub close: Option<Close>,
+}
+
+/// So many frames in one read, with less than two bytes each, are no packets: a peer burns our time.
+const TINY_FRAMES_MIN: u32 = 1_000;
+
+impl Progress {
+    /// Whether what was read has hardly anything but headers in it.
+    #[must_use]
+    pub fn is_chaff(&self) -> bool {
+        let frames = usize::try_from(self.frames).unwrap_or(usize::MAX);
+        self.frames >= TINY_FRAMES_MIN && self.payload < frames.saturating_mul(2)
+    }
 }
 
 /// The reading side of one connection, between any two bytes. Small, because each idle connection
@@ -83,7 +95,15 @@ impl Deframer {
             let step = match self.stage {
                 Stage::Closed => break,
                 Stage::Payload => self.payload(buf, &mut at, &mut progress, out),
-                _ => {
+                stage => {
+                    if stage == Stage::First {
+                        let whole = self.whole_header(&buf[at..]);
+                        if whole > 0 {
+                            at += whole;
+                            progress.frames += 1;
+                            continue;
+                        }
+                    }
                     let byte = buf[at];
                     at += 1;
                     progress.frames += u32::from(self.stage == Stage::First);
@@ -97,6 +117,36 @@ impl Deframer {
             }
         }
         progress
+    }
+
+    /// A header that stands there whole, of data, with nothing wrong about it: most are like that, and byte by
+    /// byte they cost more than a short payload. Gives its length; 0 if it is to be read byte by byte.
+    #[inline]
+    fn whole_header(&mut self, buf: &[u8]) -> usize {
+        let [first, second, rest @ ..] = buf else {
+            return 0;
+        };
+        let due = if self.fragmented {
+            CONTINUATION
+        } else {
+            BINARY
+        };
+        let (is_due, is_masked) = (first & !FIN == due, second & MASKED != 0);
+        let (left, mask, len) = match (second & !MASKED, rest) {
+            (short @ 1..=125, [a, b, c, d, ..]) => (u64::from(short), [*a, *b, *c, *d], 6),
+            (126, [high, low, a, b, c, d, ..]) => {
+                let left = u64::from(u16::from_be_bytes([*high, *low]));
+                (left, [*a, *b, *c, *d], 8)
+            }
+            _ => return 0,
+        };
+        if !is_due || !is_masked || len == 8 && left <= CONTROL_BYTES_MAX {
+            return 0;
+        }
+        (self.left, self.mask) = (left, mask);
+        (self.opcode, self.fragmented) = (due, first & FIN == 0);
+        self.stage = Stage::Payload;
+        len
     }
 
     /// One byte of a frame's header.
