@@ -1,5 +1,5 @@
-//! The way to a back end: TCP, and TLS where that is asked for, with a certificate that is always looked
-//! at.
+//! The way to a back end: its address, TCP, and TLS where that is asked for, with a certificate that is always
+//! looked at.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,12 +10,22 @@ use rustls::{
 };
 use serde::{Deserialize, Serialize};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite},
     net::TcpStream,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::Failure;
+
+/// Bytes of one message of an answer at most.
+pub(super) const ANSWER_BYTES_MAX: usize = 1 << 20;
+
+/// A connection, after TLS if that is spoken.
+pub(super) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
+
+pub(super) type Stream = Box<dyn Duplex>;
 
 /// How TLS is spoken to a back end.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -127,4 +137,63 @@ pub(super) async fn connect(
     // What is small is sent at once.
     let _ = stream.set_nodelay(true);
     Ok(stream)
+}
+
+/// `host`, `host:port`, `[::1]:port`.
+pub(super) fn address(text: &str, port: u16) -> Result<(String, u16), String> {
+    let bad = || format!("server: {text} is no host with a port");
+    let (host, rest) = match text.strip_prefix('[') {
+        Some(literal) => literal.split_once(']').ok_or_else(bad)?,
+        None => text.split_at(text.find(':').unwrap_or(text.len())),
+    };
+    let port = match rest.strip_prefix(':') {
+        Some(port) => port.parse().map_err(|_| bad())?,
+        None if rest.is_empty() => port,
+        None => return Err(bad()),
+    };
+    if host.is_empty() || host.contains(['/', '@', ',', ' ']) {
+        return Err(bad());
+    }
+    Ok((host.to_owned(), port))
+}
+
+/// What went wrong on a connection.
+pub(super) fn lost(error: &std::io::Error) -> Failure {
+    Failure::Down(error.to_string())
+}
+
+/// What no server of its kind says.
+pub(super) fn odd(what: &str) -> Failure {
+    Failure::Odd(format!("its answer: {what}"))
+}
+
+pub(super) async fn read(stream: &mut Stream, length: usize) -> Result<Vec<u8>, Failure> {
+    if length > ANSWER_BYTES_MAX {
+        return Err(odd("too long"));
+    }
+    let mut bytes = vec![0; length];
+    let read = stream.read_exact(&mut bytes).await;
+    read.map_err(|error| lost(&error))?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        let ok = |host: &str, port| Ok((host.to_owned(), port));
+        for (text, due) in [
+            ("h", ok("h", 9)),
+            ("h:1", ok("h", 1)),
+            ("[::1]:2", ok("::1", 2)),
+            ("[::1]", ok("::1", 9)),
+        ] {
+            assert_eq!(address(text, 9), due, "{text}");
+        }
+        for bad in ["", ":1", "h:", "h:x", "a:1,b:2", "redis://h", "[::1", "u@h"] {
+            assert!(address(bad, 9).is_err(), "{bad}");
+        }
+    }
 }

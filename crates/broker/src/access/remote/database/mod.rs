@@ -14,20 +14,16 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite},
-    sync::Semaphore,
-};
+use tokio::sync::Semaphore;
 
 use self::query::{Command, Numbering, Statement};
 use super::{
     Facts, Failure, Masked, Place, Scope, TlsSetup,
-    dial::{self, Tls},
+    dial::{self, ANSWER_BYTES_MAX, Stream, Tls, lost, odd, read},
     http::POOL_MAX,
 };
 
-/// Bytes of one message of an answer, and rows of an answer, at most.
-const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// Rows of an answer at most.
 const ROWS_MAX: usize = 1_000;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -70,13 +66,6 @@ impl DatabaseSetup {
 /// Columns of a row by their names; what is NULL is left out.
 pub(crate) type Row = Vec<(String, String)>;
 
-/// A connection, after TLS if that is spoken.
-trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
-
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
-
-type Stream = Box<dyn Duplex>;
-
 /// Who is asked, and as whom.
 struct Server {
     host: String,
@@ -116,7 +105,7 @@ impl Database {
             DatabaseKind::Postgresql => (5432, "postgres"),
             DatabaseKind::Mysql => (3306, "root"),
         };
-        let (host, port) = address(&setup.server, port)?;
+        let (host, port) = dial::address(&setup.server, port)?;
         let wire = match setup.kind {
             DatabaseKind::Redis => Wire::Redis(Command::parse(&setup.query, scope)?),
             DatabaseKind::Postgresql => {
@@ -215,44 +204,6 @@ impl Database {
     }
 }
 
-/// `host`, `host:port`, `[::1]:port`.
-fn address(text: &str, port: u16) -> Result<(String, u16), String> {
-    let bad = || format!("server: {text} is no host with a port");
-    let (host, rest) = match text.strip_prefix('[') {
-        Some(literal) => literal.split_once(']').ok_or_else(bad)?,
-        None => text.split_at(text.find(':').unwrap_or(text.len())),
-    };
-    let port = match rest.strip_prefix(':') {
-        Some(port) => port.parse().map_err(|_| bad())?,
-        None if rest.is_empty() => port,
-        None => return Err(bad()),
-    };
-    if host.is_empty() || host.contains(['/', '@', ',', ' ']) {
-        return Err(bad());
-    }
-    Ok((host.to_owned(), port))
-}
-
-/// What went wrong on a connection.
-fn lost(error: &std::io::Error) -> Failure {
-    Failure::Down(error.to_string())
-}
-
-/// What no server of its kind says.
-fn odd(what: &str) -> Failure {
-    Failure::Odd(format!("its answer: {what}"))
-}
-
-async fn read(stream: &mut Stream, length: usize) -> Result<Vec<u8>, Failure> {
-    if length > ANSWER_BYTES_MAX {
-        return Err(odd("too long"));
-    }
-    let mut bytes = vec![0; length];
-    let read = stream.read_exact(&mut bytes).await;
-    read.map_err(|error| lost(&error))?;
-    Ok(bytes)
-}
-
 /// Bytes that are taken off in front; `None` past the end.
 struct Bytes<'a>(&'a [u8]);
 
@@ -283,22 +234,6 @@ impl<'a> Bytes<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses() {
-        let ok = |host: &str, port| Ok((host.to_owned(), port));
-        for (text, due) in [
-            ("h", ok("h", 9)),
-            ("h:1", ok("h", 1)),
-            ("[::1]:2", ok("::1", 2)),
-            ("[::1]", ok("::1", 9)),
-        ] {
-            assert_eq!(address(text, 9), due, "{text}");
-        }
-        for bad in ["", ":1", "h:", "h:x", "a:1,b:2", "redis://h", "[::1", "u@h"] {
-            assert!(address(bad, 9).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn bytes_end() {
