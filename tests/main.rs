@@ -50,6 +50,9 @@ mod ctl;
 mod databases;
 #[path = "39_devices.rs"]
 mod devices;
+#[cfg(unix)]
+#[path = "49_directories.rs"]
+mod directories;
 #[path = "17_exhaustion.rs"]
 mod exhaustion;
 #[path = "23_features.rs"]

@@ -129,6 +129,11 @@ DATABASES = [("redis", {"cmd": "HMGET u:${username} password_hash", "database": 
              ("postgresql", {"query": "SELECT password_hash FROM u WHERE n = ${username}", "database": "d"}),
              ("mysql", {"query": "SELECT password_hash FROM u WHERE n = ${username}", "database": "d"})]
 
+LDAP = "/authentication/password_based:ldap"
+DIRECTORY = {"mechanism": "password_based", "backend": "ldap", "server": "127.0.0.1:1", "username": "cn=u,dc=x",
+             "password": "p", "base_dn": "dc=x", "filter": "(uid=${username})", "query_timeout": "3s",
+             "method": {"type": "bind", "bind_password": "${password}"}}
+
 
 def users_file(name, text):
     return FORM % (name.encode(), text.encode())
@@ -196,6 +201,16 @@ AUTHENTICATION = [
         row(f"PUT /authentication/password_based:{backend}", 400, "BAD_REQUEST",
             body=TABLE | asks | {"backend": backend, "server": None}),
         row(f"DELETE /authentication/password_based:{backend}", 204))),
+    row("POST /authentication", 200, AUTHENTICATOR | {"password": "******", "request_timeout": "3s", "base_dn": "dc=x",
+                                                      "method": {"type": "bind", "is_superuser_attribute": "isSuperuser"}},
+        body=DIRECTORY),
+    row(f"PUT {LDAP}", 200, AUTHENTICATOR | {"filter": "(objectClass=mqttUser)", "method": dict},
+        body={name: value for name, value in DIRECTORY.items() if name not in ("filter", "method")}
+        | {"base_dn": "uid=${username},dc=x", "password": "******"}),
+    *(row(f"PUT {LDAP}", 400, "BAD_REQUEST", body=DIRECTORY | odd) for odd in (
+        {"base_dn": None}, {"server": None}, {"filter": "odd"}, {"filter": "(uid=x)"}, {"password": ""},
+        {"method": "post"}, {"method": {"type": "odd"}}, {"ssl": {"start_tls": True}})),
+    row(f"DELETE {LDAP}", 204),
     row("GET /authentication/jwt/status", 200, AUTHENTICATOR_STATUS | {"status": "connected"}),
     row("GET /authentication/jwt/users", 400, "BAD_REQUEST"),
     row("PUT /authentication/order", 204, body=[{"id": "jwt"}, {"id": "password_based:built_in_database"}]),

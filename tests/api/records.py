@@ -100,7 +100,7 @@ BAN = {"as": ("clientid", "username", "peerhost", "clientid_re", "username_re", 
        "who": str, "by": str, "reason": str, "at": (time, "infinity"), "until": (time, "infinity")}
 
 AUTHENTICATOR = {"id": str, "mechanism": "password_based", "backend": ("built_in_database", "file", "http", "redis", "postgresql",
-                                                                       "mysql"),
+                                                                       "mysql", "ldap"),
                  "enable": bool}
 TOKENS = {"id": "jwt", "mechanism": "jwt", "enable": bool, "from": "password", "use_jwks": bool,
           "verify_claims": dict, "disconnect_after_expire": bool, "acl_claim_name": str}

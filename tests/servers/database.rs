@@ -38,7 +38,7 @@ pub(crate) struct Database {
 }
 
 /// A directory that other users may go into, unlike that of the build perhaps.
-fn open_dir() -> PathBuf {
+pub(super) fn open_dir() -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let n = NEXT.fetch_add(1, Ordering::Relaxed);
     let name = format!("ternmq-database-{}-{n}", std::process::id());
@@ -49,7 +49,7 @@ fn open_dir() -> PathBuf {
 }
 
 /// Runs what sets a server up; tells what it said if that fails.
-fn done(command: &mut Command) {
+pub(super) fn done(command: &mut Command) {
     let output = command.stdin(Stdio::null()).output();
     let output = output.expect("it is installed: cargo xtask ci does that");
     let said = String::from_utf8_lossy(&output.stderr);

@@ -5,10 +5,14 @@ use std::path::Path;
 
 #[cfg(unix)]
 mod database;
+#[cfg(unix)]
+mod directory;
 mod secured;
 
 #[cfg(unix)]
 pub(crate) use database::{DATABASE_PASSWORD, Database, Make};
+#[cfg(unix)]
+pub(crate) use directory::{Directory, READER_PASSWORD, ROOT};
 pub(crate) use secured::Secured;
 
 fn free_port() -> u16 {

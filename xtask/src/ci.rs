@@ -135,10 +135,11 @@ const CLIENTS: [Need; 5] = [
     need("command -v openssl", "openssl"),
 ];
 /// Servers that know users; the tests start their own.
-const SERVERS: [Need; 4] = [
+const SERVERS: [Need; 5] = [
     need("command -v redis-server", "redis-server"),
     need("ls /usr/lib/postgresql/*/bin/postgres", "postgresql"),
     need("test -x /usr/sbin/mariadbd", "mariadb-server"),
+    need("test -x /usr/sbin/slapd", "slapd"),
     need("command -v openssl", "openssl"),
 ];
 /// The environment variable names another one.
@@ -167,7 +168,8 @@ fn install(tree: &Tree, needs: &[Need]) -> Result<()> {
     }
     let missing = missing.join(" ");
     let hint = format!("this needs: sudo apt-get install -y {missing}");
-    let command =
-        format!("apt-get -qq update && apt-get -qq install -y --no-install-recommends {missing}");
+    let command = format!(
+        "export DEBIAN_FRONTEND=noninteractive; apt-get -qq update && apt-get -qq install -y --no-install-recommends {missing}"
+    );
     tree.run("sh", &["-c", &command]).context(hint)
 }

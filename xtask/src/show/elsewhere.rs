@@ -7,7 +7,7 @@ use super::rows;
 use crate::tree::Tree;
 
 /// Who is asked, and the tests that show all of that.
-const ASKED: [(&str, &[&str]); 11] = [
+const ASKED: [(&str, &[&str]); 12] = [
     (
         "users of the broker's own",
         &[
@@ -75,6 +75,15 @@ const ASKED: [(&str, &[&str]); 11] = [
     (
         "users and rules in Redis",
         &["databases::a15_users_and_rules_in_redis"],
+    ),
+    (
+        "users in a directory (LDAP)",
+        &[
+            "directories::a15_users_in_a_directory_by_their_hashes",
+            "directories::a15_users_in_a_directory_by_signing_in",
+            "directories::a15_a_directory_over_tls",
+            "directories::a15_a_directory_that_talks_nonsense",
+        ],
     ),
     (
         "rules of the broker's own and in a file",

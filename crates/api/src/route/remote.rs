@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use broker::admin::authentication::{
-    DatabaseKind, DatabaseSetup, HttpMethod, HttpService, Jwt, JwtKeys, Masked, Method, Setup,
-    TlsSetup,
+    DatabaseKind, DatabaseSetup, HttpMethod, HttpService, Jwt, JwtKeys, LdapMethod, LdapSetup,
+    Masked, Method, Setup, TlsSetup, TlsStart,
 };
 use broker::admin::authorize::Source;
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,43 @@ enum RequestMethod {
     Post,
 }
 
+/// How a directory's entry proves a password.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum PasswordBy {
+    /// It is compared here with what an attribute has.
+    Hash,
+    /// The directory compares it: somebody signs in there as the entry.
+    Bind,
+}
+
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub(super) struct DirectoryMethod {
+    #[serde(rename = "type")]
+    pub(super) kind: PasswordBy,
+    /// Of hash: `userPassword` if it is left out. Plain text, SHA, SHA256, SHA384 and SHA512 are understood,
+    /// with a salt, too (SSHA, ...).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) password_attribute: Option<String>,
+    /// `TRUE` there makes a superuser; `isSuperuser` if it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) is_superuser_attribute: Option<String>,
+    /// Of bind: the client's password and nothing else, `${password}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) bind_password: Option<String>,
+}
+
+/// How somebody elsewhere is asked: a word of HTTP, or of ldap an object.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[serde(
+    untagged,
+    expecting = "method is get or post, or of ldap an object whose type is hash or bind"
+)]
+enum AskedBy {
+    Request(RequestMethod),
+    Directory(DirectoryMethod),
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum PeerVerification {
@@ -46,10 +83,13 @@ enum RedisType {
 /// TLS to a back end.
 #[derive(Clone, Default, Serialize, Deserialize, ToSchema)]
 struct BackendTls {
-    /// Whether TLS is spoken to a database. To a service it is if its URL begins with `https`, whatever
+    /// Whether TLS is spoken to a database or a directory. To a service it is if its URL begins with `https`, whatever
     /// this says.
     #[serde(skip_serializing_if = "Option::is_none")]
     enable: Option<bool>,
+    /// Of ldap: TLS begins on the port without it (StartTLS), and not with the connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_tls: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     verify: Option<PeerVerification>,
     /// Whom to trust: a file on the broker's machine, or PEM; if it is left out, whom the system trusts.
@@ -68,9 +108,10 @@ struct BackendTls {
 #[derive(Clone, Default, Serialize, Deserialize, ToSchema)]
 #[schema(as = BackendSetup)]
 pub(super) struct Remote {
-    /// Of http, as the next two; `post` if it is left out.
+    /// Of http, as the next two: `get` or `post`, which is meant if it is left out. Of ldap, how a password is
+    /// tried; by its hash, if it is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
-    method: Option<RequestMethod>,
+    method: Option<AskedBy>,
     /// With `${clientid}`, `${username}`, `${peerhost}` and `${cert_common_name}` in path and query, which
     /// stay single values there; of an authenticator `${password}` and `${cert_subject}`, too, of a source of
     /// rules `${topic}`, `${action}`, `${qos}` and `${retain}`.
@@ -85,15 +126,17 @@ pub(super) struct Remote {
     /// Of http, and of jwt with `use_jwks`. Values of headers that are secrets are not shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     headers: Option<BTreeMap<String, String>>,
-    /// Of redis, mysql and postgresql, as all that follow but for those that http has, too: a host,
+    /// Of redis, mysql, postgresql and ldap, as all that follow but for those that http has, too: a host,
     /// perhaps with a port.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "127.0.0.1:5432")]
     server: Option<String>,
-    /// A name; a number with redis.
+    /// A name; a number with redis; not of ldap.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     database: Option<Value>,
+    /// Of ldap the name of an entry, such as `cn=ternmq,dc=example,dc=com`; who searches is anonymous, if it is
+    /// left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     username: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -118,10 +161,11 @@ pub(super) struct Remote {
     /// `15s` if it is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     connect_timeout: Option<String>,
-    /// Whoever depends on an answer that takes longer is refused; `5s` if it is left out.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Whoever depends on an answer that takes longer is refused; `5s` if it is left out. `query_timeout`, as
+    /// EMQX calls it for ldap, is the same.
+    #[serde(skip_serializing_if = "Option::is_none", alias = "query_timeout")]
     request_timeout: Option<String>,
-    /// Connections at most; 8 if it is left out.
+    /// Connections at most, of ldap with `bind` twice as many; 8 if it is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 1000)]
     pool_size: Option<u32>,
@@ -159,6 +203,11 @@ impl<'a> Hidden<'a> {
         match before.map(|setup| &setup.method) {
             Some(Method::Http(service)) => Self::of_service(service),
             Some(Method::Database(table)) => Self::of_database(&table.database),
+            Some(Method::Ldap(ldap)) => Self {
+                tls: ldap.directory.tls.as_ref().map(|tls| &tls.setup),
+                password: ldap.directory.password.as_ref(),
+                ..Self::default()
+            },
             Some(Method::Jwt(Jwt {
                 keys: JwtKeys::Url(at),
                 ..
@@ -205,6 +254,7 @@ impl BackendTls {
         let key = key.map(|key| if is_pem(key) { MASK } else { key });
         Self {
             enable: Some(true),
+            start_tls: None,
             verify: Some(PeerVerification::VerifyPeer),
             cacertfile: tls.cacertfile.clone(),
             certfile: tls.certfile.clone(),
@@ -212,6 +262,10 @@ impl BackendTls {
             server_name_indication: tls.server_name.clone(),
         }
     }
+}
+
+fn needs(what: &str) -> Refusal {
+    Refusal::bad_request(format!("this backend needs {what}"))
 }
 
 fn told(millis: u64) -> String {
@@ -228,10 +282,10 @@ fn millis(field: &str, text: Option<&str>, default: u32) -> Result<u64, Refusal>
 impl Remote {
     pub(super) fn of(service: &HttpService) -> Self {
         Self {
-            method: Some(match service.method {
+            method: Some(AskedBy::Request(match service.method {
                 HttpMethod::Get => RequestMethod::Get,
                 HttpMethod::Post => RequestMethod::Post,
-            }),
+            })),
             url: Some(service.url.clone()),
             body: serde_json::from_str(&service.body).ok(),
             connect_timeout: Some(told(service.connect_timeout_millis)),
@@ -268,54 +322,127 @@ impl Remote {
         kind: DatabaseKind,
         before: Hidden<'_>,
     ) -> Result<(DatabaseSetup, u64), Refusal> {
-        let needs = |what: &str| Refusal::bad_request(format!("this backend needs {what}"));
         let (query, name) = match kind {
             DatabaseKind::Redis => (&self.cmd, "cmd"),
             DatabaseKind::Postgresql | DatabaseKind::Mysql => (&self.query, "query"),
         };
-        let is_secure = self
-            .ssl
-            .as_ref()
-            .is_some_and(|ssl| ssl.enable == Some(true));
+        let (username, password) = self.login(before);
+        let (connect_timeout_millis, request_timeout_millis) = self.timeouts()?;
         let setup = DatabaseSetup {
             kind,
-            server: self.server.clone().ok_or_else(|| needs("server"))?,
+            server: self.server()?,
             database: match &self.database {
                 None | Some(Value::Null) => String::new(),
                 Some(Value::String(name)) => name.clone(),
                 Some(Value::Number(number)) => number.to_string(),
                 Some(_) => return Err(Refusal::bad_request("database is a name or a number")),
             },
-            username: self.username.clone().filter(|name| !name.is_empty()),
-            password: match self.password.as_deref() {
-                None | Some("") => None,
-                Some(MASK) => {
-                    let had = before.password.cloned();
-                    had.or_else(|| Some(Masked(MASK.to_owned())))
-                }
-                Some(text) => Some(Masked(text.to_owned())),
-            },
+            username,
+            password,
             query: query.clone().ok_or_else(|| needs(name))?,
             pool_size: self.pool()?,
-            connect_timeout_millis: millis(
-                "connect_timeout",
-                self.connect_timeout.as_deref(),
-                CONNECT_MILLIS,
-            )?,
-            request_timeout_millis: millis(
-                "request_timeout",
-                self.request_timeout.as_deref(),
-                REQUEST_MILLIS,
-            )?,
-            tls: match is_secure {
+            connect_timeout_millis,
+            request_timeout_millis,
+            tls: match self.is_secure() {
                 true => Some(self.tls(before)?),
                 false => None,
             },
         };
-        Ok((setup, millis("cache_ttl", self.cache_ttl.as_deref(), 0)?))
+        Ok((setup, self.cache_millis()?))
     }
 
-    fn pool(&self) -> Result<usize, Refusal> {
+    pub(super) fn of_directory(setup: &LdapSetup, cache_millis: u64) -> Self {
+        let (kind, password_attribute) = match &setup.method {
+            LdapMethod::Hash { password_attribute } => {
+                (PasswordBy::Hash, Some(password_attribute.clone()))
+            }
+            LdapMethod::Bind => (PasswordBy::Bind, None),
+        };
+        Self {
+            method: Some(AskedBy::Directory(DirectoryMethod {
+                kind,
+                password_attribute,
+                is_superuser_attribute: Some(setup.is_superuser_attribute.clone()),
+                bind_password: None,
+            })),
+            server: Some(setup.server.clone()),
+            username: setup.username.clone(),
+            password: setup.password.as_ref().map(|_| MASK.to_owned()),
+            connect_timeout: Some(told(setup.connect_timeout_millis)),
+            request_timeout: Some(told(setup.request_timeout_millis)),
+            pool_size: Some(u32::try_from(setup.pool_size).unwrap_or(POOL_MAX)),
+            cache_ttl: (cache_millis > 0).then(|| told(cache_millis)),
+            ssl: setup.tls.as_ref().map(|tls| BackendTls {
+                start_tls: Some(tls.start == TlsStart::StartTls),
+                ..BackendTls::of(&tls.setup)
+            }),
+            ..Self::default()
+        }
+    }
+
+    /// How a directory's entry proves a password.
+    pub(super) fn directory_method(&self) -> Result<DirectoryMethod, Refusal> {
+        match self.method.clone() {
+            Some(AskedBy::Directory(method)) => Ok(method),
+            Some(AskedBy::Request(_)) => {
+                let text = "method of ldap is an object whose type is hash or bind";
+                Err(Refusal::bad_request(text))
+            }
+            None => Ok(DirectoryMethod {
+                kind: PasswordBy::Hash,
+                password_attribute: None,
+                is_superuser_attribute: None,
+                bind_password: None,
+            }),
+        }
+    }
+
+    pub(super) fn server(&self) -> Result<String, Refusal> {
+        self.server.clone().ok_or_else(|| needs("server"))
+    }
+
+    /// As whom it is asked, and with which password.
+    pub(super) fn login(&self, before: Hidden<'_>) -> (Option<String>, Option<Masked>) {
+        let password = match self.password.as_deref() {
+            None | Some("") => None,
+            Some(MASK) => {
+                let had = before.password.cloned();
+                had.or_else(|| Some(Masked(MASK.to_owned())))
+            }
+            Some(text) => Some(Masked(text.to_owned())),
+        };
+        let username = self.username.clone().filter(|name| !name.is_empty());
+        (username, password)
+    }
+
+    /// To connect, and to answer.
+    pub(super) fn timeouts(&self) -> Result<(u64, u64), Refusal> {
+        let connect = self.connect_timeout.as_deref();
+        let request = self.request_timeout.as_deref();
+        Ok((
+            millis("connect_timeout", connect, CONNECT_MILLIS)?,
+            millis("request_timeout", request, REQUEST_MILLIS)?,
+        ))
+    }
+
+    pub(super) fn cache_millis(&self) -> Result<u64, Refusal> {
+        millis("cache_ttl", self.cache_ttl.as_deref(), 0)
+    }
+
+    pub(super) fn is_secure(&self) -> bool {
+        let ssl = self.ssl.as_ref();
+        ssl.is_some_and(|ssl| ssl.enable == Some(true))
+    }
+
+    pub(super) fn tls_start(&self) -> TlsStart {
+        let ssl = self.ssl.as_ref();
+        match ssl.and_then(|ssl| ssl.start_tls) {
+            Some(true) => TlsStart::StartTls,
+            Some(false) | None => TlsStart::AtOnce,
+        }
+    }
+
+    pub(super) fn pool(&self) -> Result<usize, Refusal> {
         let size = self.pool_size.unwrap_or(POOL);
         if !(1..=POOL_MAX).contains(&size) {
             let text = format!("pool_size is 1 to {POOL_MAX}");
@@ -345,27 +472,23 @@ impl Remote {
             .body
             .clone()
             .unwrap_or_else(|| Value::Object(Map::new()));
-        let needs = || Refusal::bad_request("http needs url");
+        let needs_url = || Refusal::bad_request("http needs url");
+        let (connect_timeout_millis, request_timeout_millis) = self.timeouts()?;
         Ok(HttpService {
             method: match self.method {
-                Some(RequestMethod::Get) => HttpMethod::Get,
-                Some(RequestMethod::Post) | None => HttpMethod::Post,
+                Some(AskedBy::Request(RequestMethod::Get)) => HttpMethod::Get,
+                Some(AskedBy::Request(RequestMethod::Post)) | None => HttpMethod::Post,
+                Some(AskedBy::Directory(_)) => {
+                    return Err(Refusal::bad_request("method is get or post"));
+                }
             },
-            url: self.url.clone().ok_or_else(needs)?,
+            url: self.url.clone().ok_or_else(needs_url)?,
             headers: self.headers(before),
             body: body.to_string(),
-            connect_timeout_millis: millis(
-                "connect_timeout",
-                self.connect_timeout.as_deref(),
-                CONNECT_MILLIS,
-            )?,
-            request_timeout_millis: millis(
-                "request_timeout",
-                self.request_timeout.as_deref(),
-                REQUEST_MILLIS,
-            )?,
+            connect_timeout_millis,
+            request_timeout_millis,
             pool_size: self.pool()?,
-            cache_millis: millis("cache_ttl", self.cache_ttl.as_deref(), 0)?,
+            cache_millis: self.cache_millis()?,
             tls: self.tls(before)?,
         })
     }

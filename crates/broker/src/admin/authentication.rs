@@ -8,12 +8,13 @@ use super::{
 use crate::access::authenticate::{ANONYMOUS, Office, Register, Unusable, User};
 
 pub use crate::access::authenticate::{
-    Algorithm, BuiltIn, Counts, Digest, Format, Jwt, JwtKeys, KeysAt, Method, PasswordFile,
+    Algorithm, BuiltIn, Counts, Digest, Format, Jwt, JwtKeys, KeysAt, Ldap, Method, PasswordFile,
     Recruit, RollError, Salt, Scram, Secrecy, Setup, Shown, UserIdType, UserTable,
 };
 pub use crate::access::remote::{
     Masked, TlsSetup,
     database::{DatabaseKind, DatabaseSetup},
+    ldap::{LdapMethod, LdapSetup, LdapTls, TlsStart},
     service::{HttpMethod, HttpService},
 };
 

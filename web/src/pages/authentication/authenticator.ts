@@ -9,7 +9,7 @@ import { isRemote, REMOTES } from './remote'
 export type Authenticator = Answer<'/api/v5/authentication'>[number]
 export type Status = Answer<'/api/v5/authentication/{id}/status'>
 
-export const KINDS = ['built_in', 'scram', 'file', 'jwt', ...REMOTES] as const
+export const KINDS = ['built_in', 'scram', 'file', 'jwt', ...REMOTES, 'ldap'] as const
 export type Kind = (typeof KINDS)[number]
 
 /** Under which the API knows each kind; there is one authenticator of a kind. */
@@ -22,6 +22,7 @@ const IDS: Readonly<Record<Kind, string>> = {
   redis: 'password_based:redis',
   postgresql: 'password_based:postgresql',
   mysql: 'password_based:mysql',
+  ldap: 'password_based:ldap',
 }
 export const BUILT_IN = IDS.built_in
 export const SCRAM = IDS.scram

@@ -2,6 +2,7 @@
 import { t } from '@/words'
 
 import { kindOf, type Authenticator, type Kind } from './authenticator'
+import { directoryDraftOf, directoryFaults, directoryOf, type DirectoryDraft, type DirectoryField } from './directory'
 import { isRemote, remoteDraftOf, remoteFaults, remoteOf, type RemoteDraft, type RemoteField } from './remote'
 
 type Hash = NonNullable<Authenticator['password_hash_algorithm']>
@@ -34,6 +35,7 @@ export interface Draft {
   aclClaim: string
   /** Of a service or a database elsewhere. */
   remote: RemoteDraft
+  directory: DirectoryDraft
 }
 
 /** What the API shows, and takes, in the place of a secret that stays. */
@@ -60,6 +62,7 @@ export function draftOf(one: Authenticator | null, kind: Kind): Draft {
     ends: one?.disconnect_after_expire ?? true,
     aclClaim: one?.acl_claim_name ?? 'acl',
     remote: remoteDraftOf(one, isRemote(kind) ? kind : 'http', 'users'),
+    directory: directoryDraftOf(one),
   }
 }
 
@@ -99,6 +102,8 @@ export function setupOf(draft: Draft, before: Authenticator | null): Authenticat
       return { mechanism: 'password_based', backend: 'file', enable, path: draft.path.trim() }
     case 'jwt':
       return { ...(draft.keys === 'file' ? kept(before) : {}), ...tokenOf(draft), mechanism: 'jwt', enable }
+    case 'ldap':
+      return { ...directoryOf(draft.directory, before), mechanism: 'password_based', backend: 'ldap', enable }
     case 'http':
       return { ...remoteOf(draft.remote, draft.kind, before), mechanism: 'password_based', backend: draft.kind, enable }
     default:
@@ -148,11 +153,12 @@ function endpointOf(text: string): string {
   return text.includes('://') ? text : `file://${text}`
 }
 
-export type Field = 'rounds' | 'scramRounds' | 'iterations' | 'path' | 'secret' | 'pem' | 'jwks' | 'claims' | RemoteField
+export type Field = 'rounds' | 'scramRounds' | 'iterations' | 'path' | 'secret' | 'pem' | 'jwks' | 'claims' | RemoteField | DirectoryField
 export type Faults = Partial<Record<Field, string | undefined>>
 
 export function faultsOf(draft: Draft, before: Authenticator | null): Faults {
   const whole = (n: number | '', min: number, max: number) => Number.isInteger(n) && Number(n) >= min && Number(n) <= max
+  if (draft.kind === 'ldap') return directoryFaults(draft.directory, before)
   if (draft.kind === 'http') return remoteFaults(draft.remote, draft.kind)
   if (draft.kind === 'built_in' || isRemote(draft.kind)) {
     return {

@@ -53,7 +53,7 @@ export function exampleOf(kind: RemoteKind, asked: Asked): string {
 
 export function remoteDraftOf(setup: Setup | null, kind: RemoteKind, asked: Asked): RemoteDraft {
   return {
-    method: setup?.method ?? 'post',
+    method: setup?.method === 'get' ? 'get' : 'post',
     url: setup?.url ?? '',
     headers: setup ? lines(setup.headers, ': ') : 'content-type: application/json',
     body: setup ? lines(setup.body, ' = ') : BODY[asked],

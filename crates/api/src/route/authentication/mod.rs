@@ -1,6 +1,7 @@
 //! Authenticators of MQTT clients: their chain, how they are doing, and the broker's own users.
 
 mod jwt;
+mod ldap;
 mod users;
 
 use axum::{
@@ -63,6 +64,8 @@ enum UserBackend {
     Redis,
     Mysql,
     Postgresql,
+    /// A directory with an entry for each user.
+    Ldap,
 }
 
 impl UserBackend {
@@ -161,6 +164,8 @@ struct Authenticator {
     /// Of jwt, and `algorithm` of scram.
     #[serde(flatten)]
     token: jwt::Token,
+    #[serde(flatten)]
+    search: ldap::Search,
     /// Of what is asked over the network.
     #[serde(flatten)]
     remote: Remote,
@@ -254,6 +259,7 @@ impl From<&Setup> for Authenticator {
             path: None,
             iteration_count: None,
             token: jwt::Token::default(),
+            search: ldap::Search::default(),
             remote: Remote::default(),
         };
         match &setup.method {
@@ -287,6 +293,11 @@ impl From<&Setup> for Authenticator {
                 let algorithm = HashAlgorithm::of(&table.password_hash_algorithm);
                 told.password_hash_algorithm = Some(algorithm);
                 told.remote = Remote::of_database(&table.database, table.cache_millis);
+            }
+            Method::Ldap(ldap) => {
+                told.backend = Some(UserBackend::Ldap);
+                told.search = ldap::Search::of(&ldap.directory);
+                told.remote = Remote::of_directory(&ldap.directory, ldap.cache_millis);
             }
             Method::Http(service) => {
                 told.backend = Some(UserBackend::Http);
@@ -326,6 +337,7 @@ impl Authenticator {
                 Method::File(PasswordFile { path: path.into() })
             }
             (_, Some(UserBackend::Http)) => Method::Http(self.remote.service(Hidden::of(before))?),
+            (_, Some(UserBackend::Ldap)) => self.search.ldap(&self.remote, before)?,
             (_, Some(UserBackend::Redis)) => self.table(DatabaseKind::Redis, before)?,
             (_, Some(UserBackend::Mysql)) => self.table(DatabaseKind::Mysql, before)?,
             (_, Some(UserBackend::Postgresql)) => self.table(DatabaseKind::Postgresql, before)?,

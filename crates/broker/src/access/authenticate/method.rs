@@ -12,6 +12,7 @@ use super::{
 use crate::access::remote::{
     Masked, TlsSetup,
     database::{DatabaseKind, DatabaseSetup},
+    ldap::LdapSetup,
     service::HttpService,
 };
 
@@ -36,6 +37,8 @@ pub enum Method {
     Http(HttpService),
     /// A database that has a row for each user.
     Database(UserTable),
+    /// A directory that has an entry for each user.
+    Ldap(Ldap),
     /// The broker's own users who prove by SCRAM that they know their password.
     Scram(Scram),
 }
@@ -119,6 +122,14 @@ pub struct UserTable {
     pub database: DatabaseSetup,
 }
 
+/// A directory that has an entry for each user.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Ldap {
+    /// How long is remembered what an entry says, or that a password was right.
+    pub cache_millis: u64,
+    pub directory: LdapSetup,
+}
+
 /// SCRAM over users of the broker's own.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Scram {
@@ -170,11 +181,13 @@ impl Method {
     pub const JWT: &'static str = "jwt";
     /// A service that is asked.
     pub const HTTP: &'static str = "password_based:http";
+    /// A directory.
+    pub const LDAP: &'static str = "password_based:ldap";
     /// The broker's own users, by SCRAM.
     pub const SCRAM: &'static str = "scram:built_in_database";
 
     /// All that there can be.
-    pub const IDS: [&'static str; 8] = [
+    pub const IDS: [&'static str; 9] = [
         Self::BUILT_IN,
         Self::FILE,
         Self::JWT,
@@ -182,6 +195,7 @@ impl Method {
         "password_based:redis",
         "password_based:postgresql",
         "password_based:mysql",
+        Self::LDAP,
         Self::SCRAM,
     ];
 
@@ -193,6 +207,7 @@ impl Method {
             Self::File(_) => Self::FILE,
             Self::Jwt(_) => Self::JWT,
             Self::Http(_) => Self::HTTP,
+            Self::Ldap(_) => Self::LDAP,
             Self::Scram(_) => Self::SCRAM,
             Self::Database(table) => match table.database.kind {
                 DatabaseKind::Redis => "password_based:redis",
@@ -212,7 +227,7 @@ impl Method {
                 Err(Unfit("iteration_count is 1 to 1000000"))
             }
             Self::Scram(_) => Ok(()),
-            Self::File(_) | Self::Jwt(_) | Self::Http(_) => Ok(()),
+            Self::File(_) | Self::Jwt(_) | Self::Http(_) | Self::Ldap(_) => Ok(()),
         }
     }
 }

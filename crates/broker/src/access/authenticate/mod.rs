@@ -10,10 +10,12 @@ mod file;
 mod hash;
 mod http;
 mod jwt;
+mod ldap;
 mod method;
 mod office;
 mod register;
 mod roll;
+mod scheme;
 mod scram;
 mod tally;
 mod users;
@@ -26,7 +28,8 @@ pub(crate) use chain::{
 pub(crate) use desk::{Bounds, Desk};
 pub use hash::{Algorithm, Digest, Salt};
 pub use method::{
-    BuiltIn, Jwt, JwtKeys, KeysAt, Method, PasswordFile, Scram, Setup, Shown, UserIdType, UserTable,
+    BuiltIn, Jwt, JwtKeys, KeysAt, Ldap, Method, PasswordFile, Scram, Setup, Shown, UserIdType,
+    UserTable,
 };
 pub(crate) use office::{ANONYMOUS, Office, Unusable};
 pub(crate) use register::Register;

@@ -19,6 +19,7 @@ use super::{
     hash::{Hashed, Unfit},
     http::Service,
     jwt::Tokens,
+    ldap::Entries,
     method::{BuiltIn, Method, Setup},
     register::Register,
     roll::{Format, Recruit, Secrecy, Secret},
@@ -220,6 +221,9 @@ impl Office {
             Method::Database(table) => {
                 Arc::new(Table::new(table, self.errands.clone(), self.desk.clone()))
             }
+            Method::Ldap(ldap) => {
+                Arc::new(Entries::new(ldap, self.errands.clone(), self.desk.clone()))
+            }
             Method::Http(service) => Arc::new(Service::new(
                 service,
                 self.clock,
@@ -276,7 +280,11 @@ impl Office {
         match self.setup(id)?.method {
             Method::BuiltIn(own) => Some(Register::Passwords(own)),
             Method::Scram(scram) => Some(Register::Scram(scram)),
-            Method::File(_) | Method::Jwt(_) | Method::Http(_) | Method::Database(_) => None,
+            Method::File(_)
+            | Method::Jwt(_)
+            | Method::Http(_)
+            | Method::Database(_)
+            | Method::Ldap(_) => None,
         }
     }
 

@@ -7,6 +7,7 @@ pub(crate) mod database;
 mod dial;
 mod guard;
 pub(crate) mod http;
+pub(crate) mod ldap;
 mod memory;
 mod request;
 pub(crate) mod service;
