@@ -82,14 +82,18 @@ fn known(method: &Method) -> Authenticator {
         }
         Algorithm::Argon2id | Algorithm::Bcrypt { .. } | Algorithm::Pbkdf2 { .. } => false,
     };
-    let (keeps_plain, file) = match method {
-        Method::BuiltIn(own) => (is_plain(&own.password_hash_algorithm), None),
-        Method::File(file) => (false, Some(file.path.clone())),
-        _ => (false, None),
-    };
-    Authenticator {
+    let mut known = Authenticator {
         id: method.id().to_owned(),
-        keeps_plain,
-        file,
+        keeps_plain: false,
+        open_way: None,
+        file: None,
+    };
+    match method {
+        Method::BuiltIn(own) => known.keeps_plain = is_plain(&own.password_hash_algorithm),
+        Method::File(file) => known.file = Some(file.path.clone()),
+        Method::Http(service) => known.open_way = service.open_way(),
+        Method::Ldap(ldap) => known.open_way = ldap.directory.open_way(),
+        Method::Database(_) | Method::Jwt(_) | Method::Scram(_) => {}
     }
+    known
 }

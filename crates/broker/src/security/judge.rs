@@ -30,6 +30,7 @@ pub fn judge(config: &Config, seen: &Seen) -> Vec<Point> {
         Some(view.unencrypted()),
         view.rules(),
         view.plain_passwords(),
+        view.plain_back_ends(),
         view.certificate_ends(),
         view.certificate_unusable(),
         view.revocation_list_ends(),
@@ -185,6 +186,19 @@ impl View<'_> {
         let severity = warning_unless(plain.is_empty());
         let facts = vec![("authenticators", Fact::Texts(plain))];
         (!all.is_empty()).then(|| point(Id::PlainPasswords, severity, facts))
+    }
+
+    /// What a client shows only to the broker, its back ends should not show to everybody in between.
+    fn plain_back_ends(&self) -> Option<Point> {
+        let all = &self.seen.authenticators;
+        let open = all.iter().filter_map(|one| {
+            let place = one.open_way.as_ref()?;
+            Some(format!("{} ({place})", one.id))
+        });
+        let open: Vec<String> = open.collect();
+        let severity = warning_unless(open.is_empty());
+        let facts = vec![("authenticators", Fact::Texts(open))];
+        (!all.is_empty()).then(|| point(Id::PlainBackEnds, severity, facts))
     }
 
     /// About the one that ends first.
@@ -545,6 +559,7 @@ mod tests {
             Id::DefaultPassword,
             Id::Rules,
             Id::PlainPasswords,
+            Id::PlainBackEnds,
             Id::CertificateEnds,
             Id::CertificateUnusable,
             Id::RevocationListEnds,
@@ -593,10 +608,13 @@ mod tests {
                 seen.authenticators.push(Authenticator {
                     id: "password_based:built_in_database".to_owned(),
                     keeps_plain,
+                    open_way: keeps_plain.then(|| "ldap.example:389".to_owned()),
                     file: None,
                 });
             }
         };
+        assert_eq!(of(&[], keeps(true), Id::PlainBackEnds), Some(Warning));
+        assert_eq!(of(&[], keeps(false), Id::PlainBackEnds), Some(Fine));
         assert_eq!(of(&[], keeps(true), Id::PlainPasswords), Some(Warning));
         assert_eq!(of(&[], keeps(false), Id::PlainPasswords), Some(Fine));
         assert_eq!(

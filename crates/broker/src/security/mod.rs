@@ -22,6 +22,7 @@ pub enum Id {
     Unencrypted,
     Rules,
     PlainPasswords,
+    PlainBackEnds,
     CertificateEnds,
     CertificateUnusable,
     RevocationListEnds,
@@ -35,7 +36,7 @@ pub enum Id {
 }
 
 impl Id {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::DefaultPassword,
         Self::Anonymous,
         Self::PublicAddress,
@@ -43,6 +44,7 @@ impl Id {
         Self::Unencrypted,
         Self::Rules,
         Self::PlainPasswords,
+        Self::PlainBackEnds,
         Self::CertificateEnds,
         Self::CertificateUnusable,
         Self::RevocationListEnds,
@@ -65,6 +67,7 @@ impl Id {
             Self::Unencrypted => "unencrypted",
             Self::Rules => "rules",
             Self::PlainPasswords => "plain_passwords",
+            Self::PlainBackEnds => "plain_back_ends",
             Self::CertificateEnds => "certificate_ends",
             Self::CertificateUnusable => "certificate_unusable",
             Self::RevocationListEnds => "revocation_list_ends",
@@ -168,6 +171,8 @@ pub struct Authenticator {
     pub id: String,
     /// It keeps new passwords so that whoever reads them has them.
     pub keeps_plain: bool,
+    /// Who is asked over the network and without TLS whether a client's password is right.
+    pub open_way: Option<String>,
     /// A file with passwords.
     pub file: Option<PathBuf>,
 }

@@ -70,6 +70,9 @@ impl Point {
                 self.list("no_match")
             ),
             Id::PlainPasswords => "Passwords of clients are kept as hashes.".to_owned(),
+            Id::PlainBackEnds => {
+                "No back end is shown clients' passwords over the network without TLS.".to_owned()
+            }
             Id::CertificateEnds => format!(
                 "The certificate that ends first ({}) is valid for {} days.",
                 self.list("listener"),
@@ -112,6 +115,7 @@ impl Point {
                 self.list("no_match")
             ),
             Id::PlainPasswords => "客户端密码以哈希保存。".to_owned(),
+            Id::PlainBackEnds => "没有后端经网络不加密地接收客户端密码。".to_owned(),
             Id::CertificateEnds => format!(
                 "最先到期的证书（{}）还有 {} 天。",
                 self.list("listener"),
@@ -171,6 +175,10 @@ impl Point {
             Id::Rules => "Whoever is let in may read and publish everything.".to_owned(),
             Id::PlainPasswords => format!(
                 "{} keeps passwords so that whoever reads them can use them.",
+                self.list("authenticators")
+            ),
+            Id::PlainBackEnds => format!(
+                "{} is asked without TLS: clients' passwords can be read on their way.",
                 self.list("authenticators")
             ),
             Id::CertificateEnds if self.is_past() => {
@@ -246,6 +254,10 @@ impl Point {
                 "{} 以可直接使用的形式保存密码。",
                 self.list("authenticators")
             ),
+            Id::PlainBackEnds => format!(
+                "{} 的连接没有加密，客户端密码在途中可以被读取。",
+                self.list("authenticators")
+            ),
             Id::CertificateEnds if self.is_past() => {
                 format!("{} 的证书已过期。", self.list("listener"))
             }
@@ -309,6 +321,9 @@ const fn remedy_in_english(id: Id) -> &'static str {
         Id::PlainPasswords => {
             "Choose argon2id (password_hash_algorithm) and let users set their passwords anew."
         }
+        Id::PlainBackEnds => {
+            "Let ssl.enable of that authenticator be true, or its URL begin with https (dashboard: Authentication)."
+        }
         Id::CertificateEnds => {
             "Put a new certificate in the place of the files; they are read again when they change."
         }
@@ -341,6 +356,9 @@ const fn remedy_in_chinese(id: Id) -> &'static str {
         Id::Unencrypted => "请设置 listeners.ssl.default.enabled = true；服务器会自动生成证书。",
         Id::Rules => "请在控制台编写访问规则，并将 no_match 设为 deny。",
         Id::PlainPasswords => "请选用 argon2id（password_hash_algorithm），并让用户重新设置密码。",
+        Id::PlainBackEnds => {
+            "请为该认证器开启 ssl.enable，或改用 https 地址（控制台“客户端认证”页）。"
+        }
         Id::CertificateEnds => "请用新证书替换这些文件；文件变化后会自动重新读取。",
         Id::CertificateUnusable => "请换上完整且相互匹配的文件。",
         Id::RevocationListEnds => "请把新的列表写入该文件（ssl_options.crlfile）；会自动重新读取。",

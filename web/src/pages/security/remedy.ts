@@ -42,6 +42,8 @@ export function remedyOf(point: Point, guarded: boolean): Remedy | null {
       return { kind: 'go', title: 'security.remedy.rules', to: '/authorization' }
     case 'plain_passwords':
       return { kind: 'do', title: 'security.remedy.argon', act: useArgon }
+    case 'plain_back_ends':
+      return { kind: 'go', title: 'security.remedy.authenticators', to: '/authentication' }
     case 'readable_secrets':
       return { kind: 'run', command: ['chmod', 'o-rwx', ...textsOf(point, 'files').map(shellWord)].join(' ') }
     case 'data_directory':

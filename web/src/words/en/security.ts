@@ -26,6 +26,7 @@ export default {
       tls: 'Switch on a TLS listener',
       rules: 'Add access rules',
       argon: 'Use argon2id',
+      authenticators: 'See the authenticators',
       setting: 'Change the setting',
       sync: 'Set it to sync',
     },
@@ -73,6 +74,12 @@ export default {
       weak: '{authenticators} keeps passwords in a form that is easily turned back.',
       why: 'Whoever gets the data directory can use these passwords. After the change, let users set theirs anew.',
       fine: 'Passwords of clients are kept as salted hashes.',
+    },
+    plain_back_ends: {
+      title: 'How back ends are asked',
+      weak: '{authenticators} is asked without TLS.',
+      why: 'Passwords of clients travel to it as plain text, which others in the same network can read.',
+      fine: 'No back end gets passwords of clients over the network without TLS.',
     },
     certificate_ends: {
       title: 'Validity of certificates',

@@ -23,6 +23,7 @@ export default {
       tls: '启用 TLS 监听器',
       rules: '添加访问规则',
       argon: '改用 argon2id',
+      authenticators: '查看认证器',
       setting: '更改设置',
       sync: '改为 sync',
     },
@@ -70,6 +71,12 @@ export default {
       weak: '{authenticators} 以容易还原的形式保存密码。',
       why: '拿到数据目录的人可以直接使用这些密码。改变后请让用户重新设置密码。',
       fine: '客户端密码以加盐的哈希保存。',
+    },
+    plain_back_ends: {
+      title: '与认证后端的连接',
+      weak: '{authenticators} 的连接没有使用 TLS。',
+      why: '客户端的密码以明文传送给它，同一网络中的人可以读取。',
+      fine: '没有后端经网络不加密地接收客户端密码。',
     },
     certificate_ends: {
       title: '证书有效期',

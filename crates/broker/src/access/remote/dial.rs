@@ -1,7 +1,7 @@
 //! The way to a back end: its address, TCP, and TLS where that is asked for, with a certificate that is always
 //! looked at.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use rustls::{
     ClientConfig, RootCertStore,
@@ -155,6 +155,12 @@ pub(super) fn address(text: &str, port: u16) -> Result<(String, u16), String> {
         return Err(bad());
     }
     Ok((host.to_owned(), port))
+}
+
+/// Whether that is this machine: nothing goes over a network then.
+pub(super) fn is_here(host: &str) -> bool {
+    let address: Option<IpAddr> = host.parse().ok();
+    host.eq_ignore_ascii_case("localhost") || address.is_some_and(|ip| ip.is_loopback())
 }
 
 /// What went wrong on a connection.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    Facts, Failure, Guard, Masked, Memory, Place, Scope, TlsSetup,
+    Facts, Failure, Guard, Masked, Memory, Place, Scope, TlsSetup, dial,
     http::{Ask, Pool, Reply, Url},
     request::{Form, Writing},
 };
@@ -30,6 +30,15 @@ pub struct HttpService {
     /// How long an answer is remembered.
     pub cache_millis: u64,
     pub tls: TlsSetup,
+}
+
+impl HttpService {
+    /// Where it is, if that is asked over the network and without TLS.
+    pub(crate) fn open_way(&self) -> Option<String> {
+        let url = Url::parse(&self.url).ok()?;
+        let is_open = !url.is_secure && !dial::is_here(&url.host);
+        is_open.then(|| format!("{}:{}", url.host, url.port))
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

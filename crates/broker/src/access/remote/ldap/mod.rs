@@ -80,6 +80,15 @@ pub struct LdapTls {
     pub setup: TlsSetup,
 }
 
+impl LdapSetup {
+    /// Where it is, if that is asked over the network and without TLS.
+    pub(crate) fn open_way(&self) -> Option<String> {
+        let (host, port) = dial::address(&self.server, PORT).ok()?;
+        let is_open = self.tls.is_none() && !dial::is_here(&host);
+        is_open.then(|| format!("{host}:{port}"))
+    }
+}
+
 /// Who is asked, and as whom.
 struct Server {
     host: String,
@@ -522,6 +531,26 @@ mod tests {
             assert_eq!(ask.name(), due, "{filter}");
             assert_eq!(ask.names, names, "{filter}");
         }
+    }
+
+    #[test]
+    fn open_ways() {
+        let mut setup = setup("dc=x", "(uid=${username})");
+        for (server, due) in [
+            ("127.0.0.1", None),
+            ("[::1]:389", None),
+            ("localhost", None),
+            ("ldap.example", Some("ldap.example:389")),
+            ("192.0.2.1:1389", Some("192.0.2.1:1389")),
+        ] {
+            setup.server = server.to_owned();
+            assert_eq!(setup.open_way().as_deref(), due, "{server}");
+        }
+        setup.tls = Some(LdapTls {
+            start: TlsStart::StartTls,
+            setup: TlsSetup::default(),
+        });
+        assert_eq!(setup.open_way(), None);
     }
 
     /// Only a success lets anybody in.
