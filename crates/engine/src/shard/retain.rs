@@ -133,15 +133,14 @@ impl Shard {
         }
     }
 
-    /// Tries once more to store what the store had no room for, unless a newer one has taken its place.
-    /// True if an answer will come for the token.
+    /// Tries once more to store what the store had no room for. True if an answer will come for the token.
     pub(super) fn save_retained_again(&mut self, message: &Arc<Message>, token: u64) -> bool {
         let owner = self.place(message.topic().as_str());
         if owner != self.id {
             self.mail(owner, Mail::RetainAgain(message.clone(), token));
             return true;
         }
-        self.is_retained(message) && self.save_retained(message, Some(token))
+        self.save_current(message, token)
     }
 
     pub(super) fn on_retain_again(
@@ -152,18 +151,18 @@ impl Shard {
         sink: &mut impl Sink,
     ) {
         let own = self.next_token();
-        if self.is_retained(message) && self.save_retained(message, Some(own)) {
+        if self.save_current(message, own) {
             self.wait_for_store(own, 1, 0, Then::Tell(from, token));
         } else {
             self.tell_kept(from, token, Stored::Kept, sink);
         }
     }
 
-    /// Whether this is what the topic has: this message, or nothing if it clears.
-    fn is_retained(&self, message: &Arc<Message>) -> bool {
-        match self.retained.get(message.topic().as_str(), self.now) {
-            Some(current) => Arc::ptr_eq(current, message),
-            None => message.payload().is_empty(),
-        }
+    /// Stores what the topic has now: this message, or what has taken its place, which the store need not have
+    /// either. Only then is the place of this one no longer empty.
+    fn save_current(&mut self, message: &Arc<Message>, token: u64) -> bool {
+        let topic = message.topic();
+        let current = self.retained.get(topic.as_str(), self.now).cloned();
+        self.save_topic(topic, current.as_deref(), Some(token))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use protocol::{PacketId, Reason, packet::ack::AckKind};
+use protocol::{PacketId, Reason, Topic, packet::ack::AckKind};
 
 use super::{
     Mail, Request, Shard, Sink,
@@ -748,15 +748,26 @@ impl Shard {
     }
 
     /// Stores a retained message, or deletes it. True if `token` will be answered.
-    pub(super) fn save_retained(&mut self, message: &Arc<Message>, token: Option<u64>) -> bool {
-        if message.topic().is_system() {
+    pub(super) fn save_retained(&mut self, message: &Message, token: Option<u64>) -> bool {
+        let kept = (!message.payload().is_empty()).then_some(message);
+        self.save_topic(message.topic(), kept, token)
+    }
+
+    /// Stores what is retained for a topic, or that nothing is. True if `token` will be answered.
+    pub(super) fn save_topic(
+        &mut self,
+        topic: Topic<'_>,
+        retained: Option<&Message>,
+        token: Option<u64>,
+    ) -> bool {
+        if topic.is_system() {
             return false; // The broker says it again after a start.
         }
         if plant::on(Fault::RetainedNotSaved) {
             return false;
         }
-        let key = message.topic().as_str().as_bytes().into();
-        let value = (!message.payload().is_empty()).then(|| {
+        let key = topic.as_str().as_bytes().into();
+        let value = retained.map(|message| {
             let mut out = Vec::new();
             message.encode(&mut out);
             out.into()

@@ -6,5 +6,6 @@ mod administered;
 mod bans;
 mod delayed;
 mod inspected;
+mod retained;
 mod topics;
 mod world;
