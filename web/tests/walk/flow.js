@@ -33,8 +33,6 @@ export async function flow(page, broker) {
   speak()
   const each = setInterval(speak, 1_000)
   try {
-    // What the picture does not show it is not told: it has to be seen.
-    await page.locator('[data-flow]').scrollIntoViewIfNeeded()
     await settles(page, TUTORIAL, SETTLED_MS)
     await stays(page, HELD_MS)
     await onWall(page)
@@ -57,9 +55,20 @@ async function onWall(page) {
   const below = y + PICTURE_PX - (page.viewportSize()?.height ?? 0)
   assert.ok(below <= 0, `the wall's picture is ${below} px below its screen`)
   await page.keyboard.press('Escape')
-  await page.locator('.overview > [data-flow]').scrollIntoViewIfNeeded()
-  await page.waitForSelector('.overview > [data-flow] [data-flow-node=client]')
   await page.waitForSelector('.overview > :is(.good, .warn)')
+  const client = page.locator('.overview > [data-flow] [data-flow-node=client]')
+  for (const until = Date.now() + SETTLED_MS; !(await client.isVisible()); await page.waitForTimeout(50)) {
+    assert.ok(Date.now() < until, 'the picture is not back')
+    await beheld(page)
+  }
+}
+
+/**
+ * What is not seen of the picture it is not told; and what comes in above it, such as what needs attention, moves it away.
+ * @param {import('playwright-core').Page} page
+ */
+function beheld(page) {
+  return page.locator('[data-flow]').scrollIntoViewIfNeeded()
 }
 
 /** The charts' figures are there as soon as their points are. @param {import('playwright-core').Page} page */
@@ -81,11 +90,13 @@ async function history(page) {
  */
 export async function settles(page, counts, within, rates = true) {
   const until = Date.now() + within
+  await beheld(page)
   let now = await seen(page)
   const isWhole = () => Object.entries(counts).every(([key, n]) => Reflect.get(now.counts, key) === n) && (!rates || [...now.rates, ...now.figures].every(isRight))
   while (!isWhole()) {
     assert.ok(Date.now() < until, `after ${within} ms the picture has ${JSON.stringify(now)}`)
     await page.waitForTimeout(50)
+    await beheld(page)
     now = await seen(page)
   }
 }
