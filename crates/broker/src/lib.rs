@@ -3,6 +3,7 @@
 
 mod access;
 pub mod admin;
+mod asn1;
 pub mod config;
 mod control;
 pub mod lan;

@@ -16,7 +16,7 @@ use rcgen::{
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use sha2::{Digest as _, Sha256};
 
-use super::{DAY_SECS, Facts, der, now_secs};
+use super::{DAY_SECS, Facts, date, now_secs};
 use crate::{
     machine,
     store::{private_dir, sync_dir},
@@ -289,7 +289,7 @@ fn names() -> Vec<String> {
 
 /// Year, month and day of a day counted from 1970.
 fn date(day: i64) -> (i32, u8, u8) {
-    let (year, month, day) = der::date(day);
+    let (year, month, day) = date::date(day);
     let small = |n: i64| u8::try_from(n).expect("a month or a day of one");
     let year = i32::try_from(year).expect("a year of a clock");
     (year, small(month), small(day))

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use rustls::pki_types::CertificateDer;
 
-use super::der::{BOOLEAN, Elements, INTEGER, OCTETS, OID, SEQUENCE, SET, time};
+use super::date::time;
+use crate::asn1::{BOOLEAN, Elements, INTEGER, OCTETS, OID, SEQUENCE, SET};
 
 /// 2.5.29.17.
 const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];

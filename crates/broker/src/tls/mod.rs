@@ -4,7 +4,7 @@
 mod authority;
 mod certificate;
 mod channel;
-mod der;
+mod date;
 mod terms;
 
 pub(crate) use authority::own_files;

@@ -7,9 +7,10 @@ use super::{
         template::{Part, Place},
     },
     Asked, attribute_name,
-    ber::{OCTETS, SEQUENCE, value},
+    ber::value,
     said, value_place,
 };
+use crate::asn1::{OCTETS, SEQUENCE};
 
 /// Filters within filters.
 const DEPTH_MAX: usize = 16;

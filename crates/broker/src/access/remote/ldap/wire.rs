@@ -8,8 +8,9 @@ use super::{
         dial::{self, Stream, lost, odd, read},
     },
     Ask, Entry, Security, Server,
-    ber::{BOOLEAN, ENUMERATED, INTEGER, Length, OCTETS, SEQUENCE, SET, Values, number, value},
+    ber::{number, value},
 };
+use crate::asn1::{BOOLEAN, ENUMERATED, Elements, INTEGER, Length, OCTETS, SEQUENCE, SET};
 
 const BIND: u8 = 0x60;
 const BOUND: u8 = 0x61;
@@ -64,12 +65,12 @@ pub(super) struct Outcome {
 
 impl Outcome {
     fn read(content: &[u8]) -> Option<Self> {
-        let mut values = Values(content);
-        let code = values.number(ENUMERATED)?;
-        let _matched = values.one(OCTETS)?;
-        let said = told(values.one(OCTETS)?);
-        let elsewhere = match values.any() {
-            Some((REFERRAL, urls)) => Some(told(Values(urls).one(OCTETS)?)),
+        let mut elements = Elements(content);
+        let code = elements.number(ENUMERATED)?;
+        let _matched = elements.expect(OCTETS)?;
+        let said = told(elements.expect(OCTETS)?);
+        let elsewhere = match elements.take() {
+            Some((REFERRAL, urls)) => Some(told(Elements(urls).expect(OCTETS)?)),
             _ => None,
         };
         Some(Self {
@@ -295,40 +296,44 @@ pub(super) fn several() -> Failure {
 
 /// The number of a message, and what is in it. Controls are not looked at: none was asked for.
 fn opened(message: &[u8]) -> Option<(u32, Vec<u8>)> {
-    let mut values = Values(message);
-    let id = values.number(INTEGER)?;
-    let (tag, content) = values.any()?;
+    let mut elements = Elements(message);
+    let id = elements.number(INTEGER)?;
+    let (tag, content) = elements.take()?;
     Some((id, value(tag, content)))
 }
 
 fn outcome(answer: &[u8], tag: u8) -> Result<Outcome, Failure> {
-    let content = Values(answer).one(tag);
+    let content = Elements(answer).expect(tag);
     let outcome = content.and_then(Outcome::read);
     outcome.ok_or_else(|| odd("not to what was asked"))
 }
 
 fn part(answer: &[u8]) -> Option<Part> {
-    let (tag, content) = Values(answer).any()?;
+    let (tag, content) = Elements(answer).take()?;
     match tag {
         FOUND => entry(content).map(Part::Entry),
-        ELSEWHERE => Some(Part::Elsewhere(told(Values(content).one(OCTETS)?))),
+        ELSEWHERE => Some(Part::Elsewhere(told(Elements(content).expect(OCTETS)?))),
         SEARCHED => Outcome::read(content).map(Part::End),
         _ => None,
     }
 }
 
 fn entry(content: &[u8]) -> Option<Entry> {
-    let mut values = Values(content);
-    let name = std::str::from_utf8(values.one(OCTETS)?).ok()?.to_owned();
-    let mut list = values.inside(SEQUENCE)?;
+    let mut elements = Elements(content);
+    let name = std::str::from_utf8(elements.expect(OCTETS)?)
+        .ok()?
+        .to_owned();
+    let mut list = elements.inside(SEQUENCE)?;
     let mut attributes = Vec::new();
     while !list.is_empty() {
         let mut attribute = list.inside(SEQUENCE)?;
-        let kind = std::str::from_utf8(attribute.one(OCTETS)?).ok()?.to_owned();
+        let kind = std::str::from_utf8(attribute.expect(OCTETS)?)
+            .ok()?
+            .to_owned();
         let mut set = attribute.inside(SET)?;
         let mut all = Vec::new();
         while !set.is_empty() {
-            all.push(set.one(OCTETS)?.to_vec());
+            all.push(set.expect(OCTETS)?.to_vec());
         }
         attributes.push((kind, all));
     }

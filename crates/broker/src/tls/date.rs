@@ -1,53 +1,7 @@
-//! DER as far as a certificate's own fields need it: a cursor over elements, and times. Nothing
-//! recurses and nothing is allocated; what is not understood is `None`.
+//! Times of certificates (RFC 5280, 4.1.2.5), and days of the calendar.
 
-pub(super) const SEQUENCE: u8 = 0x30;
-pub(super) const SET: u8 = 0x31;
-pub(super) const INTEGER: u8 = 0x02;
-pub(super) const OID: u8 = 0x06;
-pub(super) const BOOLEAN: u8 = 0x01;
-pub(super) const OCTETS: u8 = 0x04;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
-
-/// Elements that stand one behind the other.
-#[derive(Clone, Copy)]
-pub(super) struct Elements<'a>(pub(super) &'a [u8]);
-
-impl<'a> Elements<'a> {
-    /// Takes an element off: its tag and what is in it.
-    pub(super) fn take(&mut self) -> Option<(u8, &'a [u8])> {
-        let (&tag, rest) = self.0.split_first()?;
-        let (&first, rest) = rest.split_first()?;
-        let (length, rest) = match first {
-            0..=0x7f => (usize::from(first), rest),
-            // Longer lengths than four bytes are no certificate's.
-            0x81..=0x84 => {
-                let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-                let length = bytes.iter().fold(0usize, |n, b| n << 8 | usize::from(*b));
-                (length, rest)
-            }
-            _ => return None,
-        };
-        let (content, rest) = rest.split_at_checked(length)?;
-        self.0 = rest;
-        Some((tag, content))
-    }
-
-    /// Takes an element off that has to have this tag.
-    pub(super) fn expect(&mut self, tag: u8) -> Option<&'a [u8]> {
-        let (found, content) = self.take()?;
-        (found == tag).then_some(content)
-    }
-
-    /// What is in the next element, if it has this tag; it is taken off only then.
-    pub(super) fn maybe(&mut self, tag: u8) -> Option<&'a [u8]> {
-        let mut ahead = *self;
-        let content = ahead.expect(tag)?;
-        *self = ahead;
-        Some(content)
-    }
-}
 
 /// A certificate's time in seconds since 1970.
 pub(super) fn time(tag: u8, text: &[u8]) -> Option<i64> {
@@ -107,25 +61,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn elements_in_a_row() {
-        let long = [&[OCTETS, 0x81, 0x80][..], &[7; 128]].concat();
-        let bytes = [&[BOOLEAN, 1, 0xff][..], &long, &[SET, 0]].concat();
-        let mut elements = Elements(&bytes);
-        assert_eq!(elements.maybe(OID), None);
-        assert_eq!(elements.maybe(BOOLEAN), Some(&[0xff][..]));
-        assert_eq!(elements.expect(OCTETS), Some(&[7; 128][..]));
-        assert_eq!(elements.take(), Some((SET, &[][..])));
-        assert_eq!(elements.take(), None);
-        for broken in [
-            &[SEQUENCE, 5, 1][..],
-            &[SEQUENCE, 0x80],
-            &[SEQUENCE, 0x84, 255, 255],
-        ] {
-            assert_eq!(Elements(broken).take(), None);
-        }
-    }
-
-    #[test]
     fn times() {
         let table = [
             (UTC_TIME, "700101000000Z", Some(0)),
@@ -135,7 +70,7 @@ mod tests {
             (UTC_TIME, "241301000000Z", None),
             (UTC_TIME, "2401010000Z", None),
             (UTC_TIME, "24010100000xZ", None),
-            (OCTETS, "700101000000Z", None),
+            (crate::asn1::OCTETS, "700101000000Z", None),
         ];
         for (tag, text, due) in table {
             assert_eq!(time(tag, text.as_bytes()), due, "{text}");
