@@ -47,6 +47,20 @@ impl Talk {
         }
     }
 
+    /// What is asked about it, and by when that has to be answered.
+    fn step(
+        &self,
+        data: &[u8],
+        conversation: Option<Box<Conversation>>,
+    ) -> (Option<Step>, Instant) {
+        let step = Step {
+            method: self.method.clone(),
+            data: data.into(),
+            conversation,
+        };
+        (Some(step), self.until)
+    }
+
     /// What is said now continues what was said before; `None` if it was not asked anything.
     fn answered(&mut self) -> Option<Box<Conversation>> {
         match std::mem::replace(&mut self.stage, Stage::Asked) {
@@ -104,13 +118,8 @@ impl Gate {
             let conversation = conversation.ok_or(Cause::ProtocolError("AUTH out of turn"))?;
             (answer, Some(conversation))
         };
-        let until = talk.until;
-        let step = Step {
-            method: exchange.method.into(),
-            data: data.into(),
-            conversation,
-        };
-        self.put(slot, guest, from, (Some(step), until), limits)
+        let step = talk.step(data, conversation);
+        self.put(slot, guest, from, step, limits)
     }
 
     /// How many have to answer us.
@@ -148,13 +157,8 @@ impl Gate {
                 (answer, Some(conversation))
             }
         };
-        let until = talk.until;
-        let step = Step {
-            method: exchange.method.into(),
-            data: data.into(),
-            conversation,
-        };
-        self.put(slot, guest, from, (Some(step), until), limits)?;
+        let step = talk.step(data, conversation);
+        self.put(slot, guest, from, step, limits)?;
         Ok(())
     }
 
