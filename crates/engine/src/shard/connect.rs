@@ -199,7 +199,10 @@ impl Shard {
         let exchange = self.exchange(packet, behind)?;
         let proven = sink.client_id(conn);
         let unnamed = packet.client_id.is_empty();
-        let packet = &with_client_id(packet, proven.as_deref());
+        let packet = &connect::Connect {
+            client_id: proven.as_deref().unwrap_or(packet.client_id),
+            ..*packet
+        };
         self.check_client_id(packet)?;
         let assigned = match (unnamed, &proven) {
             (true, None) => Some(self.assign_client_id(choice)),
@@ -223,7 +226,11 @@ impl Shard {
         if proven.is_some() && proven != packet.user_name {
             self.check_banned(conn, client_id, proven, sink)?;
         }
-        let packet = &with_proven_name(packet, proven);
+        // What else it calls itself is nobody's.
+        let packet = &connect::Connect {
+            user_name: proven.or(packet.user_name),
+            ..*packet
+        };
         let rewritten = self.rewritten_will(client_id, packet);
         let packet = &with_will_topic(packet, rewritten.as_deref());
         let mut access = self.acl.access(&owner, client_id, sink.peer(conn));
@@ -681,26 +688,6 @@ fn with_will_topic<'a>(
     if let (Some(will), Some(topic)) = (&mut packet.will, topic) {
         will.topic = topic;
     }
-    packet
-}
-
-/// A CONNECT with the client id that was proven, if one was.
-fn with_client_id<'a>(
-    packet: &connect::Connect<'a>,
-    proven: Option<&'a str>,
-) -> connect::Connect<'a> {
-    let mut packet = *packet;
-    packet.client_id = proven.unwrap_or(packet.client_id);
-    packet
-}
-
-/// A CONNECT with the user name that was proven, if one was: what else a client calls itself is nobody's.
-fn with_proven_name<'a>(
-    packet: &connect::Connect<'a>,
-    proven: Option<&'a str>,
-) -> connect::Connect<'a> {
-    let mut packet = *packet;
-    packet.user_name = proven.or(packet.user_name);
     packet
 }
 
