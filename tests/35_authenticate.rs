@@ -37,6 +37,49 @@ pub(crate) fn code(broker: &Broker, connect: &Connect) -> u8 {
     conn.read_kind(Kind::ConnAck).code
 }
 
+/// The same of somebody who shows a name and a password.
+#[track_caller]
+pub(crate) fn comes(broker: &Broker, user: &str, password: &str) -> u8 {
+    code(broker, &as_user(V5, user, password))
+}
+
+/// What a back end grants: where all is denied, `root` may still do it and `anna` not.
+pub(crate) fn only_root_may(broker: &Broker, api: &mut Api) {
+    let deny = json!({"rules": [{"topic": "#", "permission": "deny", "action": "all"}]});
+    api.post("/authorization/sources/built_in_database/rules/all", &deny)
+        .expect(204);
+    for (user, due) in [("anna", 0x87), ("root", 1)] {
+        let mut conn = broker.connect(&Connect::new(V5, user).user(user).password(b"public"));
+        assert_eq!(crate::authorize::asks(&mut conn, "t", 1), due, "{user}");
+    }
+}
+
+/// A back end that is down lets nobody in, however often it is tried, and the authenticator says so.
+pub(crate) fn is_down(broker: &Broker, api: &mut Api, path: &str) {
+    for _ in 0..7 {
+        assert_eq!(comes(broker, "anna", "public"), 0x88);
+    }
+    let status = api.get(&format!("{path}/status")).expect(200).json();
+    assert_eq!(status["status"], "disconnected");
+}
+
+/// It is asked again, and lets somebody in.
+pub(crate) fn is_back(broker: &Broker, what: &str) {
+    until(
+        || (comes(broker, "anna", "public") == 0).then_some(()),
+        what,
+    );
+}
+
+/// What an authenticator says is wrong with its back end, without the password by which the broker asks it.
+pub(crate) fn trouble(api: &mut Api, path: &str, secret: &str) -> String {
+    let status = api.get(&format!("{path}/status")).expect(200).json();
+    let error = status["node_error"][0]["error"].as_str();
+    let error = error.unwrap_or_else(|| panic!("{status}")).to_owned();
+    assert!(!error.is_empty() && !error.contains(secret), "{error}");
+    error
+}
+
 fn as_user(version: Version, user: &str, password: &str) -> Connect {
     Connect::new(version, "c")
         .user(user)

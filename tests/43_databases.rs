@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::authenticate::{code, run};
+use crate::authenticate::{code, comes, is_back, is_down, only_root_may, run, trouble};
 use crate::connection_log::{told, until};
 use crate::servers::{DATABASE_PASSWORD as CANARY, Database, Make};
 use crate::wire::{Api, Broker, Conn, Connect, Kind, Publish, V5, V311};
@@ -23,11 +23,6 @@ fn setup(backend: &str, database: &Database, algorithm: &Value) -> Value {
     json!({"mechanism": "password_based", "backend": backend, "server": database.address(),
            "username": "ternmq", "password": CANARY, "database": "mqtt", "pool_size": 2,
            "request_timeout": "1s", "password_hash_algorithm": algorithm})
-}
-
-fn comes(broker: &Broker, user: &str, password: &str) -> u8 {
-    let connect = Connect::new(V5, "c").user(user);
-    code(broker, &connect.password(password.as_bytes()))
 }
 
 /// What a client may do, by rows: `sensors` of `anna` are hers to publish to, with QoS 1, and `commands` of
@@ -194,15 +189,7 @@ fn story(database: &mut Database, setup: &Value) {
         assert_eq!(comes(&broker, nobody, "public"), 0x86, "{nobody}");
     }
     told(&mut api, "unknown_user", "0x86");
-    // What the row grants.
-    let deny = json!({"rules": [{"topic": "#", "permission": "deny", "action": "all"}]});
-    api.post(&format!("{SOURCES}/built_in_database/rules/all"), &deny)
-        .expect(204);
-    for (user, due) in [("anna", 0x87), ("root", 1)] {
-        let connect = Connect::new(V5, user).user(user).password(b"public");
-        let mut conn = broker.connect(&connect);
-        assert_eq!(crate::authorize::asks(&mut conn, "t", 1), due, "{user}");
-    }
+    only_root_may(&broker, &mut api);
     // Nonsense, and slow: nobody else waits for that, and who is right still comes in.
     assert_eq!(comes(&broker, "odd", "public"), 0x88);
     told(&mut api, "authenticator_failed", "0x88");
@@ -218,16 +205,9 @@ fn story(database: &mut Database, setup: &Value) {
     assert_eq!(comes(&broker, "anna", "public"), 0);
     // Down, and there again.
     database.stop();
-    for _ in 0..7 {
-        assert_eq!(comes(&broker, "anna", "public"), 0x88);
-    }
-    let status = api.get(&format!("{path}/status")).expect(200).json();
-    assert_eq!(status["status"], "disconnected");
+    is_down(&broker, &mut api, &path);
     database.go_on();
-    until(
-        || (comes(&broker, "anna", "public") == 0).then_some(()),
-        "it is asked again",
-    );
+    is_back(&broker, "it is asked again");
     wrong_ways(&broker, &mut api, &path, setup);
 }
 
@@ -257,9 +237,7 @@ fn wrong_ways(broker: &Broker, api: &mut Api, path: &str, setup: &Value) {
     assert_eq!(comes(broker, "anna", "public"), 0);
     api.put(path, &with("password", json!("wrong"))).expect(200);
     assert_eq!(comes(broker, "anna", "public"), 0x88);
-    let status = api.get(&format!("{path}/status")).expect(200).json();
-    let error = status["node_error"][0]["error"].as_str().unwrap();
-    assert!(!error.is_empty() && !error.contains(CANARY), "{error}");
+    trouble(api, path, CANARY);
 }
 
 /// Over TLS: trusted by its authority and for its name, and not otherwise; without TLS it says nothing.
@@ -292,8 +270,7 @@ fn story_over_tls(database: &Database, plain: &Value, rules: &Value) {
         odd["ssl"][field] = value;
         api.put(&path, &odd).expect(200);
         assert_eq!(comes(&broker, "anna", "public"), 0x88, "{field}");
-        let status = api.get(&format!("{path}/status")).expect(200).json();
-        let error = status["node_error"][0]["error"].as_str().unwrap();
+        let error = trouble(&mut api, &path, CANARY);
         assert!(error.starts_with("TLS: "), "{error}");
     }
     let mut open = good.clone();

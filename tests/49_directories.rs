@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::authenticate::code;
+use crate::authenticate::{self, code, comes, is_back, is_down, only_root_may};
 use crate::connection_log::{told, until};
 use crate::servers::{Directory, READER_PASSWORD as CANARY, ROOT};
 use crate::wire::{Api, Broker, Connect, Kind, V5, V311};
@@ -71,20 +71,10 @@ fn with(setup: &Value, field: &str, value: Value) -> Value {
     setup
 }
 
-fn comes(broker: &Broker, user: &str, password: &str) -> u8 {
-    let connect = Connect::new(V5, "c").user(user);
-    code(broker, &connect.password(password.as_bytes()))
-}
-
 /// What the broker says is wrong with it.
 fn trouble(api: &mut Api) -> String {
-    let status = api.get(&format!("{LDAP}/status")).expect(200).json();
-    let error = status["node_error"][0]["error"].as_str();
-    let error = error.unwrap_or_else(|| panic!("{status}")).to_owned();
-    assert!(
-        !error.contains(CANARY) && !error.contains("public"),
-        "{error}"
-    );
+    let error = authenticate::trouble(api, LDAP, CANARY);
+    assert!(!error.contains("public"), "{error}");
     error
 }
 
@@ -133,15 +123,7 @@ fn story(directory: &mut Directory, setup: &Value) {
         }
     }
     told(&mut api, "unknown_user", "0x86");
-    // What the entry grants.
-    let deny = json!({"rules": [{"topic": "#", "permission": "deny", "action": "all"}]});
-    api.post("/authorization/sources/built_in_database/rules/all", &deny)
-        .expect(204);
-    for (user, due) in [("anna", 0x87), ("root", 1)] {
-        let connect = Connect::new(V5, user).user(user).password(b"public");
-        let mut conn = broker.connect(&connect);
-        assert_eq!(crate::authorize::asks(&mut conn, "t", 1), due, "{user}");
-    }
+    only_root_may(&broker, &mut api);
     // Two entries are nobody, whosever password it is; who is right still comes in.
     assert_eq!(comes(&broker, "twin", "public"), 0x88);
     assert!(trouble(&mut api).contains("more than one"));
@@ -150,16 +132,9 @@ fn story(directory: &mut Directory, setup: &Value) {
     slow(directory, &broker);
     // Down, and there again.
     directory.stop();
-    for _ in 0..7 {
-        assert_eq!(comes(&broker, "anna", "public"), 0x88);
-    }
-    let status = api.get(&format!("{LDAP}/status")).expect(200).json();
-    assert_eq!(status["status"], "disconnected");
+    is_down(&broker, &mut api, LDAP);
     directory.go_on();
-    until(
-        || (comes(&broker, "anna", "public") == 0).then_some(()),
-        "it is asked again",
-    );
+    is_back(&broker, "it is asked again");
     by_name(&broker, &mut api, setup);
     by_client_id(&broker, &mut api, setup);
     wrong_ways(&broker, &mut api, setup);
@@ -180,10 +155,7 @@ fn slow(directory: &Directory, broker: &Broker) {
     println!("figure: others waited {others:?} while a directory took {took:?}");
     assert!(others < LIMIT && took >= LIMIT && took < 3 * LIMIT);
     directory.resume();
-    until(
-        || (comes(broker, "anna", "public") == 0).then_some(()),
-        "it goes on",
-    );
+    is_back(broker, "it goes on");
 }
 
 /// The entry by its name, as EMQX finds it, and by one of two attributes.
