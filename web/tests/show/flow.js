@@ -38,7 +38,6 @@ export async function showTutorialFlow(browser, binary) {
     const scripts = [script(program, 'subscriber', broker.host), script(program, 'publisher', broker.host)]
     try {
       await signIn(page, broker.page)
-      await page.locator('[data-flow]').scrollIntoViewIfNeeded()
       await settles(page, TUTORIAL, SETTLED_MS)
       const { least, most } = await stays(page, HELD_MS)
       await scripts[0]?.stop()
