@@ -51,14 +51,15 @@ function ended(newest: readonly number[]): boolean {
 }
 
 /**
- * What came in every second after at least three without anything; the first was not a whole one. One second may be
- * empty for a message that came in the next one.
+ * What came since it was quiet for two seconds; the first after that was not a whole one. Where it was quiet for longer,
+ * one second may be empty for a message that came in the next one.
  */
 function begun(newest: readonly number[]): readonly number[] | null {
   const end = newest.findIndex((n, at) => n === 0 && newest[at + 1] === 0)
-  if (end < 2 || newest[end + 2] !== 0) return null
-  const since = newest.slice(0, end - 1)
-  return since.some((n) => n > 0) && since.filter((n) => n === 0).length <= 1 ? since : null
+  const since = newest.slice(0, Math.max(0, end - 1))
+  const empty = since.filter((n) => n === 0).length
+  const isSure = newest[end + 2] === 0 ? since.some((n) => n > 0) && empty <= 1 : since.length >= LEAST && empty === 0
+  return isSure ? since : null
 }
 
 /** The last seconds as far back as they are about the same as now. */
