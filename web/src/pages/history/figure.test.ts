@@ -3,7 +3,7 @@ import { beforeAll, expect, it } from 'vitest'
 import type { Point } from '@/pages/overview/rates'
 import { speak } from '@/words'
 
-import { chartsOf, columns } from './figure'
+import { chartsOf, columns, fitting } from './figure'
 
 beforeAll(() => speak('en'))
 
@@ -19,4 +19,9 @@ it('draws what is counted in a step as a rate, and what there is as it is', () =
 it('saves every figure', () => {
   const texts = columns().map((column) => column.text(POINT))
   expect(texts).toEqual(['1970-01-01T00:00:10.000Z', '100', '50', '0', '3', '4', '5', '2', '20', 'no'])
+})
+
+it('fits the time that is shown to what there is', () => {
+  const after = (secs: number): Point[] => [POINT, { ...POINT, time_stamp: POINT.time_stamp + secs * 1000 }]
+  expect([fitting([]), fitting(after(600)), fitting(after(3600)), fitting(after(6 * 3600)), fitting(after(90_000))]).toEqual(['1h', '1h', '6h', '1d', '1d'])
 })

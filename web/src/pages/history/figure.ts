@@ -16,6 +16,12 @@ export const SPANS = [
 ] as const satisfies readonly { id: string; secs: number; title: Key }[]
 export type SpanId = (typeof SPANS)[number]['id']
 
+/** The shortest of up to a day that holds all that there is: a broker of today has no empty hours to show. */
+export function fitting(all: readonly Point[]): SpanId {
+  const secs = ((all.at(-1)?.time_stamp ?? 0) - (all[0]?.time_stamp ?? 0)) / 1000
+  return SPANS.slice(0, 2).find((one) => secs < one.secs)?.id ?? '1d'
+}
+
 export function points(secs: number, signal: AbortSignal): Promise<readonly Point[]> {
   return body(api.GET('/api/v5/monitor', { params: { query: { latest: secs } }, signal }))
 }
