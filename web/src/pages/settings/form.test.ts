@@ -5,6 +5,9 @@ import { amount, faultOf, formOf, typedOf, valueOf } from './form'
 const SIZE = formOf('a size such as "64KB" or 65536, 64 to 256MB')
 const TIME = formOf('"none" or a time such as "100ms", "30s", "5m", "7d", 1m to 49710d')
 const BIND = formOf('a port such as 1883, an address such as "0.0.0.0:1883" or "[::]:1883", or a list of these')
+const VERSIONS = formOf('"tlsv1.3" | "tlsv1.2", or a list of these')
+const RULES = formOf('a list such as ["allow 192.168.0.0/16", "deny all"]')
+const RATE = formOf('"none" or a rate such as "1000/s" or "10/5m"')
 
 describe('forms', () => {
   it('are read from what the API says', () => {
@@ -17,6 +20,11 @@ describe('forms', () => {
     expect(TIME).toEqual({ kind: 'time', none: true, min: '1m', max: '49710d' })
     expect(BIND).toEqual({ kind: 'list', of: 'bind' })
     expect(formOf('an address or a network such as "203.0.113.0/24", or a list of these')).toEqual({ kind: 'list', of: 'network' })
+    expect(formOf('a list such as ["allow 192.168.0.0/16", "deny all"]')).toEqual({ kind: 'rules' })
+    expect(formOf('"none" or "jwt" | "scram", or a list of these')).toEqual({ kind: 'words', none: true, words: ['jwt', 'scram'] })
+    expect(VERSIONS).toEqual({ kind: 'words', none: false, words: ['tlsv1.3', 'tlsv1.2'] })
+    expect(RATE).toEqual({ kind: 'rate', none: true, of: 'whole' })
+    expect(formOf('"none" or a rate such as "1MB/s" or "64KB/s"')).toEqual({ kind: 'rate', none: true, of: 'size' })
     expect(formOf('"none" or a text')).toEqual({ kind: 'text', none: true })
     expect(formOf('something of tomorrow')).toEqual({ kind: 'text', none: false })
   })
@@ -37,6 +45,28 @@ describe('forms', () => {
     expect(faultOf(BIND, 'localhost:1883').fault).toBe('form')
     expect(faultOf(BIND, ' ').fault).toBe('empty')
     expect(faultOf(formOf('a host name such as "mqtt.example.com", or a list of these'), '').fault).toBeNull()
+  })
+
+  it('find what is no rate', () => {
+    for (const text of ['none', '1000', '1000/s', '10/5m', '10 / m', '5/1h30m']) expect(faultOf(RATE, text).fault, text).toBeNull()
+    for (const text of ['0/s', '1000/', '1000/x', '1MB/s', '1/2/3', 's', '1/2d', '-1/s']) expect(faultOf(RATE, text).fault, text).toBe('form')
+    const bytes = { kind: 'rate', none: false, of: 'size' } as const
+    expect(faultOf(bytes, '1MB/s').fault).toBeNull()
+    expect(faultOf(bytes, '64 KB/s').fault).toBe('form')
+    expect(faultOf(bytes, 'none').fault).toBe('form')
+  })
+
+  it('take several of some words, and rules by address', () => {
+    expect(faultOf(VERSIONS, 'tlsv1.3\ntlsv1.1')).toEqual({ fault: 'form', part: 'tlsv1.1' })
+    expect(faultOf(VERSIONS, 'none').fault).toBe('form')
+    expect(valueOf(VERSIONS, 'tlsv1.3, tlsv1.2')).toEqual(['tlsv1.3', 'tlsv1.2'])
+    const some = formOf('"none" or "jwt" | "scram", or a list of these')
+    expect(faultOf(some, 'none').fault).toBeNull()
+    expect(valueOf(some, 'none')).toBe('none')
+    expect(valueOf(some, '')).toEqual([])
+    expect(faultOf(RULES, 'allow 10.0.0.0/8\n10.0.0.1')).toEqual({ fault: 'form', part: '10.0.0.1' })
+    expect(faultOf(RULES, '').fault).toBeNull()
+    expect(valueOf(RULES, 'Allow 10.0.0.0/8\ndeny  all')).toEqual(['allow 10.0.0.0/8', 'deny all'])
   })
 
   it('give values as the API takes them, and back', () => {
