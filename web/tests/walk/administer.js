@@ -19,7 +19,8 @@ export async function administer(page, broker) {
   await removed(page, 'walker')
   await key(page, home)
   await setting(page, home)
-  await added(page, home, '/listeners', { 'input:not(.mono):not([inputmode])': 'walk', 'input.mono': `${broker.host}:0` }, 'walk')
+  await added(page, home, '/listeners', { 'input:not(.mono):not([inputmode])': 'walk', 'input.mono': `${broker.host}:0`, '[data-listener=rules]': 'allow 127.0.0.0/8\ndeny all' }, 'walk')
+  await listener(page)
   await removed(page, 'walk')
   await trace(page, broker)
   await wall(page, home)
@@ -99,6 +100,23 @@ async function key(page, home) {
   await page.keyboard.press('Escape')
   await row(page, 'walk').waitFor()
   await removed(page, 'walk')
+}
+
+/** What was set of it is told and comes back to be changed. @param {import('playwright-core').Page} page */
+async function listener(page) {
+  await row(page, 'walk').locator('button.link').click()
+  await page.waitForSelector('dialog [data-rule=deny]')
+  await page.click('dialog [data-act=edit]')
+  assert.equal(await page.inputValue('dialog [data-listener=rules]'), 'allow 127.0.0.0/8\ndeny all')
+  await page.fill('dialog [data-listener=rules]', 'allow 127.0.0.0/8\ndeny everybody')
+  await page.click('[data-act=go]')
+  await page.waitForSelector('dialog [data-listener=rules][aria-invalid=true]:focus')
+  await page.fill('dialog [data-listener=rules]', 'allow 127.0.0.0/8')
+  // Nothing refuses the others: that is said, and mended with one press.
+  await page.click('dialog [data-takes=everybody] button')
+  await page.waitForSelector('dialog [data-takes=some]')
+  await page.click('[data-act=go]')
+  await page.waitForSelector('dialog', { state: 'detached' })
 }
 
 /** @param {import('playwright-core').Page} page @param {string} home */

@@ -40,8 +40,12 @@ export function kindOf(one: Authenticator): Kind | null {
 }
 
 export function nameOf(one: Authenticator): string {
-  const kind = kindOf(one)
-  return kind === null ? idOf(one) : t(`authn.${kind}`)
+  return nameOfId(idOf(one))
+}
+
+export function nameOfId(id: string): string {
+  const kind = KINDS.find((one) => IDS[one] === id)
+  return kind === undefined ? id : t(`authn.${kind}`)
 }
 
 /** What a kind does, in a sentence. */

@@ -6,6 +6,7 @@ import clients from './clients'
 import debug from './debug'
 import did from './did'
 import flow from './flow'
+import listeners from './listeners'
 import messages from './messages'
 import metrics from './metrics'
 import overview from './overview'
@@ -30,6 +31,7 @@ export default {
   ...palette,
   ...payload,
   ...reason,
+  ...listeners,
   ...metrics,
   ...security,
   ...settings,
