@@ -1,6 +1,8 @@
 import { expect, it } from 'vitest'
 
-import { fromKey, keyOf, whoFault } from './ban'
+import { speak } from '@/words'
+
+import { fromKey, keyOf, reasonOf, whoFault, whose } from './ban'
 
 it('checks whom a ban is for', () => {
   expect(whoFault('clientid', '')).toBe('whoMissing')
@@ -19,4 +21,12 @@ it('tells bans apart whatever is written in them', () => {
   const ban = { as: 'username' as const, who: 'a","b' }
   expect(fromKey(keyOf(ban))).toEqual(ban)
   expect(keyOf(ban)).not.toBe(keyOf({ as: 'clientid', who: ban.who }))
+})
+
+it('tells what the broker banned by itself in the language of the page', async () => {
+  await speak('zh')
+  const made = { by: 'flapping detector', reason: 'flapping is detected' }
+  expect([whose(made), reasonOf(made)]).toEqual(['自动检测', '频繁上下线'])
+  const typed = { by: 'admin', reason: 'flapping is detected' }
+  expect([whose(typed), reasonOf(typed)]).toEqual(['admin', 'flapping is detected'])
 })

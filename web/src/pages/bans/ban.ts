@@ -69,6 +69,18 @@ function isPattern(text: string): boolean {
   }
 }
 
+/** As the broker names itself, and its reason, where it banned somebody by itself. */
+const DETECTOR = 'flapping detector'
+const DETECTED = 'flapping is detected'
+
+export function whose(ban: Pick<Ban, 'by'>): string {
+  return ban.by === DETECTOR ? t('flapping.detector') : ban.by
+}
+
+export function reasonOf(ban: Pick<Ban, 'by' | 'reason'>): string {
+  return ban.by === DETECTOR && ban.reason === DETECTED ? t('flapping.reason') : ban.reason
+}
+
 /** What tells a ban from all others. */
 export function keyOf(ban: Pick<Ban, 'as' | 'who'>): string {
   return JSON.stringify([ban.as, ban.who])
@@ -84,8 +96,8 @@ export function columns(): Column<Ban>[] {
   return [
     { key: 'as', title: t('bans.as'), by: (b) => t(kindOf(b.as).title), text: (b) => t(kindOf(b.as).title) },
     { key: 'who', title: t('bans.who'), by: (b) => b.who, text: (b) => b.who },
-    { key: 'reason', title: t('bans.reason'), by: (b) => b.reason, long: true, text: (b) => b.reason },
-    { key: 'by', title: t('bans.by'), by: (b) => b.by, text: (b) => b.by },
+    { key: 'reason', title: t('bans.reason'), by: reasonOf, long: true, text: reasonOf },
+    { key: 'by', title: t('bans.by'), by: whose, text: whose },
     { key: 'at', title: t('bans.from'), by: (b) => Date.parse(b.at), text: (b) => moment(Date.parse(b.at)) },
     { key: 'until', title: t('bans.until'), by: end, text: (b) => (b.until === 'infinity' ? t('until.ever') : moment(Date.parse(b.until))) },
   ]

@@ -5,6 +5,7 @@ import authorization from './authorization'
 import clients from './clients'
 import debug from './debug'
 import did from './did'
+import flapping from './flapping'
 import flow from './flow'
 import listeners from './listeners'
 import messages from './messages'
@@ -26,6 +27,7 @@ export default {
   ...clients,
   ...debug,
   ...did,
+  ...flapping,
   ...flow,
   ...overview,
   ...palette,
