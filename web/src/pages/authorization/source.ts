@@ -2,7 +2,9 @@
 import { api, body, type Answer } from '@/api'
 import type { Column } from '@/design/table'
 import { isRemote, REMOTES } from '@/pages/authentication/remote'
+import { faultOf, spanOf, type Form } from '@/pages/settings/form'
 import { maybe, t } from '@/words'
+import { count } from '@/words/format'
 
 export type Source = Answer<'/api/v5/authorization/sources'>['sources'][number]
 export type Settings = Answer<'/api/v5/authorization/settings'>
@@ -22,7 +24,7 @@ export function loadSettings(signal?: AbortSignal): Promise<Settings> {
 }
 
 /** With what is not asked for as it is. */
-export async function saveSettings(change: Pick<Settings, 'no_match' | 'deny_action'>): Promise<void> {
+export async function saveSettings(change: Partial<Settings>): Promise<void> {
   const now = await loadSettings()
   await api.PUT('/api/v5/authorization/settings', { body: { ...now, ...change } })
 }
@@ -59,6 +61,27 @@ export function isBuiltInOn(sources: readonly Source[]): boolean {
 export function isFileFirst(sources: readonly Source[]): boolean {
   const first = sources.find((source) => isOn(source) && (source.type === FILE || source.type === BUILT_IN))
   return first?.type === FILE
+}
+
+/** What is remembered of what sources elsewhere said, as the broker has it where nobody set it. */
+export function cacheOf({ cache }: Settings): NonNullable<Settings['cache']> {
+  return { enable: true, max_size: 32, ttl: '1m', excludes: [], ...cache }
+}
+
+export function cacheTold(settings: Settings): string {
+  const { enable, max_size: n, ttl } = cacheOf(settings)
+  return enable ? t('access.remembered', { n: count(n), ttl: spanOf(ttl) }) : t('access.notRemembered')
+}
+
+const SIZE: Form = { kind: 'whole', none: false, min: '1', max: '1000' }
+const TTL: Form = { kind: 'time', none: false, min: '1s', max: '24h' }
+
+export function cacheFaults(size: string, ttl: string): { size: string | undefined; ttl: string | undefined } {
+  return {
+    size: faultOf(SIZE, size).fault === null ? undefined : t('access.sizeForm'),
+    // In one unit, as EMQX writes it.
+    ttl: /^\d+(ms|s|m|h)$/.test(ttl.trim()) && faultOf(TTL, ttl).fault === null ? undefined : t('access.ttlForm'),
+  }
 }
 
 export function sourceName(type: string): string {

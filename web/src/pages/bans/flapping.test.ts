@@ -2,7 +2,7 @@ import { beforeAll, expect, it } from 'vitest'
 
 import { speak } from '@/words'
 
-import { flappingFaults, flappingTold, spanOf } from './flapping'
+import { flappingFaults, flappingTold } from './flapping'
 
 beforeAll(() => speak('en'))
 
@@ -12,10 +12,6 @@ it('tells what the broker does by itself', () => {
   expect(flappingTold(USUAL)).toContain('15 times in 1 min')
   expect(flappingTold(USUAL)).toContain('5 min')
   expect(flappingTold({ ...USUAL, enable: false })).not.toContain('15')
-  expect(spanOf('1h30m')).toBe('90 min')
-  expect(spanOf('90s')).toBe('1 min 30 s')
-  expect(spanOf('30s')).toBe('30 s')
-  expect(spanOf('7d')).toBe('7 d')
 })
 
 it('checks numbers and times before they are sent', () => {

@@ -1,9 +1,7 @@
 // Bans that the broker makes by itself, of clients that come and go too often: when, and for how long.
 import { api, body } from '@/api'
-import { spanText } from '@/design/until'
-import { amount, faultOf, type Form } from '@/pages/settings/form'
+import { faultOf, spanOf, type Form } from '@/pages/settings/form'
 import { t } from '@/words'
-import { duration } from '@/words/format'
 
 /** Times as they are typed: `1m`. */
 export interface Flapping {
@@ -37,15 +35,6 @@ export function flappingFaults({ count, window, ban }: Flapping): { count: strin
     window: told(WINDOW, window, t('flapping.windowForm')),
     ban: told(BAN, ban, t('flapping.banForm')),
   }
-}
-
-const SECOND_MS = 1000
-const MINUTE_S = 60
-
-/** A time of the API in words. */
-export function spanOf(text: string): string {
-  const secs = (amount('time', text) ?? 0) / SECOND_MS
-  return secs >= MINUTE_S && secs % MINUTE_S === 0 ? spanText(secs) : duration(secs)
 }
 
 /** What the broker does by itself, in a sentence. */

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 
-import { amount, faultOf, formOf, typedOf, valueOf } from './form'
+import { speak } from '@/words'
+
+import { amount, faultOf, formOf, spanOf, typedOf, valueOf } from './form'
 
 const SIZE = formOf('a size such as "64KB" or 65536, 64 to 256MB')
 const TIME = formOf('"none" or a time such as "100ms", "30s", "5m", "7d", 1m to 49710d')
@@ -78,6 +80,14 @@ describe('forms', () => {
     expect(valueOf(BIND, '1883, [::]:1884')).toEqual([1883, '[::]:1884'])
     expect(typedOf(['a', 'b'])).toBe('a\nb')
     expect(typedOf(true)).toBe('true')
+  })
+
+  it('tell times in words', async () => {
+    await speak('en')
+    expect(spanOf('1h30m')).toBe('90 min')
+    expect(spanOf('90s')).toBe('1 min 30 s')
+    expect(spanOf('30s')).toBe('30 s')
+    expect(spanOf('7d')).toBe('7 d')
   })
 
   it('compare amounts in any unit', () => {

@@ -2,7 +2,9 @@
 // own check; here the sentence is read, so that a wrong value is told before it is sent. A sentence that is
 // not understood asks for any text, and the broker decides.
 import { isAddress, isNetwork } from '@/design/address'
+import { spanText } from '@/design/until'
 import { ruleOf, ruleTexts, written } from '@/pages/listeners/access-rule'
+import { duration } from '@/words/format'
 
 export type Item = 'bind' | 'network' | 'host' | 'origin'
 export type Measure = 'whole' | 'number' | 'size' | 'time'
@@ -70,6 +72,15 @@ export function amount(kind: Measure, text: string): number | null {
   }
   if (!/^(\d+(d|h|ms|m|s))+$/.test(text)) return null
   return [...text.matchAll(/(\d+)([a-z]+)/g)].reduce((sum, [, n, unit]) => sum + Number(n) * (TIMES[unit ?? ''] ?? 0), 0)
+}
+
+const SECOND_MS = 1000
+const MINUTE_S = 60
+
+/** A time of the API in words. */
+export function spanOf(text: string): string {
+  const secs = (amount('time', text) ?? 0) / SECOND_MS
+  return secs >= MINUTE_S && secs % MINUTE_S === 0 ? spanText(secs) : duration(secs)
 }
 
 const FITS: Record<Item, (text: string) => boolean> = {
