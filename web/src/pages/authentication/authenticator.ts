@@ -131,11 +131,15 @@ export async function isGuarded(signal?: AbortSignal): Promise<boolean> {
   return counts.some((n) => n > 0)
 }
 
-export type State = 'on' | 'off' | 'failing'
+export type State = 'on' | 'off' | 'failing' | 'unasked'
 
+/** Whether one elsewhere answers is not known before the first question. */
 export function stateOf({ one, status }: Link): State {
   if (!isOn(one)) return 'off'
-  return status.status === 'connected' ? 'on' : 'failing'
+  if (status.status !== 'connected') return 'failing'
+  const kind = kindOf(one)
+  const isElsewhere = kind !== null && (isRemote(kind) || kind === 'ldap')
+  return isElsewhere && status.metrics.total === 0 ? 'unasked' : 'on'
 }
 
 /** What is wrong with it, as the broker says. */
@@ -175,7 +179,7 @@ export function columns(): Column<Link>[] {
     { key: 'number', title: t('authn.number'), numeric: true, text: (l) => String(l.number) },
     { key: 'kind', title: t('authn.kind'), text: (l) => nameOf(l.one) },
     { key: 'details', title: t('authn.details'), long: true, text: (l) => detailsOf(l.one) },
-    { key: 'state', title: t('authn.state'), text: (l) => [t(`authn.${stateOf(l)}`), troubleOf(l)].filter(Boolean).join(': ') },
+    { key: 'state', title: t('authn.state'), long: true, text: (l) => [t(`authn.${stateOf(l)}`), troubleOf(l)].filter(Boolean).join(': ') },
     { key: 'allowed', title: t('authn.allowed'), numeric: true, text: (l) => count(l.status.metrics.success) },
     { key: 'refused', title: t('authn.refused'), numeric: true, text: (l) => count(l.status.metrics.failed) },
   ]

@@ -2,7 +2,7 @@ import { beforeAll, expect, it } from 'vitest'
 
 import { speak } from '@/words'
 
-import { idOf, isLast, kindOf, type Authenticator, type Link } from './authenticator'
+import { idOf, isLast, kindOf, stateOf, type Authenticator, type Link } from './authenticator'
 import { claimsOf, draftOf, faultsOf, hasSecret, setupOf } from './draft'
 
 beforeAll(() => speak('en'))
@@ -69,11 +69,22 @@ it('names what cannot be sent', () => {
   expect(Object.values(faultsOf({ ...draftOf(null, 'built_in'), rounds: 3 }, null)).filter(Boolean)).toEqual([])
 })
 
+const link = (one: Authenticator, total = 0): Link => ({ number: 1, one, status: { status: 'connected', metrics: { total, success: 0, failed: 0, nomatch: 0, rate: 0, rate_max: 0, rate_last5m: 0 }, resource_metrics: {}, waiting: 0, node_metrics: [], node_status: [], node_error: [] } })
+
 it('knows the last one that checks passwords', () => {
-  const link = (one: Authenticator): Link => ({ number: 1, one, status: { status: 'connected', metrics: { total: 0, success: 0, failed: 0, nomatch: 0, rate: 0, rate_max: 0, rate_last5m: 0 }, resource_metrics: {}, waiting: 0, node_metrics: [], node_status: [], node_error: [] } })
   const [off, on] = [link(BUILT_IN), link(JWT)]
   expect(isLast(on, [off, on])).toBe(true)
   expect(isLast(off, [off, on])).toBe(false)
   const other = link({ mechanism: 'password_based', backend: 'file', enable: true, path: '/x' })
   expect(isLast(on, [on, other])).toBe(false)
+})
+
+it('does not say of one elsewhere that it is well before it was asked', () => {
+  const far: Authenticator = { mechanism: 'password_based', backend: 'ldap', enable: true, server: 'ldap.example' }
+  expect(stateOf(link(far))).toBe('unasked')
+  expect(stateOf(link(far, 1))).toBe('on')
+  expect(stateOf(link({ ...far, enable: false }))).toBe('off')
+  expect(stateOf(link(JWT))).toBe('on')
+  const trouble = link(far)
+  expect(stateOf({ ...trouble, status: { ...trouble.status, status: 'disconnected' } })).toBe('failing')
 })

@@ -21,6 +21,7 @@ export default {
     turnOff: 'Switch off',
     on: 'in order',
     off: 'switched off',
+    unasked: 'not asked yet',
     failing: 'failing',
     users: 'Users',
     none: 'There is no authenticator yet: nobody checks user names and passwords.',

@@ -19,6 +19,7 @@ export default {
     on: '正常',
     off: '已停用',
     failing: '有故障',
+    unasked: '还没有询问过',
     users: '用户',
     none: '还没有认证器：没有人检查用户名和密码。',
     noneOpen: '客户端写什么用户名和密码都能连接，也可以不写。',
@@ -146,7 +147,7 @@ export default {
     superuserHint: '值为 TRUE 时，用户不受访问规则约束。',
   },
   nameless: {
-    title: '不带用户名的客户端（匿名）',
+    title: '不带用户名的客户端（匿名）：',
     allowed: '允许连接',
     refused: '拒绝连接',
     allowedWhat: '局域网内的任何人不用密码就能连接。',
