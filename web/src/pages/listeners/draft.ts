@@ -148,10 +148,6 @@ function measureOf(rate: Rate): keyof typeof RATE_EXAMPLES {
   return rate.includes('bytes') ? 'size' : 'whole'
 }
 
-export function rateExample(rate: Rate): string {
-  return RATE_EXAMPLES[measureOf(rate)]
-}
-
 export function settingsOf(draft: Draft) {
   const rules = rulesOf(draft.rules).map(written)
   return {
@@ -243,7 +239,7 @@ function tlsFaults({ cert, key, clients, ca, handshake }: TlsDraft): Faults {
 
 function rateFault(rate: Rate, typed: string): string | undefined {
   const form: Form = { kind: 'rate', none: false, of: measureOf(rate) }
-  return typed === '' ? undefined : unless(faultOf(form, typed).fault, t('listeners.rateForm', { example: rateExample(rate) }))
+  return typed === '' ? undefined : unless(faultOf(form, typed).fault, t('listeners.rateForm', { example: RATE_EXAMPLES[measureOf(rate)] }))
 }
 
 function unless(fault: Fault, words: string): string | undefined {

@@ -45,7 +45,7 @@ function rateFacts(full: Full): Fact[] {
 function proxyFacts({ full, type, forwarded, networks }: Known): Fact[] {
   const word = (isSo: boolean) => t(isSo ? 'listeners.yes' : 'listeners.no')
   return [
-    { name: 'PROXY', value: word(full.proxy_protocol) },
+    { name: t('listeners.protocol'), value: word(full.proxy_protocol) },
     ...(isWeb(type) ? [{ name: 'X-Forwarded-For', value: word(forwarded) }] : []),
     { name: t('listeners.proxies'), value: networks.join(', ') || t('settings.nothing') },
   ]
