@@ -14,11 +14,6 @@ export const isWeb = (type: Type): boolean => type === 'ws' || type === 'wss'
 
 export const isTls = (type: Type): boolean => type === 'ssl' || type === 'wss'
 
-/** Whether it names one: what clients came through may be the dashboard, too. */
-export function isListener(id: string): boolean {
-  return TYPES.some((type) => id.startsWith(`${type}:`))
-}
-
 export function listListeners(signal: AbortSignal): Promise<readonly Listener[]> {
   return body(api.GET('/api/v5/listeners', { signal }))
 }

@@ -147,7 +147,7 @@ export default {
     superuserHint: '值为 TRUE 时，用户不受访问规则约束。',
   },
   nameless: {
-    title: '不带用户名的客户端（匿名）：',
+    title: '不带用户名的客户端（匿名）',
     allowed: '允许连接',
     refused: '拒绝连接',
     allowedWhat: '局域网内的任何人不用密码就能连接。',
