@@ -512,6 +512,76 @@ fn audit_log_of_changes() {
     }
 }
 
+/// A16: who published through the API stands in the audit log, with topic, QoS and RETAIN, and without the
+/// payload. What one program says within a minute is one entry, so that no change is pushed out by it;
+/// after a kill it is there, after a stop with its last number.
+#[test]
+fn a16_messages_in_the_audit_log() {
+    const CALLS: u64 = 100;
+    let (mut broker, mut admin) = Broker::signed_in(&[]);
+    let key = admin.post("/api_key", &json!({"name": "line"}));
+    let key = key.expect(200).json();
+    let bearer = admin.headers.clone();
+    let told = |broker: &Broker, filter: &str| {
+        let mut api = broker.api();
+        api.headers.clone_from(&bearer);
+        let told = api.get(&format!("/audit?operation_type=publish{filter}"));
+        let told = told.expect(200);
+        assert!(!told.text().contains("canary"), "{}", told.text());
+        told.json()["data"].as_array().unwrap().clone()
+    };
+    let say = |broker: &Broker, calls: u64| {
+        let mut program = by_key(broker, &key);
+        for n in 0..calls {
+            let body = json!({"topic": "line/1", "payload": format!("canary-{n:03}"), "qos": 1});
+            program.post("/publish", &body).expect(202);
+        }
+    };
+    say(&broker, CALLS);
+    let many = json!([{"topic": "a", "payload": "canary", "retain": true},
+                      {"topic": "b", "payload": "canary"}]);
+    admin.post("/publish/bulk", &many).expect(202);
+    let bad = json!({"topic": "a/#", "payload": "canary"});
+    admin.post("/publish", &bad).expect(400);
+    admin.post("/publish", &json!({"topic": 1})).expect(400);
+
+    let entries = told(&broker, "");
+    assert_eq!(entries.len(), 3, "{entries:?}");
+    let line = &told(&broker, "&source=line")[0];
+    assert_eq!(
+        line["http_request"]["body"],
+        json!({
+            "calls": CALLS, "messages": CALLS, "payload_bytes": 10 * CALLS, "other_messages": 0,
+            "topics": [{"topic": "line/1", "qos": 1, "retain": false,
+                        "messages": CALLS, "payload_bytes": 10 * CALLS}],
+        })
+    );
+    assert_eq!(line["operation_id"], "/publish");
+    let bulk = &told(&broker, "&source=admin&operation_result=success")[0];
+    let topics = &bulk["http_request"]["body"]["topics"];
+    assert_eq!(
+        (&topics[0]["topic"], &topics[0]["retain"]),
+        (&json!("a"), &json!(true))
+    );
+    assert_eq!(topics[1]["topic"], "b");
+    let refused = &told(&broker, "&source=admin&operation_result=failure")[0];
+    assert_eq!(refused["failure"], "0x90: topic_name_invalid");
+    let sent = &refused["http_request"]["body"];
+    assert_eq!((&sent["calls"], &sent["messages"]), (&json!(2), &json!(1)));
+
+    // Told last when their number was a power of two.
+    broker.kill_and_restart();
+    let calls =
+        |broker: &Broker| told(broker, "&source=line")[0]["http_request"]["body"]["calls"].clone();
+    assert_eq!(calls(&broker), 64);
+    say(&broker, 6);
+    broker.signal("TERM");
+    assert!(broker.wait(Duration::from_secs(10)).success());
+    broker.restart();
+    assert_eq!(calls(&broker), 70);
+    assert_eq!(told(&broker, "").len(), 3);
+}
+
 /// Row H16. Secrets put wherever one can be put, then everything looked at that there is: what is
 /// answered to the administrator, what is logged at the finest level, what is on the disk. None of
 /// them is found, neither as it is nor in base64 nor escaped for a URL.

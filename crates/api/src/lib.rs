@@ -36,7 +36,7 @@ pub(crate) struct App(Arc<State>);
 pub(crate) struct State {
     pub(crate) admin: Admin,
     pub(crate) accounts: account::Accounts,
-    pub(crate) audit: audit::Audit,
+    pub(crate) audit: Arc<audit::Audit>,
     pub(crate) door: door::Door,
     pub(crate) feeds: route::live::Feeds,
     /// True from the end's beginning on: what goes on and on ends then.
@@ -99,7 +99,7 @@ pub fn start(
     let app = App(Arc::new(State {
         admin,
         accounts,
-        audit,
+        audit: Arc::new(audit),
         door,
         feeds: route::live::Feeds::default(),
         stopped: stopped.clone(),
@@ -119,7 +119,10 @@ pub fn start(
     let thread = std::thread::Builder::new().name("api".to_owned());
     let theirs = app.clone();
     let thread = thread.spawn(move || {
-        runtime.block_on(serve::serve(listeners, theirs, stopped));
+        runtime.block_on(async {
+            serve::serve(listeners, theirs.clone(), stopped).await;
+            theirs.audit.close(theirs.admin.now_millis()).await;
+        });
         // What blocks there is waited for by nobody any more.
         runtime.shutdown_background();
     })?;

@@ -128,11 +128,7 @@ pub(crate) fn rule(method: &Method, template: Option<&str>, path: &str) -> Rule 
             rule.on_wall = true;
         }
         ("monitor_seconds", None) => rule.on_wall = true,
-        // Not changes of the broker: they would push those out of the audit log.
-        ("publish", _) => {
-            rule.audited = false;
-            rule.body = Body::Whole(PUBLISH_BODY_MAX);
-        }
+        ("publish", _) => rule.body = Body::Whole(PUBLISH_BODY_MAX),
         _ => {}
     }
     rule

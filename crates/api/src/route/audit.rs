@@ -1,4 +1,4 @@
-//! Who changed what.
+//! Who changed what, and who published.
 
 use axum::{
     Json,
@@ -66,7 +66,8 @@ struct AuditEntry {
     operation_result: &'static str,
     http_method: String,
     http_status_code: u16,
-    /// `path`, and `body` if it was JSON: without its secrets, and cut if it is long.
+    /// `path`, and `body` if it was JSON: without its secrets, and cut if it is long. Of messages it counts
+    /// `calls`, `messages` and `payload_bytes`, and names the first topics.
     #[schema(value_type = Object)]
     http_request: Value,
     duration_ms: u64,
@@ -79,7 +80,9 @@ struct AuditEntry {
 impl std::convert::From<Record> for AuditEntry {
     fn from(record: Record) -> Self {
         let mut request = json!({"method": record.http_method, "path": record.path});
-        if let Some(body) = &record.body {
+        if let Some(sent) = &record.sent {
+            request["body"] = json!(sent);
+        } else if let Some(body) = &record.body {
             request["body"] = body.clone();
         }
         Self {
@@ -128,7 +131,8 @@ fn result(record: &Record) -> &'static str {
 /// The audit log
 ///
 /// Every change by a user, an API key or the command line, the last 10,000; and sign-ins, those refused for
-/// a wrong user or password too, the last 2,000. Messages published through the API are not in it.
+/// a wrong user or password too, the last 2,000. Messages published through the API are counted: those of
+/// one user or key that end alike within a minute are one entry, of which there are the last 5,000.
 #[utoipa::path(
     get,
     path = "/audit",

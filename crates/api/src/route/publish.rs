@@ -1,7 +1,7 @@
 //! Publishing. Its refusals have reason codes of MQTT instead of codes of the API, as EMQX has it.
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -16,8 +16,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     App,
+    audit::Sent,
     door::Caller,
-    error::{ErrorBody, Refusal},
+    error::{ErrorBody, Refusal, Said},
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -180,6 +181,22 @@ fn answer(done: Result<Published, PublishError>) -> (StatusCode, Answer) {
     }
 }
 
+/// An answer on what was sent, with what the audit log tells of it.
+fn told(status: StatusCode, sent: Sent, answer: Answer) -> Response {
+    let failure = match &answer {
+        Answer::Refused {
+            reason_code,
+            message,
+        } if !status.is_success() => Some(Said(format!("{reason_code:#04x}: {message}"))),
+        _ => None,
+    };
+    let mut response = (status, Extension(sent), Json(answer)).into_response();
+    if let Some(failure) = failure {
+        response.extensions_mut().insert(failure);
+    }
+    response
+}
+
 /// Publish a message
 ///
 /// `$delayed/SECONDS/TOPIC` has it published later, as for clients; whether anybody will be subscribed then
@@ -201,9 +218,11 @@ async fn publish(
     caller: Caller,
     Json(message): Json<Message>,
 ) -> Result<Response, Refusal> {
-    let done = app.admin.publish(&caller.name, message.meant()?).await;
+    let message = message.meant()?;
+    let sent = Sent::of([&message]);
+    let done = app.admin.publish(&caller.name, message).await;
     let (status, answer) = answer(done);
-    Ok((status, Json(answer)).into_response())
+    Ok(told(status, sent, answer))
 }
 
 /// Publish several messages
@@ -228,11 +247,12 @@ async fn publish_many(
         .into_iter()
         .map(Message::meant)
         .collect::<Result<_, _>>()?;
+    let sent = Sent::of(&messages);
     // Before the first is published.
     for message in &messages {
         if let Err(error) = message.check() {
             let (status, answer) = answer(Err(error));
-            return Ok((status, Json(answer)).into_response());
+            return Ok(told(status, sent, answer));
         }
     }
     let mut worst = StatusCode::OK;
@@ -241,10 +261,10 @@ async fn publish_many(
         let done = app.admin.publish(&caller.name, message).await;
         let (status, answer) = answer(done);
         if status == StatusCode::BAD_REQUEST {
-            return Ok((status, Json(answer)).into_response());
+            return Ok(told(status, sent, answer));
         }
         worst = worst.max(status);
         answers.push(answer);
     }
-    Ok((worst, Json(answers)).into_response())
+    Ok((worst, Extension(sent), Json(answers)).into_response())
 }

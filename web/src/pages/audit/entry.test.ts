@@ -10,6 +10,7 @@ it('says what was done', () => {
   expect(what({ http_method: 'delete', operation_id: '/clients/{clientid}' })).toBe('Kicked')
   expect(what({ http_method: 'post', operation_id: '/clients/kickout/bulk' })).toBe('Kicked several clients')
   expect(what({ http_method: 'put', operation_id: '/users/{username}/change_pwd' })).toBe('Changed a password')
+  expect(what({ http_method: 'post', operation_id: '/publish' })).toBe('Published')
   expect(what({ http_method: 'put', operation_id: '/of/tomorrow' })).toBe('PUT /of/tomorrow')
 })
 
@@ -21,6 +22,9 @@ it('says whom it was done to', () => {
   expect(of('/clients/kickout/bulk', '/api/v5/clients/kickout/bulk', ['a', 'b'])).toBe('a, b')
   expect(of('/users', '/api/v5/users', { username: 'eve', role: 'viewer' })).toBe('eve')
   expect(of('/settings', '/api/v5/settings', { 'mqtt.max_inflight': 3 })).toBe('mqtt.max_inflight')
+  const sent = { calls: 3, messages: 3, payload_bytes: 9, topics: [{ topic: 'a/1' }, { topic: 'b' }], other_messages: 0 }
+  expect(of('/publish', '/api/v5/publish', sent)).toBe('a/1, b')
+  expect(of('/publish/bulk', '/api/v5/publish/bulk', { ...sent, other_messages: 4 })).toBe('a/1, b, …')
   expect(of('/alarms', '/api/v5/alarms')).toBe('')
 })
 

@@ -36,6 +36,7 @@ export const KINDS = [
   { id: 'settings', title: 'settings.title' },
   { id: 'listeners', title: 'listeners.title' },
   { id: 'mqtt', title: 'audit.mqtt' },
+  { id: 'publish', title: 'audit.messages' },
   { id: 'trace', title: 'traces.title' },
   { id: 'data', title: 'backups.title' },
   { id: 'login', title: 'did.post_login' },
@@ -75,6 +76,11 @@ export function target(entry: Pick<Entry, 'operation_id' | 'http_request'>): str
   if (Array.isArray(sent)) return sent.filter((one) => typeof one === 'string').join(', ')
   if (typeof sent !== 'object' || sent === null) return ''
   const fields = new Map<string, unknown>(Object.entries(sent))
+  const topics = fields.get('topics')
+  if (entry.operation_id.startsWith('/publish') && Array.isArray(topics)) {
+    const names = topics.map((one: { topic?: unknown }) => String(one.topic))
+    return (Number(fields.get('other_messages')) > 0 ? [...names, '…'] : names).join(', ')
+  }
   const field = NAMING.map((name) => fields.get(name)).find((value) => typeof value === 'string')
   return typeof field === 'string' ? field : entry.operation_id === '/settings' ? [...fields.keys()].join(', ') : ''
 }

@@ -126,6 +126,7 @@ export default {
     allKinds: 'All changes',
     range: 'Time range',
     mqtt: 'Topics and retained messages',
+    messages: 'Messages through the API',
     last: 'The last {span}',
     allTimes: 'All times',
     details: 'Details',

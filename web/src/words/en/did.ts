@@ -74,6 +74,8 @@ export default {
     delete_mqtt_topic_metrics_topic: 'Ceased to count a topic',
     put_mqtt_topic_rewrite: 'Changed topic rewrite',
     put_prometheus: 'Changed Prometheus',
+    post_publish: 'Published',
+    post_publish_bulk: 'Published several messages',
     put_settings: 'Changed settings',
     put_settings_key: 'Changed a setting',
     delete_settings_key: 'Reset a setting',

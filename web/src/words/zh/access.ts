@@ -123,6 +123,7 @@ export default {
     allKinds: '全部操作',
     range: '时间范围',
     mqtt: '主题与保留消息',
+    messages: '通过 API 发布的消息',
     last: '最近 {span}',
     allTimes: '全部时间',
     details: '详情',

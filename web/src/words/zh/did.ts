@@ -71,6 +71,8 @@ export default {
     delete_mqtt_topic_metrics_topic: '停止统计主题',
     put_mqtt_topic_rewrite: '修改主题重写',
     put_prometheus: '修改 Prometheus 设置',
+    post_publish: '发布消息',
+    post_publish_bulk: '批量发布消息',
     put_settings: '修改设置',
     put_settings_key: '修改设置',
     delete_settings_key: '重置设置',

@@ -1,12 +1,14 @@
-//! The audit log: who changed what, and who signed in or tried to, from where, with which result. The
-//! last ones are kept, changes and sign-ins apart, so that guessing passwords pushes no change out of it.
-//! Secrets never get into it.
+//! The audit log: who changed what, who published, and who signed in or tried to, from where, with which
+//! result. The last of each kind are kept apart, so that neither guessing passwords nor publishing pushes
+//! a change out of it. Secrets never get into it.
+
+mod sent;
 
 use std::{
     collections::VecDeque,
     net::IpAddr,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -14,16 +16,21 @@ use axum::{
     http::{Method, StatusCode},
     response::Response,
 };
-use broker::admin::{Bucket, Keep};
+use broker::admin::{Bucket, Change, Keep};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{door::Kind, error::Said};
+pub(crate) use sent::Sent;
 
 /// Changes that are kept.
 const CHANGES_MAX: usize = 10_000;
 /// Sign-ins that are kept, good ones and others.
 const SIGN_INS_MAX: usize = 2_000;
+/// Entries on messages that are kept: of one program that never stops, three days.
+const SENDINGS_MAX: usize = 5_000;
+/// Calls with messages of one actor that end alike are one entry for so long.
+const SENDING: Duration = Duration::from_mins(1);
 /// Of a user's name as somebody gave it who is not signed in.
 const NAME_MAX: usize = 64;
 /// Of a request's body, as text.
@@ -65,11 +72,35 @@ pub(crate) struct Record {
     /// Why it was refused.
     #[serde(default)]
     pub(crate) failure: String,
+    /// Messages, instead of a body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sent: Option<Box<Sent>>,
+}
+
+/// What is kept apart from what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shelf {
+    Change,
+    SignIn,
+    Sending,
 }
 
 impl Record {
-    fn is_sign_in(&self) -> bool {
-        self.operation_id == SIGN_IN
+    fn shelf(&self) -> Shelf {
+        match self.sent {
+            Some(_) => Shelf::Sending,
+            None if self.operation_id == SIGN_IN => Shelf::SignIn,
+            None => Shelf::Change,
+        }
+    }
+
+    /// Whether messages of this call are told with those of an earlier one.
+    fn goes_on(&self, earlier: &Self) -> bool {
+        self.source == earlier.source
+            && self.source_ip == earlier.source_ip
+            && self.from == earlier.from
+            && self.operation_id == earlier.operation_id
+            && self.http_status_code == earlier.http_status_code
     }
 }
 
@@ -78,50 +109,110 @@ pub(crate) struct Audit {
     log: Mutex<Log>,
 }
 
-/// Both kinds are numbered as one, in the order in which they ended: times may be equal, and clocks go back.
+/// All kinds are numbered as one, in the order in which they ended: times may be equal, and clocks go back.
 #[derive(Default)]
 struct Log {
     next: u64,
     changes: VecDeque<Numbered>,
     sign_ins: VecDeque<Numbered>,
+    sendings: VecDeque<Numbered>,
 }
 
 type Numbered = (u64, Record);
+
+/// What has to be done for a record in the store.
+#[derive(Debug, PartialEq, Eq)]
+enum Due {
+    /// Under its number, a new one; and without those that went for it.
+    New(u64, Vec<u64>),
+    /// An entry that goes on has news.
+    Again(u64),
+    Nothing,
+}
 
 impl Log {
     /// Of what was kept, in any order.
     fn new(mut kept: Vec<Numbered>) -> Self {
         kept.sort_by_key(|(number, _)| *number);
         // Numbers may be missing in between, for damage; the next one must be new all the same.
-        let next = kept.last().map_or(0, |(last, _)| last + 1);
-        let (sign_ins, changes) = kept.into_iter().partition(|(_, r)| r.is_sign_in());
-        Self {
-            next,
-            changes,
-            sign_ins,
+        let mut log = Self {
+            next: kept.last().map_or(0, |(last, _)| last + 1),
+            ..Self::default()
+        };
+        for (number, record) in kept {
+            let (ring, _) = log.ring(record.shelf());
+            ring.push_back((number, record));
+        }
+        log
+    }
+
+    /// Where those of a kind are, and how many may be.
+    fn ring(&mut self, shelf: Shelf) -> (&mut VecDeque<Numbered>, usize) {
+        match shelf {
+            Shelf::Change => (&mut self.changes, CHANGES_MAX),
+            Shelf::SignIn => (&mut self.sign_ins, SIGN_INS_MAX),
+            Shelf::Sending => (&mut self.sendings, SENDINGS_MAX),
         }
     }
 
-    /// Adds one. Gives its number, and those of the ones that went for it.
-    fn push(&mut self, record: Record) -> (u64, Vec<u64>) {
+    /// Adds one, messages to those that it goes on with.
+    fn push(&mut self, mut record: Record) -> Due {
+        if let Some(sent) = record.sent.take() {
+            let recent = self.sendings.iter_mut().rev();
+            let mut recent = recent.take_while(|(_, earlier)| is_within(earlier, record.at));
+            let earlier = recent.find(|(_, earlier)| record.goes_on(earlier));
+            if let Some((number, earlier)) = earlier
+                && let Some(told) = &mut earlier.sent
+            {
+                return match told.add(*sent) {
+                    true => Due::Again(*number),
+                    false => Due::Nothing,
+                };
+            }
+            record.sent = Some(sent);
+        }
         let number = self.next;
         self.next += 1;
-        let (ring, max) = if record.is_sign_in() {
-            (&mut self.sign_ins, SIGN_INS_MAX)
-        } else {
-            (&mut self.changes, CHANGES_MAX)
-        };
+        let (ring, max) = self.ring(record.shelf());
         ring.push_back((number, record));
         let surplus = ring.len().saturating_sub(max);
         let gone = ring.drain(..surplus).map(|(gone, _)| gone);
-        (number, gone.collect())
+        Due::New(number, gone.collect())
+    }
+
+    /// Entries on messages that may still go on at this time.
+    fn growing(&self, at: u64) -> impl Iterator<Item = u64> {
+        let recent = self.sendings.iter().rev();
+        let growing = recent.take_while(move |(_, record)| is_within(record, at));
+        growing.map(|(number, _)| *number)
+    }
+
+    /// Those with these numbers as the store has them.
+    fn written(&mut self, shelf: Shelf, numbers: &[u64]) -> Vec<Change> {
+        let (ring, _) = self.ring(shelf);
+        let written = numbers.iter().filter_map(|number| {
+            let at = ring.binary_search_by_key(number, |(number, _)| *number);
+            let (_, record) = ring.get(at.ok()?)?;
+            let value = serde_json::to_vec(record).expect("texts and numbers become JSON");
+            Some((key(*number, shelf), Some(value)))
+        });
+        written.collect()
     }
 }
 
-/// The key of a record: its number, and behind it a byte for a sign-in.
-fn key(number: u64, is_sign_in: bool) -> Vec<u8> {
+/// Whether an entry on messages is young enough to go on.
+fn is_within(earlier: &Record, at: u64) -> bool {
+    u128::from(at.abs_diff(earlier.at)) < SENDING.as_millis()
+}
+
+/// The key of a record: its number, and behind it a byte for what is no change.
+fn key(number: u64, shelf: Shelf) -> Vec<u8> {
     let mut key = number.to_be_bytes().to_vec();
-    key.extend(is_sign_in.then_some(0));
+    key.extend(match shelf {
+        Shelf::Change => None,
+        Shelf::SignIn => Some(0),
+        Shelf::Sending => Some(1),
+    });
     key
 }
 
@@ -150,14 +241,41 @@ impl Audit {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds one, which is in the store when this returns.
-    pub(crate) async fn add(&self, record: Record) {
-        let value = serde_json::to_vec(&record).expect("texts and numbers become JSON");
-        let is_sign_in = record.is_sign_in();
-        let (number, gone) = self.log().push(record);
-        let mut put = vec![(key(number, is_sign_in), Some(value))];
-        put.extend(gone.iter().map(|gone| (key(*gone, is_sign_in), None)));
-        if let Err(error) = self.keep.put(Bucket::Audit, put).await {
+    /// Adds one, which is in the store when this returns; of messages, that there were some, and later
+    /// how many.
+    pub(crate) async fn add(self: &Arc<Self>, record: Record) {
+        let shelf = record.shelf();
+        let due = self.log().push(record);
+        match due {
+            Due::New(number, gone) => {
+                self.put(shelf, &[number], &gone).await;
+                if shelf == Shelf::Sending {
+                    let audit = self.clone();
+                    tokio::spawn(async move {
+                        tokio::time::sleep(SENDING).await;
+                        audit.put(shelf, &[number], &[]).await;
+                    });
+                }
+            }
+            Due::Again(number) => self.put(shelf, &[number], &[]).await,
+            Due::Nothing => {}
+        }
+    }
+
+    /// Puts the last numbers of what was still growing in the store.
+    pub(crate) async fn close(&self, at: u64) {
+        let growing: Vec<u64> = self.log().growing(at).collect();
+        self.put(Shelf::Sending, &growing, &[]).await;
+    }
+
+    /// Puts some in the store as they are now, and takes others out.
+    async fn put(&self, shelf: Shelf, numbers: &[u64], gone: &[u64]) {
+        let mut changes = self.log().written(shelf, numbers);
+        changes.extend(gone.iter().map(|gone| (key(*gone, shelf), None)));
+        if changes.is_empty() {
+            return;
+        }
+        if let Err(error) = self.keep.put(Bucket::Audit, changes).await {
             tracing::warn!("an entry of the audit log is not kept: {error}");
         }
     }
@@ -170,6 +288,7 @@ impl Audit {
     ) -> (Vec<Record>, usize) {
         let log = self.log();
         let all = log.changes.iter().chain(&log.sign_ins);
+        let all = all.chain(&log.sendings);
         let mut found: Vec<_> = all.filter(|(_, record)| fits(record)).collect();
         found.sort_unstable_by_key(|(number, _)| *number);
         let page = found.iter().rev().skip(skip).take(limit);
@@ -180,6 +299,9 @@ impl Audit {
 
 /// Signing in, by its path below the API's.
 const SIGN_IN: &str = "/login";
+
+/// Publishing, by what paths begin with below the API's.
+const PUBLISH: &str = "/publish";
 
 /// Who wanted to sign in, if a password was looked at: neither what could not be read nor what had to wait
 /// is told, or the log would be anybody's to fill.
@@ -227,6 +349,10 @@ impl Entry {
             Kind::User if self.is_browser => From::Dashboard,
             Kind::User | Kind::Key => From::RestApi,
         };
+        // What could not be read has no messages, and is counted all the same.
+        let is_sending = self.operation_id.starts_with(PUBLISH);
+        let sent =
+            is_sending.then(|| Box::new(answer.sent.clone().unwrap_or_else(|| Sent::of([]))));
         Record {
             at,
             from,
@@ -237,8 +363,12 @@ impl Entry {
             http_status_code: answer.status.as_u16(),
             duration_ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
             path: self.path,
-            body: body.and_then(shown),
+            body: match sent {
+                Some(_) => None,
+                None => body.and_then(shown),
+            },
             failure: answer.failure.clone(),
+            sent,
         }
     }
 }
@@ -247,6 +377,7 @@ impl Entry {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     failure: String,
+    sent: Option<Sent>,
 }
 
 impl Answer {
@@ -256,6 +387,7 @@ impl Answer {
         Self {
             status: response.status(),
             failure: said[..said.floor_char_boundary(FAILURE_MAX)].to_owned(),
+            sent: response.extensions().get().cloned(),
         }
     }
 }
@@ -313,6 +445,8 @@ fn mask_fields(fields: &mut Map<String, Value>) {
 
 #[cfg(test)]
 mod tests {
+    use broker::admin::Publish;
+
     use super::*;
 
     fn record(operation_id: &str) -> Record {
@@ -328,6 +462,7 @@ mod tests {
             path: "/api/v5/login".to_owned(),
             body: None,
             failure: String::new(),
+            sent: None,
         }
     }
 
@@ -339,14 +474,67 @@ mod tests {
             (7, record(SIGN_IN)),
         ]);
         for number in 9..7 + SIGN_INS_MAX as u64 {
-            assert_eq!(log.push(record(SIGN_IN)), (number, vec![]));
+            assert_eq!(log.push(record(SIGN_IN)), Due::New(number, vec![]));
         }
         let number = log.next;
-        assert_eq!(log.push(record(SIGN_IN)), (number, vec![7]));
-        assert_eq!(log.push(record(SIGN_IN)), (number + 1, vec![8]));
-        assert_eq!(log.push(record("/users")), (number + 2, vec![]));
+        assert_eq!(log.push(record(SIGN_IN)), Due::New(number, vec![7]));
+        assert_eq!(log.push(record(SIGN_IN)), Due::New(number + 1, vec![8]));
+        assert_eq!(log.push(record("/users")), Due::New(number + 2, vec![]));
         assert_eq!(log.changes.len(), 2);
-        assert_ne!(key(9, true), key(9, false));
+        let keys = [Shelf::Change, Shelf::SignIn, Shelf::Sending].map(|shelf| key(9, shelf));
+        assert!(keys[0] != keys[1] && keys[1] != keys[2] && keys[2] != keys[0]);
+    }
+
+    /// Two programs publish a thousand times a second each; somebody else's message, one that is refused
+    /// and one of the next minute are entries of their own, and what the store has of them is what is shown.
+    #[test]
+    fn messages_of_a_minute_are_one_entry_and_push_nothing_out() {
+        let message = Publish {
+            topic: "a/1".to_owned(),
+            payload: b"22.5".to_vec(),
+            ..Publish::default()
+        };
+        let sending = |at: u64, source: &str, status: u16| Record {
+            at,
+            source: source.to_owned(),
+            http_status_code: status,
+            sent: Some(Box::new(Sent::of([&message]))),
+            ..record("/publish")
+        };
+        let mut log = Log::new(vec![(1, record("/users"))]);
+        let mut puts = 0;
+        for at in 0..59_000 {
+            for source in ["line 1", "line 2"] {
+                puts += u32::from(log.push(sending(at, source, 200)) != Due::Nothing);
+            }
+        }
+        // At the first, and whenever they have doubled.
+        assert_eq!((log.sendings.len(), puts), (2, 2 * 16));
+        assert_eq!(
+            log.push(sending(59_000, "line 1", 400)),
+            Due::New(4, vec![])
+        );
+        assert_eq!(log.push(sending(59_001, "anna", 200)), Due::New(5, vec![]));
+        assert_eq!(log.growing(59_500).collect::<Vec<_>>(), [5, 4, 3, 2]);
+        assert_eq!(
+            log.push(sending(60_000, "line 1", 200)),
+            Due::New(6, vec![])
+        );
+        assert_eq!(log.push(sending(60_001, "line 1", 400)), Due::Again(4));
+        assert_eq!(log.changes.len(), 1);
+        let kept = log.written(Shelf::Sending, &[2, 3, 4, 5, 6]);
+        let kept = kept.iter().zip(2..).map(|((_, value), number)| {
+            let value = value.as_deref().expect("it is put, not deleted");
+            (number, serde_json::from_slice(value).unwrap())
+        });
+        let again = Log::new(kept.collect());
+        assert_eq!(again.sendings, log.sendings);
+        let text = serde_json::to_string(&again.sendings[0].1).unwrap();
+        assert!(
+            text.contains(r#""messages":59000,"payload_bytes":236000"#),
+            "{text}"
+        );
+        assert!(!text.contains("22.5"), "{text}");
     }
 
     #[test]
