@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -120,6 +121,51 @@ fn files_that_others_read() {
         "{said}"
     );
     assert!(said.contains("fine     durability: "), "{said}");
+}
+
+/// A17: who comes in by which listener is said at the start, a line for each, and by `ternmq check` as it is
+/// now; where no broker runs, as the settings say.
+#[test]
+fn a17_who_comes_in_is_told_for_each_listener() {
+    let rules = "listeners.ws.default.access_rules=[\"deny 203.0.113.0/24\", \"allow all\"]";
+    let (broker, mut api) = Broker::signed_in(&[rules]);
+    let near = "without credentials from private addresses; no authenticator is asked";
+    for (id, how) in [
+        ("tcp:default", "no TLS"),
+        ("ssl:default", "TLS"),
+        (
+            "ws:default",
+            "no TLS; addresses: deny 203.0.113.0/24, allow all",
+        ),
+        ("wss:default", "TLS"),
+        ("http:dashboard", "no TLS; its users by their session"),
+    ] {
+        let line = format!("who comes in by {id}: {how}; {near}");
+        let said = broker.finds(|said| said.ends_with(&line), Duration::from_secs(5));
+        assert!(said.is_some(), "{line}");
+    }
+    let users = json!({"mechanism": "password_based", "backend": "built_in_database"});
+    api.post("/authentication", &users).expect(200);
+    let (code, said) = check(broker.dir(), &[], EN);
+    assert_eq!(code, 0, "{said}");
+    let (_, doors) = said.split_once("\nWho comes in:\n").expect("a table");
+    let closed =
+        "nobody without credentials; credentials are shown to password_based:built_in_database";
+    assert!(
+        doors.starts_with(&format!("  tcp:default: no TLS; {closed}\n")),
+        "{doors}"
+    );
+    assert_eq!(doors.matches(closed).count(), 5, "{doors}");
+    let (_, said) = check(broker.dir(), &[], ZH);
+    assert!(
+        said.contains("  ssl:default：TLS；必须有凭据；凭据依次由 "),
+        "{said}"
+    );
+
+    let set = "mqtt.allow_anonymous=false";
+    let (_, said) = check(&fresh_dir(), &["--set", set], EN);
+    let line = "  wss:default: TLS; nobody without credentials; authenticators are known to a running broker\n";
+    assert!(said.contains(line), "{said}");
 }
 
 /// Where no broker runs, the settings and files are judged; those that cannot be used are an error.

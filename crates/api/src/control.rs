@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::account::{Secret, user_with_password};
 
-pub use crate::route::ctl::Checked;
+pub use crate::route::ctl::{Checked, Findings};
 
 const NAME: &str = "control.json";
 /// For each step of a call. The longest is the hash of a password.
@@ -98,11 +98,11 @@ pub fn release(data_dir: &Path, client_id: &str) -> Result<(), CallError> {
     call(data_dir, "release", &json!({ "clientid": client_id })).map(drop)
 }
 
-/// The points of security of a running broker, in words.
+/// Who comes in by which listener of a running broker, and its points of security, in words.
 ///
 /// # Errors
 /// If no broker runs there.
-pub fn check(data_dir: &Path, lang: Lang) -> Result<Vec<Checked>, CallError> {
+pub fn check(data_dir: &Path, lang: Lang) -> Result<Findings, CallError> {
     let told = call(data_dir, "check", &json!({ "chinese": lang == Lang::Zh }))?;
     serde_json::from_value(told).map_err(|error| CallError::Io(io::Error::other(error)))
 }

@@ -26,7 +26,7 @@ use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
-use broker::config::{Config, ConfigError, Layers, Loaded};
+use broker::config::{Config, ConfigError, Lang, Layers, Loaded};
 use broker::{ChangeError, Handle, Outside, StartError, start};
 
 use cli::{Options, Parsed};
@@ -199,6 +199,9 @@ fn run(
         default_password: api.has_default_password(),
         trusted: &handle.config().lan_guard.trusted,
     };
+    for door in handle.admin().doors(Lang::En) {
+        tracing::info!("who comes in by {door}");
+    }
     let lines = banner::lines(&told, text);
     let _ = std::io::stdout().write_all(lines.as_bytes());
     // A service whose log is a file has nobody who reads the other.

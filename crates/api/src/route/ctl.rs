@@ -97,7 +97,15 @@ pub struct Checked {
     pub remedy: String,
 }
 
-async fn check(State(app): State<App>, Json(asked): Json<Asked>) -> Json<Vec<Checked>> {
+/// What `ternmq check` is told.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Findings {
+    /// Who comes in by which listener, a line for each.
+    pub doors: Vec<String>,
+    pub points: Vec<Checked>,
+}
+
+async fn check(State(app): State<App>, Json(asked): Json<Asked>) -> Json<Findings> {
     let lang = if asked.chinese { Lang::Zh } else { Lang::En };
     let points = security::points(&app).await;
     let told = points.iter().map(|point| {
@@ -109,5 +117,8 @@ async fn check(State(app): State<App>, Json(asked): Json<Asked>) -> Json<Vec<Che
             remedy: words.remedy,
         }
     });
-    Json(told.collect())
+    Json(Findings {
+        doors: app.admin.doors(lang),
+        points: told.collect(),
+    })
 }

@@ -1,14 +1,14 @@
-//! `ternmq check`: the weak points of the broker that runs on a data directory, or, where none runs, of its
-//! settings and files. Ends with 0 if nothing is dangerous, 1 if something is, 2 if it was not looked.
+//! `ternmq check`: who comes in by which listener of the broker that runs on a data directory, and its weak
+//! points; where none runs, those of its settings and files. Ends with 0 if nothing is dangerous, 1 if something is, 2 if it was not looked.
 
 mod text;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use api::control::{self, CallError, Checked};
+use api::control::{self, CallError, Checked, Findings};
 use broker::config::{Config, Profile};
-use broker::security::{Point, Severity, before_start, judge};
+use broker::security::{Point, Severity, before_start, doors, judge};
 
 use crate::cli::Options;
 use crate::log;
@@ -26,8 +26,8 @@ pub(crate) fn run(all: bool, options: &Options, text: Text) -> Result<ExitCode, 
         log::to_standard_error(&loaded.config.log).map_err(|error| text.no_log(None, &error))?;
     let config = &loaded.config;
     let dir = &config.node.data_dir;
-    let (asked, points) = match control::check(dir, text.lang()) {
-        Ok(points) => (true, points),
+    let (asked, Findings { doors, points }) = match control::check(dir, text.lang()) {
+        Ok(found) => (true, found),
         Err(CallError::NotRunning) => (false, by_settings(config, text)),
         Err(error) => return Err(text.not_checked(&error)),
     };
@@ -37,6 +37,7 @@ pub(crate) fn run(all: bool, options: &Options, text: Text) -> Result<ExitCode, 
         lines += &text.by_settings_alone(&shown.display().to_string());
     }
     lines += &told(&points, all, text);
+    lines += &text.doors(&doors);
     let _ = io::stdout().write_all(lines.as_bytes());
     Ok(if points.iter().any(|point| point.severity == DANGER) {
         DANGEROUS.into()
@@ -65,7 +66,7 @@ pub(crate) fn must_be_safe(config: &Config, points: &[Point], text: Text) -> Res
     Err(text.not_safe(&words.what, &words.remedy, first.id.name(), dangers.count()))
 }
 
-fn by_settings(config: &Config, text: Text) -> Vec<Checked> {
+fn by_settings(config: &Config, text: Text) -> Findings {
     let points = judge(config, &before_start(config));
     let told = points.iter().map(|point| {
         let words = point.words(text.lang());
@@ -76,7 +77,10 @@ fn by_settings(config: &Config, text: Text) -> Vec<Checked> {
             remedy: words.remedy,
         }
     });
-    told.collect()
+    Findings {
+        doors: doors(config, None, text.lang()),
+        points: told.collect(),
+    }
 }
 
 /// The worst first.

@@ -7,8 +7,8 @@ use crate::text::Text;
 impl Text {
     pub(crate) fn help_check(self) -> &'static str {
         self.pick(
-            "Say what strangers could do to the broker, and what to do about it; without a running broker, by the settings and files alone",
-            "检查安全薄弱点并给出补救办法；服务器未运行时只看配置与文件",
+            "Say who comes in by which listener, what strangers could do to the broker, and what to do about it; without a running broker, by the settings and files alone",
+            "列出各监听器允许谁连接，检查安全薄弱点并给出补救办法；服务器未运行时只看配置与文件",
         )
     }
     pub(crate) fn help_check_all(self) -> &'static str {
@@ -45,6 +45,15 @@ impl Text {
             format!("No broker runs on {dir}: judged by the file, the environment and the options alone.\n"),
             format!("没有服务器正在使用 {dir}：仅依据配置文件、环境变量与命令行选项检查。\n"),
         )
+    }
+    /// Who comes in by which listener.
+    pub(super) fn doors(self, doors: &[String]) -> String {
+        let title = self.pick("Who comes in:", "谁可以连接：");
+        let mut lines = format!("{title}\n");
+        for door in doors {
+            lines += &format!("  {door}\n");
+        }
+        lines
     }
     /// Of its `severity` and its name.
     pub(super) fn point(self, severity: &str, id: &str, what: &str) -> String {

@@ -8,6 +8,7 @@ use super::{
     settings::Config,
 };
 use crate::{
+    config::Lang,
     lan::is_near,
     security::{self, Access, Authenticator, Certificate, Seen},
     tls,
@@ -25,6 +26,15 @@ impl Admin {
     pub fn security(&self, default_password: bool) -> Vec<Point> {
         let config = self.config();
         security::judge(&config, &self.seen(&config, default_password))
+    }
+
+    /// Who comes in by which listener, a line for each.
+    #[must_use]
+    pub fn doors(&self, lang: Lang) -> Vec<String> {
+        let setups = self.authenticators();
+        let enabled = setups.iter().filter(|setup| setup.enable);
+        let asked: Vec<_> = enabled.map(|setup| setup.method.id()).collect();
+        security::doors(&self.config(), Some(&asked), lang)
     }
 
     fn seen(&self, config: &Config, default_password: bool) -> Seen {

@@ -2,6 +2,7 @@
 //! facts that somebody else has gathered, so that a broker that runs and a configuration that waits are
 //! judged alike.
 
+mod doors;
 mod files;
 mod judge;
 mod words;
@@ -9,6 +10,7 @@ mod words;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+pub use doors::doors;
 pub use judge::judge;
 pub use words::Words;
 
