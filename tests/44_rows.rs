@@ -184,6 +184,57 @@ fn x07_retained_flood() {
     late.receive_this("flood/00007", "again");
 }
 
+/// X07, of one user: who has as many topics as one user may is told so, and keeps what is there; another user,
+/// a superuser and clients without a name have room.
+#[test]
+fn x07_retained_flood_of_one_user() {
+    const EACH: u32 = 1_000;
+    let (mut broker, mut api) = Broker::signed_in(&[
+        "mqtt.max_retained_per_user=1000",
+        "mqtt.allow_anonymous=true",
+        "shards=1",
+        "durability=os",
+    ]);
+    let users = json!({"mechanism": "password_based", "backend": "built_in_database"});
+    api.post("/authentication", &users).expect(200);
+    let path = "/authentication/password_based:built_in_database/users";
+    for (name, is_superuser) in [("anna", false), ("ben", false), ("boss", true)] {
+        let user = json!({"user_id": name, "password": PASSWORD, "is_superuser": is_superuser});
+        api.post(path, &user).expect(201);
+    }
+    let client = |broker: &Broker, name: &str| {
+        let connect = Connect::new(V5, name);
+        broker.connect(&connect.user(name).password(PASSWORD.as_bytes()))
+    };
+    // How many of one more than that are kept.
+    let fill = |conn: &mut Conn, whose: &str| {
+        let is_kept = |n: &u32| {
+            let publish = Publish::new(&format!("{whose}/{n}"), "x").retained();
+            let code = conn.publish(&publish.qos1(7));
+            assert!(matches!(code, 0 | 0x10 | 0x97), "{code:#x}");
+            code != 0x97
+        };
+        (0..=EACH).filter(is_kept).count()
+    };
+    let mut anna = client(&broker, "anna");
+    assert_eq!(fill(&mut anna, "anna"), 1_000);
+    let say = |conn: &mut Conn, topic: &str, payload: &str| {
+        conn.publish(&Publish::new(topic, payload).retained().qos1(8)) != 0x97
+    };
+    assert!(say(&mut anna, "anna/7", "again"));
+    assert_eq!(fill(&mut client(&broker, "ben"), "ben"), 1_000);
+    assert_eq!(fill(&mut client(&broker, "boss"), "boss"), 1_001);
+    assert_eq!(fill(&mut broker.v5("nobody"), "nobody"), 1_001);
+    assert!(say(&mut anna, "anna/7", ""));
+    assert!(say(&mut anna, "anna/new", "x"));
+    // Whose they are is known after a restart, too.
+    broker.kill_and_restart();
+    let mut anna = client(&broker, "anna");
+    assert!(!say(&mut anna, "anna/newer", "x"));
+    assert!(say(&mut anna, "anna/8", ""));
+    assert!(say(&mut anna, "anna/newer", "x"));
+}
+
 /// X08: readers who ask for everything that is retained, read nothing and leave: it is not put into memory
 /// for them, and others notice nothing.
 #[test]

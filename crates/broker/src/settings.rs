@@ -168,8 +168,8 @@ pub(crate) fn store(config: &Config) -> disk::Options {
     }
 }
 
-/// `mqtt.*` as one of `shards` engines uses it: the bound of sessions is divided, which hashing spreads
-/// evenly.
+/// `mqtt.*` as one of `shards` engines uses it: the bounds of sessions and of a user's topics are divided,
+/// which hashing spreads evenly.
 pub(crate) fn engine(config: &Config, shards: u16) -> Settings {
     let mqtt = &config.mqtt;
     let share = |n: usize| n.div_ceil(usize::from(shards));
@@ -207,6 +207,7 @@ pub(crate) fn engine(config: &Config, shards: u16) -> Settings {
         shared_strategy: mqtt.shared_strategy,
         retained_max: mqtt.max_retained,
         retained_bytes_max: mqtt.max_retained_bytes,
+        retained_of_user_max: share(mqtt.max_retained_per_user),
         retained_payload_max: mqtt.max_retained_size.map_or(usize::MAX, |n| n as usize),
         delayed_available: mqtt.delayed_publish,
         delayed_max: u64::from(mqtt.max_delayed),

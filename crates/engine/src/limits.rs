@@ -2,6 +2,8 @@
 
 use protocol::{Limits, QoS};
 
+use crate::retained::Room;
+
 /// What to do when a session's queue is full.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum QueueFull {
@@ -65,6 +67,8 @@ pub struct Settings {
     pub retained_max: usize,
     /// As above.
     pub retained_bytes_max: usize,
+    /// Of one user, here; superusers have no bound of their own.
+    pub retained_of_user_max: usize,
     /// Largest payload that may be retained.
     pub retained_payload_max: usize,
     /// Whether `$delayed/SECONDS/TOPIC` publishes later.
@@ -169,6 +173,16 @@ impl Settings {
     pub fn receive_max(&self) -> u16 {
         self.inflight_max.min(self.awaiting_rel_max)
     }
+
+    /// How much a shard may retain.
+    #[must_use]
+    pub fn retained_room(&self) -> Room {
+        Room {
+            count: self.retained_max,
+            bytes: self.retained_bytes_max,
+            of_user: self.retained_of_user_max,
+        }
+    }
 }
 
 impl Default for Settings {
@@ -200,6 +214,7 @@ impl Default for Settings {
             shared_strategy: Strategy::RoundRobin,
             retained_max: 1_000_000,
             retained_bytes_max: 512 << 20,
+            retained_of_user_max: 100_000,
             retained_payload_max: usize::MAX,
             delayed_available: true,
             delayed_max: 0,

@@ -4,7 +4,7 @@
 use std::{
     borrow::Borrow,
     cmp::Ordering,
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     ops::Bound,
     sync::{
         Arc,
@@ -16,9 +16,22 @@ use protocol::{Filter, Topic};
 
 use crate::{Message, Time};
 
+/// How much may be retained.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Room {
+    /// Of all shards together.
+    pub count: usize,
+    /// The same in bytes.
+    pub bytes: usize,
+    /// Of one user, here.
+    pub of_user: usize,
+}
+
 #[derive(Debug, Default)]
 pub struct Retained {
     by_topic: BTreeSet<ByTopic>,
+    /// How many of them are of whom.
+    of_user: BTreeMap<Box<str>, usize>,
     /// How many of them are of system topics.
     system: usize,
     bytes: usize,
@@ -60,6 +73,11 @@ impl Totals {
         self.count.fetch_sub(count, Relaxed);
         self.bytes.fetch_sub(bytes, Relaxed);
     }
+}
+
+/// The user whose bound a message counts for.
+fn owner(message: &Message) -> Option<&str> {
+    message.writer.as_ref()?.bounded()
 }
 
 /// A message ordered by its topic: 8 bytes an entry, the topic is not kept twice.
@@ -108,7 +126,7 @@ impl Retained {
 
     /// Stores the message, or removes what is there if the payload is empty. False if a bound refused
     /// it.
-    pub fn set(&mut self, message: &Arc<Message>, count_max: usize, bytes_max: usize) -> bool {
+    pub fn set(&mut self, message: &Arc<Message>, room: Room) -> bool {
         let old = self.by_topic.take(message.topic().as_str());
         let freed = old.as_ref().map_or(0, |o| o.0.bytes());
         self.bytes -= freed;
@@ -117,11 +135,20 @@ impl Retained {
             // [MQTT-3.3.1-6], [MQTT-3.3.1-7]
             self.system -= system * usize::from(old.is_some());
             self.totals.give_back(usize::from(old.is_some()), freed);
+            if let Some(old) = &old {
+                forget(&mut self.of_user, &old.0);
+            }
             return true;
         }
-        let (new, maxima) = (old.is_none(), (count_max, bytes_max));
-        let fits = self.totals.take(new, message.bytes(), freed, maxima);
+        let (new, maxima) = (old.is_none(), (room.count, room.bytes));
+        let has_room = !new
+            || owner(message).is_none_or(|user| {
+                let count = self.of_user.get(user).copied();
+                count.unwrap_or(0) < room.of_user
+            });
+        let fits = has_room && self.totals.take(new, message.bytes(), freed, maxima);
         if fits {
+            self.pass_on(old.as_ref().map(|old| &*old.0), message);
             self.bytes += message.bytes();
             self.system += system * usize::from(new);
             self.by_topic.insert(ByTopic(message.clone()));
@@ -130,6 +157,24 @@ impl Retained {
             self.by_topic.insert(old);
         }
         fits
+    }
+
+    /// Counts a message for its user, and no longer that of the same topic for its own.
+    fn pass_on(&mut self, old: Option<&Message>, message: &Message) {
+        let user = owner(message);
+        if let Some(old) = old {
+            if owner(old) == user {
+                return;
+            }
+            forget(&mut self.of_user, old);
+        }
+        let Some(user) = user else { return };
+        match self.of_user.get_mut(user) {
+            Some(count) => *count += 1,
+            None => {
+                self.of_user.insert(user.into(), 1);
+            }
+        }
     }
 
     #[must_use]
@@ -193,6 +238,7 @@ impl Retained {
                 freed += m.0.bytes();
                 system += usize::from(m.0.topic().is_system());
                 topics.push(m.0.topic().as_str().into());
+                forget(&mut self.of_user, &m.0);
             }
             !gone
         });
@@ -224,6 +270,16 @@ impl Retained {
     }
 }
 
+/// A message of somebody's is gone; whoever has none left is not in the list.
+fn forget(of_user: &mut BTreeMap<Box<str>, usize>, message: &Message) {
+    let Some(user) = owner(message) else { return };
+    let count = of_user.get_mut(user).expect("counted when it was stored");
+    *count -= 1;
+    if *count == 0 {
+        of_user.remove(user);
+    }
+}
+
 /// What every match begins with: the text before the first wildcard, without its separator, since
 /// `a/#` also matches `a`.
 fn literal_prefix(filter: &str) -> &str {
@@ -234,7 +290,11 @@ fn literal_prefix(filter: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{SessionRef, message::View};
+    use crate::{
+        SessionRef,
+        acl::{Principal, User, Writer},
+        message::View,
+    };
     use protocol::QoS;
 
     fn message(topic: &str, payload: &[u8]) -> Arc<Message> {
@@ -250,12 +310,20 @@ mod tests {
         Arc::new(Message::new(&view, Time(0)))
     }
 
+    fn room(count: usize, bytes: usize) -> Room {
+        Room {
+            count,
+            bytes,
+            of_user: usize::MAX,
+        }
+    }
+
     /// System topics are counted as they come, change, go and expire, and when there is no room.
     #[test]
     fn system_topics_are_counted() {
         let mut retained = Retained::default();
         let mut set = |topic, payload: &[u8], max| {
-            retained.set(&message(topic, payload), max, 1 << 20);
+            retained.set(&message(topic, payload), room(max, 1 << 20));
             let real = retained.range(None).filter(|m| m.topic().is_system());
             assert_eq!(retained.system_len(), real.count(), "{topic}");
             (retained.system_len(), retained.len())
@@ -271,7 +339,7 @@ mod tests {
             expires: Some(Time(1)),
             ..brief.view()
         };
-        retained.set(&Arc::new(Message::new(&view, Time(0))), 9, 1 << 20);
+        retained.set(&Arc::new(Message::new(&view, Time(0))), room(9, 1 << 20));
         assert_eq!(retained.system_len(), 1);
         assert_eq!(retained.sweep(Time(2)).len(), 1);
         assert_eq!((retained.system_len(), retained.len()), (0, 1));
@@ -287,22 +355,84 @@ mod tests {
         other.share(&totals);
         let each = message("a", b"12345678").bytes();
         for topic in ["a", "b", "c"] {
-            assert!(one.set(&message(topic, b"12345678"), 3, 1 << 20));
+            assert!(one.set(&message(topic, b"12345678"), room(3, 1 << 20)));
         }
-        assert!(!other.set(&message("d", b"12345678"), 3, 1 << 20));
-        assert!(!other.set(&message("d", b"12345678"), 4, 4 * each - 1));
+        assert!(!other.set(&message("d", b"12345678"), room(3, 1 << 20)));
+        assert!(!other.set(&message("d", b"12345678"), room(4, 4 * each - 1)));
         assert!(
-            one.set(&message("a", b"12345678"), 0, 0),
+            one.set(&message("a", b"12345678"), room(0, 0)),
             "it has its place"
         );
-        assert!(!one.set(&message("a", b"123456789"), 3, 3 * each));
-        assert!(one.set(&message("a", b"1234567"), 3, 3 * each));
-        assert!(other.set(&message("d", b""), 3, 3 * each), "clears nothing");
-        assert!(one.set(&message("a", b""), 3, 3 * each));
-        assert!(other.set(&message("d", b"12345678"), 3, 3 * each));
+        assert!(!one.set(&message("a", b"123456789"), room(3, 3 * each)));
+        assert!(one.set(&message("a", b"1234567"), room(3, 3 * each)));
+        assert!(
+            other.set(&message("d", b""), room(3, 3 * each)),
+            "clears nothing"
+        );
+        assert!(one.set(&message("a", b""), room(3, 3 * each)));
+        assert!(other.set(&message("d", b"12345678"), room(3, 3 * each)));
         let count = totals.count.load(Relaxed);
         let bytes = totals.bytes.load(Relaxed);
         assert_eq!(count, one.len() + other.len());
         assert_eq!(bytes, one.bytes() + other.bytes());
+    }
+
+    /// A user has so many topics and no more; each is given back when it is cleared, expires or becomes
+    /// somebody else's. Superusers and clients that are nobody in particular have no bound of their own.
+    #[test]
+    fn users_have_a_bound_each() {
+        let user = |name: &str| Principal::User(User::new(name));
+        let from = |who: &Principal, topic: &str, payload: &[u8]| {
+            let mut message = Arc::into_inner(message(topic, payload)).unwrap();
+            message.writer = Some(Arc::new(Writer::new(who.clone(), "c")));
+            Arc::new(message)
+        };
+        let room = Room {
+            of_user: 2,
+            ..room(100, 1 << 20)
+        };
+        let (anna, ben) = (user("anna"), user("ben"));
+        let boss = Principal::User(User {
+            superuser: true,
+            ..User::new("boss")
+        });
+        let mut retained = Retained::default();
+        let mut set = |who: &Principal, topic: &str, payload: &[u8]| {
+            retained.set(&from(who, topic, payload), room)
+        };
+        assert!(set(&anna, "a", b"1") && set(&anna, "b", b"1"));
+        assert!(!set(&anna, "c", b"1"));
+        assert!(set(&anna, "a", b"2"), "it is there");
+        assert!(set(&ben, "c", b"1") && set(&ben, "d", b"1") && !set(&ben, "e", b"1"));
+        assert!(set(&ben, "a", b"3"), "it was there");
+        assert!(set(&anna, "e", b"1"), "one of hers is his now");
+        assert!(!set(&ben, "f", b"1"));
+        assert!(
+            set(&anna, "a", b"") && set(&anna, "c", b""),
+            "clearing is free"
+        );
+        assert!(set(&ben, "f", b"1") && !set(&ben, "g", b"1"));
+        for nobody in [&boss, &Principal::Anonymous] {
+            for n in 0..5 {
+                assert!(set(nobody, &format!("{nobody:?}/{n}"), b"1"));
+            }
+        }
+        let expires = from(&anna, "brief", b"1");
+        let brief = View {
+            expires: Some(Time(1)),
+            ..expires.view()
+        };
+        let mut brief = Message::new(&brief, Time(0));
+        brief.writer.clone_from(&expires.writer);
+        let brief = Arc::new(brief);
+        assert!(!retained.set(&brief, room));
+        assert!(retained.set(&from(&anna, "e", b""), room));
+        assert!(retained.set(&brief, room));
+        assert_eq!(retained.of_user["anna"], 2);
+        assert_eq!(retained.sweep(Time(2)).len(), 1);
+        assert_eq!(retained.of_user["anna"], 1);
+        assert!(retained.set(&from(&anna, "b", b""), room));
+        let left: Vec<_> = retained.of_user.keys().map(|user| &**user).collect();
+        assert_eq!(left, ["ben"]);
     }
 }

@@ -428,6 +428,9 @@ section! {
     max_retained_bytes: Bytes<usize> = "512MB" ["0", "1024GB"] Reload
         "Bytes of all retained messages."
         "保留消息的总字节数上限。";
+    max_retained_per_user: Count<usize> = "100000" ["1000", "1000000000"] Reload
+        "About so many topics may have a retained message of one user, besides superusers; further ones are refused."
+        "每个用户（超级用户除外）的保留消息数上限（约数），超出后拒绝新主题。";
     max_retained_size: Maybe<Bytes<u32>> = "none" ["1", "256MB"] Reload
         "Largest payload that may be retained."
         "单条保留消息内容的最大长度。";

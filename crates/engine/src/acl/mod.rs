@@ -367,7 +367,11 @@ impl Acl {
         let Some(rules) = &self.rules else {
             return true;
         };
-        if writer.who == Principal::Broker || view.topic.is_system() || writer.who.is_super() {
+        if writer.who == Principal::Broker
+            || writer.who.is_super()
+            || writer.had_rules
+            || view.topic.is_system()
+        {
             return true;
         }
         let client = writer.subject().client();

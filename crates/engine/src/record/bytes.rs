@@ -7,6 +7,9 @@ use crate::{
     acl::{Principal, Rules, User, Writer},
 };
 
+/// A user with rules of its own, which are not kept.
+const WITH_RULES: u8 = 6;
+
 /// Bytes that have still to be read. Numbers take a byte for each seven bits, texts have their length
 /// before them.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +61,7 @@ impl<'a> Reader<'a> {
             (2, _) => Some(Principal::Broker),
             (3, name) => Some(Principal::Viewer(name.into())),
             (4, name) => Some(Principal::Administrator(name.into())),
-            (6, name) => {
+            (WITH_RULES, name) => {
                 // What its own rules were is not known any more: it may nothing until it comes again.
                 let mut user = User::new(name);
                 user.rules = Some(Arc::new(Rules::nothing(
@@ -77,8 +80,7 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn writer(&mut self) -> Option<Writer> {
         let who = self.owner()?;
-        let client_id = self.text()?.into();
-        Some(Writer { who, client_id })
+        Some(Writer::new(who, self.text()?))
     }
 }
 
@@ -88,7 +90,7 @@ pub(crate) fn put_owner(out: &mut Vec<u8>, owner: &Principal) {
         // From where it came is not known any more when it comes again.
         Principal::Anonymous | Principal::Afar => (0, ""),
         Principal::User(user) if user.superuser => (5, &*user.name),
-        Principal::User(user) if user.rules.is_some() => (6, &*user.name),
+        Principal::User(user) if user.rules.is_some() => (WITH_RULES, &*user.name),
         Principal::User(user) => (1, &*user.name),
         Principal::Broker => (2, ""),
         Principal::Viewer(name) => (3, &**name),
@@ -100,7 +102,13 @@ pub(crate) fn put_owner(out: &mut Vec<u8>, owner: &Principal) {
 
 /// Appends who wrote something, as [`Reader::writer`] reads it.
 pub(crate) fn put_writer(out: &mut Vec<u8>, writer: &Writer) {
-    put_owner(out, &writer.who);
+    match &writer.who {
+        Principal::User(user) if writer.had_rules && !user.superuser => {
+            out.push(WITH_RULES);
+            put_text(out, &user.name);
+        }
+        who => put_owner(out, who),
+    }
     put_text(out, &writer.client_id);
 }
 

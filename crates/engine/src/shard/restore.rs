@@ -11,7 +11,7 @@ use crate::{
     acl::{Principal, Subject},
     plant::{self, Fault},
     record::{self, Bucket, Delivery, SessionRecord, Step, WillRecord},
-    retained::Totals,
+    retained::{Room, Totals},
     router::{Flags, Sub},
     session::{Bit, Durable, Handed, Held, Kept, Name, Reading, State, Will},
     timers::{TICK_MILLIS, Timers},
@@ -211,11 +211,13 @@ impl Shard {
         self.retained.share(totals);
     }
 
-    /// A retained message. False if a bound refuses it.
+    /// A retained message. False if a bound refuses it, which that of its user does not: it has its place.
     pub fn restore_retained(&mut self, message: &Arc<Message>) -> bool {
-        let settings = &self.settings;
-        self.retained
-            .set(message, settings.retained_max, settings.retained_bytes_max)
+        let room = Room {
+            of_user: usize::MAX,
+            ..self.settings.retained_room()
+        };
+        self.retained.set(message, room)
     }
 
     /// A will: it waits if its session does, and is published if not. To be called once every shard

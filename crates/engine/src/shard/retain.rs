@@ -119,9 +119,7 @@ impl Shard {
         }
         let settings = &self.settings;
         let fits = message.payload().len() <= settings.retained_payload_max
-            && self
-                .retained
-                .set(message, settings.retained_max, settings.retained_bytes_max);
+            && self.retained.set(message, settings.retained_room());
         if !fits {
             self.metrics.add(Counter::RetainedRefused, 1);
             return Retaining::BeyondBounds;
