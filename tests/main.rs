@@ -24,6 +24,8 @@ mod alarms;
 mod api;
 #[path = "22_api_clients.rs"]
 mod api_clients;
+#[path = "50_audit.rs"]
+mod audit;
 #[path = "35_authenticate.rs"]
 mod authenticate;
 #[path = "36_authorize.rs"]
