@@ -58,7 +58,7 @@ impl Secure {
 
     /// A connected client that trusts what this file has.
     #[track_caller]
-    fn connect(address: SocketAddr, authority: &Path, args: &[&str]) -> Self {
+    pub(crate) fn connect(address: SocketAddr, authority: &Path, args: &[&str]) -> Self {
         let trust = trusting(authority);
         let all: Vec<&str> = trust
             .iter()

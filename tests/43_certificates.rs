@@ -1,5 +1,8 @@
 //! Chapter 43: what certificates of clients say of them, and what revocation lists say of certificates.
 
+use std::fs;
+use std::time::Duration;
+
 use crate::tls::{Secure, Works, attention, detail, waited};
 use crate::wire::{Broker, Connect, V5, V311};
 
@@ -72,4 +75,53 @@ fn a_revocation_list_past_its_date() {
     });
     let client = Secure::begin(address, &["-cert", &cert, "-key", &key]);
     assert!(client.comes_in());
+}
+
+/// A20: no file descriptor is left when a certificate is replaced: the one that was read before stays in use, the
+/// log says why, nobody's connection ends; and once there is a descriptor, the new one is read without
+/// another change of the files.
+#[test]
+fn a20_no_descriptor_left_to_read_a_new_certificate() {
+    let works = Works::new("Works");
+    let (cert, key) = (works.path("used.pem"), works.path("used.key"));
+    let put = |name: &str| {
+        works.issue_for(name, &["localhost"]);
+        fs::copy(works.path(&format!("{name}.pem")), &cert).unwrap();
+        fs::copy(works.path(&format!("{name}.key")), &key).unwrap();
+    };
+    put("first");
+    let at = "listeners.ssl.default.ssl_options";
+    let (broker, mut api) = Broker::signed_in(&[
+        &format!("{at}.certfile={}", cert.display()),
+        &format!("{at}.keyfile={}", key.display()),
+    ]);
+    let (address, authority) = (broker.listens("ssl:default"), works.path("ca.pem"));
+    let mut stays = Secure::connect(address, &authority, &["-tls1_3"]);
+    let mut certificate = || {
+        let listener = api.get("/listeners/ssl:default").expect(200).json();
+        listener["certificate"].clone()
+    };
+    assert_eq!(certificate()["subject"], "CN=first");
+    let files = broker.let_open_nothing();
+    put("second");
+    let trouble = waited(|| certificate()["trouble"].as_str().map(str::to_owned));
+    assert!(
+        trouble.contains("used.pem: Too many open files"),
+        "{trouble}"
+    );
+    let line = format!("{at}.certfile");
+    let is_told = |said: &str| said.contains(&line) && said.contains("Too many open files");
+    let told = broker.finds(is_told, Duration::from_secs(5));
+    let told = told.expect("the log says so");
+    assert!(
+        told.contains("LimitNOFILE") && told.contains("stay in use"),
+        "{told}"
+    );
+    assert_eq!(certificate()["subject"], "CN=first");
+    stays.conn.ping();
+    broker.let_open(files);
+    waited(|| (certificate()["subject"] == "CN=second").then_some(()));
+    assert!(certificate()["trouble"].is_null());
+    Secure::connect(address, &authority, &["-tls1_2"]);
+    stays.conn.ping();
 }

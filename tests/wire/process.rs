@@ -1,6 +1,7 @@
 //! What the system tells about the broker's process: memory, files, processor time; and the
 //! figures that it publishes about itself.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
@@ -121,6 +122,45 @@ impl Broker {
             maximum: Some(files),
         };
         prlimit(pid, Resource::Nofile, limit).unwrap();
+    }
+
+    /// Lets the running broker open nothing more: what it may have ends below the first number that is free.
+    /// Gives what it could have, for [`Self::let_open`].
+    #[track_caller]
+    pub(crate) fn let_open_nothing(&self) -> u64 {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap();
+        let taken: BTreeSet<u64> = open
+            .map(|entry| {
+                entry
+                    .unwrap()
+                    .file_name()
+                    .to_str()
+                    .unwrap()
+                    .parse()
+                    .unwrap()
+            })
+            .collect();
+        let free = (0..).find(|n| !taken.contains(n));
+        self.let_open(free.unwrap())
+    }
+
+    /// Sets the number of files the running broker may open, and gives what it was. Nothing is for ever.
+    #[track_caller]
+    pub(crate) fn let_open(&self, files: u64) -> u64 {
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.pid())).unwrap();
+        let line = limits
+            .lines()
+            .find(|line| line.starts_with("Max open files"));
+        let mut figures = line.unwrap().split_whitespace().skip(3);
+        let mut figure = || figures.next().unwrap().parse().ok();
+        let (current, maximum) = (figure(), figure());
+        let pid = Pid::from_raw(i32::try_from(self.pid()).unwrap());
+        let limit = Rlimit {
+            current: Some(files),
+            maximum,
+        };
+        prlimit(pid, Resource::Nofile, limit).unwrap();
+        current.expect("a number of files")
     }
 
     /// Waits until these figures below `$SYS/brokers/<node>/` add up to `sum`. The broker was

@@ -173,11 +173,14 @@ impl Reader {
             ));
         }
         std::fs::read(path).map_err(|e| {
-            of_file(
-                key,
-                path,
-                format_args!("{e}; check the path and who may read it"),
-            )
+            // ENFILE and EMFILE have no kind of their own.
+            let remedy = match e.raw_os_error() {
+                Some(23 | 24) if cfg!(unix) => {
+                    "more open files must be allowed (LimitNOFILE, ulimit -n)"
+                }
+                _ => "check the path and who may read it",
+            };
+            of_file(key, path, format_args!("{e}; {remedy}"))
         })
     }
 
@@ -326,7 +329,6 @@ struct Now {
     seen: Vec<(PathBuf, Stamp)>,
     /// They were read, and this is why they are not used.
     trouble: Option<LoadError>,
-    tried: bool,
 }
 
 /// What a look at the files of a listener has found.
@@ -344,7 +346,6 @@ impl Now {
             terms,
             seen: Vec::new(),
             trouble: None,
-            tried: false,
         }
     }
 }
@@ -394,13 +395,10 @@ impl Context {
         }
         if seen != now.seen {
             now.seen = seen;
-            now.tried = false;
-            return Looked::Same;
-        }
-        if std::mem::replace(&mut now.tried, true) {
             return Looked::Same;
         }
         drop(now);
+        // Those that could not be used, too: perhaps it was not they that were at fault.
         let loaded = Terms::load(&terms.options, &terms.data_dir);
         let mut now = self.change();
         // A change of the settings meanwhile has read them, too.
@@ -413,6 +411,7 @@ impl Context {
                 *now = Now::new(fresh.clone());
                 Looked::Renewed(fresh)
             }
+            Err(error) if now.trouble.as_ref() == Some(&error) => Looked::Same,
             Err(error) => {
                 now.trouble = Some(error.clone());
                 Looked::Broken(error)
