@@ -390,6 +390,34 @@ fn w04_bad_handshakes() {
     broker.client(V311, "fine").ping();
 }
 
+/// The head of a handshake comes a byte at a time: the deadline is for all of it, and for the CONNECT behind it
+/// (W04).
+#[test]
+fn w04_dripping_handshake() {
+    let broker = Broker::with(&["mqtt.connect_timeout=1s"]);
+    for head in ["GET /mqtt HTTP/1.1\r\nHost: x\r\nX-Slow: ", "GET /"] {
+        let mut stream = TcpStream::connect(broker.ws).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_millis(50)))
+            .unwrap();
+        let began = Instant::now();
+        for byte in head.bytes().chain(std::iter::repeat(b'G')) {
+            assert!(began.elapsed() < Duration::from_secs(5), "still open");
+            let sent = stream.write_all(&[byte]);
+            // A page may say why before the end.
+            let end = match stream.read(&mut [0; 4096]) {
+                Ok(n) => n == 0,
+                Err(e) => e.kind() != std::io::ErrorKind::WouldBlock,
+            };
+            if sent.is_err() || end {
+                break;
+            }
+        }
+        assert!(began.elapsed() >= Duration::from_millis(900), "{head:?}");
+    }
+    broker.client(V311, "fine").ping();
+}
+
 /// A packet longer than its frame waits for the next frame; too long a one ends the connection
 /// (W05). [MQTT-6.0.0-2]
 #[test]

@@ -309,13 +309,16 @@ fn w07_hostile_handshakes() {
     let before = broker.settled_memory();
     let began = Instant::now();
     let half_hello = [&[22, 3, 1, 0x3f, 0xff, 1, 0, 0x3f][..], &[7; 9_000]].concat();
+    let whole_hello = hello();
     let mut held: Vec<TcpStream> = (0..400)
         .map(|n| {
             let mut stream = TcpStream::connect(address).unwrap();
-            let _ = match n % 4 {
+            let _ = match n % 5 {
                 0 => Ok(()),
                 1 => stream.write_all(&[22, 3, 1, 2, 0, 1]),
                 2 => stream.write_all(&half_hello),
+                // It is answered, and nobody listens.
+                3 => stream.write_all(&whole_hello),
                 _ => stream.write_all(&[0x80; 500]),
             };
             stream
@@ -323,8 +326,8 @@ fn w07_hostile_handshakes() {
         .collect();
     // One-byte records that spell the start of a hello, until the broker has enough of them.
     let mut spelling = TcpStream::connect(address).unwrap();
-    let hello = [&[1, 0, 0xff, 0][..], &[0; 30_000]].concat();
-    let bytes: Vec<u8> = hello.iter().flat_map(|b| [22, 3, 1, 0, 1, *b]).collect();
+    let long = [&[1, 0, 0xff, 0][..], &[0; 30_000]].concat();
+    let bytes: Vec<u8> = long.iter().flat_map(|b| [22, 3, 1, 0, 1, *b]).collect();
     let _ = spelling.write_all(&bytes);
     held.push(spelling);
     for _ in 0..20 {
@@ -333,7 +336,7 @@ fn w07_hostile_handshakes() {
     let each = broker.memory().saturating_sub(before) / 401;
     println!("figure: {each} bytes for each handshake that stands still, 20 KB allowed");
     assert!(each <= 20 << 10, "{each} bytes each");
-    for mut stream in held {
+    for (n, mut stream) in held.into_iter().enumerate() {
         stream
             .set_read_timeout(Some(Duration::from_secs(10)))
             .unwrap();
@@ -346,9 +349,36 @@ fn w07_hostile_handshakes() {
             )
         };
         assert!(!end.is_err_and(|e| late(&e)), "still open");
+        if n < 400 && n % 5 == 3 {
+            assert_eq!(rest.first(), Some(&22), "a hello is answered");
+        }
     }
     assert!(began.elapsed() < Duration::from_secs(60));
     Secure::connect(address, &authority, &[]);
+}
+
+/// A whole ClientHello of TLS 1.3, by hand.
+fn hello() -> Vec<u8> {
+    let extensions = [
+        &[0, 43, 0, 3, 2, 3, 4][..],          // TLS 1.3 and no other
+        &[0, 10, 0, 4, 0, 2, 0, 29],          // X25519
+        &[0, 13, 0, 6, 0, 4, 4, 3, 8, 4],     // ECDSA and RSA-PSS with SHA-256
+        &[0, 51, 0, 38, 0, 36, 0, 29, 0, 32], // a key of it
+        &[9; 32],
+    ]
+    .concat();
+    let body = [
+        &[3, 3][..],
+        &[7; 32],                  // random
+        &[0, 0, 2, 0x13, 1, 1, 0], // no session; AES-128-GCM; not compressed
+        &u16::try_from(extensions.len()).unwrap().to_be_bytes(),
+        &extensions,
+    ]
+    .concat();
+    let length = u16::try_from(body.len()).unwrap().to_be_bytes();
+    let hello = [&[1, 0][..], &length, &body].concat();
+    let length = u16::try_from(hello.len()).unwrap().to_be_bytes();
+    [&[22, 3, 1][..], &length, &hello].concat()
 }
 
 /// An authority of a test's own, and what it issues.

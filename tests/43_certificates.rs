@@ -1,10 +1,12 @@
 //! Chapter 43: what certificates of clients say of them, and what revocation lists say of certificates.
 
 use std::fs;
-use std::time::Duration;
+use std::io::{Read as _, Write as _};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::tls::{Secure, Works, attention, detail, waited};
-use crate::wire::{Broker, Connect, V5, V311};
+use crate::wire::{Broker, Connect, Outcome, V5, V311};
 
 /// A certificate gives its holder a client id, whatever it calls itself, and a user name from its alternative
 /// names. Who tries to be somebody else is not.
@@ -124,4 +126,56 @@ fn a20_no_descriptor_left_to_read_a_new_certificate() {
     assert!(certificate()["trouble"].is_null());
     Secure::connect(address, &authority, &["-tls1_2"]);
     stays.conn.ping();
+}
+
+/// What clients bring is bounded before it is looked at, and keys are agreed on once: a chain of ten megabytes
+/// is not read to its end, and who asks for new keys in an old version is refused (W07).
+#[test]
+fn w07_chains_without_end_and_second_handshakes() {
+    let works = Works::new("Works");
+    works.issue_for("client", &["localhost"]);
+    let path = |name: &str| works.path(name).display().to_string();
+    let at = "listeners.ssl.default.ssl_options";
+    let broker = Broker::with(&[
+        &format!("{at}.verify=verify_peer"),
+        &format!("{at}.cacertfile={}", path("ca.pem")),
+    ]);
+    let address = broker.listens("ssl:default");
+    let (cert, key, chain) = (path("client.pem"), path("client.key"), path("chain.pem"));
+    let one = fs::read(&cert).unwrap();
+    fs::write(&chain, one.repeat((10 << 20) / one.len())).unwrap();
+    let mut own = vec!["-cert", &cert, "-key", &key];
+    assert!(Secure::begin(address, &own).comes_in());
+    own.extend(["-cert_chain", &chain]);
+    for version in ["-tls1_3", "-tls1_2"] {
+        let all = [&own[..], &[version]].concat();
+        // The other program takes seconds to read it.
+        let (outcome, grown) = broker.peak_over(|| {
+            let mut secure = Secure::begin(address, &all);
+            secure
+                .conn
+                .read_by(Instant::now() + Duration::from_secs(60))
+        });
+        assert!(matches!(outcome, Outcome::Closed), "{version}");
+        assert!(grown < 4 << 20, "{version}: {grown} bytes");
+    }
+    let mut again = Command::new("openssl")
+        .args(["s_client", "-tls1_2", "-connect", &address.to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("openssl is there");
+    // To this program a line of it is a command.
+    again.stdin.as_mut().unwrap().write_all(b"R\n").unwrap();
+    let mut said = String::new();
+    again
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut said)
+        .unwrap();
+    again.wait().unwrap();
+    assert!(said.contains("no renegotiation"), "{said}");
+    assert!(Secure::begin(address, &own[..4]).comes_in());
 }
