@@ -317,6 +317,87 @@ fn a15_a_service_is_asked_about_wills() {
     assert_eq!(watcher.receive().text(), "yes/0");
 }
 
+/// The filters of a client, in alphabetical order.
+#[track_caller]
+fn filters(api: &mut Api, client_id: &str) -> Vec<String> {
+    let path = format!("/clients/{client_id}/subscriptions");
+    let listed = api.get(&path).expect(200).json();
+    let rows = listed.as_array().unwrap().iter();
+    let mut filters: Vec<_> = rows
+        .map(|row| row["topic"].as_str().unwrap().to_owned())
+        .collect();
+    filters.sort();
+    filters
+}
+
+/// What a client gets without a packet of its own is asked about as if it had sent one: what everybody is
+/// subscribed to, and what an administrator subscribes it to, be it there or away. No answer denies. The packets
+/// of a client wait for what it gets, others' do not.
+#[test]
+fn a15_a_service_is_asked_of_what_no_packet_asks_for() {
+    let service = Service::start(|asked| judge_topic(&asked.json()));
+    let (broker, mut api) = with_rules_elsewhere(&service);
+    let mut bystander = broker.v5("bystander");
+    let automatic = [
+        "no/${clientid}",
+        "yes/${clientid}",
+        "slow/${clientid}",
+        "rule/x",
+        "yes/denied",
+        "pass/${clientid}",
+        "other",
+        "$share/g/no/${clientid}",
+        "$share/g/yes/${clientid}",
+    ];
+    let automatic = automatic.map(|topic| json!({"topic": topic, "qos": 1}));
+    api.put("/mqtt/auto_subscribe", &json!(automatic))
+        .expect(200);
+    // One that goes while its answers are still to come.
+    broker.v5("c1").cut();
+    let mut conn = broker.v5("c1");
+    conn.send(&pingreq());
+    bystander.ping();
+    conn.read_kind(Kind::PingResp);
+    let due = ["$share/g/yes/c1", "pass/c1", "rule/x", "yes/c1"];
+    assert_eq!(filters(&mut api, "c1"), due);
+    assert!(publishes(&mut bystander, "pass/c1"));
+    conn.receive_this("pass/c1", "x");
+    let about = |asked: &Value| (asked["clientid"] == "c1").then(|| asked["topic"].clone());
+    let asked = service.asked();
+    let asked: Vec<_> = asked.iter().filter_map(|asked| about(&asked.json())).collect();
+    assert!(asked.contains(&json!("no/c1")) && !asked.contains(&json!("rule/x")));
+
+    let away = Connect::new(V5, "away").persistent(600);
+    broker.connect(&away).cut();
+    api.put("/mqtt/auto_subscribe", &json!([])).expect(200);
+    for who in ["bystander", "away"] {
+        let path = format!("/clients/{who}/subscribe");
+        for (topic, due) in [
+            ("yes/a", 200),
+            ("no/a", 400),
+            ("ill/a", 400),
+            ("slow/a", 400),
+            ("rule/a", 200),
+            ("yes/denied", 400),
+            ("other/a", 400),
+            ("$share/g/yes/a", 200),
+            ("$share/g/no/a", 400),
+        ] {
+            let wanted = json!({"topic": topic, "qos": 1});
+            api.post(&path, &wanted).expect(due);
+        }
+        let many = json!([{"topic": "yes/b"}, {"topic": "no/b"}, {"topic": "yes/c"}]);
+        api.post(&format!("{path}/bulk"), &many).expect(400);
+        let all = filters(&mut api, who);
+        let made: Vec<_> = all.iter().filter(|filter| !filter.contains(who)).collect();
+        let due = ["$share/g/yes/a", "rule/a", "yes/a", "yes/b"];
+        assert!(due.iter().all(|filter| made.contains(&&(*filter).to_owned())));
+        let denied = ["no/", "ill/", "slow/", "denied", "other", "/c"];
+        assert!(!made.iter().any(|filter| denied.iter().any(|part| filter.contains(part))));
+    }
+    assert!(publishes(&mut bystander, "yes/b"));
+}
+
 /// A service that is gone denies what it had not said before, and lets on what it had; others are not held
 /// up; and when it is there again it is asked again. Rules that change meanwhile hold.
 #[test]

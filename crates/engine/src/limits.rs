@@ -138,6 +138,10 @@ pub const PATTERN_TEXT_MAX: usize = 4096;
 /// Rules of topic rewrite, and subscriptions that everybody gets.
 pub const REWRITES_MAX: usize = 20;
 pub const AUTO_SUBSCRIBE_MAX: usize = 20;
+/// Questions of one shard to sources of rules elsewhere that no packet waits for, and how many of them are
+/// under way at one time.
+pub const INQUIRIES_MAX: usize = 100_000;
+pub const INQUIRIES_UNDER_WAY_MAX: usize = 256;
 /// Sessions that one pass compares with new bans; fewer where there are regular expressions.
 pub const BAN_SLICE: usize = 2000;
 /// Sessions that are looked at for one that makes room for a user.

@@ -217,6 +217,21 @@ impl Admin {
             },
         };
         let asked = self
+            .ask(self.home(client_id), {
+                let (name, filter) = (name.clone(), filter.clone());
+                move |visit| {
+                    let engine = &mut *visit.engine;
+                    let ticket =
+                        engine.inquire_for(visit.now, &name, &filter, wanted, visit.conns)?;
+                    Some(visit.later(ticket))
+                }
+            })
+            .await?;
+        if let Some(said) = asked {
+            // Where nobody answers it is refused.
+            said.await.map_err(|_| Gone)?;
+        }
+        let asked = self
             .ask(self.home(client_id), move |visit| {
                 let engine = &mut *visit.engine;
                 let subscribed =
@@ -272,6 +287,9 @@ fn refusal(reason: Reason) -> String {
         Reason::TOPIC_FILTER_INVALID => "topic_filter_invalid".to_owned(),
         Reason::QUOTA_EXCEEDED => {
             "the client has as many subscriptions as mqtt.max_subscriptions allows".to_owned()
+        }
+        Reason::NOT_AUTHORIZED => {
+            "the client may not subscribe to this: see its denials in the connection log".to_owned()
         }
         other => other.name().to_lowercase(),
     }

@@ -15,7 +15,7 @@ use std::{
 };
 
 use engine::{
-    Admission, Cause, Close, ConnId, Ending, Guest, Presence, SessionId, Sink, Slab, Time,
+    Admission, Cause, Close, ConnId, Ending, Guest, Presence, QuestionId, SessionId, Sink, Slab, Time,
     acl::{Heard, Inquiry},
 };
 use mio::net::TcpStream;
@@ -655,6 +655,15 @@ impl Sink for Conns {
             Some(entry) => self.gate.outside(conn.0, entry.peer.ip(), inquiry),
             None => Heard::Failed,
         }
+    }
+
+    fn inquire(
+        &mut self,
+        id: QuestionId,
+        peer: Option<SocketAddr>,
+        inquiry: &Inquiry<'_>,
+    ) -> bool {
+        self.gate.inquire(id, peer, inquiry)
     }
 
     fn note(&mut self, conn: ConnId, client_id: &str, what: Presence<'_>) {

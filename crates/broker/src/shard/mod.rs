@@ -365,6 +365,7 @@ impl Worker {
             Letter::Shed(entries) => self.engine.shed(&entries),
             Letter::Verdict(slot, number, verdict) => self.take_verdict(slot, number, *verdict),
             Letter::Word(slot, number, heard) => self.take_word(slot, number, heard),
+            Letter::Heard(id, heard) => self.take_answer(id, heard),
             Letter::FoundInLog(found) => self.engine.found_in_log(now, &found, conns),
             Letter::Publish(topics) => {
                 for (topic, payload) in topics {

@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use engine::{Entry, Found, Gauges, Mail, Metrics, Settings, acl::Heard};
+use engine::{Entry, Found, Gauges, Mail, Metrics, QuestionId, Settings, acl::Heard};
 use mio::{Poll, Token, Waker};
 use tokio::sync::oneshot;
 
@@ -28,6 +28,8 @@ pub(crate) enum Letter {
     Verdict(u32, u64, Box<Verdict>),
     /// What somebody elsewhere says of what the client on this connection wants to do, likewise.
     Word(u32, u64, Heard),
+    /// The same of what no packet waits for.
+    Heard(QuestionId, Heard),
     /// The store has, or has not, what was handed to it under these tokens.
     Stored(Vec<u64>, bool),
     Tail(Arc<[Entry]>),

@@ -3,12 +3,15 @@
 
 use std::{
     collections::HashMap,
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use engine::acl::{Heard, Inquiry};
+use engine::{
+    QuestionId,
+    acl::{Heard, Inquiry},
+};
 use protocol::QoS;
 
 use super::{Letter, Worker, gate::Gate};
@@ -92,9 +95,37 @@ impl Gate {
         });
         Heard::Waits
     }
+
+    /// Asks what the engine does not ask for a packet. False if there is nobody to ask.
+    pub(super) fn inquire(
+        &mut self,
+        id: QuestionId,
+        peer: Option<SocketAddr>,
+        inquiry: &Inquiry<'_>,
+    ) -> bool {
+        let Some(elsewhere) = self.words.elsewhere.clone() else {
+            return false;
+        };
+        let (post, shard, _) = self.number();
+        // No address is somebody's rights: of who is away, and was before a restart, none is known.
+        let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let address = peer.map_or(unknown, |peer| peer.ip());
+        elsewhere.ask(inquiry, address, move |heard| {
+            post.send(shard, Letter::Heard(id, heard));
+        });
+        true
+    }
 }
 
 impl Worker {
+    /// The answer to such a question.
+    pub(super) fn take_answer(&mut self, id: QuestionId, heard: Heard) {
+        let conns = &mut self.conns;
+        if let Some(conn) = self.engine.heard(self.now, id, heard, conns) {
+            self.release(conn.0);
+        }
+    }
+
     /// What was said for a connection that may still wait for it.
     pub(super) fn take_word(&mut self, slot: u32, number: u64, heard: Heard) {
         let asked = self.conns.gate.words.asked.get_mut(&slot);

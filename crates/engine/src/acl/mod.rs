@@ -190,6 +190,8 @@ pub struct Acl {
     /// What is judged comes in just now: what hangs on somebody elsewhere who has said nothing is denied
     /// then. Whatever was let in before stays.
     pub(crate) is_arriving: bool,
+    /// What somebody elsewhere has said of what is judged just now, if that is not kept with the connection.
+    pub(crate) word: Option<(Word, u8)>,
 }
 
 impl Acl {
@@ -547,10 +549,7 @@ impl Acl {
         text: &str,
         unless: Ground,
     ) -> Option<Judgement> {
-        let said = subject
-            .access
-            .and_then(|access| access.said(action, text, None));
-        match said {
+        match self.word_on(subject, action, text) {
             Some((Word::Allow, by)) => Some(allowed(Ground::Outside(by))),
             Some((Word::Deny, by)) => Some(denied(Ground::Outside(by))),
             Some((Word::Pass, _)) => None,
@@ -561,6 +560,12 @@ impl Acl {
             }
             None => Some(allowed(Ground::Outside(NOBODY))),
         }
+    }
+
+    /// What somebody elsewhere has said of this.
+    fn word_on(&self, subject: Subject<'_>, action: Actions, text: &str) -> Option<(Word, u8)> {
+        let kept = || subject.access?.said(action, text, None);
+        self.word.or_else(kept)
     }
 
     /// The conditions that hold for somebody. They were tried when the client connected, or the rules

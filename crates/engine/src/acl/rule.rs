@@ -199,7 +199,7 @@ impl Actions {
     }
 
     /// To ask for a subscription.
-    pub(super) fn ask(qos: QoS) -> Self {
+    pub(crate) fn ask(qos: QoS) -> Self {
         Self(1 << (SUBSCRIBE + u32::from(qos.bits())))
     }
 

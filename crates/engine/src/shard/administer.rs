@@ -94,7 +94,7 @@ impl Shard {
         true
     }
 
-    /// Subscribes for a client, as if it had. `None` if there is no such session; else the granted QoS or
+    /// Subscribes for a client, as if it had; [`Shard::inquire_for`] comes before. `None` if there is no such session; else the granted QoS or
     /// the refusal, and the ticket that is answered once it is in force, and kept.
     pub fn subscribe_for(
         &mut self,
@@ -109,7 +109,10 @@ impl Shard {
         let ticket = self.next_token();
         let mut round = Round::new(ticket);
         let request = Request { filter, options };
-        let granted = match self.subscribe_one(slot, &request, &mut round) {
+        self.acl.is_arriving = self.acl.asks_outside();
+        let subscribed = self.subscribe_one(slot, &request, &mut round);
+        self.acl.is_arriving = false;
+        let granted = match subscribed {
             Ok(granted) => QoS::from_bits(granted.0).expect("a granted QoS is its own code"),
             Err(refused) => {
                 self.note_refused(refused);

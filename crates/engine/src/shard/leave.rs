@@ -134,6 +134,7 @@ impl Shard {
         self.metrics.gauges.connections -= 1;
         let (now, tail) = (self.now, self.tail_seen);
         if self.session(slot).bits.has(Bit::Subscribing) {
+            self.inquiries.forget(slot);
             self.forget_suback(slot);
         }
         if self.session(slot).bits.has(Bit::Greeting) {

@@ -13,6 +13,7 @@ mod deliver;
 mod follow;
 mod gauge;
 mod group;
+mod inquire;
 mod inspect;
 mod leave;
 mod log;
@@ -45,6 +46,7 @@ use protocol::{DecodeError, Frame, QoS, Reason, Topic, Version, frame, kind};
 pub use access::Deed;
 pub use administer::{Answer, Imported, Publication, Published};
 pub use batch::Batch;
+pub use inquire::QuestionId;
 pub use inspect::{Client, Place, Subscribed, Underway};
 pub use log::{Entry, Found, Origin, Reader, Request};
 pub use mail::{Join, Mail};
@@ -232,6 +234,16 @@ pub trait Sink {
     fn outside(&mut self, _conn: ConnId, _inquiry: &Inquiry<'_>) -> Heard {
         Heard::Failed
     }
+    /// Asks somebody elsewhere whether a session, whose client comes from there or is away, may have this. The
+    /// answer comes to [`Shard::heard`]. False if there is nobody to ask.
+    fn inquire(
+        &mut self,
+        _id: QuestionId,
+        _peer: Option<core::net::SocketAddr>,
+        _inquiry: &Inquiry<'_>,
+    ) -> bool {
+        false
+    }
     /// Told while the connection is still known, for those who watch clients come and go.
     fn note(&mut self, _conn: ConnId, _client_id: &str, _what: Presence<'_>) {}
 }
@@ -284,6 +296,7 @@ pub struct Shard {
     rejudging: Option<u32>,
     denials: access::Denials,
     writers: Writers,
+    inquiries: inquire::Inquiries,
     anonymous: Arc<Principal>,
     afar: Arc<Principal>,
     hasher: FixedState,
@@ -374,6 +387,7 @@ impl Shard {
             rejudging: None,
             denials: access::Denials::default(),
             writers: Writers::default(),
+            inquiries: inquire::Inquiries::default(),
             anonymous: Arc::new(Principal::Anonymous),
             afar: Arc::new(Principal::Afar),
             hasher: FixedState::with_seed(seed),
@@ -460,7 +474,10 @@ impl Shard {
         let mut at = 0;
         while at < bytes.len() {
             if self.session(slot).bits.has(Bit::Subscribing) {
-                return Received::Hold(at, now);
+                // An answer of somebody elsewhere goes on with it.
+                let is_asked = self.inquiries.holds(slot);
+                let millis = if is_asked { WORD_MILLIS } else { 0 };
+                return Received::Hold(at, now.plus_millis(millis));
             }
             if self.under_way > UNDER_WAY_MAX && self.session(slot).is_owed() {
                 return Received::Hold(at, now.plus_millis(HOLD_MILLIS));
@@ -592,6 +609,7 @@ impl Shard {
         self.moved.shrink_to(64);
         self.moved_groups.shrink_to(64);
         self.visible.give_room_back();
+        self.inquiries.give_room_back();
         self.spare.truncate(1);
         self.scratch.shrink_to(1024);
     }

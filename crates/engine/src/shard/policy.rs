@@ -3,12 +3,9 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use protocol::{
-    PacketId, QoS, Reason, SharedFilter, Topic,
-    packet::{connect, subscribe},
-};
+use protocol::{PacketId, QoS, Reason, SharedFilter, Topic, packet::connect};
 
-use super::{Close, ConnId, Shard, Sink, Verdict};
+use super::{Close, ConnId, Shard, Sink, Verdict, inquire::Unasked};
 use crate::{
     Cause, SlowSubscription, Time,
     acl::Asks,
@@ -257,14 +254,14 @@ impl Shard {
         };
         let filled = self.policy.auto_subscribe.iter().filter_map(|auto| {
             let filter = auto.filter.fill(client, |_| None)?;
-            Some((filter, auto.options))
+            Some(Unasked {
+                filter: filter.into(),
+                options: auto.options,
+                word: None,
+            })
         });
-        let filled: Vec<_> = filled.collect();
-        let requests = filled.iter().map(|(filter, options)| subscribe::Request {
-            filter,
-            options: *options,
-        });
-        self.subscribe_unasked(slot, requests, sink);
+        let list = filled.collect();
+        self.subscribe_automatically(slot, list, sink);
     }
 
     /// A message came in for all who are subscribed.

@@ -11,6 +11,7 @@ use protocol::{
 
 use super::{
     Mail, Shard, Sink, Subscribed, Verdict,
+    inquire::Unasked,
     mail::Join,
     refuse,
     store::Then,
@@ -82,13 +83,25 @@ impl Shard {
     }
 
     /// Subscriptions that the client did not ask for: the same, but for the SUBACK.
-    pub(super) fn subscribe_unasked<'a>(
+    pub(super) fn subscribe_unasked(
         &mut self,
         slot: u32,
-        requests: impl Iterator<Item = subscribe::Request<'a>>,
+        list: &[Unasked],
         sink: &mut impl Sink,
     ) {
-        let mut round = self.subscribe_all(slot, requests, None);
+        let mut round = Round::new(self.next_token());
+        self.acl.is_arriving = self.acl.asks_outside();
+        for one in list {
+            let request = subscribe::Request {
+                filter: &one.filter,
+                options: one.options,
+            };
+            self.acl.word = one.word;
+            self.subscribe_next(slot, &request, &mut round);
+        }
+        self.acl.word = None;
+        self.acl.is_arriving = false;
+        self.save_round(slot, &mut round);
         self.note_all_denied(slot, &mut round, sink);
         self.wait_visible(slot, round, Vec::new(), sink);
     }
@@ -103,18 +116,26 @@ impl Shard {
         round.id = id.unwrap_or(0);
         // As if each had come alone [MQTT-3.8.4-5].
         for request in requests {
-            let code = match self.subscribe_one(slot, &request, &mut round) {
-                Ok(granted) => granted,
-                Err(refused) => {
-                    self.note_refused(refused);
-                    refused
-                }
-            };
-            round.codes.push(code); // [MQTT-3.8.4-6], [MQTT-3.8.4-7], [MQTT-3.9.3-1]
+            self.subscribe_next(slot, &request, &mut round);
         }
+        self.save_round(slot, &mut round);
+        round
+    }
+
+    fn subscribe_next(&mut self, slot: u32, request: &subscribe::Request<'_>, round: &mut Round) {
+        let code = match self.subscribe_one(slot, request, round) {
+            Ok(granted) => granted,
+            Err(refused) => {
+                self.note_refused(refused);
+                refused
+            }
+        };
+        round.codes.push(code); // [MQTT-3.8.4-6], [MQTT-3.8.4-7], [MQTT-3.9.3-1]
+    }
+
+    fn save_round(&mut self, slot: u32, round: &mut Round) {
         let then = Then::SubAck(self.reference(slot));
         self.save_asked(slot, &mut round.joins, round.ticket, then);
-        round
     }
 
     /// The answer leaves when every shard follows; it is empty where nobody asked.

@@ -64,6 +64,15 @@ impl Shard {
         }
     }
 
+    /// There is a place for what is said of a session.
+    pub(super) fn know_access(&mut self, slot: u32, sink: &impl Sink) {
+        let s = self.session(slot);
+        if s.rare.access.is_none() {
+            let access = self.acl.access(&s.owner, &s.client_id, sink.peer(s.conn));
+            self.session_mut(slot).set_access(access);
+        }
+    }
+
     /// `count` is how many answers one packet may need.
     fn waits_for(
         &mut self,
@@ -73,11 +82,7 @@ impl Shard {
         count: usize,
         sink: &mut impl Sink,
     ) -> bool {
-        let s = self.session(slot);
-        if s.rare.access.is_none() {
-            let access = self.acl.access(&s.owner, &s.client_id, sink.peer(s.conn));
-            self.session_mut(slot).set_access(access);
-        }
+        self.know_access(slot, sink);
         let s = self.session(slot);
         let inquiry = Inquiry {
             client_id: &s.client_id,

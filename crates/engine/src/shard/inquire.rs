@@ -1,0 +1,294 @@
+//! What is asked elsewhere of subscriptions that no packet asks for: those that every client gets and those
+//! that an administrator makes. Each question is put once, so many at one time, and what hangs on it is done
+//! with its answer.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ops::RangeInclusive,
+};
+
+use protocol::{Options, QoS, SharedFilter};
+
+use super::{ConnId, Shard, Sink};
+use crate::{
+    SessionRef, Time,
+    acl::{Heard, Inquiry, Word},
+    limits::{AUTO_SUBSCRIBE_MAX, INQUIRIES_MAX, INQUIRIES_UNDER_WAY_MAX},
+    session::Bit,
+};
+
+/// Names a question: the session that it is about, and a number that no other has.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct QuestionId {
+    slot: u32,
+    number: u64,
+}
+
+/// May this session have this?
+#[derive(Debug)]
+struct Question {
+    session: SessionRef,
+    topic: Box<str>,
+    qos: QoS,
+    purpose: Purpose,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Purpose {
+    /// For the one at this place of what a client gets.
+    Automatic(usize),
+    /// An administrator waits under this ticket.
+    Administrator(u64),
+}
+
+/// A subscription that a client did not ask for.
+#[derive(Debug)]
+pub(super) struct Unasked {
+    pub(super) filter: Box<str>,
+    pub(super) options: Options,
+    /// What was said of it elsewhere.
+    pub(super) word: Option<(Word, u8)>,
+}
+
+/// What a client gets once all of it was answered.
+#[derive(Debug)]
+struct Automatic {
+    conn: ConnId,
+    list: Vec<Unasked>,
+    /// Answers that are still to come.
+    left: usize,
+}
+
+/// All that was not answered yet.
+#[derive(Debug, Default)]
+pub(super) struct Inquiries {
+    questions: BTreeMap<QuestionId, Question>,
+    /// Those that were not put yet; some may be nobody's any more.
+    waiting: VecDeque<QuestionId>,
+    under_way: usize,
+    /// By slot.
+    automatic: BTreeMap<u32, Automatic>,
+}
+
+impl Inquiries {
+    /// Whether a client gets something that hangs on an answer.
+    pub(super) fn holds(&self, slot: u32) -> bool {
+        self.automatic.contains_key(&slot)
+    }
+
+    fn has_room(&self, count: usize) -> bool {
+        self.waiting.len() + count <= INQUIRIES_MAX
+    }
+
+    fn queue(&mut self, number: u64, question: Question) {
+        let slot = question.session.slot;
+        let id = QuestionId { slot, number };
+        self.questions.insert(id, question);
+        self.waiting.push_back(id);
+    }
+
+    /// The connection is gone, and with it what its client was to get.
+    pub(super) fn forget(&mut self, slot: u32) {
+        if self.automatic.remove(&slot).is_none() {
+            return;
+        }
+        let of_slot = self.questions.range(of_slot(slot));
+        let automatic = |question: &Question| matches!(question.purpose, Purpose::Automatic(_));
+        let gone = of_slot.filter(|(_, question)| automatic(question));
+        for id in gone.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.questions.remove(&id);
+        }
+    }
+
+    pub(super) fn give_room_back(&mut self) {
+        self.waiting.shrink_to(64);
+    }
+}
+
+fn of_slot(slot: u32) -> RangeInclusive<QuestionId> {
+    let at = |number| QuestionId { slot, number };
+    at(0)..=at(u64::MAX)
+}
+
+impl Shard {
+    /// Subscribes a client that has just connected, at once or when all that hangs on somebody elsewhere was
+    /// answered. Its packets wait for that.
+    pub(super) fn subscribe_automatically(
+        &mut self,
+        slot: u32,
+        list: Vec<Unasked>,
+        sink: &mut impl Sink,
+    ) {
+        let mut questions = Vec::new();
+        for (at, one) in list.iter().enumerate() {
+            let asked = (&*one.filter, one.options.qos);
+            questions.extend(self.question(slot, asked, Purpose::Automatic(at), sink));
+        }
+        if questions.is_empty() || !self.inquiries.has_room(questions.len()) {
+            return self.subscribe_unasked(slot, &list, sink);
+        }
+        let s = self.session_mut(slot);
+        s.bits.set(Bit::Subscribing);
+        let automatic = Automatic {
+            conn: s.conn,
+            list,
+            left: questions.len(),
+        };
+        self.inquiries.automatic.insert(slot, automatic);
+        for question in questions {
+            let number = self.next_token();
+            self.inquiries.queue(number, question);
+        }
+        self.put_questions(sink);
+    }
+
+    /// Asks elsewhere whether a client may be subscribed to something, before it is. The ticket is answered once
+    /// that was said, or will not be; `None` if nobody has to be asked.
+    pub fn inquire_for(
+        &mut self,
+        now: Time,
+        client_id: &str,
+        filter: &str,
+        options: Options,
+        sink: &mut impl Sink,
+    ) -> Option<u64> {
+        self.now = now;
+        let slot = self.find(client_id)?;
+        let ticket = self.next_token();
+        let purpose = Purpose::Administrator(ticket);
+        let question = self.question(slot, (filter, options.qos), purpose, sink)?;
+        if !self.inquiries.has_room(1) {
+            return None;
+        }
+        self.inquiries.queue(ticket, question);
+        self.put_questions(sink);
+        Some(ticket)
+    }
+
+    /// The answer to a question that [`Sink::inquire`] was given. Gives the connection that goes on now, if one
+    /// waited.
+    pub fn heard(
+        &mut self,
+        now: Time,
+        id: QuestionId,
+        heard: Heard,
+        sink: &mut impl Sink,
+    ) -> Option<ConnId> {
+        self.now = now;
+        self.inquiries.under_way = self.inquiries.under_way.saturating_sub(1);
+        let goes_on = self.hear(id, heard, sink);
+        self.put_questions(sink);
+        goes_on
+    }
+
+    /// What has to be asked before a client may have a filter; `None` if rules decide, or what was said.
+    fn question(
+        &mut self,
+        slot: u32,
+        (text, qos): (&str, QoS),
+        purpose: Purpose,
+        sink: &impl Sink,
+    ) -> Option<Question> {
+        if !self.acl.asks_outside() {
+            return None;
+        }
+        let rewritten = self.rewritten_filter(slot, text);
+        let text = rewritten.as_deref().unwrap_or(text);
+        let levels_max = self.settings.limits.topic_levels_max;
+        let topic = SharedFilter::parse(text, levels_max).ok()?.filter.as_str();
+        let qos = qos.min(self.settings.qos_max);
+        self.know_access(slot, sink);
+        let sources = self.sources_of(slot, topic, qos, self.now);
+        (sources > 0).then(|| Question {
+            session: self.reference(slot),
+            topic: topic.into(),
+            qos,
+            purpose,
+        })
+    }
+
+    /// How many sources are to be asked whether a session may subscribe.
+    fn sources_of(&self, slot: u32, topic: &str, qos: QoS, now: Time) -> usize {
+        let s = self.session(slot);
+        let inquiry = Inquiry {
+            client_id: &s.client_id,
+            who: &s.owner,
+            publishes: false,
+            qos,
+            retain: false,
+            topic,
+            sources: 0,
+        };
+        self.acl.sources(&inquiry, s.rare.access.as_deref(), now)
+    }
+
+    /// Puts as many of the questions that wait as may be under way.
+    fn put_questions(&mut self, sink: &mut impl Sink) {
+        while self.inquiries.under_way < INQUIRIES_UNDER_WAY_MAX {
+            let Some(id) = self.inquiries.waiting.pop_front() else {
+                return;
+            };
+            if self.put_question(id, sink) {
+                self.inquiries.under_way += 1;
+            } else {
+                self.hear(id, Heard::Failed, sink);
+            }
+        }
+    }
+
+    /// False if there is nobody to put it to.
+    fn put_question(&self, id: QuestionId, sink: &mut impl Sink) -> bool {
+        let Some(question) = self.inquiries.questions.get(&id) else {
+            return false;
+        };
+        let Some(slot) = self.resolve(question.session) else {
+            return false;
+        };
+        let sources = self.sources_of(slot, &question.topic, question.qos, self.now);
+        let s = self.session(slot);
+        let inquiry = Inquiry {
+            client_id: &s.client_id,
+            who: &s.owner,
+            publishes: false,
+            qos: question.qos,
+            retain: false,
+            topic: &question.topic,
+            sources,
+        };
+        let peer = s.rare.access.as_ref().and_then(|access| access.peer());
+        sources > 0 && sink.inquire(id, peer, &inquiry)
+    }
+
+    fn hear(&mut self, id: QuestionId, heard: Heard, sink: &mut impl Sink) -> Option<ConnId> {
+        let question = self.inquiries.questions.remove(&id)?;
+        let word = match heard {
+            Heard::Word(word, by) => Some((word, by)),
+            Heard::Waits | Heard::Failed => None,
+        };
+        match question.purpose {
+            Purpose::Automatic(at) => {
+                let automatic = self.inquiries.automatic.get_mut(&id.slot)?;
+                automatic.list[at].word = word;
+                automatic.left -= 1;
+                if automatic.left > 0 {
+                    return None;
+                }
+                let Automatic { conn, list, .. } = self.inquiries.automatic.remove(&id.slot)?;
+                self.subscribe_unasked(id.slot, &list, sink);
+                Some(conn)
+            }
+            Purpose::Administrator(ticket) => {
+                if let (Some(slot), Some(word)) = (self.resolve(question.session), word) {
+                    let until = self.acl.keeps_until(self.now);
+                    let room = self.acl.keeps_most().max(AUTO_SUBSCRIBE_MAX);
+                    let action = crate::acl::Actions::ask(question.qos);
+                    if let Some(access) = self.session_mut(slot).access_mut() {
+                        access.hear(action, &question.topic, word, until, room);
+                    }
+                }
+                self.answers.push((ticket, word.is_some()));
+                None
+            }
+        }
+    }
+}
