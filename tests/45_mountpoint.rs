@@ -5,10 +5,10 @@ use serde_json::json;
 
 use crate::connection_log::told;
 use crate::wire::{
-    BOTH, Broker, Conn, Connect, Kind, PASSWORD, Publish, V5, V311, Will, prop, subscribe,
+    Api, BOTH, Broker, Conn, Connect, Kind, PASSWORD, Publish, V5, V311, Will, prop, subscribe,
 };
 
-fn mounted() -> (Broker, crate::wire::Api) {
+fn mounted() -> (Broker, Api) {
     Broker::signed_in(&[
         "listeners.tcp.lab.bind=127.0.0.1:0",
         "listeners.tcp.lab.mountpoint=lab/",
@@ -237,4 +237,47 @@ fn a14_each_user_has_a_place() {
     // Filters that mean nothing are refused as ever.
     anna.send(&subscribe(V311, 3, &[("$share/g", 0)]));
     assert_eq!(anna.read_kind(Kind::SubAck).codes, [0x80]);
+}
+
+/// What a client is subscribed to by others is below its mountpoint, as its own is: what everybody gets, and what
+/// the API makes, also while it is away. It is listed with its real topic, and ended by that or by the client's.
+#[test]
+fn subscribed_by_others() {
+    let (broker, mut api) = mounted();
+    let automatic = json!([{"topic": "to/${clientid}"}, {"topic": "$share/g/work", "qos": 1}]);
+    api.put("/mqtt/auto_subscribe", &automatic).expect(200);
+    let lasting = || Connect::new(V5, "c").persistent(600);
+    let mut conn = inside(&broker, &lasting());
+    let mut outside = broker.v5("outside");
+    let mut subscribe = |api: &mut Api, topic: &str| {
+        let wanted = json!({"topic": topic, "qos": 1});
+        let made = api.post("/clients/c/subscribe", &wanted).expect(200).json();
+        made["topic"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(subscribe(&mut api, "here"), "lab/here");
+    assert_eq!(subscribe(&mut api, "$share/g/here/+"), "$share/g/lab/here/+");
+    for topic in ["to/c", "here", "here/1"] {
+        outside.publish(&Publish::new(topic, "theirs"));
+        outside.publish(&Publish::new(&format!("lab/{topic}"), topic));
+        conn.receive_this(topic, topic);
+    }
+    conn.cut();
+    assert_eq!(subscribe(&mut api, "away"), "lab/away");
+    let mut conn = inside(&broker, &lasting());
+    outside.publish(&Publish::new("lab/away", "x").qos1(7));
+    conn.receive_this("away", "x");
+    let filters = |api: &mut Api| {
+        let listed = api.get("/clients/c/subscriptions").expect(200).json();
+        let rows = listed.as_array().unwrap().iter();
+        let topics = rows.map(|row| row["topic"].as_str().unwrap().to_owned());
+        topics.collect::<std::collections::BTreeSet<_>>()
+    };
+    let all = filters(&mut api);
+    assert!(all.contains("$share/g/lab/work") && all.len() == 5, "{all:?}");
+    for topic in ["lab/here", "away", "$share/g/here/+"] {
+        let unwanted = json!({"topic": topic});
+        api.post("/clients/c/unsubscribe", &unwanted).expect(204);
+    }
+    let left = filters(&mut api);
+    assert_eq!(left, ["$share/g/lab/work", "lab/to/c"].map(String::from).into());
 }

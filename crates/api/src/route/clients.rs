@@ -142,7 +142,7 @@ impl From<Client> for Row {
             is_expired: false,
             durable: c.is_lasting,
             listener: c.listener.unwrap_or_default(),
-            mountpoint: c.mountpoint.unwrap_or_default(),
+            mountpoint: c.mountpoint,
             enable_authn: c.is_asked,
             client_attrs: Map::new(),
             subscriptions_cnt: c.subscriptions,

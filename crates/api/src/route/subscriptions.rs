@@ -36,7 +36,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 struct Row {
     clientid: String,
     node: &'static str,
-    /// With `$share/group/` before it, if it is shared.
+    /// With `$share/group/` before it, if it is shared, and with the mountpoint of the client's listener.
     topic: String,
     qos: u8,
     /// No Local.
@@ -145,6 +145,7 @@ async fn of_client(
 #[derive(Deserialize, ToSchema)]
 #[schema(as = SubscriptionWanted)]
 struct Wanted {
+    /// As the client would say it: below the mountpoint of its listener, if that has one.
     #[schema(min_length = 1, max_length = 65535)]
     topic: String,
     #[serde(default)]
@@ -207,7 +208,7 @@ impl From<SubscribeError> for Refusal {
     request_body = Wanted,
     responses(
         (status = 200, description = "It is in force, and kept if the session is.", body = Row),
-        (status = 400, description = "The filter or an option is none.", body = ErrorBody),
+        (status = 400, description = "The filter or an option is none, or the client may not subscribe to it.", body = ErrorBody),
         (status = 404, description = "There is no such session.", body = ErrorBody),
         (status = 503, description = "The store has no room, or the broker is shutting down.", body = ErrorBody),
     )
@@ -231,7 +232,7 @@ async fn subscribe(
     request_body = Vec<Wanted>,
     responses(
         (status = 200, description = "All are in force.", body = Vec<Row>),
-        (status = 400, description = "A filter or an option is none; those before it are in force.", body = ErrorBody),
+        (status = 400, description = "A filter or an option is none, or the client may not subscribe to it; those before it are in force.", body = ErrorBody),
         (status = 404, description = "There is no such session.", body = ErrorBody),
         (status = 503, description = "The store has no room, or the broker is shutting down.", body = ErrorBody),
     )
@@ -259,6 +260,7 @@ async fn subscribe_many(
 #[derive(Deserialize, ToSchema)]
 #[schema(as = SubscriptionUnwanted)]
 struct Unwanted {
+    /// As it is listed, or as the client says it.
     topic: String,
 }
 

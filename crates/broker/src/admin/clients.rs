@@ -22,8 +22,8 @@ pub struct Client {
     pub address: Option<SocketAddr>,
     /// The listener it came to, while it is connected.
     pub listener: Option<String>,
-    /// The prefix of its topics, while it is connected and has one.
-    pub mountpoint: Option<String>,
+    /// The prefix of its topics, while it is connected; empty for none.
+    pub mountpoint: String,
     /// Whether its listener asks any authenticator.
     pub is_asked: bool,
     pub connected_at: u64,
@@ -428,7 +428,7 @@ fn record(client: &engine::Client<'_>, visit: &Visit<'_>) -> Found {
         is_anonymous: client.is_anonymous(),
         address: peer.map(|(at, _)| at),
         listener: None,
-        mountpoint: conn.and_then(|conn| visit.mountpoint(conn).map(str::to_owned)),
+        mountpoint: conn.map_or_else(String::new, |conn| visit.mountpoint(conn).to_owned()),
         is_asked: conn.is_none_or(|conn| visit.asks_who(conn)),
         connected_at: client.connected_at().0,
         disconnected_at: client.disconnected_at().map(|at| at.0),

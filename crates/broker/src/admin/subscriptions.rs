@@ -195,7 +195,8 @@ impl Admin {
         self.walk([(home, 0)], window, slice, to).await
     }
 
-    /// Subscribes in a client's place. It is in force, and kept, when this returns.
+    /// Subscribes in a client's place to what the client would call so, below its mountpoint, if it may do that.
+    /// It is in force, and kept, when this returns.
     ///
     /// # Errors
     /// See [`SubscribeError`].
@@ -205,7 +206,7 @@ impl Admin {
         topic: &str,
         options: Options,
     ) -> Result<Subscription, SubscribeError> {
-        let (name, filter) = (client_id.to_owned(), topic.to_owned());
+        let (name, topic) = (client_id.to_owned(), topic.to_owned());
         let wanted = protocol::Options {
             qos: QoS::from_bits(options.qos).unwrap_or(QoS::AtMostOnce),
             no_local: options.no_local,
@@ -217,20 +218,19 @@ impl Admin {
             },
         };
         let asked = self
-            .ask(self.home(client_id), {
-                let (name, filter) = (name.clone(), filter.clone());
-                move |visit| {
-                    let engine = &mut *visit.engine;
-                    let ticket =
-                        engine.inquire_for(visit.now, &name, &filter, wanted, visit.conns)?;
-                    Some(visit.later(ticket))
-                }
+            .ask(self.home(client_id), move |visit| {
+                let engine = &mut *visit.engine;
+                let filter = engine.client(&name)?.mounted(&topic).into_owned();
+                let ticket = engine.inquire_for(visit.now, &name, &filter, wanted, visit.conns);
+                Some((filter, ticket.map(|ticket| visit.later(ticket))))
             })
             .await?;
-        if let Some(said) = asked {
+        let (filter, said) = asked.ok_or(SubscribeError::NoClient)?;
+        if let Some(said) = said {
             // Where nobody answers it is refused.
             said.await.map_err(|_| Gone)?;
         }
+        let (name, topic) = (client_id.to_owned(), filter.clone());
         let asked = self
             .ask(self.home(client_id), move |visit| {
                 let engine = &mut *visit.engine;
@@ -249,7 +249,7 @@ impl Admin {
         }
         Ok(Subscription {
             client_id: client_id.to_owned(),
-            topic: topic.to_owned(),
+            topic,
             options: Options {
                 qos: qos.bits(),
                 ..options
@@ -258,7 +258,7 @@ impl Admin {
         })
     }
 
-    /// Ends a client's subscription, for good when this returns.
+    /// Ends a client's subscription, as it is listed or as the client calls it, for good when this returns.
     ///
     /// # Errors
     /// See [`UnsubscribeError`].
@@ -267,7 +267,11 @@ impl Admin {
         let asked = self
             .ask(self.home(client_id), move |visit| {
                 let engine = &mut *visit.engine;
-                let ended = engine.unsubscribe_for(visit.now, &name, &filter, visit.conns)?;
+                let mounted = engine.client(&name)?.mounted(&filter).into_owned();
+                let mut ended = engine.unsubscribe_for(visit.now, &name, &filter, visit.conns)?;
+                if ended.is_err() && mounted != filter {
+                    ended = engine.unsubscribe_for(visit.now, &name, &mounted, visit.conns)?;
+                }
                 Some(ended.map(|ticket| visit.later(ticket)))
             })
             .await?;

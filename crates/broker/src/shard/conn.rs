@@ -609,6 +609,12 @@ impl Sink for Conns {
         self.get(conn.0).map(|entry| entry.peer.address())
     }
 
+    fn mountpoint(&self, conn: ConnId) -> &str {
+        let wrap = self.get(conn.0).and_then(|entry| entry.wrap.as_ref());
+        let mount = wrap.and_then(|wrap| wrap.mount.as_ref());
+        mount.and_then(|mount| mount.prefix()).unwrap_or_default()
+    }
+
     fn client_id(&self, conn: ConnId) -> Option<Box<str>> {
         let by = self.limits.client_id_by;
         let id = admit::certified_id(self.get(conn.0)?.tls(), by);

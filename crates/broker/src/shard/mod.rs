@@ -121,10 +121,9 @@ impl Visit<'_> {
             .map(|c| (c.peer.address(), c.listener))
     }
 
-    /// Below which prefix a connection has its topics, if below one.
-    pub(crate) fn mountpoint(&self, conn: ConnId) -> Option<&str> {
-        let mount = self.conns.get(conn.0)?.wrap.as_ref()?.mount.as_ref()?;
-        mount.prefix()
+    /// Below which prefix a connection has its topics; empty for none.
+    pub(crate) fn mountpoint(&self, conn: ConnId) -> &str {
+        self.conns.mountpoint(conn)
     }
 
     /// Whether any authenticator is asked who comes where this connection came.

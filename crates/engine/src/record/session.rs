@@ -15,6 +15,7 @@ const FORM: u8 = 4;
 const AWAY: u8 = 1;
 const CLEAN_START: u8 = 2;
 const USER_NAME: u8 = 4;
+const MOUNTPOINT: u8 = 8;
 
 /// The record of [`super::Bucket::Session`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub(crate) struct SessionRecord {
     pub(crate) subscriptions: Vec<Subscription>,
     pub(crate) groups: Vec<Group>,
     pub(crate) user_name: Option<Box<str>>,
+    /// Empty for none.
+    pub(crate) mountpoint: Box<str>,
     pub(crate) keep_alive_secs: u16,
     pub(crate) clean_start: bool,
     /// When its client connected last, and when it went, if it is away.
@@ -66,7 +69,8 @@ impl SessionRecord {
         let bit = |bit: u8, so: bool| if so { bit } else { 0 };
         let bits = bit(AWAY, self.went.is_some())
             | bit(CLEAN_START, self.clean_start)
-            | bit(USER_NAME, self.user_name.is_some());
+            | bit(USER_NAME, self.user_name.is_some())
+            | bit(MOUNTPOINT, !self.mountpoint.is_empty());
         let mut out = vec![FORM, self.version.level(), bits];
         put_owner(&mut out, &self.owner);
         put_number(&mut out, self.expiry_secs);
@@ -80,6 +84,9 @@ impl SessionRecord {
         put_number(&mut out, self.keep_alive_secs);
         if let Some(user_name) = &self.user_name {
             put_text(&mut out, user_name);
+        }
+        if !self.mountpoint.is_empty() {
+            put_text(&mut out, &self.mountpoint);
         }
         put_number(&mut out, self.subscriptions.len() as u64);
         let mut before = "";
@@ -127,6 +134,10 @@ impl SessionRecord {
             0 => None,
             _ => Some(r.text()?.into()),
         };
+        let mountpoint = match bits & MOUNTPOINT {
+            0 => Box::default(),
+            _ => r.text()?.into(),
+        };
         let mut subscriptions = Vec::<Subscription>::new();
         for _ in 0..r.number::<u32>()? {
             let before = subscriptions.last().map_or("", |s| &*s.filter);
@@ -145,6 +156,7 @@ impl SessionRecord {
             subscriptions,
             groups,
             user_name,
+            mountpoint,
             keep_alive_secs,
             clean_start: bits & CLEAN_START != 0,
             came,
@@ -223,6 +235,7 @@ mod tests {
                 id: 0,
             }],
             user_name: Some("".into()),
+            mountpoint: "厂/".into(),
             keep_alive_secs: 60,
             clean_start: true,
             came: Time(1_764_000_000_001),
@@ -235,6 +248,7 @@ mod tests {
         let online = SessionRecord {
             went: None,
             user_name: None,
+            mountpoint: Box::default(),
             clean_start: false,
             ..record()
         };
@@ -263,6 +277,7 @@ mod tests {
                 .into(),
             groups: Vec::new(),
             user_name: None,
+            mountpoint: Box::default(),
             ..record()
         };
         assert_eq!(record.encode().len(), 94);

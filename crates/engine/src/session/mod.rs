@@ -403,7 +403,7 @@ impl Nodes {
 impl Session {
     pub(crate) fn new(client_id: &str, owner: Arc<Principal>, version: Version) -> Self {
         Self {
-            client_id: Name::new(client_id, None),
+            client_id: Name::new(client_id, None, ""),
             owner,
             subs: Nodes::None,
             out: None,
@@ -448,6 +448,11 @@ impl Session {
 
     pub(crate) fn user_name(&self) -> Option<&str> {
         self.client_id.user_name()
+    }
+
+    /// Below which all its topics are; empty for all there are.
+    pub(crate) fn mountpoint(&self) -> &str {
+        self.client_id.mountpoint()
     }
 
     pub(crate) fn take_will(&mut self) -> Option<Box<Will>> {

@@ -1,21 +1,34 @@
-//! What a client is called: its client id and, where CONNECT had one, its user name. Both stand in one
-//! block, parted by U+0000, which neither can hold: most clients have no user name and pay nothing for it.
+//! What a client is called: its client id and, where there are such, its user name and its mountpoint. All stand
+//! in one block, parted by U+0000, which none of them can hold: most clients have the first alone and pay
+//! nothing for the others.
 
 use std::ops::Deref;
 
+/// `ID`, `ID 0 USER`, `ID 0 USER 0 MOUNTPOINT` or, without a user name, `ID 0 0 0 MOUNTPOINT`.
 #[derive(Debug)]
 pub(crate) struct Name(Box<str>);
 
 impl Name {
-    pub(crate) fn new(client_id: &str, user_name: Option<&str>) -> Self {
-        Self(match user_name {
-            None => client_id.into(),
-            Some(user) => [client_id, "\0", user].concat().into(),
+    /// `mountpoint` is empty where there is none.
+    pub(crate) fn new(client_id: &str, user_name: Option<&str>, mountpoint: &str) -> Self {
+        Self(match (user_name, mountpoint) {
+            (None, "") => client_id.into(),
+            (Some(user), "") => [client_id, "\0", user].concat().into(),
+            (None, _) => [client_id, "\0\0\0", mountpoint].concat().into(),
+            (Some(user), _) => [client_id, "\0", user, "\0", mountpoint].concat().into(),
         })
     }
 
     pub(crate) fn user_name(&self) -> Option<&str> {
-        self.0.split_once('\0').map(|(_, user)| user)
+        let mut parts = self.0.split('\0').skip(1);
+        let user = parts.next()?;
+        parts.nth(1).is_none().then_some(user)
+    }
+
+    pub(crate) fn mountpoint(&self) -> &str {
+        let mut parts = self.0.split('\0').skip(2);
+        let third = parts.next();
+        parts.next().or(third).unwrap_or_default()
     }
 }
 
@@ -34,10 +47,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_user_name_may_be_absent_or_empty() {
+    fn what_follows_the_client_id_may_be_absent_or_empty() {
         for user in [None, Some(""), Some("anna"), Some("中文")] {
-            let name = Name::new("c/1", user);
-            assert_eq!((&*name, name.user_name()), ("c/1", user));
+            for mountpoint in ["", "lab/", "厂/"] {
+                let name = Name::new("c/1", user, mountpoint);
+                let parts = (&*name, name.user_name(), name.mountpoint());
+                assert_eq!(parts, ("c/1", user, mountpoint));
+            }
         }
     }
 }

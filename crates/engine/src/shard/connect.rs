@@ -521,8 +521,9 @@ impl Shard {
         } else {
             s.bits.clear(Bit::CleanStart);
         }
-        if s.client_id.user_name() != packet.user_name {
-            s.client_id = Name::new(&s.client_id, packet.user_name);
+        let (user_name, mountpoint) = (packet.user_name, sink.mountpoint(conn));
+        if s.user_name() != user_name || s.mountpoint() != mountpoint {
+            s.client_id = Name::new(&s.client_id, user_name, mountpoint);
         }
         s.receive_max = asked.receive_max.min(settings.inflight_max); // [MQTT-4.9.0-1]
         // No packet is longer, whatever the client would take (2.1.4).

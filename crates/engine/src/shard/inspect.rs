@@ -2,7 +2,7 @@
 //! for them. Nothing here changes anything, and nothing is copied that is not asked for: who walks stops
 //! after as many as it may look at, and goes on from there another time.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use protocol::{Filter, QoS, RetainHandling, Topic, Version};
 
@@ -62,6 +62,12 @@ impl<'a> Client<'a> {
     #[must_use]
     pub fn user_name(&self) -> Option<&'a str> {
         self.session.client_id.user_name()
+    }
+
+    /// A filter as the client means it, with its mountpoint.
+    #[must_use]
+    pub fn mounted<'b>(&self, filter: &'b str) -> Cow<'b, str> {
+        self.shard.mounted(self.slot, filter)
     }
 
     /// Whether it has not proven who it is, whatever user name it gave.

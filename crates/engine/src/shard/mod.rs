@@ -207,6 +207,10 @@ pub trait Sink {
     fn peer(&self, _conn: ConnId) -> Option<core::net::SocketAddr> {
         None
     }
+    /// Below which all topics of a connection are, which are told in full here; empty for all there are.
+    fn mountpoint(&self, _conn: ConnId) -> &str {
+        ""
+    }
     /// The client id that a connection has proven, which counts more than what it calls itself.
     fn client_id(&self, _conn: ConnId) -> Option<Box<str>> {
         None

@@ -240,6 +240,19 @@ impl Shard {
         Some([group, &*rewritten].concat())
     }
 
+    /// A filter as a client means it, with the mountpoint; a shared one keeps its group.
+    pub(super) fn mounted<'a>(&self, slot: u32, text: &'a str) -> Cow<'a, str> {
+        let prefix = self.session(slot).mountpoint();
+        if prefix.is_empty() {
+            return text.into();
+        }
+        let Ok(shared) = SharedFilter::parse(text, u16::MAX) else {
+            return text.into();
+        };
+        let (group, filter) = text.split_at(text.len() - shared.filter.as_str().len());
+        [group, prefix, filter].concat().into()
+    }
+
     /// Subscribes a client that has just connected to what everybody gets.
     pub(super) fn auto_subscribe(&mut self, slot: u32, sink: &mut impl Sink) {
         if self.policy.auto_subscribe.is_empty() {
@@ -255,7 +268,7 @@ impl Shard {
         let filled = self.policy.auto_subscribe.iter().filter_map(|auto| {
             let filter = auto.filter.fill(client, |_| None)?;
             Some(Unasked {
-                filter: filter.into(),
+                filter: self.mounted(slot, &filter).into(),
                 options: auto.options,
                 word: None,
             })

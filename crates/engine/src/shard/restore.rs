@@ -51,7 +51,8 @@ impl Shard {
         let went = record.went.unwrap_or(now);
         durable.set_came(record.came);
         durable.set_went(went);
-        s.client_id = Name::new(client_id, record.user_name.as_deref());
+        let user_name = record.user_name.as_deref();
+        s.client_id = Name::new(client_id, user_name, &record.mountpoint);
         s.keep_alive_secs = record.keep_alive_secs;
         s.bits.set_if(Bit::CleanStart, record.clean_start);
         s.rare.make().durable = Some(Box::new(durable));

@@ -464,6 +464,7 @@ impl Shard {
             expiry_secs: s.expiry_secs(),
             born: s.rare.durable.as_ref().map_or(0, |d| d.born),
             user_name: s.client_id.user_name().map(Into::into),
+            mountpoint: s.mountpoint().into(),
             keep_alive_secs: s.keep_alive_secs,
             clean_start: s.bits.has(Bit::CleanStart),
             came: s.rare.durable.as_ref().map_or(Time(0), |d| d.came()),
