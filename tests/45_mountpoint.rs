@@ -249,13 +249,16 @@ fn subscribed_by_others() {
     let lasting = || Connect::new(V5, "c").persistent(600);
     let mut conn = inside(&broker, &lasting());
     let mut outside = broker.v5("outside");
-    let mut subscribe = |api: &mut Api, topic: &str| {
+    let subscribe = |api: &mut Api, topic: &str| {
         let wanted = json!({"topic": topic, "qos": 1});
         let made = api.post("/clients/c/subscribe", &wanted).expect(200).json();
         made["topic"].as_str().unwrap().to_owned()
     };
     assert_eq!(subscribe(&mut api, "here"), "lab/here");
-    assert_eq!(subscribe(&mut api, "$share/g/here/+"), "$share/g/lab/here/+");
+    assert_eq!(
+        subscribe(&mut api, "$share/g/here/+"),
+        "$share/g/lab/here/+"
+    );
     for topic in ["to/c", "here", "here/1"] {
         outside.publish(&Publish::new(topic, "theirs"));
         outside.publish(&Publish::new(&format!("lab/{topic}"), topic));
@@ -273,11 +276,79 @@ fn subscribed_by_others() {
         topics.collect::<std::collections::BTreeSet<_>>()
     };
     let all = filters(&mut api);
-    assert!(all.contains("$share/g/lab/work") && all.len() == 5, "{all:?}");
+    assert!(
+        all.contains("$share/g/lab/work") && all.len() == 5,
+        "{all:?}"
+    );
     for topic in ["lab/here", "away", "$share/g/here/+"] {
         let unwanted = json!({"topic": topic});
         api.post("/clients/c/unsubscribe", &unwanted).expect(204);
     }
-    let left = filters(&mut api);
-    assert_eq!(left, ["$share/g/lab/work", "lab/to/c"].map(String::from).into());
+    let left: Vec<_> = filters(&mut api).into_iter().collect();
+    assert_eq!(left, ["$share/g/lab/work", "lab/to/c"]);
+}
+
+/// A session is for who sees all of its topics. Who comes with its client id below another mountpoint begins a new
+/// one: with nothing that is subscribed to, waits or is under way there. So it is after a restart, too.
+#[test]
+fn a_session_stays_in_its_place() {
+    let places = ["lab", "yard", "lab/room", "none"];
+    let mut settings = Vec::new();
+    for (n, place) in places.iter().enumerate() {
+        settings.push(format!("listeners.tcp.p{n}.bind=127.0.0.1:0"));
+        if *place != "none" {
+            settings.push(format!("listeners.tcp.p{n}.mountpoint={place}/"));
+        }
+    }
+    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+    let (mut broker, _api) = Broker::signed_in(&settings);
+    let lasting = || Connect::new(V5, "c").persistent(600);
+    // From where to where, and whether it goes on with its session.
+    for (from, to, goes_on) in [
+        (0, 0, true),
+        (0, 1, false),
+        (0, 2, false),
+        (2, 0, true),
+        (0, 3, true),
+        (3, 0, false),
+        (1, 0, false),
+    ] {
+        for restarted in [false, true] {
+            let expiry = prop::four(prop::SESSION_EXPIRY, 600);
+            let clean = Connect::new(V5, "c").prop(expiry);
+            let mut conn = Conn::open(broker.listens(&format!("tcp:p{from}")), V5);
+            conn.connect(&clean);
+            conn.subscribe("t/#", 1);
+            conn.cut();
+            let mut outside = broker.v5("outside");
+            let prefix = if from == 3 {
+                String::new()
+            } else {
+                format!("{}/", places[from])
+            };
+            let topic = format!("{prefix}t/1");
+            outside.publish(&Publish::new(&topic, "waits").qos1(7));
+            if restarted {
+                broker.kill_and_restart();
+            }
+            let mut conn = Conn::open(broker.listens(&format!("tcp:p{to}")), V5);
+            conn.send(&lasting().bytes());
+            let answer = conn.read_kind(Kind::ConnAck);
+            let told = (from, to, restarted);
+            assert_eq!(
+                (answer.code, answer.session_present),
+                (0, goes_on),
+                "{told:?}"
+            );
+            if goes_on {
+                let own = if to == 3 { "" } else { places[to] };
+                let topic = topic.strip_prefix(own).unwrap().trim_start_matches('/');
+                assert_eq!(conn.receive().topic, topic, "{told:?}");
+            } else {
+                let mut outside = broker.v5("outside");
+                outside.publish(&Publish::new(&topic, "live").qos1(8));
+                conn.nothing_from_itself();
+            }
+        }
+    }
 }

@@ -188,8 +188,8 @@ section! {
         "Whom it takes by address, behind a proxy by the client's own: the first rule that is about it decides, and where none is it comes in."
         "按地址决定接受哪些客户端（经代理时为客户端自己的地址）：由第一条适用的规则决定，没有适用的规则时接受。";
     mountpoint: Maybe<Mountpoint> = "none" Reload
-        "Prefix of all topics of its clients, who do not see it: such as \"lab/\", or \"${username}/\" and \"${clientid}/\" for a place of each one's own."
-        "该监听器所有客户端的主题前缀，客户端自己看不到：例如 \"lab/\"；\"${username}/\" 或 \"${clientid}/\" 让每个客户端各有一处。";
+        "Prefix of all topics of its clients, who do not see it: such as \"lab/\", or \"${username}/\" and \"${clientid}/\" for a place of each one's own. A session is gone on with from listeners that show all of its topics: its own, or one without a mountpoint; from elsewhere its client begins a new one."
+        "该监听器所有客户端的主题前缀，客户端自己看不到：例如 \"lab/\"；\"${username}/\" 或 \"${clientid}/\" 让每个客户端各有一处。会话只能从看得到其全部主题的监听器继续：同一前缀，或没有前缀；从别处连接时开始新会话。";
     authenticators: Maybe<Authenticators> = "none" Reload
         "Authenticators that are asked about its clients, such as [\"jwt\"], in the order of all; none means all of them, and [] nobody: then they come in as if there were no authenticators."
         "对该监听器的客户端询问哪些认证器，例如 [\"jwt\"]，顺序与总顺序相同；none 表示全部，[] 表示都不询问，此时与没有认证器时一样连接。";

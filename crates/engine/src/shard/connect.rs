@@ -257,7 +257,7 @@ impl Shard {
         }
         let exchange = exchange.map(|e| e.method).zip(proof.as_deref());
         let properties = self.connack_properties(packet, &asked, assigned.as_deref(), exchange)?;
-        let (slot, present) = self.take_session(slot, client_id, owner, packet, sink)?;
+        let (slot, present) = self.take_session(slot, client_id, owner, conn, packet, sink)?;
         self.session_mut(slot).set_access(access);
         // Perhaps one of this client.
         let replaced = !present && self.ending > 0;
@@ -428,6 +428,7 @@ impl Shard {
         slot: Option<u32>,
         client_id: &str,
         owner: Arc<Principal>,
+        conn: ConnId,
         packet: &connect::Connect<'_>,
         sink: &mut impl Sink,
     ) -> Verdict<(u32, bool)> {
@@ -446,8 +447,12 @@ impl Shard {
             }
             // A session without expiry has ended with its connection just now.
             if let Some(slot) = self.find(client_id) {
+                // What a session of another mountpoint has is not for who comes below this one.
+                let sees_all = self.session(slot).mountpoint();
+                let sees_all = sees_all.starts_with(sink.mountpoint(conn));
+                let goes_on = !packet.clean_start || plant::on(Fault::CleanStartIgnored);
                 // [MQTT-3.1.2-5], [MQTT-3.1.4-4]
-                if !packet.clean_start || plant::on(Fault::CleanStartIgnored) {
+                if goes_on && sees_all {
                     self.cancel_will(slot, sink);
                     self.session_mut(slot).owner = owner;
                     return Ok((slot, true));
