@@ -576,6 +576,7 @@ fn every_cause_is_provoked() {
         include_str!("44_rows.rs"),
         include_str!("45_mountpoint.rs"),
         include_str!("47_scram.rs"),
+        include_str!("49_identity.rs"),
     ]
     .concat();
     let looked_up = |name: &str| -> Vec<&str> {

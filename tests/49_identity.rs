@@ -123,3 +123,37 @@ fn who_is_banned_says_nothing_more() {
         "the delayed will and the delayed message are counted",
     );
 }
+
+/// With a client's token its rights end: its connection, and then its will, at once or with a delay, reaches
+/// nobody; it is counted, and the connection log says why. The will of one whose token is good goes out.
+#[test]
+fn a_will_ends_with_the_token() {
+    let (broker, mut api, _) = with_tokens(&[]);
+    let mut witness = broker.v5("witness");
+    witness.subscribe("last/#", 1);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now = now.unwrap().as_secs();
+    let come = |name: &str, secs: u64, delay: u32| {
+        let claims = json!({"sub": name, "exp": now + secs});
+        let delay = prop::four(prop::WILL_DELAY, delay);
+        let will = Will::new(&format!("last/{name}"), "x").qos(1).prop(delay);
+        let connect = as_user(name, name, &token(&claims)).will(will);
+        broker.connect(&connect.persistent(600))
+    };
+    let denied = |api: &mut Api| {
+        let all = api.get("/metrics?aggregate=true").expect(200).json();
+        all["authorization.deny"].as_u64().unwrap()
+    };
+    let before = denied(&mut api);
+    come("away", 4, 5).cut();
+    come("good", 600, 6).cut();
+    let mut here = come("here", 4, 0);
+    here.expect_closed_for(0x87);
+    let row = told(&mut api, "will_denied", "nothing");
+    assert_eq!(row["topic"], "last/here");
+    assert!(row["rule"].as_str().unwrap().contains("token"), "{row}");
+    witness.receive_this("last/good", "x");
+    witness.nothing_from_itself();
+    let counted = || (denied(&mut api) == before + 2).then_some(());
+    until(counted, "both are counted");
+}

@@ -562,7 +562,8 @@ impl Inquiry {
             is_partly,
             by: match ground {
                 Ground::Rule(_) | Ground::Own(_) => "rule",
-                Ground::NoMatch => "no_match",
+                // What is asked here has no token.
+                Ground::NoMatch | Ground::Expired => "no_match",
                 Ground::Master | Ground::Viewer => "superuser",
                 Ground::System | Ground::Distance => "system_topic",
                 Ground::Events => "events",

@@ -76,6 +76,8 @@ pub enum Ground {
     Outside(u8),
     /// A rule behind somebody elsewhere, and before what allows it, denies some of what it brings.
     Between,
+    /// The token of the client has expired.
+    Expired,
     NoMatch,
 }
 
@@ -440,6 +442,7 @@ impl Acl {
             | Ground::Events
             | Ground::Distance
             | Ground::Between
+            | Ground::Expired
             | Ground::NoMatch => u32::MAX,
         };
         // Rules behind the first source are not asked at deliveries.
@@ -607,6 +610,7 @@ impl Acl {
             Ground::Between => {
                 "a rule behind a source elsewhere denies some of what it brings, and deliveries ask no such rule"
             }
+            Ground::Expired => "the token of the client has expired, and its rights with it",
             Ground::NoMatch => "no rule is about it (no_match)",
         }
     }

@@ -1,8 +1,9 @@
 //! Whom a connection acts for.
 
-use std::sync::Arc;
+use std::{num::NonZeroU32, sync::Arc};
 
 use super::Rules;
+use crate::Time;
 
 /// Whom a connection acts for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,6 +32,8 @@ pub struct User {
     pub superuser: bool,
     /// Its own, as an authenticator knows them: asked before all others.
     pub rules: Option<Arc<Rules>>,
+    /// When that ends by which it has proven who it is, in seconds: its token is over.
+    pub ends: Option<NonZeroU32>,
 }
 
 impl User {
@@ -42,6 +45,7 @@ impl User {
             common_name: None,
             superuser: false,
             rules: None,
+            ends: None,
         }
     }
 }
@@ -85,6 +89,27 @@ impl Principal {
             Self::User(user) => user.rules.as_deref(),
             _ => None,
         }
+    }
+
+    /// It is this one until then.
+    #[must_use]
+    pub fn until(mut self, at: Time) -> Self {
+        if let Self::User(user) = &mut self {
+            // The first second that is wholly after it.
+            let secs = u32::try_from(at.0.div_ceil(1000)).unwrap_or(u32::MAX);
+            user.ends = NonZeroU32::new(secs);
+        }
+        self
+    }
+
+    /// Whether that by which it has proven who it is has ended since.
+    #[must_use]
+    pub fn is_over(&self, now: Time) -> bool {
+        let ends = match self {
+            Self::User(user) => user.ends,
+            _ => None,
+        };
+        ends.is_some_and(|secs| u64::from(secs.get()) * 1000 <= now.0)
     }
 
     /// Whether nobody has proven who it is.
@@ -141,6 +166,15 @@ mod tests {
         for (who, owner, due) in table {
             assert_eq!(who.may_resume(owner), due, "{who:?} {owner:?}");
         }
+    }
+
+    #[test]
+    fn a_user_is_one_for_a_time() {
+        let user = Principal::User(User::new("a"));
+        assert!(!user.is_over(Time(u64::MAX)));
+        let user = user.until(Time(5_001));
+        assert!(!user.is_over(Time(5_999)) && user.is_over(Time(6_000)));
+        assert!(!Principal::Broker.until(Time(1)).is_over(Time(2)));
     }
 
     /// What a user may do says nothing about who it is.

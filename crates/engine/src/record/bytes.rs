@@ -1,6 +1,6 @@
 //! Parts of records. Reading, every step may find that there is nothing left.
 
-use std::sync::Arc;
+use std::{num::NonZeroU32, sync::Arc};
 
 use crate::{
     Time,
@@ -9,6 +9,9 @@ use crate::{
 
 /// A user with rules of its own, which are not kept.
 const WITH_RULES: u8 = 6;
+/// Kinds of owners: users, and superusers, that are those for a time.
+const ENDING: u8 = 7;
+const ENDING_SUPERUSER: u8 = 8;
 
 /// Bytes that have still to be read. Numbers take a byte for each seven bits, texts have their length
 /// before them.
@@ -69,9 +72,12 @@ impl<'a> Reader<'a> {
                 )));
                 Some(Principal::User(user))
             }
-            (5, name) => {
+            (kind @ (5 | ENDING | ENDING_SUPERUSER), name) => {
                 let mut user = User::new(name);
-                user.superuser = true;
+                user.superuser = kind != ENDING;
+                if kind != 5 {
+                    user.ends = NonZeroU32::new(self.number()?);
+                }
                 Some(Principal::User(user))
             }
             _ => None,
@@ -89,8 +95,18 @@ pub(crate) fn put_owner(out: &mut Vec<u8>, owner: &Principal) {
     let (kind, name) = match owner {
         // From where it came is not known any more when it comes again.
         Principal::Anonymous | Principal::Afar => (0, ""),
+        Principal::User(user) if user.rules.is_some() && !user.superuser => {
+            (WITH_RULES, &*user.name)
+        }
+        Principal::User(user) if user.ends.is_some() => {
+            let kind = if user.superuser {
+                ENDING_SUPERUSER
+            } else {
+                ENDING
+            };
+            (kind, &*user.name)
+        }
         Principal::User(user) if user.superuser => (5, &*user.name),
-        Principal::User(user) if user.rules.is_some() => (WITH_RULES, &*user.name),
         Principal::User(user) => (1, &*user.name),
         Principal::Broker => (2, ""),
         Principal::Viewer(name) => (3, &**name),
@@ -98,6 +114,9 @@ pub(crate) fn put_owner(out: &mut Vec<u8>, owner: &Principal) {
     };
     out.push(kind);
     put_text(out, name);
+    if let (ENDING | ENDING_SUPERUSER, Principal::User(user)) = (kind, owner) {
+        put_number(out, user.ends.map_or(0, NonZeroU32::get));
+    }
 }
 
 /// Appends who wrote something, as [`Reader::writer`] reads it.

@@ -23,6 +23,8 @@ pub enum Deed {
     Subscribe,
     /// A subscription that had been allowed.
     Subscribed,
+    /// A will that had been allowed.
+    Will,
 }
 
 impl Asks for Session {

@@ -5,12 +5,12 @@ use std::hash::BuildHasher;
 use protocol::{PacketId, Property, Reason, packet::disconnect};
 
 use super::{
-    Close, ConnId, Ending, Mail, Presence, SessionId, Shard, Sink, Verdict, connect::ends_at,
-    protocol_error, store::Then,
+    Close, ConnId, Deed, Ending, Mail, Presence, SessionId, Shard, Sink, Verdict,
+    connect::ends_at, protocol_error, store::Then,
 };
 use crate::{
     Cause, Counter, Drop, Time,
-    acl::{Asks, Principal, Subject},
+    acl::{Asks, Ground, Principal, Subject},
     limits::DISPLACE_SLICE,
     message::View,
     plant::{self, Fault},
@@ -129,6 +129,8 @@ impl Shard {
             version: s.version,
             subscriptions: s.subscriptions(),
         };
+        let is_silenced = self.is_silenced(slot, ending, sink);
+        let s = self.session(slot);
         sink.note(s.conn, &s.client_id, went);
         self.metrics.add(Counter::Disconnected, 1);
         self.metrics.gauges.connections -= 1;
@@ -160,9 +162,8 @@ impl Shard {
             d.set_went(now);
         }
         let expiry_secs = s.expiry_secs();
-        let banned = matches!(ending, Ending::Expelled(close) if close.cause == Cause::Banned);
-        if ending == Ending::Left(Reason::NORMAL_DISCONNECTION) || banned {
-            // [MQTT-3.1.2-10], [MQTT-3.14.4-3]; who is shut out says nothing more.
+        if ending == Ending::Left(Reason::NORMAL_DISCONNECTION) || is_silenced {
+            // [MQTT-3.1.2-10], [MQTT-3.14.4-3]
             self.drop_will(slot);
         } else if let Some(will) = s.will_mut() {
             // The delay never outlasts the session (3.1.3.2.2).
@@ -188,6 +189,23 @@ impl Shard {
         }
         self.save_progress(slot);
         self.save_session(slot, None);
+    }
+
+    /// Whether its will is not published because of how its connection ends: who is shut out, or whose token
+    /// is over, says nothing more.
+    fn is_silenced(&mut self, slot: u32, ending: Ending, sink: &mut impl Sink) -> bool {
+        let Ending::Expelled(close) = ending else {
+            return false;
+        };
+        if close.cause == Cause::TokenExpired
+            && let Some(will) = &self.session(slot).rare.will
+        {
+            let message = will.message.clone();
+            self.metrics.add(Counter::PublishDenied, 1);
+            let topic = message.topic();
+            self.note_denied(slot, Deed::Will, topic.as_str(), Ground::Expired, sink);
+        }
+        matches!(close.cause, Cause::Banned | Cause::TokenExpired)
     }
 
     /// Gives shared messages back and tells the groups.
@@ -405,7 +423,8 @@ impl Shard {
         sink: &mut impl Sink,
     ) {
         let allowed = self.acl.publish(owner, view).ok();
-        let Some(allowed) = allowed.filter(|_| !self.is_shut_out(owner)) else {
+        let is_over = owner.principal().is_over(self.now);
+        let Some(allowed) = allowed.filter(|_| !is_over && !self.is_shut_out(owner)) else {
             self.metrics.add(Counter::PublishDenied, 1);
             return self.save(Bucket::Will, key, None, None);
         };

@@ -12,6 +12,7 @@ it('knows what was denied', () => {
   expect(deniedOf(DENIED)).toEqual({ action: 'subscribe', topic: 's', rule: DENIED.rule, username: null, clientid: 'c' })
   expect(deniedOf({ ...DENIED, cause: 'publish_denied' } as Entry)?.action).toBe('publish')
   expect(deniedOf({ ...DENIED, cause: 'subscription_revoked' } as Entry)?.action).toBe('subscribe')
+  expect(deniedOf({ ...DENIED, cause: 'will_denied' } as Entry)).toBeNull()
   expect(deniedOf({ ...DENIED, event: 'refused' })).toBeNull()
   expect(deniedOf({ ...DENIED, rule: null })).toBeNull()
 })

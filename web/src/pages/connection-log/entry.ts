@@ -55,9 +55,9 @@ export function eventWord({ event }: Pick<Entry, 'event'>): string {
   return known === undefined ? event : t(`log.${known}`)
 }
 
-/** What was denied to a client, and by which rule; null for what is no denial. */
+/** What was denied to a client, and by which rule; null for what is no denial, or none that a rule could allow. */
 export function deniedOf({ event, cause, topic, rule, username, clientid }: Entry): Denied | null {
-  if (event !== 'denied' || !topic || !rule) return null
+  if (event !== 'denied' || cause === 'will_denied' || !topic || !rule) return null
   return { action: cause.startsWith('publish') ? 'publish' : 'subscribe', topic, rule, username: username ?? null, clientid: clientid ?? null }
 }
 

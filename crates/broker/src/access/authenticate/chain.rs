@@ -144,6 +144,16 @@ impl Granted {
             proof: None,
         }
     }
+
+    /// The same until then, if that is told.
+    pub(super) fn until(self, until: Option<Time>) -> Self {
+        let Some(at) = until else { return self };
+        Self {
+            who: Arc::new(Arc::unwrap_or_clone(self.who).until(at)),
+            until,
+            ..self
+        }
+    }
 }
 
 /// What a guest is asked, and what was said so far.

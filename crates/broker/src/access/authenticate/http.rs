@@ -70,9 +70,8 @@ impl Service {
                 rules,
                 until,
             }) => {
-                let mut granted = Granted::with_rules(name, superuser, rules);
-                granted.until = until;
-                Answer::Allow(granted)
+                let granted = Granted::with_rules(name, superuser, rules);
+                Answer::Allow(granted.until(until))
             }
             Err(_) => Answer::Deny(Cause::AuthenticatorFailed),
         }

@@ -39,6 +39,7 @@ pub(super) const fn code(event: &Event) -> &'static str {
         Event::Denied(Deed::Publish) => "publish_denied",
         Event::Denied(Deed::Subscribe) => "subscribe_denied",
         Event::Denied(Deed::Subscribed) => "subscription_revoked",
+        Event::Denied(Deed::Will) => "will_denied",
     }
 }
 
@@ -55,6 +56,7 @@ pub fn causes() -> Vec<&'static str> {
         Event::Denied(Deed::Publish),
         Event::Denied(Deed::Subscribe),
         Event::Denied(Deed::Subscribed),
+        Event::Denied(Deed::Will),
     ];
     let ours = Cause::ALL.iter().filter(|c| **c != Cause::ShuttingDown);
     let ours = ours.map(|cause| cause.code());
@@ -126,6 +128,19 @@ const fn denied(deed: Deed, lang: Lang) -> Words {
             "A rule was changed, and the client lost a subscription that it had.",
             "规则已更改，客户端失去了原有的一个订阅。",
         ),
+        Deed::Will => {
+            return words(
+                lang,
+                [
+                    "The client's will was not published: its rights had ended with its token.",
+                    "If it is to be published, give the client a token that is good for longer, or let it connect with a new one in time.",
+                ],
+                [
+                    "客户端的遗嘱没有发布：它的权限已随令牌到期而结束。",
+                    "如果遗嘱应当发布，请签发有效期更长的令牌，或让客户端及时使用新令牌重新连接。",
+                ],
+            );
+        }
     };
     words(lang, [en, ALLOW], [zh, ALLOW_ZH])
 }

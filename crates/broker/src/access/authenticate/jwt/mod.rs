@@ -99,10 +99,9 @@ impl Tokens {
         let superuser = claims.get("is_superuser") == Some(&Value::Bool(true));
         // Rights end with the token that has them.
         let is_bound = self.setup.disconnect_after_expire || rights.is_some();
-        let mut granted =
-            Granted::with_rules(self.name(&claims, guest), superuser, rights.map(Arc::new));
-        granted.until = ends.filter(|_| is_bound).and_then(millis);
-        Ok(granted)
+        let rules = rights.map(Arc::new);
+        let granted = Granted::with_rules(self.name(&claims, guest), superuser, rules);
+        Ok(granted.until(ends.filter(|_| is_bound).and_then(millis)))
     }
 
     /// Who the token's holder is: the user name if a claim has to be it, else what the token says itself,
