@@ -1,5 +1,7 @@
 //! Chapter 48: what clients may do, said by others: answers over HTTP, beside rules.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::authenticate::code;
@@ -23,6 +25,7 @@ fn judge_topic(asked: &Value) -> Said {
         "empty" => Said::Reply(200, "application/json", String::new()),
         "slow" => Said::Nothing,
         "anna" if asked["username"] == "anna" => Said::json(&json!({"result": "allow"})),
+        "guest" if asked["username"] == "" => Said::json(&json!({"result": "allow"})),
         "unknown" => Said::status(404),
         _ => Said::json(&json!({"result": "ignore"})),
     }
@@ -364,7 +367,10 @@ fn a15_a_service_is_asked_of_what_no_packet_asks_for() {
     conn.receive_this("pass/c1", "x");
     let about = |asked: &Value| (asked["clientid"] == "c1").then(|| asked["topic"].clone());
     let asked = service.asked();
-    let asked: Vec<_> = asked.iter().filter_map(|asked| about(&asked.json())).collect();
+    let asked: Vec<_> = asked
+        .iter()
+        .filter_map(|asked| about(&asked.json()))
+        .collect();
     assert!(asked.contains(&json!("no/c1")) && !asked.contains(&json!("rule/x")));
 
     let away = Connect::new(V5, "away").persistent(600);
@@ -391,11 +397,124 @@ fn a15_a_service_is_asked_of_what_no_packet_asks_for() {
         let all = filters(&mut api, who);
         let made: Vec<_> = all.iter().filter(|filter| !filter.contains(who)).collect();
         let due = ["$share/g/yes/a", "rule/a", "yes/a", "yes/b"];
-        assert!(due.iter().all(|filter| made.contains(&&(*filter).to_owned())));
+        assert!(
+            due.iter()
+                .all(|filter| made.contains(&&(*filter).to_owned()))
+        );
         let denied = ["no/", "ill/", "slow/", "denied", "other", "/c"];
-        assert!(!made.iter().any(|filter| denied.iter().any(|part| filter.contains(part))));
+        assert!(
+            !made
+                .iter()
+                .any(|filter| denied.iter().any(|part| filter.contains(part)))
+        );
     }
     assert!(publishes(&mut bystander, "yes/b"));
+}
+
+/// Waits until a client has these filters and no others.
+#[track_caller]
+fn comes_to(api: &mut Api, client_id: &str, due: &[&str]) {
+    until(
+        || (filters(api, client_id) == due).then_some(()),
+        &format!("{client_id} has {due:?}"),
+    );
+}
+
+/// What a service has said of a subscription is known as long as there is that, also where its answers are not
+/// kept: rules that change behind it take back what it had left to them, and nothing else, without a question.
+#[test]
+fn rules_change_behind_a_forgotten_answer() {
+    let service = Service::start(|asked| judge_topic(&asked.json()));
+    let (broker, mut api) = with_rules_elsewhere(&service);
+    let forgets = json!({"no_match": "deny", "deny_action": "ignore",
+                         "cache": {"enable": true, "max_size": 1, "ttl": "1m"}});
+    api.put("/authorization/settings", &forgets).expect(200);
+    let mut here = broker.v5("here");
+    let mut away = broker.connect(&Connect::new(V5, "away").persistent(600));
+    for filter in [
+        "pass/1",
+        "yes/1",
+        "$share/g/pass/1",
+        "$share/g/yes/1",
+        "rule/1",
+    ] {
+        assert_eq!(subscribes(&mut here, filter, 1), 1, "{filter}");
+        assert_eq!(subscribes(&mut away, filter, 1), 1, "{filter}");
+    }
+    away.cut();
+    let asked = service.asked().len();
+    let begun = Instant::now();
+    let file = json!({"type": "file", "enable": true, "rules": "{allow, all, all, [\"q/#\"]}."});
+    api.put(&format!("{SOURCES}/file"), &file).expect(204);
+    for who in ["here", "away"] {
+        comes_to(&mut api, who, &["$share/g/yes/1", "rule/1", "yes/1"]);
+    }
+    println!(
+        "figure: taken back within {:?}, 1 s allowed",
+        begun.elapsed()
+    );
+    assert!(begun.elapsed() < Duration::from_secs(2));
+    assert_eq!(service.asked().len(), asked, "it is known");
+    here.ping();
+}
+
+/// A source that is new is asked of the subscriptions that there are: at once of clients that are there, of
+/// others when they are back. It takes back what it denies, and where it does not answer.
+#[test]
+fn a_new_source_is_asked_of_what_was_granted() {
+    let service = Service::start(|asked| judge_topic(&asked.json()));
+    let (broker, mut api) = Broker::signed_in(&[]);
+    let mut here = broker.v5("here");
+    let lasting = || Connect::new(V5, "away").persistent(600);
+    let mut away = broker.connect(&lasting());
+    let all = [
+        "$share/g/no/1",
+        "$share/g/yes/1",
+        "no/1",
+        "other",
+        "slow/1",
+        "yes/1",
+    ];
+    for filter in all {
+        here.subscribe(filter, 1);
+        away.subscribe(filter, 1);
+    }
+    away.cut();
+    api.post(SOURCES, &asks_of_topics(&service)).expect(204);
+    let due = ["$share/g/yes/1", "other", "yes/1"];
+    comes_to(&mut api, "here", &due);
+    assert_eq!(filters(&mut api, "away"), all);
+    let mut away = broker.connect(&lasting());
+    comes_to(&mut api, "away", &due);
+    let mut writer = broker.v5("writer");
+    assert!(publishes(&mut writer, "yes/1"));
+    away.receive_this("yes/1", "x");
+}
+
+/// A session of nobody's that passes to a user has what that user may have.
+#[test]
+fn a_session_that_passes_to_a_user_is_asked_about() {
+    let service = Service::start(|asked| judge_topic(&asked.json()));
+    let (broker, mut api) = with_rules_elsewhere(&service);
+    let built_in = json!({"mechanism": "password_based", "backend": "built_in_database",
+                          "password_hash_algorithm": {"name": "sha256"}});
+    api.post("/authentication?anonymous=keep", &built_in)
+        .expect(200);
+    let user = json!({"user_id": "anna", "password": "p"});
+    let users = "/authentication/password_based:built_in_database/users";
+    api.post(users, &user).expect(201);
+    let lamp = || Connect::new(V5, "lamp").persistent(600);
+    let mut conn = broker.connect(&lamp());
+    for filter in ["guest/1", "yes/1", "rule/1"] {
+        assert_eq!(subscribes(&mut conn, filter, 1), 1);
+    }
+    conn.cut();
+    let conn = broker.connect(&lamp());
+    comes_to(&mut api, "lamp", &["guest/1", "rule/1", "yes/1"]);
+    conn.cut();
+    let mut conn = broker.connect(&lamp().user("anna").password(b"p"));
+    comes_to(&mut api, "lamp", &["rule/1", "yes/1"]);
+    conn.ping();
 }
 
 /// A service that is gone denies what it had not said before, and lets on what it had; others are not held

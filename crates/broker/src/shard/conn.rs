@@ -15,7 +15,8 @@ use std::{
 };
 
 use engine::{
-    Admission, Cause, Close, ConnId, Ending, Guest, Presence, QuestionId, SessionId, Sink, Slab, Time,
+    Admission, Cause, Close, ConnId, Ending, Guest, Presence, QuestionId, SessionId, Sink, Slab,
+    Time,
     acl::{Heard, Inquiry},
 };
 use mio::net::TcpStream;
@@ -663,12 +664,7 @@ impl Sink for Conns {
         }
     }
 
-    fn inquire(
-        &mut self,
-        id: QuestionId,
-        peer: Option<SocketAddr>,
-        inquiry: &Inquiry<'_>,
-    ) -> bool {
+    fn inquire(&mut self, id: QuestionId, peer: Option<SocketAddr>, inquiry: &Inquiry<'_>) -> bool {
         self.gate.inquire(id, peer, inquiry)
     }
 

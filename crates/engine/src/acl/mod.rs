@@ -53,6 +53,8 @@ pub struct Subscribe<'a> {
     pub filter: Filter<'a>,
     /// Some of what it brings may be denied: each message has to be asked about.
     pub is_checked: bool,
+    /// What somebody elsewhere has said of it.
+    pub heard: Option<Heard>,
 }
 
 /// What decided.
@@ -224,11 +226,26 @@ impl Acl {
         !same
     }
 
+    /// Whether what was known then was said by the same sources.
+    pub(crate) fn has_sources_of(&self, before: &Access) -> bool {
+        let age = |epoch: u32| self.epoch.wrapping_sub(epoch);
+        age(before.epoch) <= age(self.sources_since)
+    }
+
+    /// Whether that is known under the rules that hold now.
+    pub(crate) fn is_of_now(&self, access: &Access) -> bool {
+        access.epoch == self.epoch
+    }
+
+    /// Counts changes of rules.
+    pub(crate) fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
     /// Takes over what the same sources have said of subscriptions, under other rules: so it is known which
     /// of these decided.
     pub(crate) fn remember(&self, access: &mut Access, before: &Access) {
-        let age = |epoch: u32| self.epoch.wrapping_sub(epoch);
-        if age(before.epoch) <= age(self.sources_since) {
+        if self.has_sources_of(before) {
             let said = before
                 .said
                 .iter()
@@ -412,7 +429,13 @@ impl Acl {
     ) -> Result<Authorized<Subscribe<'a>>, Ground> {
         let (judgement, is_checked) = self.judge_subscribe(asks.subject(), filter, qos);
         if judgement.is_allowed {
-            Ok(Authorized(Subscribe { filter, is_checked }))
+            let said = || self.word_on(asks.subject(), Actions::ask(qos), filter.as_str());
+            let said = self.outside().and_then(|_| said());
+            Ok(Authorized(Subscribe {
+                filter,
+                is_checked,
+                heard: said.map(|(word, by)| Heard::Word(word, by)),
+            }))
         } else {
             Err(judgement.ground)
         }

@@ -3,7 +3,10 @@
 use protocol::{QoS, RetainHandling};
 
 use super::Wants;
-use crate::table::is_oversized;
+use crate::{
+    acl::{Heard, SOURCES_MAX, Word},
+    table::is_oversized,
+};
 
 /// Subscription options, of which the first byte is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,6 +22,11 @@ impl Flags {
     const HANDLING_SHIFT: u16 = 5;
     const LOGGED: u16 = 1 << 7;
     const CHECKED: u16 = 1 << 8;
+    /// What somebody elsewhere has said of it: nothing, that it is allowed and who says so, or one of these.
+    const HEARD: u16 = 0b111 << 9;
+    const HEARD_SHIFT: u16 = 9;
+    const PASSED: u16 = 5;
+    const ASKED: u16 = 6;
 
     #[must_use]
     pub fn new(qos: QoS, no_local: bool, as_published: bool, durable: bool) -> Self {
@@ -108,6 +116,32 @@ impl Flags {
         } else {
             self.0 & !Self::CHECKED
         })
+    }
+
+    /// What somebody elsewhere has said of it, if that is known; or that this has to be asked anew.
+    pub(crate) fn heard(self) -> Option<Heard> {
+        match (self.0 & Self::HEARD) >> Self::HEARD_SHIFT {
+            0 => None,
+            Self::PASSED => Some(Heard::Word(Word::Pass, 0)),
+            Self::ASKED => Some(Heard::Waits),
+            by => {
+                let by = u8::try_from(by - 1).expect("three bits are few");
+                Some(Heard::Word(Word::Allow, by))
+            }
+        }
+    }
+
+    /// The same, with that. What was denied is no subscription.
+    pub(crate) fn with_heard(self, heard: Option<Heard>) -> Self {
+        let bits = match heard {
+            Some(Heard::Word(Word::Allow, by)) if usize::from(by) < SOURCES_MAX => {
+                u16::from(by) + 1
+            }
+            Some(Heard::Word(Word::Pass, _)) => Self::PASSED,
+            Some(Heard::Waits) => Self::ASKED,
+            _ => 0,
+        };
+        Self(self.0 & !Self::HEARD | bits << Self::HEARD_SHIFT)
     }
 
     /// Messages that are in the log come from there, and not live.
@@ -296,5 +330,33 @@ impl Many {
                 true
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What was said of a subscription stands beside everything else of it, and is not kept.
+    #[test]
+    fn what_was_said_changes_nothing_else() {
+        let plain = Flags::new(QoS::ExactlyOnce, true, true, true)
+            .with_handling(RetainHandling::DoNotSend)
+            .with_logged(true)
+            .with_checked(true);
+        let last = u8::try_from(SOURCES_MAX).unwrap() - 1;
+        for heard in [
+            None,
+            Some(Heard::Waits),
+            Some(Heard::Word(Word::Pass, 0)),
+            Some(Heard::Word(Word::Allow, 0)),
+            Some(Heard::Word(Word::Allow, last)),
+        ] {
+            let flags = plain.with_heard(Some(Heard::Waits)).with_heard(heard);
+            assert_eq!(flags.heard(), heard);
+            assert_eq!(flags.with_heard(None), plain);
+            assert_eq!(flags.bits(), plain.bits());
+        }
+        assert_eq!(plain.with_heard(Some(Heard::Failed)), plain);
     }
 }

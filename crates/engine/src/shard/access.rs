@@ -7,10 +7,10 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use protocol::{Filter, QoS, Topic};
 
-use super::{Mail, Presence, Shard, Sink, subscribe::Round};
+use super::{Mail, Membership, Presence, Shard, Sink, subscribe::Round};
 use crate::{
     Counter, Message, SessionRef, Time,
-    acl::{Access, Asks, Ground, Guard, Subject, Writer},
+    acl::{Access, Asks, Authorized, Ground, Guard, Heard, Subject, Subscribe, Word, Writer},
     limits::{DENIAL_MILLIS, DENIALS_MAX, DENIALS_TOLD_MAX, REJUDGE_SLICE},
     router::NodeId,
     session::Session,
@@ -40,6 +40,23 @@ impl Asks for Session {
             access: self.rare.access.as_deref(),
         }
     }
+}
+
+/// Why a session is judged anew.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Occasion {
+    /// Rules have changed.
+    Rules,
+    /// Its client is back.
+    Return,
+}
+
+/// How a session is judged anew.
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    occasion: Occasion,
+    /// What somebody elsewhere has said of its subscriptions is good: the same are asked now.
+    keeps_words: bool,
 }
 
 /// What was told of denials, so that it is not told again and again.
@@ -119,34 +136,48 @@ impl Shard {
         }
     }
 
-    /// Goes on with judging anew.
+    /// Goes on with judging anew, as long as not too much has to be asked elsewhere for it.
     pub(super) fn rejudge_some(&mut self, sink: &mut impl Sink) {
         let Some(from) = self.rejudging else { return };
         let mut left = REJUDGE_SLICE;
         let mut at = from;
         let end = self.sessions.end();
-        while at < end && left > 0 {
+        while at < end && left > 0 && !self.inquiries.is_busy() {
             left -= 1;
-            if let Some(s) = self.sessions.get(at) {
+            if let Some(s) = self.sessions.get(at)
+                && !self.is_judged(at)
+            {
                 left = left.saturating_sub(s.subscriptions());
-                self.rejudge(at, sink);
+                self.rejudge(at, Occasion::Rules, sink);
             }
             at += 1;
         }
         self.rejudging = (at < end).then_some(at);
     }
 
+    /// Whether judging goes on with the next pass.
+    pub(super) fn is_rejudging(&self) -> bool {
+        self.rejudging.is_some() && !self.inquiries.is_busy()
+    }
+
+    /// Whether a session was judged since the rules changed.
+    fn is_judged(&self, slot: u32) -> bool {
+        let access = self.session(slot).rare.access.as_deref();
+        access.is_some_and(|access| self.acl.is_of_now(access))
+    }
+
     /// What a client sends is not taken before it is judged by the rules that hold.
     #[cold]
     pub(super) fn rejudge_first(&mut self, slot: u32, sink: &mut impl Sink) {
-        if self.rejudging.is_some_and(|from| slot >= from) {
-            self.rejudge(slot, sink);
+        if self.rejudging.is_some_and(|from| slot >= from) && !self.is_judged(slot) {
+            self.rejudge(slot, Occasion::Rules, sink);
         }
     }
 
     /// Looks at a session with the rules that hold now: ends what is not allowed any more, and says of
-    /// the rest whether each message has to be asked about.
-    pub(super) fn rejudge(&mut self, slot: u32, sink: &mut impl Sink) {
+    /// the rest whether each message has to be asked about. What hangs on somebody elsewhere whose word is
+    /// not known is asked anew, and ends unless it is allowed.
+    fn rejudge(&mut self, slot: u32, occasion: Occasion, sink: &mut impl Sink) {
         let s = self.session(slot);
         let before = s.rare.access.as_ref().and_then(|access| access.peer());
         let peer = if s.is_online() {
@@ -155,14 +186,21 @@ impl Shard {
             before
         };
         let mut access = self.acl.access(&s.owner, &s.client_id, peer);
+        let mut keeps_words = false;
         if let (Some(access), Some(before)) = (&mut access, &s.rare.access) {
             self.acl.remember(access, before);
+            keeps_words = self.acl.has_sources_of(before);
         }
         self.session_mut(slot).set_access(access);
-        let ended = self.rejudge_plain(slot, sink) | self.rejudge_shared(slot, sink);
+        let look = Look {
+            occasion,
+            keeps_words,
+        };
+        let ended = self.rejudge_plain(slot, look, sink) | self.rejudge_shared(slot, look, sink);
         if ended && self.session(slot).rare.durable.is_some() {
             self.save_session(slot, None);
         }
+        self.put_questions(sink);
     }
 
     /// Somebody else may have come, or the same one with other rights.
@@ -174,8 +212,47 @@ impl Shard {
         };
         let has_shared = !s.shared().is_empty();
         if self.acl.may_deny(s) || has_shared || s.subs.slice().iter().any(is_checked) {
-            self.rejudge(slot, sink);
+            self.rejudge(slot, Occasion::Return, sink);
         }
+    }
+
+    /// The session is another's now: what was said elsewhere of the one before is nothing any more.
+    pub(super) fn doubt(&mut self, slot: u32) {
+        if !self.acl.asks_outside() {
+            return;
+        }
+        for node in self.session(slot).subs.slice().to_vec() {
+            if let Some(sub) = self.router.sub(node, slot) {
+                let flags = sub.flags.with_heard(Some(Heard::Waits));
+                self.router.set_flags(node, slot, flags);
+            }
+        }
+        let shared = self.session_mut(slot).shared_mut();
+        for membership in shared.into_iter().flatten() {
+            membership.doubt();
+        }
+    }
+
+    /// What is known of what somebody elsewhere says of a subscription, and whether that has to be asked.
+    fn known(
+        &self,
+        slot: u32,
+        (filter, qos): (Filter<'_>, QoS),
+        heard: Option<Heard>,
+        look: Look,
+    ) -> (Option<(Word, u8)>, bool) {
+        if !self.acl.asks_outside() {
+            return (None, false);
+        }
+        if let Some(Heard::Word(word, by)) = heard
+            && look.keeps_words
+        {
+            return (Some((word, by)), false);
+        }
+        let is_due = look.occasion == Occasion::Rules || heard == Some(Heard::Waits);
+        // What is kept with the connection is good, however old it is.
+        let sources = || self.sources_of(slot, filter.as_str(), qos, Time(0));
+        (None, is_due && sources() > 0)
     }
 
     /// Whether it is not sure that a client which is away may not have what it had: its own rules, or
@@ -196,75 +273,187 @@ impl Shard {
         known || matches!(ground, Ground::Own(_))
     }
 
-    fn rejudge_plain(&mut self, slot: u32, sink: &mut impl Sink) -> bool {
+    fn rejudge_plain(&mut self, slot: u32, look: Look, sink: &mut impl Sink) -> bool {
         let mut ended = false;
         for node in self.session(slot).subs.slice().to_vec() {
             let Some(sub) = self.router.sub(node, slot) else {
                 continue;
             };
             let text = self.router.filter(node);
-            let filter = Filter::trusted(&text);
-            let judged = self
-                .acl
-                .subscribe(self.session(slot), filter, sub.flags.qos());
-            match judged {
-                Ok(allowed) => {
-                    let flags = sub.flags.with_checked(allowed.get().is_checked);
-                    if flags != sub.flags {
-                        self.router.set_flags(node, slot, flags);
-                    }
-                }
-                Err(ground) if self.is_in_doubt(slot, filter, sub.flags.qos(), ground) => {
-                    let flags = sub.flags.with_checked(true);
-                    self.router.set_flags(node, slot, flags);
-                }
-                Err(ground) => {
-                    self.drop_sub(slot, node);
-                    self.metrics.add(Counter::SubscriptionRevoked, 1);
-                    self.note_denied(slot, Deed::Subscribed, &text, ground, sink);
-                    ended = true;
-                }
+            let what = (Filter::trusted(&text), sub.flags.qos());
+            let (word, is_due) = self.known(slot, what, sub.flags.heard(), look);
+            let mut judged = self.judge_again(slot, what, word);
+            if is_due && judged.is_ok() {
+                judged = self.put_off(slot, None, what);
             }
+            ended |= self.decide_plain(slot, node, judged, sink);
         }
         ended
     }
 
-    fn rejudge_shared(&mut self, slot: u32, sink: &mut impl Sink) -> bool {
+    fn rejudge_shared(&mut self, slot: u32, look: Look, sink: &mut impl Sink) -> bool {
         let mut ended = false;
         for membership in self.session(slot).shared().to_vec() {
             let (group, filter) = membership.names();
-            let filter = Filter::trusted(filter);
-            let judged = self
-                .acl
-                .subscribe(self.session(slot), filter, membership.qos());
-            match judged {
-                Ok(allowed) => {
-                    let is_checked = allowed.get().is_checked;
-                    let list = self.session_mut(slot).shared_mut().into_iter().flatten();
-                    for same in list.filter(|m| m.label() == membership.label()) {
-                        same.set_checked(is_checked);
-                    }
-                    let guard = is_checked.then(|| self.guard(slot));
-                    let letter = Mail::Guard {
-                        group: group.into(),
-                        filter: filter.as_str().into(),
-                        member: self.reference(slot),
-                        guard,
-                    };
-                    self.mail(self.group_home(group, filter.as_str()), letter);
-                }
-                // It is away and gets nothing; it is judged when it comes.
-                Err(ground) if self.is_in_doubt(slot, filter, membership.qos(), ground) => {}
-                Err(ground) => {
-                    self.leave_group(slot, group, filter);
-                    self.metrics.add(Counter::SubscriptionRevoked, 1);
-                    let told = membership.told().filter;
-                    self.note_denied(slot, Deed::Subscribed, &told, ground, sink);
-                    ended = true;
-                }
+            let what = (Filter::trusted(filter), membership.qos());
+            let (word, is_due) = self.known(slot, what, membership.heard(), look);
+            let mut judged = self.judge_again(slot, what, word);
+            if is_due && judged.is_ok() {
+                judged = self.put_off(slot, Some(group), what);
             }
+            ended |= self.decide_shared(slot, &membership, judged, sink);
         }
         ended
+    }
+
+    /// Judges a subscription that there is. Where it is not sure that it may not be, of a client that is away,
+    /// it stays until that is back: then it gets nothing unasked.
+    fn judge_again<'a>(
+        &mut self,
+        slot: u32,
+        (filter, qos): (Filter<'a>, QoS),
+        word: Option<(Word, u8)>,
+    ) -> Result<Subscribe<'a>, Ground> {
+        self.acl.word = word;
+        let judged = self.acl.subscribe(self.session(slot), filter, qos);
+        let judged = match judged.map(Authorized::into_inner) {
+            Err(ground) if self.is_in_doubt(slot, filter, qos, ground) => Ok(Subscribe {
+                filter,
+                is_checked: true,
+                heard: word.map(|(word, by)| Heard::Word(word, by)),
+            }),
+            judged => judged,
+        };
+        self.acl.word = None;
+        judged
+    }
+
+    /// As if it came just now: what hangs on somebody elsewhere who has said nothing is denied.
+    fn judge_arriving<'a>(
+        &mut self,
+        slot: u32,
+        what: (Filter<'a>, QoS),
+        word: Option<(Word, u8)>,
+    ) -> Result<Subscribe<'a>, Ground> {
+        self.acl.is_arriving = true;
+        let judged = self.judge_again(slot, what, word);
+        self.acl.is_arriving = false;
+        judged
+    }
+
+    /// A subscription stays until somebody elsewhere was asked about it; it does not if there is no room for the
+    /// question.
+    fn put_off<'a>(
+        &mut self,
+        slot: u32,
+        group: Option<&str>,
+        what: (Filter<'a>, QoS),
+    ) -> Result<Subscribe<'a>, Ground> {
+        if !self.ask_anew(slot, group, what) {
+            return self.judge_arriving(slot, what, None);
+        }
+        let judged = self.judge_again(slot, what, None)?;
+        Ok(Subscribe {
+            heard: Some(Heard::Waits),
+            ..judged
+        })
+    }
+
+    /// A subscription as it was judged. Whether it ended.
+    fn decide_plain(
+        &mut self,
+        slot: u32,
+        node: NodeId,
+        judged: Result<Subscribe<'_>, Ground>,
+        sink: &mut impl Sink,
+    ) -> bool {
+        let Some(sub) = self.router.sub(node, slot) else {
+            return false;
+        };
+        match judged {
+            Ok(judged) => {
+                let flags = sub.flags.with_checked(judged.is_checked);
+                let flags = flags.with_heard(judged.heard);
+                if flags != sub.flags {
+                    self.router.set_flags(node, slot, flags);
+                }
+                false
+            }
+            Err(ground) => {
+                let text = self.router.filter(node);
+                self.drop_sub(slot, node);
+                self.metrics.add(Counter::SubscriptionRevoked, 1);
+                self.note_denied(slot, Deed::Subscribed, &text, ground, sink);
+                true
+            }
+        }
+    }
+
+    /// The same of a shared one.
+    fn decide_shared(
+        &mut self,
+        slot: u32,
+        membership: &Membership,
+        judged: Result<Subscribe<'_>, Ground>,
+        sink: &mut impl Sink,
+    ) -> bool {
+        let (group, filter) = membership.names();
+        match judged {
+            Ok(judged) => {
+                let list = self.session_mut(slot).shared_mut().into_iter().flatten();
+                for same in list.filter(|m| m.label() == membership.label()) {
+                    same.set_judged(judged.is_checked, judged.heard);
+                }
+                let letter = Mail::Guard {
+                    group: group.into(),
+                    filter: filter.into(),
+                    member: self.reference(slot),
+                    guard: judged.is_checked.then(|| self.guard(slot)),
+                };
+                self.mail(self.group_home(group, filter), letter);
+                false
+            }
+            Err(ground) => {
+                self.leave_group(slot, group, Filter::trusted(filter));
+                self.metrics.add(Counter::SubscriptionRevoked, 1);
+                let told = membership.told().filter;
+                self.note_denied(slot, Deed::Subscribed, &told, ground, sink);
+                true
+            }
+        }
+    }
+
+    /// What was said of a subscription that had been granted, if it still waits for that.
+    pub(super) fn decide_granted(
+        &mut self,
+        slot: u32,
+        group: Option<&str>,
+        (filter, qos): (Filter<'_>, QoS),
+        word: Option<(Word, u8)>,
+        sink: &mut impl Sink,
+    ) {
+        let judged = self.judge_arriving(slot, (filter, qos), word);
+        let waits = |heard: Option<Heard>, of: QoS| heard == Some(Heard::Waits) && of == qos;
+        let ended = match group {
+            None => {
+                let node = self.router.find(filter);
+                let node = node.filter(|node| {
+                    let sub = self.router.sub(*node, slot);
+                    sub.is_some_and(|sub| waits(sub.flags.heard(), sub.flags.qos()))
+                });
+                node.is_some_and(|node| self.decide_plain(slot, node, judged, sink))
+            }
+            Some(group) => {
+                let mut shared = self.session(slot).shared().iter();
+                let membership = shared
+                    .find(|m| m.names() == (group, filter.as_str()) && waits(m.heard(), m.qos()));
+                let membership = membership.cloned();
+                membership.is_some_and(|m| self.decide_shared(slot, &m, judged, sink))
+            }
+        };
+        if ended && self.session(slot).rare.durable.is_some() {
+            self.save_session(slot, None);
+        }
     }
 
     /// Who asks for a member of a shared group, where that lives.

@@ -258,6 +258,7 @@ impl Shard {
         let exchange = exchange.map(|e| e.method).zip(proof.as_deref());
         let properties = self.connack_properties(packet, &asked, assigned.as_deref(), exchange)?;
         let (slot, present) = self.take_session(slot, client_id, owner, conn, packet, sink)?;
+        self.rejudge_first(slot, sink);
         self.session_mut(slot).set_access(access);
         // Perhaps one of this client.
         let replaced = !present && self.ending > 0;
@@ -454,6 +455,9 @@ impl Shard {
                 // [MQTT-3.1.2-5], [MQTT-3.1.4-4]
                 if goes_on && sees_all {
                     self.cancel_will(slot, sink);
+                    if self.session(slot).owner != owner {
+                        self.doubt(slot);
+                    }
                     self.session_mut(slot).owner = owner;
                     return Ok((slot, true));
                 }

@@ -1,13 +1,13 @@
-//! What is asked elsewhere of subscriptions that no packet asks for: those that every client gets and those
-//! that an administrator makes. Each question is put once, so many at one time, and what hangs on it is done
-//! with its answer.
+//! What is asked elsewhere of subscriptions that no packet asks for: those that every client gets, those that
+//! an administrator makes, and those that had been granted before rules changed. Each question is put once,
+//! so many at one time, and what hangs on it is done with its answer.
 
 use std::{
     collections::{BTreeMap, VecDeque},
     ops::RangeInclusive,
 };
 
-use protocol::{Options, QoS, SharedFilter};
+use protocol::{Filter, Options, QoS, SharedFilter};
 
 use super::{ConnId, Shard, Sink};
 use crate::{
@@ -33,12 +33,14 @@ struct Question {
     purpose: Purpose,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Purpose {
     /// For the one at this place of what a client gets.
     Automatic(usize),
     /// An administrator waits under this ticket.
     Administrator(u64),
+    /// It had been granted to a client, in this group if in any; the rules are those after so many changes.
+    Granted(ConnId, Option<Box<str>>, u32),
 }
 
 /// A subscription that a client did not ask for.
@@ -74,6 +76,11 @@ impl Inquiries {
     /// Whether a client gets something that hangs on an answer.
     pub(super) fn holds(&self, slot: u32) -> bool {
         self.automatic.contains_key(&slot)
+    }
+
+    /// Whether so many questions wait that no more are to be thought of.
+    pub(super) fn is_busy(&self) -> bool {
+        self.waiting.len() >= INQUIRIES_UNDER_WAY_MAX
     }
 
     fn has_room(&self, count: usize) -> bool {
@@ -154,6 +161,7 @@ impl Shard {
     ) -> Option<u64> {
         self.now = now;
         let slot = self.find(client_id)?;
+        self.rejudge_first(slot, sink);
         let ticket = self.next_token();
         let purpose = Purpose::Administrator(ticket);
         let question = self.question(slot, (filter, options.qos), purpose, sink)?;
@@ -163,6 +171,33 @@ impl Shard {
         self.inquiries.queue(ticket, question);
         self.put_questions(sink);
         Some(ticket)
+    }
+
+    /// Asks about a subscription that there is. Of a client that is away it is asked when that is back. False if
+    /// there is no room for the question.
+    pub(super) fn ask_anew(
+        &mut self,
+        slot: u32,
+        group: Option<&str>,
+        (filter, qos): (Filter<'_>, QoS),
+    ) -> bool {
+        let conn = self.session(slot).conn;
+        if conn == ConnId::NONE {
+            return true;
+        }
+        if !self.inquiries.has_room(1) {
+            return false;
+        }
+        let purpose = Purpose::Granted(conn, group.map(Into::into), self.acl.epoch());
+        let question = Question {
+            session: self.reference(slot),
+            topic: filter.as_str().into(),
+            qos,
+            purpose,
+        };
+        let number = self.next_token();
+        self.inquiries.queue(number, question);
+        true
     }
 
     /// The answer to a question that [`Sink::inquire`] was given. Gives the connection that goes on now, if one
@@ -208,7 +243,7 @@ impl Shard {
     }
 
     /// How many sources are to be asked whether a session may subscribe.
-    fn sources_of(&self, slot: u32, topic: &str, qos: QoS, now: Time) -> usize {
+    pub(super) fn sources_of(&self, slot: u32, topic: &str, qos: QoS, now: Time) -> usize {
         let s = self.session(slot);
         let inquiry = Inquiry {
             client_id: &s.client_id,
@@ -223,7 +258,7 @@ impl Shard {
     }
 
     /// Puts as many of the questions that wait as may be under way.
-    fn put_questions(&mut self, sink: &mut impl Sink) {
+    pub(super) fn put_questions(&mut self, sink: &mut impl Sink) {
         while self.inquiries.under_way < INQUIRIES_UNDER_WAY_MAX {
             let Some(id) = self.inquiries.waiting.pop_front() else {
                 return;
@@ -287,6 +322,15 @@ impl Shard {
                     }
                 }
                 self.answers.push((ticket, word.is_some()));
+                None
+            }
+            Purpose::Granted(conn, group, epoch) => {
+                let slot = self.resolve(question.session)?;
+                // Who is back, or stands under other rules, is asked about again.
+                if self.session(slot).conn == conn && self.acl.epoch() == epoch {
+                    let what = (Filter::trusted(&question.topic), question.qos);
+                    self.decide_granted(slot, group.as_deref(), what, word, sink);
+                }
                 None
             }
         }

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     Cause, Counter,
-    acl::{Authorized, Ground, Subscribe},
+    acl::{Authorized, Ground, Heard, Subscribe},
     plant::{self, Fault},
     record::Group,
     retained::Cursor,
@@ -83,12 +83,7 @@ impl Shard {
     }
 
     /// Subscriptions that the client did not ask for: the same, but for the SUBACK.
-    pub(super) fn subscribe_unasked(
-        &mut self,
-        slot: u32,
-        list: &[Unasked],
-        sink: &mut impl Sink,
-    ) {
+    pub(super) fn subscribe_unasked(&mut self, slot: u32, list: &[Unasked], sink: &mut impl Sink) {
         let mut round = Round::new(self.next_token());
         self.acl.is_arriving = self.acl.asks_outside();
         for one in list {
@@ -232,7 +227,11 @@ impl Shard {
         options: &subscribe::Options,
         round: &mut Round,
     ) {
-        let Subscribe { filter, is_checked } = allowed.into_inner();
+        let Subscribe {
+            filter,
+            is_checked,
+            heard,
+        } = allowed.into_inner();
         let before = self.router.find(filter);
         let before = before.and_then(|node| self.router.sub(node, slot));
         let read_log = before.is_some_and(|old| old.flags.reads_log());
@@ -244,7 +243,8 @@ impl Shard {
         let flags = Flags::new(qos, options.no_local, options.retain_as_published, durable)
             .with_handling(options.retain_handling)
             .with_logged(logged && durable)
-            .with_checked(is_checked);
+            .with_checked(is_checked)
+            .with_heard(heard);
         let sub = Sub {
             session: slot,
             flags,
@@ -298,7 +298,11 @@ impl Shard {
         options: &subscribe::Options,
         round: &mut Round,
     ) {
-        let Subscribe { filter, is_checked } = allowed.into_inner();
+        let Subscribe {
+            filter,
+            is_checked,
+            heard,
+        } = allowed.into_inner();
         self.next_token += 1;
         let mut membership = Membership {
             label: self.next_token,
@@ -310,6 +314,7 @@ impl Shard {
             handling: options.retain_handling,
             id: round.id,
             is_checked,
+            heard,
         };
         let rare = self.session_mut(slot).rare.make();
         let list = rare.shared.get_or_insert_default();
@@ -494,6 +499,8 @@ pub(crate) struct Membership {
     id: u32,
     /// Some of what the group gets may be denied to it.
     is_checked: bool,
+    /// As [`Flags::heard`].
+    heard: Option<Heard>,
 }
 
 impl Membership {
@@ -517,8 +524,17 @@ impl Membership {
         self.qos
     }
 
-    pub(super) fn set_checked(&mut self, is_checked: bool) {
+    pub(super) fn set_judged(&mut self, is_checked: bool, heard: Option<Heard>) {
         self.is_checked = is_checked;
+        self.heard = heard;
+    }
+
+    pub(super) fn heard(&self) -> Option<Heard> {
+        self.heard
+    }
+
+    pub(super) fn doubt(&mut self) {
+        self.heard = Some(Heard::Waits);
     }
 
     pub(super) fn label(&self) -> u64 {
@@ -537,6 +553,7 @@ impl Membership {
             handling: kept.handling,
             id: kept.id,
             is_checked: true, // until it is judged
+            heard: None,
         }
     }
 

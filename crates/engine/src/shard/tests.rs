@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 use protocol::{PacketId, QoS, packet::publish};
 
 use super::*;
+use crate::{
+    acl::{Outside, Permission, Rules, Terms, Word},
+    policy::{AutoSubscribe, Template},
+};
 
 const CONN: ConnId = ConnId(1);
 
@@ -17,6 +21,8 @@ struct Ear {
     verdict: Option<Result<Admission, Cause>>,
     /// Whose session somebody was refused for.
     owners: Vec<Option<String>>,
+    /// What it was asked for subscriptions; it is nobody to ask if nothing is to be kept.
+    asked: Option<Vec<QuestionId>>,
 }
 
 impl Sink for Ear {
@@ -30,6 +36,15 @@ impl Sink for Ear {
 
     fn admit(&mut self, _conn: ConnId, _guest: &Guest<'_>) -> Result<Admission, Cause> {
         self.verdict.clone().unwrap_or(Ok(Admission::Anonymous))
+    }
+
+    fn inquire(
+        &mut self,
+        id: QuestionId,
+        _peer: Option<core::net::SocketAddr>,
+        _inquiry: &Inquiry<'_>,
+    ) -> bool {
+        self.asked.as_mut().map(|asked| asked.push(id)).is_some()
     }
 
     fn note(&mut self, _conn: ConnId, _client_id: &str, what: Presence<'_>) {
@@ -285,4 +300,74 @@ fn a_session_passes_to_the_first_user() {
     let session = open(&mut shard, ConnId(4), &resume, &mut ear);
     assert_eq!(ear.take(ConnId(4)), [0x20, 2, 1, 0]);
     assert_eq!(shard.session(session.slot()).owner.user(), Some("bert"));
+}
+
+/// One filter for everybody, where somebody elsewhere, of this name, decides everything.
+fn asking(name: &'static str) -> Arc<Policy> {
+    let terms = Terms {
+        no_match: Permission::Deny,
+        disconnects: false,
+        outside: Some(Outside::new(0, name, 8, 1000)),
+    };
+    let rules = Rules::compile(Vec::new(), terms).unwrap();
+    let everybody = AutoSubscribe {
+        filter: Template::of_names("a"),
+        options: protocol::Options {
+            qos: QoS::AtMostOnce,
+            no_local: false,
+            retain_as_published: false,
+            retain_handling: protocol::RetainHandling::DoNotSend,
+        },
+    };
+    Arc::new(Policy {
+        access: Some(Arc::new(rules)),
+        auto_subscribe: [everybody].into(),
+        ..Policy::default()
+    })
+}
+
+/// An answer is for the connection and under the rules that it was asked for, and for no other. The client's
+/// packets wait for it. Where there is nobody to ask, it is no.
+#[test]
+fn answers_are_for_who_was_asked_about() {
+    let mut shard = shard(Settings::default());
+    let (allowed, passed) = (Heard::Word(Word::Allow, 0), Heard::Word(Word::Pass, 0));
+    shard.set_policy(asking("one"));
+    let mut ear = Ear::default();
+    let ping = [0xc0, 0];
+    let subscriptions = |shard: &Shard| shard.client("c").unwrap().subscriptions_len();
+    let come = |shard: &mut Shard, conn: u32, ear: &mut Ear| {
+        open(shard, ConnId(conn), &connect(5, 2, "c", &[]), ear)
+    };
+    let nobody = come(&mut shard, 1, &mut ear);
+    let taken = shard.receive(Time(0), nobody, &ping, &mut ear);
+    assert_eq!((taken, subscriptions(&shard)), (Received::Consumed(2), 0));
+
+    ear.asked = Some(Vec::new());
+    let session = come(&mut shard, 2, &mut ear);
+    shard.gone(Time(0), session, ConnId(2), &mut ear);
+    let session = come(&mut shard, 3, &mut ear);
+    let [old, new] = ear.asked.take().unwrap().try_into().unwrap();
+    assert_eq!(shard.heard(Time(0), old, allowed, &mut ear), None);
+    let taken = shard.receive(Time(0), session, &ping, &mut ear);
+    assert!(matches!(taken, Received::Hold(0, _)), "{taken:?}");
+    assert_eq!(subscriptions(&shard), 0);
+    let goes_on = shard.heard(Time(0), new, allowed, &mut ear);
+    assert_eq!((goes_on, subscriptions(&shard)), (Some(ConnId(3)), 1));
+    let taken = shard.receive(Time(0), session, &ping, &mut ear);
+    assert_eq!(taken, Received::Consumed(2));
+
+    // The same sources have said what they said; others are asked, and once for each change.
+    ear.asked = Some(Vec::new());
+    for (name, asked) in [("one", 0), ("two", 1), ("two", 2)] {
+        shard.set_policy(asking(name));
+        shard.tick(Time(0), &mut ear);
+        shard.receive(Time(0), session, &ping, &mut ear);
+        assert_eq!(ear.asked.as_ref().unwrap().len(), asked, "{name}");
+    }
+    let [old, new] = ear.asked.take().unwrap().try_into().unwrap();
+    shard.heard(Time(0), old, Heard::Failed, &mut ear);
+    assert_eq!(subscriptions(&shard), 1, "of rules that hold no longer");
+    shard.heard(Time(0), new, passed, &mut ear);
+    assert_eq!(subscriptions(&shard), 0);
 }

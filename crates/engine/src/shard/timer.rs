@@ -49,7 +49,7 @@ impl Shard {
             let reading_now = u64::from(self.reading) * 100;
             self.ticked.plus_millis(t.0.saturating_sub(reading_now))
         });
-        let soon = (self.is_expelling() || self.rejudging.is_some()).then_some(self.now);
+        let soon = (self.is_expelling() || self.is_rejudging()).then_some(self.now);
         let (due, delayed) = (self.due.next(), self.delayed.next());
         [silence, due, delayed, soon, self.groups.next_retry()]
             .into_iter()
