@@ -121,7 +121,7 @@ impl Worker {
     /// The answer to such a question.
     pub(super) fn take_answer(&mut self, id: QuestionId, heard: Heard) {
         let conns = &mut self.conns;
-        if let Some(conn) = self.engine.heard(self.now, id, heard, conns) {
+        for conn in self.engine.heard(self.now, id, heard, conns) {
             self.release(conn.0);
         }
     }

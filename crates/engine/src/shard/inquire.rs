@@ -200,20 +200,20 @@ impl Shard {
         true
     }
 
-    /// The answer to a question that [`Sink::inquire`] was given. Gives the connection that goes on now, if one
-    /// waited.
+    /// The answer to a question that [`Sink::inquire`] was given. Gives the connections that go on now: that which
+    /// waited for it, and those whose questions are to be put next while there is nobody to ask any more.
     pub fn heard(
         &mut self,
         now: Time,
         id: QuestionId,
         heard: Heard,
         sink: &mut impl Sink,
-    ) -> Option<ConnId> {
+    ) -> Vec<ConnId> {
         self.now = now;
         self.inquiries.under_way = self.inquiries.under_way.saturating_sub(1);
-        let goes_on = self.hear(id, heard, sink);
-        self.put_questions(sink);
-        goes_on
+        let mut go_on = Vec::from_iter(self.hear(id, heard, sink));
+        go_on.extend(self.put_questions(sink));
+        go_on
     }
 
     /// What has to be asked before a client may have a filter; `None` if rules decide, or what was said.
@@ -257,18 +257,21 @@ impl Shard {
         self.acl.sources(&inquiry, s.rare.access.as_deref(), now)
     }
 
-    /// Puts as many of the questions that wait as may be under way.
-    pub(super) fn put_questions(&mut self, sink: &mut impl Sink) {
-        while self.inquiries.under_way < INQUIRIES_UNDER_WAY_MAX {
-            let Some(id) = self.inquiries.waiting.pop_front() else {
-                return;
-            };
+    /// Puts as many of the questions that wait as may be under way. Gives the connections whose client has waited
+    /// for one that nobody is there to answer. Who has just queued one need not look: older ones wait only while as
+    /// many as may be are under way.
+    pub(super) fn put_questions(&mut self, sink: &mut impl Sink) -> Vec<ConnId> {
+        let mut go_on = Vec::new();
+        while self.inquiries.under_way < INQUIRIES_UNDER_WAY_MAX
+            && let Some(id) = self.inquiries.waiting.pop_front()
+        {
             if self.put_question(id, sink) {
                 self.inquiries.under_way += 1;
             } else {
-                self.hear(id, Heard::Failed, sink);
+                go_on.extend(self.hear(id, Heard::Failed, sink));
             }
         }
+        go_on
     }
 
     /// False if there is nobody to put it to.

@@ -7,6 +7,7 @@ use protocol::{PacketId, QoS, packet::publish};
 use super::*;
 use crate::{
     acl::{Outside, Permission, Rules, Terms, Word},
+    limits::INQUIRIES_UNDER_WAY_MAX,
     policy::{AutoSubscribe, Template},
 };
 
@@ -348,12 +349,12 @@ fn answers_are_for_who_was_asked_about() {
     shard.gone(Time(0), session, ConnId(2), &mut ear);
     let session = come(&mut shard, 3, &mut ear);
     let [old, new] = ear.asked.take().unwrap().try_into().unwrap();
-    assert_eq!(shard.heard(Time(0), old, allowed, &mut ear), None);
+    assert_eq!(shard.heard(Time(0), old, allowed, &mut ear), []);
     let taken = shard.receive(Time(0), session, &ping, &mut ear);
     assert!(matches!(taken, Received::Hold(0, _)), "{taken:?}");
     assert_eq!(subscriptions(&shard), 0);
-    let goes_on = shard.heard(Time(0), new, allowed, &mut ear);
-    assert_eq!((goes_on, subscriptions(&shard)), (Some(ConnId(3)), 1));
+    let go_on = shard.heard(Time(0), new, allowed, &mut ear);
+    assert_eq!((go_on, subscriptions(&shard)), (vec![ConnId(3)], 1));
     let taken = shard.receive(Time(0), session, &ping, &mut ear);
     assert_eq!(taken, Received::Consumed(2));
 
@@ -370,4 +371,24 @@ fn answers_are_for_who_was_asked_about() {
     assert_eq!(subscriptions(&shard), 1, "of rules that hold no longer");
     shard.heard(Time(0), new, passed, &mut ear);
     assert_eq!(subscriptions(&shard), 0);
+}
+
+/// A client whose question waited for its turn goes on when there is nobody to ask any more.
+#[test]
+fn a_question_that_waits_is_answered_without_anybody() {
+    let mut shard = shard(Settings::default());
+    shard.set_policy(asking("one"));
+    let mut ear = Ear {
+        asked: Some(Vec::new()),
+        ..Ear::default()
+    };
+    let at_once = u32::try_from(INQUIRIES_UNDER_WAY_MAX).unwrap();
+    for conn in 0..=at_once {
+        let hello = connect(5, 2, &format!("c{conn}"), &[]);
+        open(&mut shard, ConnId(conn), &hello, &mut ear);
+    }
+    let asked = ear.asked.take().unwrap();
+    assert_eq!(asked.len(), INQUIRIES_UNDER_WAY_MAX);
+    let go_on = shard.heard(Time(0), asked[0], Heard::Failed, &mut ear);
+    assert_eq!(go_on, [ConnId(0), ConnId(at_once)]);
 }
