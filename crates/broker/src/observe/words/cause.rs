@@ -537,11 +537,11 @@ pub(in crate::observe) const fn of(cause: Cause, lang: Lang) -> Words {
         Cause::Flapping => (
             [
                 "The client came and went too often in a short time, so it is banned for a while.",
-                "Find out why its connections end (its earlier entries); flapping_detect says how often is too often, and /banned lifts the ban.",
+                "Find out why its connections end (its earlier entries); flapping_detect says how often is too often, and the ban is lifted under Access, Bans.",
             ],
             [
                 "客户端在短时间内频繁上下线，因此被暂时禁止。",
-                "请查明其连接为何断开（见此前的记录）；flapping_detect 规定次数与时间，/banned 可解除禁止。",
+                "请查明其连接为何断开（见此前的记录）；flapping_detect 规定次数与时间，可在“访问控制 - 黑名单”中解除。",
             ],
         ),
         Cause::WillNotAllowed => (
