@@ -47,10 +47,15 @@ fn a_flood_of_broken_peers_is_counted() {
     let told = broker.said().filter(|line| line.contains("not CONNECT"));
     let told = told.count();
     assert!(told < 150, "{told} lines beside {line}");
-    let mut culprit = broker.v5("next");
-    culprit.send(&raw_publish(V5, 0x30, b"a/#", 0));
-    culprit.expect_closed_for(0x90);
-    broker.hears("(next) closed", PATIENCE);
+    // The flood may have gone on beyond that count, and used up what is told in the time that follows.
+    let is_told = (0..10).any(|_| {
+        let mut culprit = broker.v5("next");
+        culprit.send(&raw_publish(V5, 0x30, b"a/#", 0));
+        culprit.expect_closed_for(0x90);
+        let is_told = |line: &str| line.contains("(next) closed");
+        broker.finds(is_told, Duration::from_secs(1)).is_some()
+    });
+    assert!(is_told, "nobody is told of any more");
 }
 
 /// SIGHUP reads the file again: a bad one is refused with file, line and key, and the old settings stay;
