@@ -39,6 +39,17 @@ fn asks_of_topics(service: &Service) -> Value {
                     "qos": "${qos}", "retain": "${retain}"}})
 }
 
+/// Knows anna by her password, and keeps letting in who has none.
+fn let_anna_in(api: &mut Api) {
+    let built_in = json!({"mechanism": "password_based", "backend": "built_in_database",
+                          "password_hash_algorithm": {"name": "sha256"}});
+    api.post("/authentication?anonymous=keep", &built_in)
+        .expect(200);
+    let user = json!({"user_id": "anna", "password": "p"});
+    let users = "/authentication/password_based:built_in_database/users";
+    api.post(users, &user).expect(201);
+}
+
 /// A broker whose rules come before and behind a service, and where nothing is allowed besides.
 fn with_rules_elsewhere(service: &Service) -> (Broker, Api) {
     let (broker, mut api) = Broker::signed_in(&[]);
@@ -273,13 +284,7 @@ fn what_rules_deny_is_not_brought() {
 fn a15_a_service_is_asked_about_wills() {
     let service = Service::start(|asked| judge_topic(&asked.json()));
     let (broker, mut api) = with_rules_elsewhere(&service);
-    let built_in = json!({"mechanism": "password_based", "backend": "built_in_database",
-                          "password_hash_algorithm": {"name": "sha256"}});
-    api.post("/authentication?anonymous=keep", &built_in)
-        .expect(200);
-    let user = json!({"user_id": "anna", "password": "p"});
-    let users = "/authentication/password_based:built_in_database/users";
-    api.post(users, &user).expect(201);
+    let_anna_in(&mut api);
     let mut watcher = broker.v5("watcher");
     for filter in ["yes/#", "rule/#", "pass/#"] {
         assert_eq!(subscribes(&mut watcher, filter, 1), 1);
@@ -496,13 +501,7 @@ fn a_new_source_is_asked_of_what_was_granted() {
 fn a_session_that_passes_to_a_user_is_asked_about() {
     let service = Service::start(|asked| judge_topic(&asked.json()));
     let (broker, mut api) = with_rules_elsewhere(&service);
-    let built_in = json!({"mechanism": "password_based", "backend": "built_in_database",
-                          "password_hash_algorithm": {"name": "sha256"}});
-    api.post("/authentication?anonymous=keep", &built_in)
-        .expect(200);
-    let user = json!({"user_id": "anna", "password": "p"});
-    let users = "/authentication/password_based:built_in_database/users";
-    api.post(users, &user).expect(201);
+    let_anna_in(&mut api);
     let lamp = || Connect::new(V5, "lamp").persistent(600);
     let mut conn = broker.connect(&lamp());
     for filter in ["guest/1", "yes/1", "rule/1"] {

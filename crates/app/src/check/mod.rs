@@ -1,5 +1,6 @@
 //! `ternmq check`: who comes in by which listener of the broker that runs on a data directory, and its weak
-//! points; where none runs, those of its settings and files. Ends with 0 if nothing is dangerous, 1 if something is, 2 if it was not looked.
+//! points; where none runs, those of its settings and files. Ends with 0 if nothing is dangerous, 1 if something
+//! is, 2 if it was not looked.
 
 mod text;
 

@@ -94,8 +94,8 @@ impl Shard {
         true
     }
 
-    /// Subscribes for a client, as if it had; [`Shard::inquire_for`] comes before. `None` if there is no such session; else the granted QoS or
-    /// the refusal, and the ticket that is answered once it is in force, and kept.
+    /// Subscribes for a client, as if it had; [`Shard::inquire_for`] comes before. `None` if there is no such session;
+    /// else the granted QoS or the refusal, and the ticket that is answered once it is in force, and kept.
     pub fn subscribe_for(
         &mut self,
         now: Time,
