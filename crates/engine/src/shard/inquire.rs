@@ -242,10 +242,10 @@ impl Shard {
         })
     }
 
-    /// How many sources are to be asked whether a session may subscribe.
-    pub(super) fn sources_of(&self, slot: u32, topic: &str, qos: QoS, now: Time) -> usize {
+    /// Whether a session may subscribe, as it is put to sources.
+    fn inquiry<'a>(&'a self, slot: u32, topic: &'a str, qos: QoS) -> Inquiry<'a> {
         let s = self.session(slot);
-        let inquiry = Inquiry {
+        Inquiry {
             client_id: &s.client_id,
             who: &s.owner,
             publishes: false,
@@ -253,8 +253,14 @@ impl Shard {
             retain: false,
             topic,
             sources: 0,
-        };
-        self.acl.sources(&inquiry, s.rare.access.as_deref(), now)
+        }
+    }
+
+    /// How many sources are to be asked whether a session may subscribe.
+    pub(super) fn sources_of(&self, slot: u32, topic: &str, qos: QoS, now: Time) -> usize {
+        let access = self.session(slot).rare.access.as_deref();
+        self.acl
+            .sources(&self.inquiry(slot, topic, qos), access, now)
     }
 
     /// Puts as many of the questions that wait as may be under way. Gives the connections whose client has waited
@@ -283,16 +289,11 @@ impl Shard {
             return false;
         };
         let sources = self.sources_of(slot, &question.topic, question.qos, self.now);
-        let s = self.session(slot);
         let inquiry = Inquiry {
-            client_id: &s.client_id,
-            who: &s.owner,
-            publishes: false,
-            qos: question.qos,
-            retain: false,
-            topic: &question.topic,
             sources,
+            ..self.inquiry(slot, &question.topic, question.qos)
         };
+        let s = self.session(slot);
         let peer = s.rare.access.as_ref().and_then(|access| access.peer());
         sources > 0 && sink.inquire(id, peer, &inquiry)
     }
