@@ -283,8 +283,8 @@ impl Shard {
             let what = (Filter::trusted(&text), sub.flags.qos());
             let (word, is_due) = self.known(slot, what, sub.flags.heard(), look);
             let mut judged = self.judge_again(slot, what, word);
-            if is_due && judged.is_ok() {
-                judged = self.put_off(slot, None, what);
+            if is_due && let Ok(allowed) = judged {
+                judged = self.put_off(slot, None, what, allowed);
             }
             ended |= self.decide_plain(slot, node, judged, sink);
         }
@@ -298,8 +298,8 @@ impl Shard {
             let what = (Filter::trusted(filter), membership.qos());
             let (word, is_due) = self.known(slot, what, membership.heard(), look);
             let mut judged = self.judge_again(slot, what, word);
-            if is_due && judged.is_ok() {
-                judged = self.put_off(slot, Some(group), what);
+            if is_due && let Ok(allowed) = judged {
+                judged = self.put_off(slot, Some(group), what, allowed);
             }
             ended |= self.decide_shared(slot, &membership, judged, sink);
         }
@@ -348,11 +348,11 @@ impl Shard {
         slot: u32,
         group: Option<&str>,
         what: (Filter<'a>, QoS),
+        judged: Subscribe<'a>,
     ) -> Result<Subscribe<'a>, Ground> {
         if !self.ask_anew(slot, group, what) {
             return self.judge_arriving(slot, what, None);
         }
-        let judged = self.judge_again(slot, what, None)?;
         Ok(Subscribe {
             heard: Some(Heard::Waits),
             ..judged
