@@ -1,11 +1,12 @@
 //! Crowds that read nothing and clients that talk to themselves: nobody stands still, a bystander
 //! notices nothing, memory stays within the announced bounds, and what is missing is counted to the
-//! last message. `TERNMQ_CROWD` says how many there are (40; `cargo xtask show 2 9` takes 500).
+//! last message. There are 40 of them, in full 500.
 
 use std::time::{Duration, Instant};
 
 use crate::wire::{
-    Broker, Canary, Conn, Connect, Kind, Outcome, Publish, V5, V311, ack, prop, raise_files,
+    Broker, Canary, Conn, Connect, Kind, Outcome, Publish, V5, V311, ack, in_full, prop,
+    raise_files,
 };
 
 /// Announced bounds of one client.
@@ -16,7 +17,7 @@ const PAYLOAD: usize = 4000;
 const MESSAGES: u32 = 1500;
 
 fn crowd_size() -> usize {
-    std::env::var("TERNMQ_CROWD").map_or(40, |n| n.parse().expect("TERNMQ_CROWD is a number"))
+    if in_full() { 500 } else { 40 }
 }
 
 fn broker() -> Broker {

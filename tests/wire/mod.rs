@@ -31,7 +31,7 @@ pub(crate) use http::{Api, BASE, Http, PASSWORD, Reply};
 #[cfg(target_os = "linux")]
 pub(crate) use netns::Machines;
 pub(crate) use packet::{Kind, Packet};
-pub(crate) use process::raise_files;
+pub(crate) use process::{in_full, raise_files};
 pub(crate) use service::{Asked, Said, Service};
 pub(crate) use websocket::{Frame, handshake, http};
 

@@ -188,6 +188,12 @@ impl Broker {
     }
 }
 
+/// Whether the tests that have a long form run in it, as those do that `cargo xtask show` names: beside a
+/// released broker, `TERNMQ_FULL` set.
+pub(crate) fn in_full() -> bool {
+    std::env::var_os("TERNMQ_FULL").is_some()
+}
+
 /// Lets this process open as many files as the system allows.
 pub(crate) fn raise_files() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
