@@ -3,6 +3,7 @@
 //! denied: a subscription says so.
 
 mod outside;
+mod permit;
 mod principal;
 mod rule;
 mod rules;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use protocol::{Filter, QoS, Topic};
 
 pub use outside::{Heard, Inquiry, Outside, SOURCES_MAX, Word};
+pub(crate) use permit::{Known, Mark, Permit};
 pub use principal::{Principal, User};
 pub use rule::{Actions, Network, Permission, Rule, Topics, TopicsError, Who};
 pub use rules::{Rules, RulesError, Terms};
@@ -28,6 +30,7 @@ pub(crate) use writer::Writers;
 
 use crate::{Time, message::View, policy::Client};
 use outside::{NOBODY, Said};
+use permit::Permits;
 use rules::Holds;
 use tree::Leaf;
 
@@ -184,13 +187,14 @@ impl<'a> Subject<'a> {
 }
 
 /// The rules of access as a shard has them.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Acl {
     rules: Option<Arc<Rules>>,
     /// Counts changes.
     epoch: u32,
     /// The first of these with the same sources elsewhere, in the same order.
     sources_since: u32,
+    permits: Permits,
     /// What is judged comes in just now: what hangs on somebody elsewhere who has said nothing is denied
     /// then. Whatever was let in before stays.
     pub(crate) is_arriving: bool,
@@ -218,6 +222,7 @@ impl Acl {
         if !same {
             let sources = self.outside().map(Outside::names).copied();
             self.rules.clone_from(rules);
+            self.permits.revoke();
             self.epoch = self.epoch.wrapping_add(1);
             if self.outside().map(Outside::names).copied() != sources {
                 self.sources_since = self.epoch;
@@ -346,12 +351,7 @@ impl Acl {
         asks: &impl Asks,
         view: View<'a>,
     ) -> Result<Authorized<View<'a>>, Ground> {
-        let is_usual = match asks.principal() {
-            Principal::Anonymous | Principal::Afar | Principal::Administrator(_) => true,
-            Principal::User(user) => user.rules.is_none(),
-            Principal::Viewer(_) | Principal::Broker => false,
-        };
-        if is_usual && self.rules.is_none() && !view.topic.is_system() {
+        if self.needs_no_rule(asks, view.topic) {
             return Ok(Authorized(view));
         }
         let judgement = self.judge_publish(asks.subject(), view.topic, view.qos, view.retain);
@@ -360,6 +360,17 @@ impl Acl {
         } else {
             Err(judgement.ground)
         }
+    }
+
+    /// Whether there is no rule that could deny it.
+    #[inline]
+    fn needs_no_rule(&self, asks: &impl Asks, topic: Topic<'_>) -> bool {
+        let is_usual = match asks.principal() {
+            Principal::Anonymous | Principal::Afar | Principal::Administrator(_) => true,
+            Principal::User(user) => user.rules.is_none(),
+            Principal::Viewer(_) | Principal::Broker => false,
+        };
+        is_usual && self.rules.is_none() && !topic.is_system()
     }
 
     /// As [`Acl::publish`], with the reason.

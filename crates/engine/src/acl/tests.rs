@@ -57,7 +57,11 @@ fn publishes(acl: &Acl, who: &Principal, client_id: &str, topic: &str) -> bool {
         client_id,
         access: None,
     };
-    let view = View {
+    acl.publish(&subject, view(topic)).is_ok()
+}
+
+fn view(topic: &str) -> View<'_> {
+    View {
         publisher: SessionRef::BROKER,
         topic: Topic::trusted(topic),
         qos: QoS::AtMostOnce,
@@ -65,8 +69,7 @@ fn publishes(acl: &Acl, who: &Principal, client_id: &str, topic: &str) -> bool {
         expires: None,
         forwarded: &[],
         payload: &[],
-    };
-    acl.publish(&subject, view).is_ok()
+    }
 }
 
 /// Whether a filter is granted, and whether what it brings has to be asked about.
@@ -721,4 +724,24 @@ fn what_was_said_outlives_rules() {
         });
         assert_eq!(judged, due, "{texts:?} {names:?}");
     }
+}
+
+#[test]
+fn what_was_allowed_once_is_judged_again_by_other_rules() {
+    let mut acl = rules(&["allow all publish a/#"], Permission::Deny);
+    let (mark, other) = (Mark::default(), Mark::default());
+    let permit = core::cell::Cell::new(Permit::default());
+    let known = Some((&permit, &mark));
+    let anna = Principal::User(User::new("anna"));
+    assert!(acl.publish_again(&anna, known, view("a/b")).is_ok());
+    let first = permit.get();
+    assert_ne!(first, Permit::default());
+    assert!(acl.publish_again(&anna, known, view("a/b")).is_ok());
+    assert_eq!(permit.get(), first);
+    let denied = acl.publish_again(&anna, Some((&permit, &other)), view("b"));
+    assert_eq!(denied.map(|_| ()), Err(Ground::NoMatch));
+    let stricter = rules(&["deny user anna publish a/b"], Permission::Allow);
+    assert!(acl.set(&stricter.rules));
+    let denied = acl.publish_again(&anna, known, view("a/b"));
+    assert_eq!(denied.map(|_| ()), Err(Ground::Rule(0)));
 }

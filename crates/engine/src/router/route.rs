@@ -6,7 +6,7 @@ use foldhash::fast::FixedState;
 use protocol::Topic;
 
 use super::{Flags, Interest, Router, subs::Subs};
-use crate::limits::ROUTES_MAX;
+use crate::{acl::Mark, limits::ROUTES_MAX};
 
 /// One receiving session of this shard.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ pub struct Route {
     pub(crate) interest: Interest,
     /// A session or group of this shard that reads the log is among them.
     pub(crate) durable: bool,
+    /// Who was allowed to publish to it last.
+    pub(crate) mark: Mark,
     /// Some session stands in `targets` more than once.
     overlaps: bool,
 }
@@ -41,6 +43,7 @@ impl Route {
         self.groups.clear();
         self.interest = Interest::default();
         self.durable = false;
+        self.mark = Mark::default();
         self.overlaps = false;
     }
 

@@ -18,7 +18,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use protocol::{PacketId, QoS, Version};
+use protocol::{PacketId, QoS, Topic, Version};
 
 pub(crate) use alias::{InboundAliases, OutboundAliases};
 pub(crate) use inflow::{Inflow, Pending};
@@ -34,10 +34,10 @@ pub(crate) use will::Will;
 
 use crate::{
     Time,
-    acl::{Access, Principal},
+    acl::{Access, Known, Principal},
     plant::{self, Fault},
     record::{self, Lease},
-    router::NodeId,
+    router::{NodeId, Route},
     shard::{ConnId, Membership},
 };
 
@@ -453,6 +453,17 @@ impl Session {
     /// Below which all its topics are; empty for all there are.
     pub(crate) fn mountpoint(&self) -> &str {
         self.client_id.mountpoint()
+    }
+
+    /// What it was allowed last, and who was allowed to publish to this topic.
+    #[inline]
+    pub(crate) fn permit_for<'a>(
+        &'a self,
+        route: &'a Route,
+        topic: Topic<'_>,
+    ) -> Option<Known<'a>> {
+        debug_assert_eq!(route.topic, topic.as_str());
+        Some((self.tally.permit()?, &route.mark))
     }
 
     pub(crate) fn take_will(&mut self) -> Option<Box<Will>> {

@@ -2,9 +2,11 @@
 //! client costs 16 bytes and a receiver of QoS 0 one add in a line that is being written to anyway; what
 //! is beyond them, or rarer, has a box of its own.
 
+use core::cell::Cell;
+
 use protocol::QoS;
 
-use crate::Drop;
+use crate::{Drop, acl::Permit};
 
 /// Counts of one connection; those of the one before are forgotten.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,6 +45,8 @@ enum Small {
 struct Totals {
     /// The cached route this client used last.
     hint: u32,
+    /// To publish to the topic of a route that it had.
+    permit: Cell<Permit>,
     small: [u64; 4],
     received: [u64; 3],
     received_acks: u64,
@@ -57,6 +61,7 @@ impl Default for Totals {
     fn default() -> Self {
         Self {
             hint: u32::MAX,
+            permit: Cell::default(),
             small: [0; 4],
             received: [0; 3],
             received_acks: 0,
@@ -77,6 +82,12 @@ impl Tally {
     #[inline]
     pub(crate) fn set_hint(&mut self, hint: u32) {
         self.totals().hint = hint;
+    }
+
+    /// What the client was allowed last, unless it has published nothing.
+    #[inline]
+    pub(crate) fn permit(&self) -> Option<&Cell<Permit>> {
+        self.totals.as_ref().map(|t| &t.permit)
     }
 
     /// The cached route is another's by now.

@@ -192,7 +192,8 @@ impl Shard {
             payload: packet.payload,
         };
         let (publisher, v5) = (view.publisher, s.version.is_v5());
-        let allowed = self.acl.publish(s, view);
+        let known = route.and_then(|route| s.permit_for(route, topic));
+        let allowed = self.acl.publish_again(s, known, view);
         let writer = if packet.retain {
             self.writer_of(slot)
         } else {

@@ -72,7 +72,9 @@ impl Shard {
             .tally
             .received(QoS::AtMostOnce, u64::from(run.count));
         let view = view(&run, packet.payload);
-        if let Err(ground) = self.acl.publish(self.session(slot), view) {
+        let s = self.session(slot);
+        let known = route.and_then(|route| s.permit_for(route, topic));
+        if let Err(ground) = self.acl.check_again(s, known, &view) {
             let n = u64::from(run.count);
             self.metrics.add(Counter::PublishDenied, n);
             self.note_denied(slot, Deed::Publish, run.topic.as_str(), ground, sink);

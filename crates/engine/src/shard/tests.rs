@@ -6,7 +6,7 @@ use protocol::{PacketId, QoS, packet::publish};
 
 use super::*;
 use crate::{
-    acl::{Outside, Permission, Rules, Terms, Word},
+    acl::{Actions, Outside, Permission, Rule, Rules, Terms, Topics, User, Who, Word},
     limits::INQUIRIES_UNDER_WAY_MAX,
     policy::{AutoSubscribe, Template},
 };
@@ -24,6 +24,8 @@ struct Ear {
     owners: Vec<Option<String>>,
     /// What it was asked for subscriptions; it is nobody to ask if nothing is to be kept.
     asked: Option<Vec<QuestionId>>,
+    /// What it says of packets.
+    word: Option<Word>,
 }
 
 impl Sink for Ear {
@@ -46,6 +48,10 @@ impl Sink for Ear {
         _inquiry: &Inquiry<'_>,
     ) -> bool {
         self.asked.as_mut().map(|asked| asked.push(id)).is_some()
+    }
+
+    fn outside(&mut self, _conn: ConnId, _inquiry: &Inquiry<'_>) -> Heard {
+        self.word.map_or(Heard::Failed, |word| Heard::Word(word, 0))
     }
 
     fn note(&mut self, _conn: ConnId, _client_id: &str, what: Presence<'_>) {
@@ -133,13 +139,13 @@ fn response_information_for_those_who_ask() {
     }
 }
 
-/// A PUBLISH of QoS 1 to `a`, as this level writes it.
-fn publish_to_a(level: u8, id: u16) -> Vec<u8> {
+/// A PUBLISH of QoS 1, as this level writes it.
+fn publish_to(topic: &str, level: u8, id: u16) -> Vec<u8> {
     let message = publish::Out {
         dup: false,
         qos: QoS::AtLeastOnce,
         retain: false,
-        topic: "a",
+        topic,
         id: PacketId::new(id),
         alias: None,
         expiry_secs: None,
@@ -185,7 +191,7 @@ fn message_that_the_log_refuses() {
         let speaker = connect(level, 2, "speaker", &[]);
         let session = open(&mut shard, CONN, &speaker, &mut ear);
         ear.take(CONN);
-        shard.receive(Time(0), session, &publish_to_a(level, 9), &mut ear);
+        shard.receive(Time(0), session, &publish_to("a", level, 9), &mut ear);
         assert_eq!(ear.take(CONN), [], "not before the log has it");
         let token = appended(&mut shard).expect("somebody keeps it");
         shard.stored(Time(0), token, false, &mut ear);
@@ -194,7 +200,7 @@ fn message_that_the_log_refuses() {
             continue;
         }
         // The next one does not overtake it.
-        shard.receive(Time(0), session, &publish_to_a(4, 10), &mut ear);
+        shard.receive(Time(0), session, &publish_to("a", 4, 10), &mut ear);
         assert_eq!(appended(&mut shard), None);
         shard.tick(Time(1000), &mut ear);
         assert_eq!(appended(&mut shard), Some(token));
@@ -204,7 +210,7 @@ fn message_that_the_log_refuses() {
         let second = token + 1;
         shard.stored(Time(1000), second, false, &mut ear);
         for id in 11..=12 {
-            shard.receive(Time(1000), session, &publish_to_a(4, id), &mut ear);
+            shard.receive(Time(1000), session, &publish_to("a", 4, id), &mut ear);
         }
         assert_eq!(ear.take(CONN), []);
         let [(CONN, Ending::Expelled(close))] = ear.closed[..] else {
@@ -219,7 +225,7 @@ fn message_that_the_log_refuses() {
 /// choose, or turn it away with a CONNACK.
 #[test]
 fn a_guest_waits_without_a_trace() {
-    let user = Arc::new(Principal::User(crate::acl::User::new("anna")));
+    let user = Arc::new(Principal::User(User::new("anna")));
     for id in ["c", ""] {
         // Of many shards: one that may choose an id for elsewhere.
         let mut shard = Shard::new(0, 8, Arc::new(Settings::default()), 7);
@@ -271,9 +277,9 @@ fn a_session_passes_to_the_first_user() {
     let resume = connect(4, 0, "device", &[]);
     open(&mut shard, CONN, &resume, &mut ear);
     let as_user = |name: &str| {
-        Some(Ok(Admission::As(Arc::new(Principal::User(
-            crate::acl::User::new(name),
-        )))))
+        Some(Ok(Admission::As(Arc::new(Principal::User(User::new(
+            name,
+        ))))))
     };
     ear.verdict = as_user("anna");
     let session = open(&mut shard, ConnId(2), &resume, &mut ear);
@@ -391,4 +397,93 @@ fn a_question_that_waits_is_answered_without_anybody() {
     assert_eq!(asked.len(), INQUIRIES_UNDER_WAY_MAX);
     let go_on = shard.heard(Time(0), asked[0], Heard::Failed, &mut ear);
     assert_eq!(go_on, [ConnId(0), ConnId(at_once)]);
+}
+
+/// The one topic that anybody may publish to.
+fn allowing(topic: &str) -> Arc<Policy> {
+    let rule = Rule {
+        permission: Permission::Allow,
+        who: Who::Everybody,
+        actions: Actions::PUBLISH,
+        topics: vec![Topics::parse(topic).unwrap()],
+        name: topic.into(),
+    };
+    let terms = Terms {
+        no_match: Permission::Deny,
+        disconnects: false,
+        outside: None,
+    };
+    let rules = Rules::compile(vec![rule], terms).unwrap();
+    Arc::new(Policy {
+        access: Some(Arc::new(rules)),
+        ..Policy::default()
+    })
+}
+
+/// Publishes three times, because what is known is known from the second time on, and of the third.
+#[track_caller]
+fn may_publish(
+    shard: &mut Shard,
+    session: SessionId,
+    topic: &str,
+    now: u64,
+    ear: &mut Ear,
+) -> bool {
+    let mut said = Vec::new();
+    for id in 1..=3 {
+        shard.receive(Time(now), session, &publish_to(topic, 5, id), ear);
+        said.extend(ear.take(CONN).last());
+    }
+    match said[..] {
+        [0x10, 0x10, 0x10] => true,
+        [0x87, 0x87, 0x87] => false,
+        _ => panic!("{said:02x?}"),
+    }
+}
+
+/// Who may publish to a topic is not judged at each message, but always where anything is not as it was: the
+/// rules, what the client may, or the topic, although its route stands where the other one stood.
+#[test]
+fn what_was_allowed_is_judged_when_something_else_is_true() {
+    let mut shard = shard(Settings::default());
+    let mut ear = Ear::default();
+    let hello = connect(5, 2, "c", &[]);
+    shard.set_policy(allowing("a"));
+    let session = open(&mut shard, CONN, &hello, &mut ear);
+    assert!(may_publish(&mut shard, session, "a", 0, &mut ear));
+
+    let mut place = |topic: &str| {
+        let (at, route) = shard.routes.take(&mut shard.router, Topic::trusted(topic));
+        shard.routes.put(at, route);
+        at
+    };
+    let at = place("a");
+    let mut topics = (0..).map(|n| format!("b/{n}"));
+    let neighbour = topics.find(|topic| place(topic) == at).unwrap();
+    assert!(!may_publish(&mut shard, session, &neighbour, 0, &mut ear));
+
+    assert!(may_publish(&mut shard, session, "a", 0, &mut ear));
+    shard.set_policy(allowing("b"));
+    assert!(!may_publish(&mut shard, session, "a", 0, &mut ear));
+
+    let mut user = User::new("anna");
+    for superuser in [true, false] {
+        user.superuser = superuser;
+        let user = Arc::new(Principal::User(user.clone()));
+        ear.verdict = Some(Ok(Admission::As(user)));
+        let session = open(&mut shard, CONN, &connect(5, 0, "c", &[]), &mut ear);
+        ear.take(CONN);
+        let may = may_publish(&mut shard, session, "a", 0, &mut ear);
+        assert_eq!(may, superuser);
+        shard.gone(Time(0), session, CONN, &mut ear);
+    }
+
+    shard.set_policy(asking("one"));
+    let session = open(&mut shard, CONN, &hello, &mut ear);
+    ear.take(CONN);
+    for (now, word) in [(0, Word::Allow), (2000, Word::Deny)] {
+        ear.word = Some(word);
+        let may = may_publish(&mut shard, session, "a", now, &mut ear);
+        assert_eq!(may, word == Word::Allow);
+    }
 }
