@@ -43,6 +43,7 @@ enum How {
 }
 
 /// What may be said behind the line's number.
+#[derive(Clone)]
 pub(crate) struct Options {
     /// The load generator, which is no part of this repository: `--loadgen PATH`, or the environment
     /// variable `TERNMQ_LOADGEN`.
