@@ -575,6 +575,17 @@ impl Conns {
     }
 }
 
+#[cold]
+fn note_dirty(dirty: &mut Vec<u32>, conn: ConnId) {
+    dirty.push(conn.0);
+}
+
+#[cold]
+fn out_buffer(pool: &mut Vec<Box<Vec<u8>>>) -> Box<Vec<u8>> {
+    let new = || Box::new(Vec::with_capacity(OUT_BYTES_MIN));
+    pool.pop().unwrap_or_else(new)
+}
+
 impl Sink for Conns {
     #[inline]
     fn out(&mut self, conn: ConnId) -> &mut Vec<u8> {
@@ -584,13 +595,9 @@ impl Sink for Conns {
         };
         if !entry.flags.has(Flag::Dirty) {
             entry.flags.set(Flag::Dirty);
-            self.dirty.push(conn.0);
+            note_dirty(&mut self.dirty, conn);
         }
-        entry.out.get_or_insert_with(|| {
-            self.pool
-                .pop()
-                .unwrap_or_else(|| Box::new(Vec::with_capacity(OUT_BYTES_MIN)))
-        })
+        entry.out.get_or_insert_with(|| out_buffer(&mut self.pool))
     }
 
     fn close(&mut self, conn: ConnId, why: Ending) {

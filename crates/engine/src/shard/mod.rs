@@ -667,6 +667,7 @@ impl Shard {
             .is_some_and(|s| s.bits.has(Bit::Blocked))
     }
 
+    #[inline]
     fn session(&self, slot: u32) -> &Session {
         self.sessions
             .get(slot)
@@ -680,6 +681,7 @@ impl Shard {
             .expect("the caller holds a live session's slot")
     }
 
+    #[inline]
     fn reference(&self, slot: u32) -> SessionRef {
         SessionRef {
             shard: self.id,

@@ -103,7 +103,11 @@ impl Shard {
     }
 
     /// Rewriting comes behind aliases and before the access rules, which are asked about the real topic.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "a call with so many arguments costs as much as it does"
+    )]
+    #[inline(always)]
     fn accept_meant(
         &mut self,
         slot: u32,
@@ -140,6 +144,11 @@ impl Shard {
         self.accept(slot, packet, Topic::trusted(&topic), None, delay, sink)
     }
 
+    #[expect(
+        clippy::inline_always,
+        reason = "a call with so many arguments costs as much as it does"
+    )]
+    #[inline(always)]
     fn accept(
         &mut self,
         slot: u32,
@@ -252,7 +261,11 @@ impl Shard {
 
     /// Owes the acknowledgement: after the message was accepted, not before. An id of QoS 1 is not kept
     /// [MQTT-4.3.2-5].
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "a call with so many arguments costs as much as it does"
+    )]
+    #[inline(always)]
     fn conclude(
         &mut self,
         slot: u32,
@@ -287,7 +300,11 @@ impl Shard {
     }
 
     /// Sends an acknowledgement, or queues it behind one that waits [MQTT-4.6.0-2].
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "a call with so many arguments costs as much as it does"
+    )]
+    #[inline(always)]
     pub(super) fn acknowledge(
         &mut self,
         slot: u32,
@@ -555,6 +572,7 @@ impl Shard {
         }
     }
 
+    #[inline]
     fn check_allowed(&self, packet: &publish::Publish<'_>) -> Verdict<()> {
         if packet.qos > self.settings.qos_max {
             // [MQTT-3.2.2-11]

@@ -63,7 +63,11 @@ pub fn decode_from_server<'a>(
     decode_at(Place::Delivery, first, body, version, limits, "")
 }
 
-#[inline]
+#[expect(
+    clippy::inline_always,
+    reason = "to hand back what it gives costs as much as to find it"
+)]
+#[inline(always)]
 fn decode_at<'a>(
     place: Place,
     first: u8,
