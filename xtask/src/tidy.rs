@@ -58,6 +58,9 @@ pub(crate) fn look(tree: &Tree) -> Result<Findings> {
     for path in MUST_EXIST.iter().filter(|path| !tree.exists(path)) {
         faults.push(format!("{path} is missing"));
     }
+    for path in &files {
+        keys(path, &std::fs::read(tree.join(path))?, &mut faults);
+    }
     let statements = spec::statements(tree)?;
     let known: BTreeSet<_> = statements.iter().map(|statement| &statement.cite).collect();
     for path in files.iter().filter(|path| is_text(path)) {
@@ -148,6 +151,37 @@ fn words(path: &str, text: &str, faults: &mut Vec<String>) {
     }
 }
 
+/// No file holds a private key, whatever its name is: one that was committed is known to all, and somebody may
+/// believe it. Tests make theirs when they run. A line that only names the marks has no lines of a key behind it.
+fn keys(path: &str, bytes: &[u8], faults: &mut Vec<String>) {
+    let text = String::from_utf8_lossy(bytes);
+    for (at, line) in text.lines().enumerate() {
+        let Some((_, rest)) = line.split_once("-----BEGIN ") else {
+            continue;
+        };
+        let Some((_, block)) = rest.split_once("PRIVATE KEY-----") else {
+            continue;
+        };
+        // In a text of a program the line may end with `\n` in two characters.
+        let same_line = block.trim_start_matches("\\n");
+        let next_line = text.lines().nth(at + 1).unwrap_or_default();
+        if [same_line, next_line].into_iter().any(is_of_key) {
+            faults.push(format!(
+                "{path}:{}: a private key; tests make theirs when they run",
+                at + 1
+            ));
+        }
+    }
+}
+
+/// Whether a line begins as one of a key: what stands there in base64 is longer than any number in a test of
+/// what a key must not be. The old form has headers first.
+fn is_of_key(line: &str) -> bool {
+    let line = line.trim_start_matches([' ', '\t', '"', '\'']);
+    let is_base64 = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/');
+    line.chars().take_while(is_base64).count() >= 16 || line.starts_with("Proc-Type:")
+}
+
 fn rust(path: &str, text: String, faults: &mut Vec<String>, advice: &mut Vec<String>) {
     let header = text
         .lines()
@@ -208,6 +242,35 @@ mod tests {
     fn tree_is_tidy() {
         let findings = look(&Tree::here().unwrap()).unwrap();
         assert!(findings.faults.is_empty(), "{:#?}", findings.faults);
+    }
+
+    #[test]
+    fn sees_private_keys() {
+        let found = |text: String| {
+            let mut faults = Vec::new();
+            keys("tests/data/anything", text.as_bytes(), &mut faults);
+            faults.len()
+        };
+        let base64 = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg";
+        for kind in ["", "EC ", "RSA ", "OPENSSH ", "ENCRYPTED "] {
+            let begin = format!("-----BEGIN {kind}PRIVATE KEY-----");
+            assert_eq!(found(format!("{begin}\n{base64}\n")), 1, "{kind}");
+            assert_eq!(found(format!("{begin}\r\n{base64}\r\n")), 1, "{kind}");
+            // As texts in a program.
+            assert_eq!(found(format!("\"{begin}\\n{base64}\\n\"")), 1, "{kind}");
+            assert_eq!(found(format!("    {begin}\n    {base64}\n")), 1, "{kind}");
+            assert_eq!(found(format!("\"it has to begin with {begin}\",\n")), 0);
+            assert_eq!(found(format!("\"{begin}\\nMAA=\\n\"")), 0, "{kind}");
+        }
+        let old = format!(
+            "-----BEGIN RSA {}\nProc-Type: 4,ENCRYPTED\n",
+            "PRIVATE KEY-----"
+        );
+        assert_eq!(found(old), 1);
+        let public = format!("-----BEGIN PUBLIC KEY-----\n{base64}\n");
+        assert_eq!(found(public), 0);
+        let certificate = format!("-----BEGIN CERTIFICATE-----\n{base64}\n");
+        assert_eq!(found(certificate), 0);
     }
 
     #[test]
