@@ -68,6 +68,10 @@ async fn accept(
                 continue;
             }
         };
+        if broker::files::is_last_for_dashboard(&stream) {
+            // Closed at once, and not kept waiting: it would hold what the store may need.
+            continue;
+        }
         // A page leaves in several writes; without this the last of them waits for the peer's delayed
         // acknowledgement, 40 ms.
         let _ = stream.set_nodelay(true);

@@ -6,6 +6,7 @@ pub mod admin;
 mod asn1;
 pub mod config;
 mod control;
+pub mod files;
 pub mod lan;
 mod machine;
 mod observe;

@@ -23,6 +23,7 @@ use super::{
 use crate::{
     config::ListenerId,
     control::listeners::Bound,
+    files,
     lan::{self, Network},
     observe::connection::Entry,
     settings::Limits,
@@ -229,6 +230,9 @@ impl Worker {
         };
         let (number, web) = (listener.number, listener.id.transport.is_web());
         let terms = listener.tls.as_ref().map(|context| context.terms());
+        if files::is_last_for_clients(&stream) {
+            return self.turn_away(peer, number, Cause::NoFiles);
+        }
         let max = self.limits.connections_max.get(&listener.id);
         if max.is_some_and(|max| self.post.open(number) >= *max) {
             return self.turn_away(peer, number, Cause::ConnectionsMax);
