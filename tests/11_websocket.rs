@@ -352,7 +352,8 @@ fn w09_pages_of_other_hosts() {
     assert_eq!(knock(&broker, "null"), "403");
 }
 
-/// Handshakes that are none: no key, another version, another method, headers without end (W04).
+/// Handshakes that are none: no key, another version, another method, headers without end: each is told what is
+/// wrong, as far as it is HTTP (W04).
 /// (RFC 6455 4.2.1)
 #[test]
 fn w04_bad_handshakes() {
@@ -363,17 +364,39 @@ fn w04_bad_handshakes() {
     let version = "Sec-WebSocket-Version: 13\r\n";
     let old = "Sec-WebSocket-Version: 8\r\n";
     let long = format!("X-Long: {}\r\n", "a".repeat(100_000));
+    let huge = format!("X-Long: {}\r\n", "a".repeat(1_000_000));
+    let many = "a: b\r\n".repeat(10_000);
+    let whole = format!("GET /mqtt HTTP/1.1\r\n{upgrade}{key}{version}");
     let bad = [
-        format!("GET /mqtt HTTP/1.1\r\n{upgrade}{version}{protocol}\r\n"),
-        format!("GET /mqtt HTTP/1.1\r\n{upgrade}{key}{old}{protocol}\r\n"),
-        format!("POST /mqtt HTTP/1.1\r\n{upgrade}{key}{version}{protocol}\r\n"),
-        format!("GET /mqtt HTTP/1.1\r\n{upgrade}{key}{version}{protocol}{long}\r\n"),
-        "\r\n\r\n".to_owned(),
-        "GET\r\n\r\n".to_owned(),
+        (
+            400,
+            format!("GET /mqtt HTTP/1.1\r\n{upgrade}{version}{protocol}\r\n"),
+        ),
+        (
+            426,
+            format!("GET /mqtt HTTP/1.1\r\n{upgrade}{key}{old}{protocol}\r\n"),
+        ),
+        (
+            405,
+            format!("POST /mqtt HTTP/1.1\r\n{upgrade}{key}{version}{protocol}\r\n"),
+        ),
+        (400, format!("{whole}\r\n")),
+        (431, format!("{whole}{protocol}{long}\r\n")),
+        (431, format!("{whole}{protocol}{huge}\r\n")),
+        (431, format!("{whole}{protocol}{many}\r\n")),
+        // No HTTP is spoken with who speaks none.
+        (0, "\r\n\r\n".to_owned()),
+        (0, "GET\r\n\r\n".to_owned()),
     ];
-    for request in bad {
+    for (status, request) in bad {
         let (mut stream, head, _) = http(broker.ws, &request);
-        assert!(!head.starts_with("HTTP/1.1 101"), "{request:.80}");
+        let is_answered = match status {
+            0 => head.is_empty(),
+            _ => head.starts_with(&format!("HTTP/1.1 {status} ")),
+        };
+        // What nobody reads any more may reset the answer on its way.
+        let is_reset = head.is_empty() && request.len() > 50_000;
+        assert!(is_answered || is_reset, "{status} {request:.80}: {head}");
         // Whatever it said, it is over; a reset is an end as well.
         stream
             .set_read_timeout(Some(Duration::from_secs(8)))
@@ -385,6 +408,45 @@ fn w04_bad_handshakes() {
                 std::io::ErrorKind::WouldBlock,
                 "left open: {request:.80}"
             );
+        }
+    }
+    broker.client(V311, "fine").ping();
+}
+
+/// The dashboard's port, where pages connect to `/mqtt`, too: other paths are none, and a request that is
+/// hidden in another, by two lengths or a length beside chunks, is not answered as one of its own (W06).
+#[test]
+fn w06_requests_within_requests() {
+    let broker = Broker::start();
+    for path in ["/other", "/mqtt/../etc", "/MQTT", "/mqtt/"] {
+        let (_, head, _) = handshake(broker.http, path, "mqtt");
+        assert!(head.starts_with("HTTP/1.1 404 "), "{path}: {head}");
+    }
+    let hidden = "GET /api/v5/status HTTP/1.1\r\nHost: x\r\n\r\n";
+    let length = hidden.len();
+    let inside = [
+        format!("Content-Length: 0\r\nContent-Length: {length}\r\n\r\n{hidden}"),
+        format!("Content-Length: {length}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{hidden}"),
+        format!("Transfer-Encoding: xchunked\r\nContent-Length: {length}\r\n\r\n{hidden}"),
+        format!("Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n{hidden}"),
+        format!("Content-Length: +{length}\r\n\r\n{hidden}"),
+        format!("Content-Length: {length}\r\n\r\n{hidden}"),
+    ];
+    for (door, address) in [("web", broker.ws), ("dashboard", broker.http)] {
+        for more in &inside {
+            for first in ["POST /api/v5/login", "GET /mqtt"] {
+                let request = format!("{first} HTTP/1.1\r\nHost: x\r\n{more}");
+                let (mut stream, head, mut rest) = http(address, &request);
+                // A second answer would come with the first.
+                stream
+                    .set_read_timeout(Some(Duration::from_millis(300)))
+                    .unwrap();
+                let _ = stream.read_to_end(&mut rest);
+                let said = head + &String::from_utf8_lossy(&rest);
+                assert!(said.starts_with("HTTP/1.1 4"), "{door} {request}: {said}");
+                let answers = said.matches("HTTP/1.1 ").count();
+                assert_eq!(answers, 1, "{door} {request}: {said}");
+            }
         }
     }
     broker.client(V311, "fine").ping();

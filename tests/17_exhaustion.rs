@@ -154,9 +154,47 @@ fn x04_dead_peer() {
         (1..=60).contains(&secs),
         "the system asks after {secs} s only"
     );
+    #[cfg(target_os = "linux")]
+    if let Some((first, between, times)) = asks(&broker, ours) {
+        let gone = first + between * u64::from(times);
+        println!(
+            "figure: a dead peer is gone after {gone} s: asked after {first} s, {times} times"
+        );
+        assert!(gone <= 180, "{gone} s");
+    }
     let asked = Instant::now();
     broker.v5("dead").ping();
     assert!(asked.elapsed() < Duration::from_secs(1));
+}
+
+/// How a connection of the broker's is asked whether its peer lives: seconds until the first question, seconds
+/// between two, and how many. Read from a copy of the descriptor; `None` where the system gives nobody one.
+#[cfg(target_os = "linux")]
+fn asks(broker: &Broker, ours: u16) -> Option<(u64, u64, u32)> {
+    use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+
+    let pid = Pid::from_raw(i32::try_from(broker.pid()).unwrap());
+    let process = pidfd_open(pid.unwrap(), PidfdFlags::empty()).ok()?;
+    for number in 0..i32::try_from(broker.open_files()).unwrap() + 64 {
+        let copy = match pidfd_getfd(&process, number, PidfdGetfdFlags::empty()) {
+            Ok(copy) => copy,
+            Err(rustix::io::Errno::BADF) => continue,
+            Err(why) => {
+                println!("skipped: the system gives no copy of a descriptor: {why}");
+                return None;
+            }
+        };
+        let socket = socket2::Socket::from(copy);
+        let peer = socket.peer_addr().ok().and_then(|peer| peer.as_socket());
+        if peer.is_some_and(|peer| peer.port() == ours) {
+            return Some((
+                socket.tcp_keepalive_time().unwrap().as_secs(),
+                socket.tcp_keepalive_interval().unwrap().as_secs(),
+                socket.tcp_keepalive_retries().unwrap(),
+            ));
+        }
+    }
+    panic!("the broker has no such connection");
 }
 
 /// Seconds until the system asks the peer of a connection whether it lives; `None` if it never
@@ -276,9 +314,15 @@ fn x06_stopped_reader_qos_1_and_2() {
 }
 
 /// X09: one client subscribes without end, and many filters at once: 0x97 from the limit on, and
-/// when it leaves, what the filters took is free. (3.9.3, 0x97)
+/// when it leaves, what the filters took is free. There are 8,000 SUBSCRIBEs of one filter, in full 100,000,
+/// and then to a hundredth. (3.9.3, 0x97)
 #[test]
 fn x09_endless_subscriptions() {
+    let (one_by_one, part) = if in_full() {
+        (25_000, 100)
+    } else {
+        (2_000, 20)
+    };
     let broker = Broker::with(&["mqtt.max_subscriptions=10000"]);
     broker.v5("calm").ping();
     let mut after = vec![broker.settled_memory()];
@@ -301,7 +345,7 @@ fn x09_endless_subscriptions() {
         }
         assert_eq!(granted, 10_000);
         // One by one they are refused as well, and the connection lives.
-        for n in 0..2000 {
+        for n in 0..one_by_one {
             conn.send(&subscribe(V5, 1, &[(&format!("x09/one/{n}"), 0)]));
             assert_eq!(conn.read_kind(Kind::SubAck).codes, [0x97]);
         }
@@ -317,14 +361,19 @@ fn x09_endless_subscriptions() {
         after.push(broker.memory());
     }
     println!("figure: bytes after each round of 10,000 subscriptions: {after:?}");
-    broker.settles_at(after[2] + after[2] / 20);
+    let now = broker.memory();
+    println!(
+        "figure: {now} bytes at the end, {} after the second round",
+        after[2]
+    );
+    broker.settles_at(after[2] + after[2] / part);
 }
 
 /// X10: ten thousand filters made of wildcards, and topics of sixteen levels that each match
 /// thousands of their beginnings: a match costs what matches, no more.
 #[test]
 fn x10_wildcard_explosion() {
-    const TOPICS: u32 = 20;
+    let topics = if in_full() { 500 } else { 20 };
     let broker = Broker::with(&["mqtt.max_subscriptions=20000"]);
     let mut conn = broker.v5("bomb");
     // Every mix of `+` and `a` over thirteen levels, ending in what no topic has.
@@ -345,16 +394,16 @@ fn x10_wildcard_explosion() {
     // Each topic is another, so that each is looked for; all are sent at once, so that the way there and
     // back is not among it.
     let look = |speaker: &mut Conn, first: &str| {
-        let topics = (0..TOPICS).map(|n| format!("{first}/{}/{n}", ["a"; 14].join("/")));
-        let all: Vec<u8> = topics
+        let all: Vec<u8> = (0..topics)
+            .map(|n| format!("{first}/{}/{n}", ["a"; 14].join("/")))
             .flat_map(|topic| Publish::new(&topic, "x").qos1(1).bytes(V5))
             .collect();
         let began = Instant::now();
         speaker.send(&all);
-        for _ in 0..TOPICS {
+        for _ in 0..topics {
             assert_eq!(speaker.read_kind(Kind::PubAck).id, 1);
         }
-        began.elapsed() / TOPICS
+        began.elapsed() / topics
     };
     let nothing = look(&mut speaker, "b");
     let each = look(&mut speaker, "a").saturating_sub(nothing);
@@ -363,8 +412,8 @@ fn x10_wildcard_explosion() {
     println!(
         "figure: {each:?} for a match among 8,192 filters of wildcards, 16,384 of their nodes"
     );
-    let most = if in_full() { 2 } else { 100 };
-    assert!(each < Duration::from_millis(most), "{each:?}");
+    let most = Duration::from_micros(if in_full() { 500 } else { 50_000 });
+    assert!(each < most, "{each:?}");
     conn.nothing_from(&mut speaker, 1);
 }
 
@@ -415,7 +464,10 @@ fn x14_aliases_of_long_topics() {
     let broker = Broker::start();
     let before = broker.settled_memory();
     let long = "t".repeat(65_000);
-    let mut crowd: Vec<Conn> = (0..10).map(|n| broker.v5(&format!("alias-{n}"))).collect();
+    let clients = if in_full() { 100 } else { 10 };
+    let mut crowd: Vec<Conn> = (0..clients)
+        .map(|n| broker.v5(&format!("alias-{n}")))
+        .collect();
     for conn in &mut crowd {
         for alias in 1..=32u16 {
             let topic = format!("{alias}/{long}");
@@ -425,12 +477,13 @@ fn x14_aliases_of_long_topics() {
     }
     let grown = broker.memory().saturating_sub(before);
     println!(
-        "figure: {} KB for each of ten clients with 32 aliases of 65,000 bytes",
-        (grown / 10) >> 10
+        "figure: {} KB for each of {clients} clients with 32 aliases of 65,000 bytes",
+        (grown / clients) >> 10
     );
+    // What they say is 1,984 KB; what was read of the last packets is there, too.
     assert!(
-        grown < 10 * 5 / 2 * MB + 8 * MB,
-        "{grown} bytes for ten clients"
+        grown < clients * 9 / 4 * MB + 8 * MB,
+        "{grown} bytes for {clients} clients"
     );
     for mut conn in crowd {
         conn.send(
@@ -530,12 +583,14 @@ fn x16_no_descriptor_left() {
 #[test]
 fn x18_many_large_messages() {
     raise_files();
+    let writers = if in_full() { 1_000 } else { 300 };
     let broker = Broker::start();
     broker.v5("calm").ping();
     let before = broker.settled_memory();
     let whole = Publish::new("x18", vec![b'x'; 900_000]).qos1(1).bytes(V5);
+    let whole = std::sync::Arc::new(whole);
     let hold_back = whole.len() - 1000;
-    let writers: Vec<_> = (0..300)
+    let writers: Vec<_> = (0..writers)
         .map(|n| {
             let mut conn = broker.v5(&format!("large-{n}"));
             let whole = whole.clone();
@@ -562,13 +617,16 @@ fn x18_many_large_messages() {
         );
         std::thread::sleep(Duration::from_millis(20));
     }
+    let count = writers.len();
     for writer in writers {
         writer.join().expect("every publisher gets through");
     }
     let grown = most.saturating_sub(before);
     println!(
-        "figure: {} MB at most for 300 messages of 900 KB under way",
+        "figure: {} MB at most for {count} messages of 900 KB under way",
         grown / MB
     );
-    assert!(grown < 192 * MB, "{grown} bytes");
+    // 128 MB may be under way, and beyond them the beginning of each message and what the allocator keeps.
+    let most = if in_full() { 192 } else { 160 };
+    assert!(grown < most * MB, "{grown} bytes");
 }

@@ -294,6 +294,21 @@ fn a12_sessions_pass_to_the_first_user() {
         );
         assert_eq!(code(&broker, connect), 0x87);
     }
+    // Whoever tries again and again fills no log with it: ten lines a second of each shard, and one of the rest.
+    let other = Connect::new(V5, "device-1")
+        .user("user-2")
+        .password(b"secret");
+    let _ = broker.said().count();
+    let begun = Instant::now();
+    for _ in 0..500 {
+        assert_eq!(code(&broker, &other), 0x87);
+    }
+    let secs = begun.elapsed().as_secs() + 2;
+    let named = broker.said().filter(|line| line.contains("device-1"));
+    let lines = named.count() as u64;
+    println!("figure: {lines} lines for 500 tries with the id of another in {secs} s");
+    let shards = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+    assert!((1..=11 * shards * secs).contains(&lines), "{lines} lines");
     owner.ping();
     assert_eq!(sender.publish(&Publish::new("to/1", "still").qos1(2)), 0);
     assert_eq!(owner.receive().text(), "still");

@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::wire::{Api, Broker, Conn, Connect, Kind, PASSWORD, Publish, V5, V311, Will, subscribe};
+use crate::connection_log::until;
+use crate::wire::{
+    Api, Broker, Conn, Connect, Kind, Outcome, PASSWORD, Publish, V5, V311, Will, subscribe,
+};
 
 const BUILT_IN: &str = "/authorization/sources/built_in_database/rules";
 /// Within which a change holds for clients that are connected.
@@ -327,6 +330,57 @@ fn a10_names_are_literals() {
         let mut conn = broker.v5(id);
         assert_eq!(asks(&mut conn, &format!("dev/{id}/#"), 0), 0, "{id}");
         assert_eq!(asks(&mut conn, "dev/other/#", 0), 0x87, "{id}");
+    }
+}
+
+/// A10, in the log: whatever a client calls itself, it writes no line of its own, and none that reads otherwise
+/// than it is. An id that is none, or longer than any may be, is refused.
+#[test]
+fn a10_names_in_the_log() {
+    let broker = Broker::start();
+    let code = |id: &str| {
+        let mut conn = broker.open(V5);
+        conn.send(&Connect::new(V5, id).bytes());
+        match conn.read_by(Instant::now() + SOON) {
+            Outcome::Packet(connack) => Some((connack.code, conn)),
+            Outcome::Closed => None,
+            Outcome::Late => panic!("no answer to {id:.20?}"),
+        }
+    };
+    for id in ["\0", "a\0b", &"x".repeat(65_535), &"\u{202e}".repeat(1_000)] {
+        if let Some((code, mut conn)) = code(id) {
+            assert!(code >= 0x80, "{id:.20?} is let in");
+            conn.expect_closed();
+        }
+    }
+    // What would break a line or move the cursor is none; what only reads otherwise is let in.
+    for id in [
+        "x\r\nforged",
+        "x\nforged",
+        "x\rforged",
+        "\u{1b}[2Jforged",
+        "\u{85}forged",
+    ] {
+        assert!(code(id).is_none_or(|(code, _)| code >= 0x80), "{id:?}");
+    }
+    let (let_in, mut conn) = code("\u{202e}forged\u{2028}").expect("an answer");
+    assert_eq!(let_in, 0);
+    // A packet that is not due, so that the log names who sent it.
+    conn.send(&[0xf0, 0]);
+    conn.expect_closed_for(0x82);
+    let mut lines: Vec<String> = Vec::new();
+    until(
+        || {
+            lines.extend(broker.said());
+            let is_named = |line: &String| line.contains("(\\u{202e}forged\\u{2028}) closed");
+            lines.iter().any(is_named).then_some(())
+        },
+        "the log names it as what it is",
+    );
+    for line in &lines {
+        assert!(!line.starts_with("forged"), "{line:?}");
+        let is_plain = |c: char| !c.is_control() && !matches!(c, '\u{2028}' | '\u{202e}');
+        assert!(line.chars().all(is_plain), "{line:?}");
     }
 }
 

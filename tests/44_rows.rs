@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::connection_log::{throw, until};
 use crate::wire::{
     BOTH, Broker, Canary, Conn, Connect, Frame, Kind, Outcome, PASSWORD, Publish, V5, V311, Will,
-    http, in_full, prop, raise_files,
+    fresh_dir, http, in_full, prop, raise_files,
 };
 
 const MB: u64 = 1 << 20;
@@ -115,16 +115,16 @@ fn w03_nothing_is_inflated() {
 /// payload and a little.
 #[test]
 fn x07_retained_flood() {
-    const KEPT: u64 = 20_000;
+    let kept_max: u64 = if in_full() { 1_000_000 } else { 20_000 };
     const PAYLOAD: usize = 256;
     let (broker, mut api) =
-        Broker::signed_in(&[&format!("mqtt.max_retained={KEPT}"), "durability=os"]);
+        Broker::signed_in(&[&format!("mqtt.max_retained={kept_max}"), "durability=os"]);
     let before = broker.settled_memory();
     let mut conn = broker.v5("flood");
     let payload = "x".repeat(PAYLOAD);
     let begun = Instant::now();
     let mut bytes = Vec::new();
-    for n in 0..KEPT {
+    for n in 0..kept_max {
         let publish = Publish::new(&format!("flood/{n:05}"), &payload).retained();
         bytes.extend(publish.bytes(V5));
         if bytes.len() > 60_000 {
@@ -133,21 +133,28 @@ fn x07_retained_flood() {
     }
     conn.send(&bytes);
     conn.ping();
-    let rate = KEPT as f64 / begun.elapsed().as_secs_f64();
+    let rate = kept_max as f64 / begun.elapsed().as_secs_f64();
     let count = |api: &mut crate::wire::Api| {
         let stats = api.get("/stats?aggregate=true").expect(200).json();
         stats["retained.count"].as_u64().unwrap()
     };
     // The broker's own topics count, too.
     until(
-        || (count(&mut api) >= KEPT - 500).then_some(()),
+        || (count(&mut api) >= kept_max - 500).then_some(()),
         "all are kept",
     );
-    let each = broker.memory().saturating_sub(before) / KEPT;
+    let each = broker.memory().saturating_sub(before) / kept_max;
     println!(
         "figure: {rate:.0} retained messages/s, {each} bytes of memory each with {PAYLOAD} of payload"
     );
-    assert!(each <= PAYLOAD as u64 + 600, "{each} bytes each");
+    // In full it is a million; the first ones bring tables that have room for more.
+    let (rate_due, beyond_payload) = if in_full() {
+        (5_000.0, 350)
+    } else {
+        (500.0, 600)
+    };
+    assert!(rate >= rate_due, "{rate} messages/s");
+    assert!(each <= PAYLOAD as u64 + beyond_payload, "{each} bytes each");
     // The last ones are the broker's own topics', perhaps.
     for n in 0..500 {
         let beyond = Publish::new(&format!("flood/beyond/{n}"), "x");
@@ -176,7 +183,7 @@ fn x07_retained_flood() {
     }
     old.ping();
     let kept = count(&mut api);
-    assert!(kept <= KEPT, "{kept} are kept");
+    assert!(kept <= kept_max, "{kept} are kept");
     let again = Publish::new("flood/00007", "again").retained().qos1(8);
     assert!(conn.publish(&again) < 0x80);
     let mut late = broker.v5("late");
@@ -308,14 +315,14 @@ fn x11_many_wills_at_once() {
 /// their number, and each costs little while its client is away.
 #[test]
 fn x12_sessions_without_end() {
-    const SESSIONS: u32 = 1_500;
-    let broker = Broker::with(&[&format!("mqtt.max_sessions={SESSIONS}"), "durability=os"]);
+    let sessions: u32 = if in_full() { 20_000 } else { 1_500 };
+    let broker = Broker::with(&[&format!("mqtt.max_sessions={sessions}"), "durability=os"]);
     let before = broker.settled_memory();
     let lasting = |n: u32| Connect::new(V5, &format!("lasting-{n:06}")).persistent(u32::MAX);
     let mut refused = 0;
     let mut first = None;
     // Together, because each waits for the store.
-    for from in (0..SESSIONS + 200).step_by(100) {
+    for from in (0..sessions + 200).step_by(100) {
         let mut conns: Vec<Conn> = (from..from + 100)
             .map(|n| {
                 let mut conn = broker.open(V5);
@@ -335,8 +342,8 @@ fn x12_sessions_without_end() {
     }
     assert_eq!(first, Some(Some(7 * 86_400)), "seven days at most");
     // The bound is shared out to the shards by the hash of the client id.
-    assert!((100..=1_000).contains(&refused), "{refused} refused");
-    let kept = u64::from(SESSIONS + 200 - refused);
+    assert!((100..=sessions / 2).contains(&refused), "{refused} refused");
+    let kept = u64::from(sessions + 200 - refused);
     // Nobody tells when memory was given back, and nobody more comes in to ask.
     let looks = (0..30).map(|_| {
         std::thread::sleep(Duration::from_millis(100));
@@ -344,8 +351,9 @@ fn x12_sessions_without_end() {
     });
     let each = looks.min().unwrap().saturating_sub(before) / kept;
     println!("figure: {each} bytes of memory for each of {kept} sessions whose client is away");
-    // What buffers of the store and of connections keep is among it.
-    assert!(each <= 2_048, "{each} bytes each");
+    // What buffers of the store and of connections keep is among it, which of few is much.
+    let most = if in_full() { 1_024 } else { 2_048 };
+    assert!(each <= most, "{each} bytes each");
     let (_conn, connack) = broker.connect_told(&lasting(0));
     assert!(connack.session_present, "who has a session comes in");
 }
@@ -427,15 +435,84 @@ fn x15_log_flood() {
     drop(broker);
 }
 
+/// X15, on the disk: a minute of failing connections whose client ids are as long as they may be is few
+/// megabytes of a log file, and files that are full are rotated and the oldest go.
+#[test]
+fn x15_log_file() {
+    const FILE: u64 = 16 << 10;
+    const FILES: u64 = 3;
+    let flood = |broker: &Broker, count: u32| {
+        let id = "\u{202e}".repeat(340);
+        let refused = Connect::new(V5, &id).user("eve").password(b"guess").bytes();
+        for n in 0..count {
+            let bytes: &[u8] = if n.is_multiple_of(2) {
+                b"\x10\x05nonsense"
+            } else {
+                &refused
+            };
+            throw(broker.tcp, bytes);
+        }
+    };
+    let bytes_of = |path: &std::path::Path| path.metadata().map_or(0, |file| file.len());
+    let dir = fresh_dir();
+    std::fs::create_dir_all(&dir).unwrap();
+    let log = dir.join("whole.log");
+    let file = format!("log.file={}", log.display());
+    let broker = Broker::with(&["mqtt.allow_anonymous=false", &file]);
+    let (begun, before) = (Instant::now(), bytes_of(&log));
+    flood(&broker, 3_000);
+    let secs = begun.elapsed().as_secs() + 2;
+    let is_told = || {
+        std::fs::read_to_string(&log)
+            .unwrap()
+            .contains("not listed")
+    };
+    until(|| is_told().then_some(()), "what is not listed is told");
+    let a_minute = (bytes_of(&log) - before) * 60 / secs;
+    println!(
+        "figure: {} KB of log a minute of 3000 failing connections in {secs} s",
+        a_minute >> 10
+    );
+    assert!(a_minute <= 10 * MB, "{a_minute} bytes a minute");
+    drop(broker);
+
+    let log = dir.join("rotated.log");
+    let file = format!("log.file={}", log.display());
+    let (size, files) = (
+        format!("log.max_size={FILE}"),
+        format!("log.max_files={FILES}"),
+    );
+    let broker = Broker::with(&["mqtt.allow_anonymous=false", &file, &size, &files]);
+    let numbered = |n: u64| dir.join(format!("rotated.log.{n}"));
+    until(
+        || {
+            flood(&broker, 100);
+            let all: u64 = (1..=FILES + 1).map(|n| bytes_of(&numbered(n))).sum();
+            assert!(all + bytes_of(&log) <= FILES * FILE, "{all} bytes");
+            numbered(FILES - 1).exists().then_some(())
+        },
+        "the log is rotated",
+    );
+    for _ in 0..20 {
+        flood(&broker, 100);
+    }
+    assert!(!numbered(FILES).exists(), "the oldest is kept");
+    drop(broker);
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
 /// X19: members of a shared group that have stopped are skipped while there is one who takes; what they
 /// had goes to it when they are gone, within a second; and thousands of groups are no burden.
 #[test]
 fn x19_stalled_members_and_many_groups() {
-    const STALLED: usize = 200;
-    const GROUPS: usize = 5_000;
+    let (stalled_ones, groups) = if in_full() {
+        (4_000, 10_000)
+    } else {
+        (200, 5_000)
+    };
     raise_files();
     let broker = Broker::with(&["mqtt.max_subscriptions=10000", "mqtt.max_queue=10000"]);
-    let stalled: Vec<Conn> = (0..STALLED)
+    let stalled: Vec<Conn> = (0..stalled_ones)
         .map(|n| {
             let one = prop::two(prop::RECEIVE_MAXIMUM, 1);
             let connect = Connect::new(V5, &format!("stalled-{n}")).keep_alive(0);
@@ -447,17 +524,17 @@ fn x19_stalled_members_and_many_groups() {
     let mut live = broker.connect(&Connect::new(V5, "live").keep_alive(0));
     live.subscribe("$share/g/work", 1);
     let mut speaker = broker.v5("speaker");
-    let count = 3 * STALLED;
+    let count = 3 * stalled_ones;
     let begun = Instant::now();
     for n in 0..count {
         speaker.publish(&Publish::new("work", n.to_string()).qos1(1));
     }
     let mut seen = BTreeSet::new();
-    for _ in 0..count - STALLED {
+    for _ in 0..count - stalled_ones {
         seen.insert(live.receive().text().to_owned());
     }
     println!(
-        "figure: {count} messages past {STALLED} stalled members in {:.2} s",
+        "figure: {count} messages past {stalled_ones} stalled members in {:.2} s",
         begun.elapsed().as_secs_f64()
     );
     let begun = Instant::now();
@@ -472,10 +549,11 @@ fn x19_stalled_members_and_many_groups() {
         "figure: what they had went on in {:.2} s",
         took.as_secs_f64()
     );
-    assert!(took < Duration::from_secs(2), "{took:?}");
+    let most = Duration::from_secs(if in_full() { 1 } else { 2 });
+    assert!(took <= most, "{took:?}");
 
     let mut many = broker.v5("many");
-    for first in (0..GROUPS).step_by(500) {
+    for first in (0..groups).step_by(500) {
         let filters: Vec<String> = (first..first + 500)
             .map(|n| format!("$share/g{n}/t/{n}"))
             .collect();
@@ -489,20 +567,21 @@ fn x19_stalled_members_and_many_groups() {
         );
     }
     let begun = Instant::now();
-    for n in (0..GROUPS).step_by(50) {
+    for n in (0..groups).step_by(50) {
         speaker.publish(&Publish::new(&format!("t/{n}"), "x").qos1(1));
         many.receive_this(&format!("t/{n}"), "x");
     }
-    let each = begun.elapsed() / u32::try_from(GROUPS / 50).unwrap();
-    println!("figure: {each:?} from PUBLISH to arrival among {GROUPS} groups");
-    assert!(each < Duration::from_millis(50), "{each:?}");
+    let each = begun.elapsed() / u32::try_from(groups / 50).unwrap();
+    println!("figure: {each:?} from PUBLISH to arrival among {groups} groups");
+    let most = Duration::from_millis(if in_full() { 2 } else { 50 });
+    assert!(each < most, "{each:?}");
 }
 
 /// X20: thousands of connections that come and go leave nothing behind: descriptors and memory are where
 /// they were.
 #[test]
 fn x20_coming_and_going_leaves_nothing() {
-    const CYCLES: u64 = 4_000;
+    let cycles: u64 = if in_full() { 100_000 } else { 4_000 };
     let broker = Broker::start();
     let quick = |n: u64| {
         let mut conn = broker.open(BOTH[usize::from(n.is_multiple_of(2))]);
@@ -522,7 +601,7 @@ fn x20_coming_and_going_leaves_nothing() {
     // What the connection log and the allocator keep for so many is there before.
     (0..6_000).for_each(quick);
     let (files, before) = (broker.open_files(), broker.settled_memory());
-    for n in 0..CYCLES {
+    for n in 0..cycles {
         if n.is_multiple_of(4) {
             whole(n);
         } else {
@@ -532,9 +611,11 @@ fn x20_coming_and_going_leaves_nothing() {
     let gone = || (broker.open_files() <= files + 2).then_some(());
     until(gone, "descriptors are closed");
     let grown = broker.settled_memory().saturating_sub(before);
-    let each = grown as f64 / CYCLES as f64;
-    println!("figure: {each:.1} bytes of memory stay of each of {CYCLES} connections");
-    assert!(grown < 256 << 10, "{grown} bytes");
+    let each = grown as f64 / cycles as f64;
+    println!("figure: {each:.1} bytes of memory stay of each of {cycles} connections");
+    // A test of thousands cannot tell less than what the allocator happens to keep.
+    let most = if in_full() { 2 * cycles } else { 256 << 10 };
+    assert!(grown < most, "{grown} bytes");
     let mut last = broker.v5("last");
     last.ping();
     let deadline = Instant::now() + Duration::from_millis(100);
