@@ -578,7 +578,7 @@ fn x19_stalled_members_and_many_groups() {
 }
 
 /// X20: thousands of connections that come and go leave nothing behind: descriptors and memory are where
-/// they were.
+/// they were. There are 4,000, in full 100,000, and then less than a byte of each.
 #[test]
 fn x20_coming_and_going_leaves_nothing() {
     let cycles: u64 = if in_full() { 100_000 } else { 4_000 };
@@ -593,7 +593,8 @@ fn x20_coming_and_going_leaves_nothing() {
         let mut conn = broker.client(version, &format!("passer-{n}"));
         conn.subscribe("passing/+", 0);
         match n % 3 {
-            0 => conn.bye(),
+            // It goes at once, as clients do; who stays is closed a tenth of a second later.
+            0 => conn.send(&[0xE0, 0]),
             1 => conn.cut(),
             _ => conn.cut_unread(),
         }
@@ -614,7 +615,7 @@ fn x20_coming_and_going_leaves_nothing() {
     let each = grown as f64 / cycles as f64;
     println!("figure: {each:.1} bytes of memory stay of each of {cycles} connections");
     // A test of thousands cannot tell less than what the allocator happens to keep.
-    let most = if in_full() { 2 * cycles } else { 256 << 10 };
+    let most = if in_full() { cycles } else { 256 << 10 };
     assert!(grown < most, "{grown} bytes");
     let mut last = broker.v5("last");
     last.ping();
