@@ -5,8 +5,10 @@ use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use crate::tls::{Secure, Works, attention, detail, waited};
-use crate::wire::{Broker, Connect, Outcome, V5, V311};
+use crate::wire::{Api, Broker, Connect, Outcome, V5, V311};
 
 /// A certificate gives its holder a client id, whatever it calls itself, and a user name from its alternative
 /// names. Who tries to be somebody else is not.
@@ -19,8 +21,14 @@ fn certificates_name_clients() {
         &format!("{at}.verify=verify_peer"),
         &format!("{at}.cacertfile={}", works.path("ca.pem").display()),
         "mqtt.peer_cert_as_username=san",
-        "mqtt.peer_cert_as_clientid=cn",
+        "mqtt.use_username_as_clientid=true",
     ]);
+    let from_certificate = |api: &mut Api, value: &str| {
+        let body = json!({"value": value});
+        api.put("/settings/mqtt.peer_cert_as_clientid", &body)
+            .expect(200);
+    };
+    from_certificate(&mut api, "cn");
     let address = broker.listens("ssl:default");
     let path = |end: &str| works.path(&format!("pump-7.{end}")).display().to_string();
     let (cert, key) = (path("pem"), path("key"));
@@ -28,7 +36,8 @@ fn certificates_name_clients() {
     for (version, claimed) in [(V311, "other"), (V5, "other"), (V5, "")] {
         let mut pump = Secure::begin(address, &["-cert", &cert, "-key", &key]);
         pump.conn.version = version;
-        let connack = pump.conn.connect(&Connect::new(version, claimed));
+        let connect = Connect::new(version, claimed).user("somebody");
+        let connack = pump.conn.connect(&connect);
         assert_eq!(connack.code, 0);
         let client = api.get("/clients/pump-7").expect(200).json();
         assert_eq!(client["username"], "pump-7.works.example");
@@ -39,6 +48,14 @@ fn certificates_name_clients() {
     let mut nobody = Secure::begin(address, &[]);
     assert_eq!(nobody.conn.connect(&Connect::new(V311, "else")).code, 0);
     api.get("/clients/else").expect(200);
+    // Where the certificate says the user name alone, that is the client id.
+    from_certificate(&mut api, "disabled");
+    let mut pump = Secure::begin(address, &["-cert", &cert, "-key", &key]);
+    let connect = Connect::new(V311, "other").user("somebody");
+    assert_eq!(pump.conn.connect(&connect).code, 0);
+    let client = api.get("/clients/pump-7.works.example").expect(200).json();
+    assert_eq!(client["username"], "pump-7.works.example");
+    pump.conn.ping();
 }
 
 /// A revocation list that is past its date lets nobody in, because who was revoked since would be; it is

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::authenticate::{code, token};
 use crate::connection_log::{told, until};
+use crate::operate::{shown, ticket};
 use crate::sources::publishes;
 use crate::wire::{Api, Broker, Conn, Connect, Kind, Publish, Said, Service, V5, V311, Will, prop};
 
@@ -59,6 +60,71 @@ fn a_place_is_not_for_who_calls_itself_so() {
         assert_eq!(conn.read_kind(Kind::ConnAck).code, due, "{user}");
     }
     told(&mut api, "wrong_password", "0x86");
+}
+
+/// Where the user name is the client id, it is that to whoever looks: the list of clients, mountpoints, bans, the
+/// connection log, and the next client of the same user, which takes over. Who gives no user name keeps its own.
+#[test]
+fn user_names_as_client_ids() {
+    let (broker, mut api) = Broker::signed_in(&[
+        "shards=2",
+        "mqtt.max_clientid_len=23",
+        "listeners.tcp.own.bind=127.0.0.1:0",
+        "listeners.tcp.own.mountpoint=of/${clientid}/",
+    ]);
+    let setting = "/settings/mqtt.use_username_as_clientid";
+    api.put(setting, &json!({"value": true})).expect(200);
+    let anna = |version, claimed: &str| Connect::new(version, claimed).user("anna");
+    let (mut first, connack) = broker.connect_told(&anna(V5, "bert"));
+    assert_eq!(connack.props.text(prop::ASSIGNED_CLIENT_ID), None);
+    let client = api.get("/clients/anna").expect(200).json();
+    assert_eq!(
+        (&client["clientid"], &client["username"]),
+        (&json!("anna"), &json!("anna"))
+    );
+    api.get("/clients/bert").expect(404);
+    let (mut bert, _) = broker.connect_told(&Connect::new(V311, "bert"));
+    first.ping();
+    // It takes over, and is told its client id if it brings none.
+    let (mut second, connack) = broker.connect_told(&anna(V5, ""));
+    assert_eq!(connack.props.text(prop::ASSIGNED_CLIENT_ID), Some("anna"));
+    first.expect_closed_for(0x8e);
+    bert.ping();
+    // So does one that may not keep a session without a client id.
+    broker.connect(&anna(V311, "").keep()).ping();
+    second.expect_closed_for(0x8e);
+    let mut own = Conn::open(broker.listens("tcp:own"), V5);
+    own.connect(&anna(V5, "carla"));
+    assert_eq!(
+        api.get("/clients/anna").expect(200).json()["mountpoint"],
+        "of/anna/"
+    );
+    // A user name that is no client id is refused as one would be; one that is empty is none.
+    let long = "a".repeat(24);
+    assert_eq!(code(&broker, &Connect::new(V5, "x").user(&long)), 0x85);
+    let row = told(&mut api, "client_id_too_long", "0x85");
+    assert_eq!(row["clientid"], long);
+    let mut nameless = broker.connect(&Connect::new(V5, "nameless").user(""));
+    api.get("/clients/nameless").expect(200);
+    nameless.ping();
+    let ban = json!({"as": "clientid", "who": "anna"});
+    api.post("/banned", &ban).expect(200);
+    own.expect_closed_for(0x98);
+    assert_eq!(code(&broker, &anna(V5, "other")), 0x8a);
+    let row = told(&mut api, "banned", "0x8a");
+    assert_eq!(row["clientid"], "anna");
+    // A page of the dashboard, of which a user may look at several, keeps its own.
+    for id in ["page-1", "page-2"] {
+        let held = ticket(&mut api);
+        let mut page = Conn::open_web(broker.http, V5);
+        page.connect(&shown(id, &held));
+        api.get(&format!("/clients/{id}")).expect(200);
+    }
+    api.delete("/banned/clientid/anna").expect(204);
+    api.put(setting, &json!({"value": false})).expect(200);
+    let mut other = broker.connect(&anna(V5, "other"));
+    api.get("/clients/other").expect(200);
+    other.ping();
 }
 
 /// A service that is told the client id alone has said nothing of the user name: whoever it lets in is known by

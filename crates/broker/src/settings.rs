@@ -47,6 +47,8 @@ pub(crate) struct Limits {
     pub(crate) named_by: NamedBy,
     /// And what is its client id.
     pub(crate) client_id_by: NamedBy,
+    /// Whether the user name is it, otherwise.
+    pub(crate) user_is_client_id: bool,
     /// Below which prefix a listener has its topics, if below one.
     pub(crate) mountpoints: BTreeMap<ListenerId, Arc<str>>,
     /// The authenticators that are asked, where those are not all.
@@ -110,6 +112,7 @@ impl Limits {
             ports,
             named_by: mqtt.peer_cert_as_username,
             client_id_by: mqtt.peer_cert_as_clientid,
+            user_is_client_id: mqtt.use_username_as_clientid,
             mountpoints: config
                 .listeners
                 .iter()

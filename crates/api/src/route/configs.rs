@@ -113,7 +113,10 @@ const ROOTS: &[Root] = &[
             ("mqtt.mqueue_priorities", Fixed("\"disabled\"")),
             ("mqtt.mqueue_default_priority", Fixed("\"lowest\"")),
             ("mqtt.mqueue_store_qos0", Fixed("false")),
-            ("mqtt.use_username_as_clientid", Fixed("false")),
+            (
+                "mqtt.use_username_as_clientid",
+                Same("mqtt.use_username_as_clientid"),
+            ),
             (
                 "mqtt.peer_cert_as_username",
                 Same("mqtt.peer_cert_as_username"),

@@ -320,6 +320,9 @@ section! {
     peer_cert_as_clientid: Choice<NamedBy> = "disabled" Reload
         "Whether it says the client id, too, whatever the client calls itself."
         "客户端证书是否同时决定客户端 ID，无论客户端自称什么。";
+    use_username_as_clientid: Switch = "false" Reload
+        "Whether the user name of a client is its client id, whatever the client calls itself. Without a user name the client id stays; peer_cert_as_clientid comes first."
+        "客户端的用户名是否同时作为客户端 ID，无论客户端自称什么。没有用户名时客户端 ID 不变；peer_cert_as_clientid 优先。";
     max_packet_size: Bytes<u32> = "1MB" ["64", "256MB"] Reload
         "Largest packet accepted."
         "允许的最大报文。";

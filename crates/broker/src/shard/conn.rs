@@ -20,6 +20,7 @@ use engine::{
     acl::{Heard, Inquiry},
 };
 use mio::net::TcpStream;
+use protocol::packet::connect::Connect;
 
 use super::{
     admit,
@@ -28,7 +29,7 @@ use super::{
     flapping::Flapping,
     gate::{Entrance, Gate},
     mount::{Mount, mount_of},
-    ticket::{PREFIX, Ticket, Tickets},
+    ticket::{Ticket, Tickets, is_ticket},
     trace::Tracing,
 };
 use crate::{
@@ -555,7 +556,7 @@ impl Conns {
         }
         if entry.listener == DASHBOARD_NUMBER {
             let shown = guest.password;
-            if let Some(shown) = shown.filter(|shown| shown.starts_with(PREFIX.as_bytes())) {
+            if let Some(shown) = shown.filter(|shown| is_ticket(shown)) {
                 let who = self.tickets.redeem(shown, guest.user_name, self.now);
                 return who.map(Admission::As).ok_or(Cause::Ticket);
             }
@@ -623,10 +624,19 @@ impl Sink for Conns {
         mount.and_then(|mount| mount.prefix()).unwrap_or_default()
     }
 
-    fn client_id(&self, conn: ConnId) -> Option<Box<str>> {
-        let by = self.limits.client_id_by;
-        let id = admit::certified_id(self.get(conn.0)?.tls(), by);
-        id.map(Into::into)
+    fn client_id(&self, conn: ConnId, packet: &Connect<'_>) -> Option<Box<str>> {
+        let (entry, limits) = (self.get(conn.0)?, &self.limits);
+        if let Some(id) = admit::certified_id(entry.tls(), limits.client_id_by) {
+            return Some(id.into());
+        }
+        // One user looks at several pages of the dashboard at a time.
+        let is_page = entry.listener == DASHBOARD_NUMBER && packet.password.is_some_and(is_ticket);
+        if !limits.user_is_client_id || is_page {
+            return None;
+        }
+        let certified = admit::certified_id(entry.tls(), limits.named_by);
+        let user = certified.as_deref().or(packet.user_name);
+        user.filter(|user| !user.is_empty()).map(Into::into)
     }
 
     fn withhold(&mut self, conn: ConnId) {

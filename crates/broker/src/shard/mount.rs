@@ -50,6 +50,15 @@ struct Hello<'a> {
     will_topic: Option<usize>,
 }
 
+/// What counts more than what a client says of itself.
+#[derive(Default)]
+struct Certified {
+    client_id: Option<String>,
+    user_name: Option<String>,
+    /// Whether the user name is the client id, where no certificate says it.
+    user_is_client_id: bool,
+}
+
 impl Mount {
     pub(super) fn new(template: Arc<str>) -> Self {
         Self {
@@ -78,16 +87,12 @@ impl Mount {
 
     /// CONNECT, with the topic of its will below the prefix, which is known now. What the certificate of the
     /// client says counts more than what it says itself.
-    fn connect(
-        &mut self,
-        first: u8,
-        body: &[u8],
-        certified: (Option<String>, Option<String>),
-    ) -> Result<Vec<u8>, Fault> {
+    fn connect(&mut self, first: u8, body: &[u8], certified: &Certified) -> Result<Vec<u8>, Fault> {
         let hello = hello(body).ok_or(Fault::Malformed)?;
-        let (client_id, user_name) = certified;
-        let client_id = client_id.as_deref().unwrap_or(hello.client_id);
-        let user_name = user_name.as_deref().or(hello.user_name);
+        let user_name = certified.user_name.as_deref().or(hello.user_name);
+        let by_user = user_name.filter(|name| certified.user_is_client_id && !name.is_empty());
+        let client_id = certified.client_id.as_deref().or(by_user);
+        let client_id = client_id.unwrap_or(hello.client_id);
         let is_users = self.template.contains(USER_NAME);
         self.user_name = user_name.filter(|_| is_users).map(Into::into);
         let mut prefix = self.template.to_string();
@@ -371,15 +376,17 @@ impl Worker {
         let limits = self.limits.clone();
         let conn = self.conns.get_mut(slot)?;
         let certified = if first >> 4 == kind::CONNECT && conn.session.is_none() {
-            let id = admit::certified_id(conn.tls(), limits.client_id_by);
-            let user = admit::certified_id(conn.tls(), limits.named_by);
-            Some((id, user))
+            Some(Certified {
+                client_id: admit::certified_id(conn.tls(), limits.client_id_by),
+                user_name: admit::certified_id(conn.tls(), limits.named_by),
+                user_is_client_id: limits.user_is_client_id,
+            })
         } else {
             None
         };
         let mount = mount_of(conn)?;
         Some(match certified {
-            Some(certified) => mount.connect(first, body, certified),
+            Some(certified) => mount.connect(first, body, &certified),
             None => mount.inbound(first, body),
         })
     }
@@ -436,10 +443,6 @@ mod tests {
         body
     }
 
-    fn nobody() -> (Option<String>, Option<String>) {
-        (None, None)
-    }
-
     #[test]
     fn names_in_the_prefix_are_levels() {
         let table = [
@@ -457,7 +460,7 @@ mod tests {
         for (template, client_id, user_name, due) in table {
             let mut mount = mount(template);
             let body = connect(client_id, user_name);
-            let made = mount.connect(0x10, &body, nobody());
+            let made = mount.connect(0x10, &body, &Certified::default());
             let will = made.map(|packet| {
                 let whole = frame(&packet, u32::MAX).unwrap().unwrap();
                 let at = hello(whole.body).unwrap().will_topic.unwrap();
@@ -466,11 +469,26 @@ mod tests {
             assert_eq!(will.as_deref().map_err(|fault| *fault), due, "{template}");
         }
         let mut proven = mount("${username}/");
-        let certified = (None, Some("pump".to_owned()));
+        let certified = Certified {
+            user_name: Some("pump".to_owned()),
+            ..Certified::default()
+        };
         proven
-            .connect(0x10, &connect("c", "somebody"), certified)
+            .connect(0x10, &connect("c", "somebody"), &certified)
             .unwrap();
         assert_eq!(proven.prefix.as_deref(), Some("pump/"));
+        for (client_id, due) in [(None, "somebody/"), (Some("seven".to_owned()), "seven/")] {
+            let mut by_user = mount("${clientid}/");
+            let certified = Certified {
+                client_id,
+                user_is_client_id: true,
+                ..Certified::default()
+            };
+            by_user
+                .connect(0x10, &connect("c", "somebody"), &certified)
+                .unwrap();
+            assert_eq!(by_user.prefix.as_deref(), Some(due));
+        }
     }
 
     fn ready(version: u8) -> Mount {

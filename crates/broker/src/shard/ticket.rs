@@ -24,6 +24,11 @@ pub(crate) struct Ticket {
     pub(crate) used: AtomicBool,
 }
 
+/// Whether a password is meant to be one.
+pub(super) fn is_ticket(password: &[u8]) -> bool {
+    password.starts_with(PREFIX.as_bytes())
+}
+
 /// Those of a shard.
 #[derive(Debug, Default)]
 pub(super) struct Tickets(Vec<Arc<Ticket>>);

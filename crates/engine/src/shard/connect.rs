@@ -1,6 +1,6 @@
 //! CONNECT: from the first byte to the CONNACK. The order of checks is the order of the lines.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use protocol::{
     Property, QoS, Reason, Topic, Version, frame, kind,
@@ -25,7 +25,7 @@ use crate::{
 #[derive(Debug)]
 struct Turned<'a> {
     version: Option<Version>,
-    client_id: &'a str,
+    client_id: Cow<'a, str>,
     user_name: Option<&'a str>,
     /// Whose session it wanted.
     owner: Option<Box<str>>,
@@ -37,7 +37,7 @@ impl Turned<'_> {
     fn unknown(version: Option<Version>, close: Close) -> Self {
         Self {
             version,
-            client_id: "",
+            client_id: "".into(),
             user_name: None,
             owner: None,
             close,
@@ -120,7 +120,7 @@ impl Shard {
                     close,
                     told,
                 };
-                sink.note(conn, turned.client_id, refused);
+                sink.note(conn, &turned.client_id, refused);
                 // Whatever was said before [MQTT-3.1.4-1], [MQTT-3.1.4-2], [MQTT-3.2.2-7],
                 // [MQTT-4.12.0-4], [MQTT-4.13.2-1], [3.1.1 MQTT-3.1.4-1], [3.1.1 MQTT-3.2.2-5].
                 sink.close(conn, Ending::Expelled(close));
@@ -148,8 +148,13 @@ impl Shard {
         };
         let spoken = connect_version(f.body);
         let decoded = connect::decode(f.body, f.first, &limits);
+        let named = decoded.as_ref().ok();
+        let named = named.and_then(|packet| sink.client_id(conn, packet));
         let opened = match &decoded {
-            Ok(packet) => self.connect(choice, conn, packet, &bytes[f.len..], sink),
+            Ok(packet) => {
+                let who = (packet, named.as_deref());
+                self.connect(choice, conn, who, &bytes[f.len..], sink)
+            }
             Err(error) => Err(refuse(*error)),
         };
         let session = match opened {
@@ -175,13 +180,19 @@ impl Shard {
                 Ok(Opened::Session(session, used))
             }
             Err(close) => Err(match decoded {
-                Ok(packet) => Turned {
-                    version: Some(packet.version),
-                    client_id: packet.client_id,
-                    user_name: packet.user_name,
-                    owner: self.owner_in_the_way(packet.client_id, close),
-                    close,
-                },
+                Ok(packet) => {
+                    let client_id = match named {
+                        Some(id) => Cow::Owned(id.into()),
+                        None => Cow::Borrowed(packet.client_id),
+                    };
+                    Turned {
+                        version: Some(packet.version),
+                        owner: self.owner_in_the_way(&client_id, close),
+                        client_id,
+                        user_name: packet.user_name,
+                        close,
+                    }
+                }
                 Err(_) => Turned::unknown(spoken, close),
             }),
         }
@@ -191,22 +202,21 @@ impl Shard {
         &mut self,
         choice: Choice,
         conn: ConnId,
-        packet: &connect::Connect<'_>,
+        (packet, named): (&connect::Connect<'_>, Option<&str>),
         behind: &[u8],
         sink: &mut impl Sink,
     ) -> Verdict<Seated> {
         let asked = self.asked(packet);
         let exchange = self.exchange(packet, behind)?;
-        let proven = sink.client_id(conn);
         let unnamed = packet.client_id.is_empty();
         let packet = &connect::Connect {
-            client_id: proven.as_deref().unwrap_or(packet.client_id),
+            client_id: named.unwrap_or(packet.client_id),
             ..*packet
         };
         self.check_client_id(packet)?;
-        let assigned = match (unnamed, &proven) {
+        let assigned = match (unnamed, named) {
             (true, None) => Some(self.assign_client_id(choice)),
-            (true, Some(id)) => Some(id.clone()),
+            (true, Some(id)) => Some(id.into()),
             (false, _) => None,
         };
         // [MQTT-3.1.3-7]

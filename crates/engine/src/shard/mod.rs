@@ -41,7 +41,9 @@ use std::{collections::VecDeque, hash::BuildHasher, num::NonZeroU32, sync::Arc};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
-use protocol::{DecodeError, Frame, QoS, Reason, Topic, Version, frame, kind};
+use protocol::{
+    DecodeError, Frame, QoS, Reason, Topic, Version, frame, kind, packet::connect::Connect,
+};
 
 pub use access::Deed;
 pub use administer::{Answer, Imported, Publication, Published};
@@ -211,8 +213,9 @@ pub trait Sink {
     fn mountpoint(&self, _conn: ConnId) -> &str {
         ""
     }
-    /// The client id that a connection has proven, which counts more than what it calls itself.
-    fn client_id(&self, _conn: ConnId) -> Option<Box<str>> {
+    /// The client id that a connection has by what it has proven, or by who it says it is, which counts
+    /// more than the one that it calls itself by.
+    fn client_id(&self, _conn: ConnId, _packet: &Connect<'_>) -> Option<Box<str>> {
         None
     }
     /// Whether a guest may come in, and as whom. Asked once its CONNECT is in order and before anything
