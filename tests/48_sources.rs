@@ -1,6 +1,12 @@
 //! Chapter 48: what clients may do, said by others: answers over HTTP, beside rules.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 
@@ -323,6 +329,105 @@ fn a15_a_service_is_asked_about_wills() {
     }
     conn.ping();
     assert_eq!(watcher.receive().text(), "yes/0");
+}
+
+/// What was said is asked again once it is forgotten, of one client or of all; also where the service's answers
+/// are remembered for whoever comes back. What was granted stays.
+#[test]
+fn what_was_said_is_forgotten() {
+    let service = Service::start(|asked| judge_topic(&asked.json()));
+    let (broker, mut api) = Broker::signed_in(&["shards=2"]);
+    let mut asks = asks_of_topics(&service);
+    asks["cache_ttl"] = json!("1h");
+    api.post(SOURCES, &asks).expect(204);
+    let settings = json!({"no_match": "deny", "deny_action": "ignore", "cache": {"enable": true, "ttl": "1h"}});
+    api.put("/authorization/settings", &settings).expect(200);
+    let (mut one, mut two) = (broker.v5("c1"), broker.v5("c2"));
+    let mut count = 0;
+    let mut more = |number: usize, what: &str| {
+        count += number;
+        assert_eq!(service.asked().len(), count, "{what}");
+    };
+    assert_eq!(subscribes(&mut one, "yes/of/#", 1), 1);
+    for conn in [&mut one, &mut two] {
+        assert!(publishes(conn, "yes/1") && !publishes(conn, "no/1"));
+    }
+    more(5, "each is asked once");
+    for conn in [&mut one, &mut two] {
+        assert!(publishes(conn, "yes/1") && !publishes(conn, "no/1"));
+    }
+    let mut two = broker.v5("c2");
+    assert!(publishes(&mut two, "yes/1"));
+    more(0, "it was said before");
+    let path = "/clients/c1/authorization/cache";
+    let kept = api.get(path).expect(200).json();
+    let kept: Vec<_> = kept
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| {
+            let age = millis().abs_diff(row["updated_time"].as_u64().unwrap());
+            assert!(age < 60_000, "{row}");
+            let word = |field: &str| row[field].as_str().unwrap().to_owned();
+            [word("access"), word("topic"), word("result")].join(" ")
+        })
+        .collect();
+    let due = [
+        "subscribe yes/of/# allow",
+        "publish yes/1 allow",
+        "publish no/1 deny",
+    ];
+    assert_eq!(kept, due);
+
+    api.delete(path).expect(204);
+    assert_eq!(api.get(path).expect(200).json(), json!([]));
+    assert!(publishes(&mut one, "yes/1") && publishes(&mut two, "yes/1"));
+    more(1, "what the other was told is kept with it");
+    api.delete("/authorization/cache").expect(204);
+    for conn in [&mut one, &mut two] {
+        assert!(publishes(conn, "yes/1"));
+    }
+    more(2, "all is forgotten");
+    assert!(publishes(&mut two, "yes/of/it"));
+    one.receive_this("yes/of/it", "x");
+    assert_eq!(subscribes(&mut one, "yes/of/#", 1), 1);
+    more(2, "one topic is new, and the filter is asked about again");
+}
+
+/// Milliseconds since 1970.
+fn millis() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.unwrap().as_millis().try_into().unwrap()
+}
+
+/// Who was allowed something is denied it once that is too old and the service fails: no answer is no word.
+#[test]
+fn a15_an_old_answer_is_none() {
+    let is_ill = Arc::new(AtomicBool::new(false));
+    let ill = is_ill.clone();
+    let service = Service::start(move |asked| {
+        if ill.load(Ordering::SeqCst) {
+            Said::status(500)
+        } else {
+            judge_topic(&asked.json())
+        }
+    });
+    let (broker, mut api) = Broker::signed_in(&[]);
+    api.post(SOURCES, &asks_of_topics(&service)).expect(204);
+    let settings = json!({"no_match": "deny", "deny_action": "ignore", "cache": {"enable": false}});
+    api.put("/authorization/settings", &settings).expect(200);
+    let mut conn = broker.v5("c1");
+    let mut both = || {
+        (
+            publishes(&mut conn, "yes/1"),
+            subscribes(&mut conn, "yes/of/#", 1),
+        )
+    };
+    assert_eq!(both(), (true, 1));
+    is_ill.store(true, Ordering::SeqCst);
+    assert_eq!(both(), (false, 0x87));
+    is_ill.store(false, Ordering::SeqCst);
+    assert_eq!(both(), (true, 1));
 }
 
 /// The filters of a client, in alphabetical order.

@@ -6,7 +6,7 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
-use broker::admin::{Client, ClientFilter, Connected, NODE, Span};
+use broker::admin::{Client, ClientFilter, Connected, NODE, Span, authorize::Remembered};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
@@ -394,26 +394,49 @@ async fn keep_alive(
     Ok(Json(client.into()))
 }
 
-/// A decision of the access rules that is remembered.
+/// A decision that hangs on what a source of rules elsewhere has said.
 #[derive(Serialize, ToSchema)]
 #[schema(as = CachedDecision)]
 struct Cached {
+    /// `publish` or `subscribe`.
     access: &'static str,
+    /// Or the filter of a subscription; as the source was asked about it.
     topic: String,
+    /// `allow` or `deny`.
     result: &'static str,
+    /// Milliseconds since 1970.
     updated_time: u64,
 }
 
-/// Remembered decisions of the access rules
+impl From<Remembered> for Cached {
+    fn from(remembered: Remembered) -> Self {
+        Self {
+            access: if remembered.publishes {
+                "publish"
+            } else {
+                "subscribe"
+            },
+            topic: remembered.topic,
+            result: if remembered.is_allowed {
+                "allow"
+            } else {
+                "deny"
+            },
+            updated_time: remembered.since,
+        }
+    }
+}
+
+/// What is remembered of what sources elsewhere have said of a client
 ///
-/// There are none: the rules are asked each time.
+/// What rules of the broker's own decide is not remembered.
 #[utoipa::path(
     get,
     path = "/clients/{clientid}/authorization/cache",
     tag = "Clients",
     params(("clientid" = String, Path)),
     responses(
-        (status = 200, description = "Nothing is remembered.", body = Vec<Cached>),
+        (status = 200, description = "The oldest first.", body = Vec<Cached>),
         (status = 404, description = "There is no such session.", body = ErrorBody),
     )
 )]
@@ -421,21 +444,21 @@ async fn cache(
     State(app): State<App>,
     Path(id): Path<String>,
 ) -> Result<Json<Vec<Cached>>, Refusal> {
-    if app.admin.has_client(&id).await? {
-        Ok(Json(Vec::new()))
-    } else {
-        Err(unknown())
-    }
+    let remembered = app.admin.words_of(&id).await?.ok_or_else(unknown)?;
+    Ok(Json(remembered.into_iter().map(Cached::from).collect()))
 }
 
-/// Forget what is remembered of the access rules
+/// Forget what sources elsewhere have said of a client
+///
+/// Whatever it does from then on is asked again. Sources that remember answers (`cache_ttl`) forget those about others,
+/// too.
 #[utoipa::path(
     delete,
     path = "/clients/{clientid}/authorization/cache",
     tag = "Clients",
     params(("clientid" = String, Path)),
     responses(
-        (status = 204, description = "Nothing is remembered."),
+        (status = 204, description = "It is forgotten."),
         (status = 404, description = "There is no such session.", body = ErrorBody),
     )
 )]
@@ -443,7 +466,7 @@ async fn clear_cache(
     State(app): State<App>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Refusal> {
-    if app.admin.has_client(&id).await? {
+    if app.admin.forget_words_of(&id).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(unknown())

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::{
-    Admin, Bucket, Change, DecideError,
+    Admin, Bucket, Change, DecideError, Gone,
     policy::{Decided, decode, encode},
 };
 pub use crate::access::authorize::{
@@ -32,6 +32,7 @@ use crate::access::authorize::{
 };
 use crate::config::Profile;
 use crate::lan::is_near;
+use crate::shard::{VISIT_MAX, Visit};
 
 /// Under which sources and settings are kept.
 pub(super) const KEY: &str = "authorization";
@@ -163,6 +164,18 @@ pub struct Inquiry {
     pub retain: bool,
     /// Rules that are not in force, to be tried in the place of the file's.
     pub file: Option<String>,
+}
+
+/// A decision that hangs on what a source elsewhere has said, while that need not be asked again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// To publish, or else to subscribe.
+    pub publishes: bool,
+    /// A topic, or the filter of a subscription.
+    pub topic: String,
+    pub is_allowed: bool,
+    /// When it was said, in milliseconds since 1970.
+    pub since: u64,
 }
 
 /// The answer, and why.
@@ -392,6 +405,62 @@ impl Admin {
         inquiry.answer(&Acl::new(rules), elsewhere).await
     }
 
+    /// Forgets what sources elsewhere have said of what clients do: whatever comes after is asked again.
+    ///
+    /// # Errors
+    /// If the broker is shutting down.
+    pub async fn forget_words(&self) -> Result<(), Gone> {
+        self.forget_sources();
+        for shard in 0..self.shards() {
+            let mut from = Some(0);
+            while let Some(place) = from {
+                let forget =
+                    move |visit: &mut Visit<'_>| visit.engine.forget_words(place, VISIT_MAX);
+                from = self.ask(shard, forget).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The same of one client. False if there is no such session.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn forget_words_of(&self, client_id: &str) -> Result<bool, Gone> {
+        self.forget_sources();
+        let name = client_id.to_owned();
+        let forget = move |visit: &mut Visit<'_>| visit.engine.forget_words_of(&name);
+        self.ask(self.home(client_id), forget).await
+    }
+
+    /// Before the clients do, or these would be given it once more.
+    fn forget_sources(&self) {
+        if let Some(elsewhere) = self.0.decisions.elsewhere() {
+            elsewhere.forget();
+        }
+    }
+
+    /// What a client may and may not do because sources elsewhere have said so, as far as that is remembered.
+    /// `None` if there is no such session.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn words_of(&self, client_id: &str) -> Result<Option<Vec<Remembered>>, Gone> {
+        let name = client_id.to_owned();
+        self.ask(self.home(client_id), move |visit| {
+            let client = visit.engine.client(&name)?;
+            let decisions = client.decisions(visit.now);
+            let remembered = decisions.map(|decision| Remembered {
+                publishes: decision.publishes,
+                topic: decision.topic.to_owned(),
+                is_allowed: decision.is_allowed,
+                since: decision.since.0,
+            });
+            Some(remembered.collect())
+        })
+        .await
+    }
+
     /// Changes sources or settings: checked first, then kept, then told to all shards.
     async fn authorize(
         &self,
@@ -534,7 +603,7 @@ impl Inquiry {
             });
             if let Ok(Heard::Word(word, by)) = said.await {
                 is_answered = true;
-                access.hear(asked.action(), topic, (word, by), Time(u64::MAX), 1);
+                access.hear(asked.action(), topic, (word, by), acl.keeps(Time(0)), 1);
             }
         }
         let subject = Subject {

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use protocol::{Filter, QoS, Topic};
 
-pub use outside::{Heard, Inquiry, Outside, SOURCES_MAX, Word};
+pub use outside::{Decision, Heard, Inquiry, Outside, SOURCES_MAX, Word};
 pub(crate) use permit::{Known, Mark, Permit};
 pub use principal::{Principal, User};
 pub use rule::{Actions, Network, Permission, Rule, Topics, TopicsError, Who};
@@ -332,10 +332,10 @@ impl Acl {
         outside.before(leaf.map(|leaf| leaf.rule))
     }
 
-    /// Until when what is said now is good.
+    /// How long what is said now is good.
     #[must_use]
-    pub fn keeps_until(&self, now: Time) -> Time {
-        now.plus_millis(self.outside().map_or(0, |outside| outside.keep_millis))
+    pub fn keeps(&self, now: Time) -> Range<Time> {
+        now..now.plus_millis(self.outside().map_or(0, |outside| outside.keep_millis))
     }
 
     /// How many answers are kept for one connection.
@@ -655,7 +655,9 @@ impl Access {
     fn said(&self, action: Actions, topic: &str, now: Option<Time>) -> Option<(Word, u8)> {
         let mut said = self.said.iter();
         let is_it = |said: &&Said| {
-            said.action == action && *said.topic == *topic && now.is_none_or(|now| now < said.until)
+            said.action == action
+                && *said.topic == *topic
+                && now.is_none_or(|now| now < said.kept.end)
         };
         said.find(is_it).map(|said| (said.word, said.by))
     }
@@ -666,11 +668,10 @@ impl Access {
         action: Actions,
         topic: &str,
         (word, by): (Word, u8),
-        until: Time,
+        kept: Range<Time>,
         room: usize,
     ) {
-        self.said
-            .retain(|said| said.action != action || *said.topic != *topic);
+        self.unsay(action, topic);
         while !self.said.is_empty() && self.said.len() >= room {
             self.said.remove(0);
         }
@@ -679,7 +680,7 @@ impl Access {
             topic: topic.into(),
             word,
             by,
-            until,
+            kept,
         });
     }
 

@@ -1,9 +1,11 @@
 //! What is asked elsewhere: whether a client may do something is said by somebody whom the broker has to
 //! ask and wait for. What was said is kept with the connection for a while.
 
+use core::ops::Range;
+
 use protocol::QoS;
 
-use super::{Actions, Principal};
+use super::{Access, Acl, Actions, Events, Ground, Principal, Subject, events};
 use crate::Time;
 
 /// Sources elsewhere, at one time.
@@ -119,7 +121,20 @@ pub(super) struct Said {
     pub(super) topic: Box<str>,
     pub(super) word: Word,
     pub(super) by: u8,
-    pub(super) until: Time,
+    /// When it was said, and until when it need not be asked again.
+    pub(super) kept: Range<Time>,
+}
+
+/// A decision that hangs on what somebody elsewhere has said, while that need not be asked again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Decision<'a> {
+    /// To publish, or else to subscribe.
+    pub publishes: bool,
+    /// A topic, or the filter of a subscription.
+    pub topic: &'a str,
+    pub is_allowed: bool,
+    /// When it was said.
+    pub since: Time,
 }
 
 impl Inquiry<'_> {
@@ -140,6 +155,50 @@ impl Principal {
             Self::Anonymous | Self::Afar => true,
             Self::User(user) => !user.superuser,
             Self::Viewer(_) | Self::Administrator(_) | Self::Broker => false,
+        }
+    }
+}
+
+impl Acl {
+    /// What is known of somebody because it was said elsewhere.
+    pub(crate) fn decisions<'a>(
+        &'a self,
+        subject: Subject<'a>,
+        now: Time,
+    ) -> impl Iterator<Item = Decision<'a>> {
+        let said = subject.access.map_or(&[][..], |access| &access.said);
+        let kept = said.iter().filter(move |said| now < said.kept.end);
+        kept.map(move |said| {
+            let publishes = !said.action.has(Actions::ASK);
+            let unless = match events(&said.topic) {
+                Events::All if !publishes => Ground::Events,
+                _ => Ground::NoMatch,
+            };
+            Decision {
+                publishes,
+                topic: &said.topic,
+                is_allowed: self
+                    .judge(subject, said.action, &said.topic, unless)
+                    .is_allowed,
+                since: said.kept.start,
+            }
+        })
+    }
+}
+
+impl Access {
+    /// What was said of this is known no more: nobody says it again.
+    pub(crate) fn unsay(&mut self, action: Actions, topic: &str) {
+        self.said
+            .retain(|said| said.action != action || *said.topic != *topic);
+    }
+
+    /// All is asked again from now on. By what was said of subscriptions those that were granted are judged,
+    /// so it is still known.
+    pub(crate) fn forget(&mut self) {
+        self.said.retain(|said| said.action.has(Actions::ASK));
+        for said in &mut self.said {
+            said.kept.end = said.kept.start;
         }
     }
 }

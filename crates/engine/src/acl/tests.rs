@@ -530,7 +530,7 @@ fn somebody_elsewhere() {
         assert_eq!(judged(&acl, &access, topic), standing, "{topic}");
     }
     acl.is_arriving = true;
-    let until = acl.keeps_until(now);
+    let kept = acl.keeps(now);
     let action = inquiry("").action();
     for (topic, word, due) in [
         ("other", Word::Allow, (true, Ground::Outside(0))),
@@ -540,13 +540,36 @@ fn somebody_elsewhere() {
         ("z/x", Word::Deny, (false, Ground::Outside(0))),
         ("d/x", Word::Allow, (false, Ground::Rule(0))),
     ] {
-        access.hear(action, topic, (word, 0), until, 2);
+        access.hear(action, topic, (word, 0), kept.clone(), 2);
         assert_eq!(judged(&acl, &access, topic), due, "{topic} {word:?}");
         assert_eq!(acl.sources(&inquiry(topic), Some(&access), now), 0);
         assert!(access.said.len() <= 2);
     }
-    let old = acl.sources(&inquiry("z/x"), Some(&access), until);
+    let old = acl.sources(&inquiry("z/x"), Some(&access), kept.end);
     assert_eq!(old, 1, "it is too old");
+    // What was forgotten is asked again; what was said of a subscription is still known.
+    let ask = Actions::ask(QoS::AtMostOnce);
+    access.hear(ask, "e/#", (Word::Pass, 0), kept.clone(), 3);
+    let told = |access: &Access| {
+        let subject = Subject {
+            who: &who,
+            client_id: "c",
+            access: Some(access),
+        };
+        let decisions = acl.decisions(subject, now);
+        let told = decisions.map(|d| (d.publishes, d.topic.to_owned(), d.is_allowed, d.since));
+        told.collect::<Vec<_>>()
+    };
+    let due = |publishes, topic: &str| (publishes, topic.to_owned(), false, now);
+    assert_eq!(
+        told(&access),
+        [due(true, "z/x"), due(true, "d/x"), due(false, "e/#")]
+    );
+    access.forget();
+    assert_eq!(told(&access), []);
+    assert_eq!(acl.sources(&inquiry("z/x"), Some(&access), now), 1);
+    assert_eq!(access.said(ask, "e/#", Some(now)), None);
+    assert_eq!(access.said(ask, "e/#", None), Some((Word::Pass, 0)));
     // Nobody is asked about these.
     let mut above = User::new("root");
     above.superuser = true;
@@ -613,7 +636,7 @@ fn several_elsewhere() {
             "{topic}"
         );
     }
-    let until = acl.keeps_until(now);
+    let kept = acl.keeps(now);
     for (filter, word, by, due, is_checked) in [
         ("b/x", Word::Allow, 0, (true, Ground::Outside(0)), false),
         ("b/y", Word::Pass, 0, (false, Ground::Rule(1)), false),
@@ -627,7 +650,7 @@ fn several_elsewhere() {
             inquiry(filter, false).action(),
             filter,
             (word, by),
-            until,
+            kept.clone(),
             8,
         );
         let subject = Subject {
@@ -662,7 +685,7 @@ fn several_elsewhere() {
         ("a/b", (true, Ground::Rule(1))),
     ] {
         let action = inquiry(filter, false).action();
-        access.hear(action, filter, (Word::Pass, 0), until, 8);
+        access.hear(action, filter, (Word::Pass, 0), kept.clone(), 8);
         let subject = Subject {
             who: &who,
             client_id: "c",
@@ -706,9 +729,9 @@ fn what_was_said_outlives_rules() {
         let mut acl = Acl::new(compile(&harmless, ["one", "two"]));
         let mut before = acl.access(&who, "c", None).unwrap();
         for (filter, word) in [("a/#", Word::Pass), ("c/#", Word::Allow)] {
-            before.hear(action, filter, (word, 1), Time(9), 8);
+            before.hear(action, filter, (word, 1), Time(0)..Time(9), 8);
         }
-        before.hear(told, "t", (Word::Allow, 0), Time(9), 8);
+        before.hear(told, "t", (Word::Allow, 0), Time(0)..Time(9), 8);
         assert!(acl.set(&compile(&texts, names)));
         let mut access = acl.access(&who, "c", None).unwrap();
         acl.remember(&mut access, &before);

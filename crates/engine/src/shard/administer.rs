@@ -169,6 +169,29 @@ impl Shard {
         Some(Ok(ticket))
     }
 
+    /// Forgets what was said elsewhere of what a client does, so that it is asked again. False if there is no such
+    /// session.
+    pub fn forget_words_of(&mut self, client_id: &str) -> bool {
+        let slot = self.find(client_id);
+        if let Some(access) = slot.and_then(|slot| self.session_mut(slot).access_mut()) {
+            access.forget();
+        }
+        slot.is_some()
+    }
+
+    /// The same of so many sessions from a place on. Gives the place behind them; `None` if those are all.
+    pub fn forget_words(&mut self, from: u32, most: usize) -> Option<u32> {
+        let slots = self.sessions.range(from).map(|(slot, _)| slot);
+        let slots = Vec::from_iter(slots.take(most));
+        for slot in &slots {
+            if let Some(access) = self.session_mut(*slot).access_mut() {
+                access.forget();
+            }
+        }
+        let last = slots.last().filter(|_| slots.len() == most);
+        last.map(|slot| slot + 1)
+    }
+
     /// A client may be silent for one and a half times so long from now on. False if it is not there.
     pub fn set_keep_alive(&mut self, now: Time, client_id: &str, secs: u16) -> bool {
         self.now = now;

@@ -318,11 +318,11 @@ impl Shard {
             }
             Purpose::Administrator(ticket) => {
                 if let (Some(slot), Some(word)) = (self.resolve(question.session), word) {
-                    let until = self.acl.keeps_until(self.now);
+                    let kept = self.acl.keeps(self.now);
                     let room = self.acl.keeps_most().max(AUTO_SUBSCRIBE_MAX);
                     let action = crate::acl::Actions::ask(question.qos);
                     if let Some(access) = self.session_mut(slot).access_mut() {
-                        access.hear(action, &question.topic, word, until, room);
+                        access.hear(action, &question.topic, word, kept, room);
                     }
                 }
                 self.answers.push((ticket, word.is_some()));

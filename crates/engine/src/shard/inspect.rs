@@ -9,6 +9,7 @@ use protocol::{Filter, QoS, RetainHandling, Topic, Version};
 use super::{ConnId, Shard};
 use crate::{
     Message, SessionRef, Time,
+    acl::{Asks as _, Decision},
     limits::SCAN_SLICE,
     retained::Cursor,
     router::Router,
@@ -246,6 +247,11 @@ impl<'a> Client<'a> {
     #[must_use]
     pub fn awaiting_release(&self) -> usize {
         self.session.inflow.as_ref().map_or(0, |i| i.awaiting_rel())
+    }
+
+    /// What it may and may not do because somebody elsewhere has said so, as far as that is remembered.
+    pub fn decisions(&self, now: Time) -> impl Iterator<Item = Decision<'a>> {
+        self.shard.acl.decisions(self.session.subject(), now)
     }
 
     #[must_use]

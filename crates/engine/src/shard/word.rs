@@ -102,12 +102,18 @@ impl Shard {
         let (conn, action) = (s.conn, inquiry.action());
         match sink.outside(conn, &inquiry) {
             Heard::Waits => true,
-            Heard::Failed => false,
+            Heard::Failed => {
+                // What was said before is too old.
+                if let Some(access) = self.session_mut(slot).access_mut() {
+                    access.unsay(action, topic);
+                }
+                false
+            }
             Heard::Word(word, by) => {
-                let until = self.acl.keeps_until(self.now);
+                let kept = self.acl.keeps(self.now);
                 let room = self.acl.keeps_most().max(count);
                 if let Some(access) = self.session_mut(slot).access_mut() {
-                    access.hear(action, topic, (word, by), until, room);
+                    access.hear(action, topic, (word, by), kept, room);
                 }
                 false
             }
@@ -144,9 +150,9 @@ impl Shard {
             Heard::Waits => true,
             Heard::Failed => false,
             Heard::Word(word, by) => {
-                let until = self.acl.keeps_until(self.now);
+                let kept = self.acl.keeps(self.now);
                 let room = self.acl.keeps_most();
-                access.hear(inquiry.action(), will.topic, (word, by), until, room);
+                access.hear(inquiry.action(), will.topic, (word, by), kept, room);
                 false
             }
         }

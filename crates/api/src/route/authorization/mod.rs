@@ -162,15 +162,17 @@ async fn set(
     Ok(show(State(app)).await)
 }
 
-/// Forget decisions
+/// Forget what sources elsewhere have said
 ///
-/// There are none that are remembered, so nothing has to be done.
+/// Whatever clients do from then on is asked again. What is on its way counts as said later; subscriptions that were
+/// granted stay.
 #[utoipa::path(
     delete,
     path = "/authorization/cache",
     tag = "Authorization",
-    responses((status = 204, description = "None is remembered."))
+    responses((status = 204, description = "It is forgotten."))
 )]
-async fn clear_cache() -> StatusCode {
-    StatusCode::NO_CONTENT
+async fn clear_cache(State(app): State<App>) -> Result<StatusCode, Refusal> {
+    app.admin.forget_words().await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -63,6 +63,13 @@ impl Asker {
         }
     }
 
+    fn forget(&self) {
+        match self {
+            Self::Http(service) => service.forget(),
+            Self::Table(table) => table.forget(),
+        }
+    }
+
     fn trouble(&self) -> Option<String> {
         match self {
             Self::Http(service) => service.trouble(),
@@ -129,6 +136,13 @@ impl Elsewhere {
     }
 
     /// What is wrong with the one that is set up so.
+    /// Forgets what was said, of whomever: what is remembered does not tell of whom it is.
+    pub(crate) fn forget(&self) {
+        for asker in &self.askers {
+            asker.forget();
+        }
+    }
+
     pub(crate) fn trouble(&self, way: &Way) -> Option<String> {
         let at = self.ways.iter().position(|other| other == way)?;
         self.askers.get(at)?.trouble()

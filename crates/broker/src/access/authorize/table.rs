@@ -126,6 +126,10 @@ impl Table {
         Ok(asked.judged_by(rules))
     }
 
+    pub(super) fn forget(&self) {
+        self.memory.forget();
+    }
+
     pub(super) fn trouble(&self) -> Option<String> {
         self.guard.trouble()
     }

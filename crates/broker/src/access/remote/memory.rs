@@ -4,7 +4,10 @@
 use std::{
     collections::HashMap,
     io,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -22,6 +25,8 @@ type Answers<T> = HashMap<Mark, (T, Instant)>;
 pub(crate) struct Memory<T> {
     key: [u8; 32],
     keeps_for: Duration,
+    /// How often all was forgotten. It is in the marks, so that what is on its way then is not remembered.
+    age: AtomicU64,
     halves: Mutex<(Answers<T>, Answers<T>)>,
 }
 
@@ -36,6 +41,7 @@ impl<T: Clone> Memory<T> {
         Ok(Self {
             key,
             keeps_for,
+            age: AtomicU64::new(0),
             halves: Mutex::default(),
         })
     }
@@ -51,6 +57,7 @@ impl<T: Clone> Memory<T> {
         }
         let mut mac =
             <Hmac<Sha256>>::new_from_slice(&self.key).expect("HMAC takes a key of any length");
+        mac.update(&self.age.load(Ordering::Relaxed).to_be_bytes());
         for part in parts {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part);
@@ -67,6 +74,13 @@ impl<T: Clone> Memory<T> {
         let found = halves.0.get(&mark).or_else(|| halves.1.get(&mark));
         let (answer, at) = found?;
         (at.elapsed() < self.keeps_for).then(|| answer.clone())
+    }
+
+    /// Everything is asked again.
+    pub(crate) fn forget(&self) {
+        let mut halves = self.halves();
+        self.age.fetch_add(1, Ordering::Relaxed);
+        *halves = Default::default();
     }
 
     pub(crate) fn remember(&self, mark: Option<Mark>, answer: &T) {
@@ -94,8 +108,15 @@ mod tests {
         for n in 0..3 * ANSWERS_MAX {
             memory.remember(mark(&n.to_string()), &n);
         }
-        let (fresh, old) = &*memory.halves();
-        assert!(fresh.len() + old.len() <= 2 * ANSWERS_MAX);
+        {
+            let (fresh, old) = &*memory.halves();
+            assert!(fresh.len() + old.len() <= 2 * ANSWERS_MAX);
+        }
+        let asked = mark("c");
+        memory.forget();
+        memory.remember(asked, &1);
+        assert_eq!(memory.recall(mark("c")), None, "it was asked before");
+        assert_eq!(memory.recall(mark("59999")), None);
         let none = Memory::new(Duration::ZERO).unwrap();
         none.remember(none.mark(&[b"a"]), &1);
         assert_eq!(none.recall(none.mark(&[b"a"])), None);

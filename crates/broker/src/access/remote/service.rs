@@ -118,6 +118,10 @@ impl<T: Clone> Service<T> {
         Ok(said)
     }
 
+    pub(crate) fn forget(&self) {
+        self.memory.forget();
+    }
+
     pub(crate) fn trouble(&self) -> Option<String> {
         self.guard.trouble()
     }
