@@ -101,6 +101,41 @@ fn x02_dripping_connect() {
     broker.v5("canary").ping();
 }
 
+/// X03: the bound of those who have not said who they are is one for all listeners and threads, of which one takes
+/// those without TLS: the oldest go, whichever has them.
+#[test]
+fn x03_one_bound_for_all_who_say_nothing() {
+    let broker = Broker::with(&[
+        "shards=2",
+        "mqtt.max_pending=16",
+        "mqtt.connect_timeout=60s",
+        "listeners.ssl.default.ssl_options.handshake_timeout=60s",
+    ]);
+    let secure = broker.listens("ssl:default");
+    let with_tls = |_| TcpStream::connect(secure).unwrap();
+    let mut crowd: Vec<TcpStream> = (0..16).map(|_| silent(&broker)).collect();
+    let open = |crowd: &mut [TcpStream]| {
+        crowd
+            .iter_mut()
+            .filter_map(|s| (!is_closed(s)).then_some(()))
+            .count()
+    };
+    for more in 1..=3 {
+        crowd.extend((0..16).map(with_tls));
+        until("too many are kept", Duration::from_secs(8), || {
+            open(&mut crowd) <= 16
+        });
+        let newest = open(&mut crowd[16 * more..]);
+        assert!(newest >= 12, "{newest} of those that came last are kept");
+    }
+    crowd.extend((0..16).map(|_| silent(&broker)));
+    until("too many are kept", Duration::from_secs(8), || {
+        open(&mut crowd) <= 16
+    });
+    assert!(open(&mut crowd) >= 12);
+    broker.v5("canary").ping();
+}
+
 /// X03: many announce a large CONNECT, send most of it and stop: what they all have sent is
 /// bounded, and the oldest make room.
 #[test]

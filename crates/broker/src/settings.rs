@@ -29,6 +29,8 @@ pub(crate) struct Limits {
     pub(crate) pending_max: usize,
     /// Bytes of all of those together.
     pub(crate) pending_bytes_max: usize,
+    /// Clients of one shard that have still to answer what they were asked.
+    pub(crate) challenged_max: usize,
     /// Bytes of packets that have not arrived whole, of one shard's clients together.
     pub(crate) incomplete_bytes_max: usize,
     /// Per listener, where there is a bound.
@@ -92,6 +94,7 @@ impl Limits {
             authentication_timeout: mqtt.authentication_timeout,
             pending_max: mqtt.max_pending,
             pending_bytes_max: mqtt.max_pending_bytes,
+            challenged_max: mqtt.max_pending.div_ceil(usize::from(shards)),
             incomplete_bytes_max: mqtt.max_incomplete_bytes.div_ceil(usize::from(shards)),
             connections_max: config
                 .listeners

@@ -19,10 +19,11 @@ use super::{
     deadline::Deadlines,
     mount::Mount,
     rate,
+    stranger::Bound,
 };
 use crate::{
     config::ListenerId,
-    control::listeners::Bound,
+    control::listeners,
     files,
     lan::{self, Network},
     observe::connection::Entry,
@@ -41,7 +42,7 @@ pub(super) struct Accepting {
     /// A socket's place is its token: those that went leave a gap for the next.
     listeners: Vec<Option<Listener>>,
     /// Until when they have to.
-    pending: Deadlines,
+    pub(super) pending: Deadlines,
     pub(super) pending_bytes: usize,
     /// Given up for a moment when no descriptor is left, to close a waiting connection at once.
     spare: Option<File>,
@@ -67,7 +68,7 @@ impl Listener {
 }
 
 impl Accepting {
-    pub(super) fn listen(&mut self, bound: Bound, poll: &Poll) -> io::Result<()> {
+    pub(super) fn listen(&mut self, bound: listeners::Bound, poll: &Poll) -> io::Result<()> {
         let gap = self.listeners.iter().position(Option::is_none);
         let at = gap.unwrap_or(self.listeners.len());
         let mut socket = TcpListener::from_std(bound.socket);
@@ -337,9 +338,6 @@ impl Worker {
         if self.stopping.is_some() {
             return self.post.closed(number);
         }
-        if self.accepting.pending.len() >= self.limits.pending_max {
-            self.close_oldest_pending(Cause::PendingMax);
-        }
         // Small answers must not wait for each other; a failure only costs latency.
         let _ = moving.stream.set_nodelay(true);
         let mut conn = Conn::new(moving.stream, moving.peer, number);
@@ -357,6 +355,8 @@ impl Worker {
         {
             self.take_bytes(slot, &bytes[..payload]);
         }
+        self.note_strangers();
+        self.keep_within(Bound::Connections);
     }
 
     /// Hands a connection to the shard where its session lives.
@@ -381,53 +381,6 @@ impl Worker {
         };
         self.post
             .send(home, super::Letter::Socket(Box::new(moving)));
-    }
-
-    pub(super) fn no_longer_pending(&mut self, slot: u32) {
-        let Some(conn) = self.conns.get_mut(slot) else {
-            return;
-        };
-        if conn.flags.has(Flag::Pending) {
-            conn.flags.clear(Flag::Pending);
-            self.accepting.pending.cancel(slot);
-            let held = conn.input.as_ref().map_or(0, |i| i.len());
-            let waiting = conn.tls().map_or(0, |tls| tls.counted);
-            let held = held + waiting;
-            self.accepting.pending_bytes = self.accepting.pending_bytes.saturating_sub(held);
-            // That of a client counts as such.
-            self.inbound.add(waiting);
-        }
-    }
-
-    /// Bytes kept for connections without CONNECT changed; the oldest go if it is too much.
-    pub(super) fn count_pending_bytes(&mut self, before: usize, after: usize) {
-        let bytes = self.accepting.pending_bytes + after;
-        self.accepting.pending_bytes = bytes.saturating_sub(before);
-        while self.accepting.pending_bytes > self.limits.pending_bytes_max
-            && self.accepting.pending.len() > 0
-        {
-            self.close_oldest_pending(Cause::PendingBytesMax);
-        }
-    }
-
-    fn close_oldest_pending(&mut self, cause: Cause) {
-        if let Some(slot) = self.accepting.pending.pop_first() {
-            self.abandon(slot, cause);
-        }
-    }
-
-    /// The deadline is for the whole CONNECT, not for its next byte.
-    fn expire_pending(&mut self) {
-        let now = Instant::now();
-        while let Some(slot) = self.accepting.pending.pop_due(now) {
-            let tls = self.conns.get(slot).and_then(|c| c.tls());
-            let cause = if tls.is_some_and(Channel::is_opening) {
-                Cause::TlsTimeout
-            } else {
-                Cause::ConnectTimeout
-            };
-            self.abandon(slot, cause);
-        }
     }
 
     /// Notes a connection that is closed as it comes.

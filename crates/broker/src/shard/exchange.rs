@@ -103,7 +103,7 @@ impl Gate {
             return Err(Cause::AuthenticationMethod);
         }
         let is_new = !self.talks.0.contains_key(&slot);
-        if is_new && self.challenged_len() >= limits.pending_max {
+        if is_new && self.challenged_len() >= limits.challenged_max {
             return Err(Cause::AuthenticationBusy);
         }
         let begin = || Talk::begin(exchange.method, limits.authentication_timeout);

@@ -20,6 +20,7 @@ mod proxy;
 mod rate;
 mod read;
 mod report;
+mod stranger;
 mod ticket;
 mod tls;
 mod trace;
@@ -362,6 +363,7 @@ impl Worker {
             }
             Letter::Tail(entries) => self.engine.tail(now, &entries, conns),
             Letter::Shed(entries) => self.engine.shed(&entries),
+            Letter::Crowded(bound) => self.keep_within(bound),
             Letter::Verdict(slot, number, verdict) => self.take_verdict(slot, number, *verdict),
             Letter::Word(slot, number, heard) => self.take_word(slot, number, heard),
             Letter::Heard(id, heard) => self.take_answer(id, heard),

@@ -13,7 +13,11 @@ use engine::{Entry, Found, Gauges, Mail, Metrics, QuestionId, Settings, acl::Hea
 use mio::{Poll, Token, Waker};
 use tokio::sync::oneshot;
 
-use super::{Question, WAKE, conn::Moving};
+use super::{
+    Question, WAKE,
+    conn::Moving,
+    stranger::{self, Strangers},
+};
 use crate::{access::authenticate::Verdict, control::listeners::Bound, settings::Limits};
 
 /// What a shard is told by other threads.
@@ -24,6 +28,8 @@ pub(crate) enum Letter {
     /// A connection before its CONNECT: a WebSocket of the dashboard's, or one that is to speak TLS here.
     /// It is counted.
     Stranger(Box<Moving>),
+    /// There are too many of those, and this shard has the most.
+    Crowded(stranger::Bound),
     /// What was said of the client on this connection, in answer to the question with this number.
     Verdict(u32, u64, Box<Verdict>),
     /// What somebody elsewhere says of what the client on this connection wants to do, likewise.
@@ -74,6 +80,7 @@ struct Mailbox {
     metrics: Mutex<Metrics>,
     /// The lowest log position this shard's sessions may still read after.
     floor: AtomicU64,
+    strangers: Strangers,
 }
 
 impl Post {
@@ -90,6 +97,7 @@ impl Post {
                 asleep: AtomicBool::new(true),
                 metrics: Mutex::new(Metrics::default()),
                 floor: AtomicU64::new(0),
+                strangers: Strangers::default(),
             });
             polls.push(poll);
         }
@@ -225,6 +233,11 @@ impl Post {
             );
         }
         all
+    }
+
+    /// What a shard has of connections that have still to say who they are.
+    pub(super) fn strangers(&self, shard: u16) -> &Strangers {
+        &self.boxes[usize::from(shard)].strangers
     }
 
     pub(super) fn set_floor(&self, shard: u16, floor: u64) {
