@@ -135,7 +135,6 @@ impl Elsewhere {
         });
     }
 
-    /// What is wrong with the one that is set up so.
     /// Forgets what was said, of whomever: what is remembered does not tell of whom it is.
     pub(crate) fn forget(&self) {
         for asker in &self.askers {
@@ -143,6 +142,7 @@ impl Elsewhere {
         }
     }
 
+    /// What is wrong with the one that is set up so.
     pub(crate) fn trouble(&self, way: &Way) -> Option<String> {
         let at = self.ways.iter().position(|other| other == way)?;
         self.askers.get(at)?.trouble()
