@@ -351,15 +351,7 @@ impl Acl {
         asks: &impl Asks,
         view: View<'a>,
     ) -> Result<Authorized<View<'a>>, Ground> {
-        if self.needs_no_rule(asks, view.topic) {
-            return Ok(Authorized(view));
-        }
-        let judgement = self.judge_publish(asks.subject(), view.topic, view.qos, view.retain);
-        if judgement.is_allowed {
-            Ok(Authorized(view))
-        } else {
-            Err(judgement.ground)
-        }
+        self.publish_again(asks, None, view)
     }
 
     /// Whether there is no rule that could deny it.
