@@ -1,9 +1,9 @@
 //! What a start makes of the records of an earlier life, with the store played by the test.
 
-use std::{convert::Infallible, ops::RangeInclusive, sync::Arc};
+use std::{collections::BTreeMap, convert::Infallible, ops::RangeInclusive, sync::Arc};
 
 use engine::{
-    ConnId, Ending, Entry, Opened, Request, SessionId, Settings, Shard, Sink, Time,
+    ConnId, Ending, Entry, Found, Opened, Reader, Request, SessionId, Settings, Shard, Sink, Time,
     record::Bucket,
     restore::{Source, restore},
 };
@@ -24,22 +24,82 @@ impl Sink for Outs {
     }
 }
 
-/// Has nothing but retained messages.
-struct Kept(Vec<(Vec<u8>, Vec<u8>)>);
+/// What the store has.
+#[derive(Default)]
+struct Kept {
+    records: BTreeMap<(u8, Vec<u8>), Vec<u8>>,
+    log: Vec<Entry>,
+}
+
+impl Kept {
+    /// Retained messages alone.
+    fn of_retained(list: Vec<(Vec<u8>, Vec<u8>)>) -> Self {
+        let records = list.into_iter();
+        let records = records.map(|(key, value)| ((Bucket::Retained as u8, key), value));
+        Self {
+            records: records.collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Does what a shard asks, and answers; but for the records of deliveries, which it refuses if `full`
+    /// says so of one. Gives what was asked of the log.
+    fn serve(
+        &mut self,
+        shard: &mut Shard,
+        outs: &mut Outs,
+        mut full: impl FnMut() -> bool,
+    ) -> Vec<(Reader, u32)> {
+        let mut reads = Vec::new();
+        let requests: Vec<_> = shard.requests().drain(..).collect();
+        for request in requests {
+            let (token, kept) = match request {
+                Request::Append { token, message, .. } => {
+                    self.log.push(Entry {
+                        position: self.log.len() as u64 + 1,
+                        message,
+                        origin: None,
+                    });
+                    (Some(token), true)
+                }
+                Request::Save { token, write } => {
+                    let refused = write.bucket == Bucket::Delivery && full();
+                    let key = (write.bucket as u8, write.key.into());
+                    match write.value {
+                        Some(value) if !refused => _ = self.records.insert(key, value.into()),
+                        Some(_) => {}
+                        None => _ = self.records.remove(&key),
+                    }
+                    (token, !refused)
+                }
+                Request::Release { token, .. } => (token, true),
+                Request::Read { reader, number, .. } => {
+                    reads.push((reader, number));
+                    (None, true)
+                }
+            };
+            if let Some(token) = token {
+                shard.stored(NOW, token, kept, outs);
+            }
+        }
+        reads
+    }
+}
 
 impl Source for Kept {
     type Bytes = Vec<u8>;
     type Error = Infallible;
 
     fn tail(&mut self) -> Result<u64, Infallible> {
-        Ok(0)
+        Ok(self.log.len() as u64)
     }
 
     fn records(&mut self, bucket: Bucket) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Infallible> {
-        Ok(match bucket {
-            Bucket::Retained => self.0.clone(),
-            _ => Vec::new(),
-        })
+        let records = self.records.iter();
+        let records = records.filter(|((of, _), _)| *of == bucket as u8);
+        Ok(records
+            .map(|((_, key), value)| (key.clone(), value.clone()))
+            .collect())
     }
 
     fn identities(&mut self) -> Result<Vec<Vec<u8>>, Infallible> {
@@ -50,8 +110,10 @@ impl Source for Kept {
         Ok(())
     }
 
-    fn fetch(&mut self, _positions: Vec<u64>) -> Result<Vec<Entry>, Infallible> {
-        Ok(Vec::new())
+    fn fetch(&mut self, positions: Vec<u64>) -> Result<Vec<Entry>, Infallible> {
+        let log = self.log.iter();
+        let found = log.filter(|entry| positions.contains(&entry.position));
+        Ok(found.cloned().collect())
     }
 }
 
@@ -99,7 +161,7 @@ fn as_many_retained_as_the_bound() {
         let mut one = Shard::new(0, 2, settings.clone(), seed);
         let mut other = Shard::new(1, 2, settings.clone(), seed);
         let mut shards = [&mut one, &mut other];
-        let restored = restore(&mut Kept(kept.clone()), &mut shards, NOW);
+        let restored = restore(&mut Kept::of_retained(kept.clone()), &mut shards, NOW);
         let restored = restored.expect("the store can be read");
         assert_eq!(restored.retained, kept.len() as u64, "seed {seed}");
         let count = one.metrics().gauges.retained;
@@ -107,4 +169,70 @@ fn as_many_retained_as_the_bound() {
         assert_eq!(publish(&mut one).len() as u64, count, "seed {seed}");
     }
     assert!(uneven, "another seed is needed");
+}
+
+/// A session of MQTT 3.1.1 that outlives its connection.
+fn open_lasting(shard: &mut Shard, outs: &mut Outs, id: u8) -> SessionId {
+    let mut connect = b"\x10\x0d\x00\x04MQTT\x04\x00\x00\x3c\x00\x01".to_vec();
+    connect.push(id);
+    match shard.open(NOW, ConnId(1), &connect, outs) {
+        Opened::Session(session, _) => session,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The payloads of the PUBLISHes of QoS 2 that were written, with DUP, and forgets them.
+fn delivered(outs: &mut Outs) -> Vec<(u8, bool)> {
+    let bytes = std::mem::take(&mut outs.0);
+    let packets = bytes
+        .windows(8)
+        .filter(|w| w[0] & 0xf4 == 0x34 && w[1..5] == [6, 0, 1, b'a']);
+    packets.map(|w| (w[7], w[0] & 8 != 0)).collect()
+}
+
+/// On a full disk the store may refuse the record of a delivery and take that of a later one. Nothing of
+/// either has left when the broker is killed: the earlier one, which is found in the log again, leaves
+/// first, and does so however often the client comes back [MQTT-4.6.0-6].
+#[test]
+fn a_delivery_whose_record_was_refused_is_not_overtaken() {
+    let settings = Arc::new(Settings::default());
+    let (mut kept, mut outs) = (Kept::default(), Outs::default());
+    let mut shard = Shard::new(0, 1, settings.clone(), 1);
+    let session = open_lasting(&mut shard, &mut outs, b's');
+    shard.receive(NOW, session, &[0x82, 6, 0, 1, 0, 1, b'a', 2], &mut outs);
+    kept.serve(&mut shard, &mut outs, || false);
+    for id in [b'1', b'2'] {
+        let publish = [0x34, 6, 0, 1, b'a', 0, id, id];
+        shard.receive(NOW, session, &publish, &mut outs);
+    }
+    kept.serve(&mut shard, &mut outs, || false);
+    let entries = kept.log.clone();
+    assert_eq!(entries.len(), 2);
+    shard.tail(NOW, &entries, &mut outs);
+    let mut answers = [true, false].into_iter();
+    kept.serve(&mut shard, &mut outs, || {
+        answers.next().expect("two deliveries")
+    });
+    assert_eq!(answers.next(), None);
+    assert_eq!(delivered(&mut outs), []);
+
+    let mut shard = Shard::new(0, 1, settings, 1);
+    restore(&mut kept, &mut [&mut shard], NOW).expect("the store can be read");
+    for dup in [false, true] {
+        let session = open_lasting(&mut shard, &mut outs, b's');
+        let mut came = Vec::new();
+        while let Some((reader, number)) = kept.serve(&mut shard, &mut outs, || false).pop() {
+            came.extend(delivered(&mut outs));
+            let found = Found {
+                reader,
+                number,
+                entries: if dup { Vec::new() } else { entries.clone() },
+                upto: 2,
+            };
+            shard.found_in_log(NOW, &found, &mut outs);
+        }
+        came.extend(delivered(&mut outs));
+        assert_eq!(came, [(b'1', dup), (b'2', true)]);
+        shard.gone(NOW, session, ConnId(1), &mut outs);
+    }
 }

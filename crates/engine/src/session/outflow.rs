@@ -97,6 +97,8 @@ pub(crate) struct Entry {
     pub(crate) state: State,
     /// PUBLISH was sent on some connection.
     pub(crate) sent: bool,
+    /// Of an earlier life, and before it the log may have others that have not left.
+    held_back: bool,
     pub(crate) held: Held,
 }
 
@@ -113,6 +115,19 @@ impl Entry {
     /// Whether the store has a record of this delivery: the log's own messages of QoS 1 need none.
     pub(crate) fn is_recorded(&self, kept: &Kept) -> bool {
         self.state != State::PubAck || kept.number >= INLINE
+    }
+
+    /// Where the session read its message in the log.
+    fn place(&self) -> Option<u64> {
+        match &self.held {
+            Held::Message(kept) if kept.handed.is_none() => kept.position(),
+            _ => None,
+        }
+    }
+
+    /// Whether the session has yet to read on to its place in the log.
+    fn is_ahead(&self, cursor: u64) -> bool {
+        self.state == State::PubRec && self.place().is_some_and(|place| place > cursor)
     }
 }
 
@@ -131,15 +146,25 @@ pub(crate) struct Outflow {
     ring: VecDeque<Entry>,
     aside: Vec<Entry>,
     last: u16,
-    in_flight: usize,
+    /// Of `aside`: these have not left on this connection and are not in `unsent`.
+    held_back: u16,
+    /// All of them.
+    open: usize,
     /// Still to be sent on this connection, oldest first: again, or once the store has the id of one
     /// that is before it.
     unsent: VecDeque<PacketId>,
 }
 
 impl Outflow {
+    /// What was sent on this connection, or is next to be.
+    #[inline]
     pub(crate) fn in_flight(&self) -> usize {
-        self.in_flight
+        self.open - usize::from(self.held_back)
+    }
+
+    /// All that is unfinished.
+    pub(crate) fn open(&self) -> usize {
+        self.open
     }
 
     /// The id that was given last.
@@ -147,10 +172,46 @@ impl Outflow {
         PacketId::new(self.last)
     }
 
-    /// What is unfinished has to be sent again: the client is back.
-    pub(crate) fn begin_again(&mut self) {
-        let open = self.entries().filter(|e| e.state != State::Releasing);
-        self.unsent = open.map(|e| e.id).collect();
+    /// What is unfinished has to be sent again: the client is back. What has its record in the store but
+    /// stands behind the session's cursor in the log has to wait until that has passed it: the store may
+    /// have refused the record of one before it, which then is found in the log again.
+    pub(crate) fn begin_again(&mut self, cursor: u64) {
+        self.held_back = 0;
+        for entry in &mut self.aside {
+            entry.held_back = entry.is_ahead(cursor);
+            self.held_back += u16::from(entry.held_back);
+        }
+        let waits = |e: &&Entry| e.state == State::Releasing || e.held_back;
+        let mut next: Vec<_> = self.entries().filter(|e| !waits(e)).collect();
+        if !self.aside.is_empty() {
+            // Those of an earlier life stand first, and others may have left before them.
+            let mut logged: Vec<_> = next.iter().filter_map(|e| Some((e.place()?, *e))).collect();
+            logged.sort_by_key(|(place, _)| *place);
+            let places = next.iter_mut().filter(|e| e.place().is_some());
+            for (entry, (_, sorted)) in places.zip(logged) {
+                *entry = sorted;
+            }
+        }
+        self.unsent = next.iter().map(|e| e.id).collect();
+    }
+
+    /// The session has read the log up to here: what it held back until then is to be sent again. True
+    /// if there was any.
+    pub(crate) fn let_through(&mut self, cursor: u64) -> bool {
+        if self.held_back == 0 {
+            return false;
+        }
+        let before = self.unsent.len();
+        for entry in &mut self.aside {
+            if entry.held_back && !entry.is_ahead(cursor) {
+                entry.held_back = false;
+                self.held_back -= 1;
+                if entry.state == State::PubRec {
+                    self.unsent.push_back(entry.id);
+                }
+            }
+        }
+        self.unsent.len() > before
     }
 
     /// What waits for the store.
@@ -173,7 +234,7 @@ impl Outflow {
         if self.find(id).is_some_and(|e| e.state == State::Binding) {
             return Next::Nothing;
         }
-        if self.in_flight - self.unsent.len() >= window {
+        if self.in_flight() - self.unsent.len() >= window {
             return Next::Later;
         }
         self.unsent.pop_front();
@@ -204,7 +265,7 @@ impl Outflow {
 
     /// Gives a new message an id that is not in use [MQTT-2.2.1-4]. `None` if all are.
     pub(crate) fn start(&mut self, state: State, held: Held) -> Option<PacketId> {
-        if self.in_flight >= usize::from(u16::MAX) {
+        if self.open >= usize::from(u16::MAX) {
             return None;
         }
         if plant::on(Fault::IdReused)
@@ -214,7 +275,7 @@ impl Outflow {
         }
         loop {
             // Only where most of the ring is finished: it is the stuck ones that are few.
-            let room = (RING_MAX + 2 * self.in_flight).min(usize::from(u16::MAX));
+            let room = (RING_MAX + 2 * self.open).min(usize::from(u16::MAX));
             if self.ring.len() >= room {
                 self.set_aside();
             }
@@ -226,6 +287,7 @@ impl Outflow {
                     id,
                     state: State::Free,
                     sent: false,
+                    held_back: false,
                     held: Held::Nothing,
                 });
                 continue;
@@ -236,9 +298,10 @@ impl Outflow {
                 id,
                 state,
                 sent,
+                held_back: false,
                 held,
             });
-            self.in_flight += 1;
+            self.open += 1;
             return Some(id);
         }
     }
@@ -248,11 +311,12 @@ impl Outflow {
         // A record may outlive its delivery by a second: an id that was in use is the last to be given
         // again, or two records would have it.
         self.last = self.last.max(id.get());
-        self.in_flight += 1;
+        self.open += 1;
         self.aside.push(Entry {
             id,
             state,
             sent: true,
+            held_back: false,
             held,
         });
     }
@@ -285,7 +349,7 @@ impl Outflow {
         {
             // Also where the client refused it: a shared one goes to nobody else [MQTT-4.8.2-6].
             let held = self.ring.pop_front()?.held;
-            self.in_flight -= 1;
+            self.open -= 1;
             self.skip_free();
             return Some(held);
         }
@@ -302,13 +366,15 @@ impl Outflow {
             self.unsent.retain(|a| *a != id); // answered before it was sent again
         }
         if let Some(at) = self.aside.iter().position(|e| e.id == id) {
-            self.in_flight -= 1;
-            return Some(self.aside.remove(at).held); // the others stay in their order
+            self.open -= 1;
+            let entry = self.aside.remove(at); // the others stay in their order
+            self.held_back -= u16::from(entry.held_back);
+            return Some(entry.held);
         }
         let entry = self.find(id)?;
         entry.state = State::Free;
         let held = std::mem::take(&mut entry.held);
-        self.in_flight -= 1;
+        self.open -= 1;
         self.skip_free();
         Some(held)
     }
@@ -330,7 +396,7 @@ impl Outflow {
     }
 
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Entry> {
-        self.in_flight = 0;
+        (self.open, self.held_back) = (0, 0);
         let aside = std::mem::take(&mut self.aside);
         let ring = std::mem::take(&mut self.ring);
         aside

@@ -645,8 +645,10 @@ impl Shard {
         if plant::on(Fault::ReturnLosesInflight) {
             self.session_mut(slot).out = None;
         }
-        if let Some(out) = &mut self.session_mut(slot).out {
-            out.begin_again();
+        let s = self.session_mut(slot);
+        let cursor = s.rare.durable.as_ref().map_or(0, |d| d.cursor);
+        if let Some(out) = &mut s.out {
+            out.begin_again(cursor);
             // Asked once more: the store may have refused it.
             for (id, state) in out.unsure() {
                 match state {

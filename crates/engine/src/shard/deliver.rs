@@ -275,7 +275,7 @@ impl Shard {
 
     /// Sends what the last connection left unfinished, or what had to wait for the store, as far as
     /// window and socket allow. False if these are what more waits for.
-    fn send_unsent(&mut self, slot: u32, sink: &mut impl Sink) -> bool {
+    pub(super) fn send_unsent(&mut self, slot: u32, sink: &mut impl Sink) -> bool {
         loop {
             let full = self.is_full(slot, sink);
             let s = self.session_mut(slot);
@@ -580,7 +580,7 @@ impl Shard {
         if let Some(queue) = s.queue_mut() {
             queue.grace.caught_up(now);
         }
-        self.read_on(slot);
+        self.read_on(slot, sink);
         self.scan_on(slot);
     }
 

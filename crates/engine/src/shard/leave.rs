@@ -344,7 +344,7 @@ impl Shard {
         if session.rare.durable.is_some() {
             self.metrics.gauges.lasting -= 1;
         }
-        let left = session.out.as_ref().map_or(0, |o| o.in_flight());
+        let left = session.out.as_ref().map_or(0, |o| o.open());
         self.lose_all_of(Drop::ConnectionLost, left as u64, &session.client_id);
         let hash = self.hasher.hash_one(&*session.client_id);
         if let Ok(entry) = self.names.find_entry(hash, |n| *n == slot) {

@@ -10,7 +10,7 @@ use crate::{
     Drop, Message, SessionRef, Time,
     limits::READ_MAX,
     plant::{self, Fault},
-    router::Target,
+    router::{NodeId, Target},
     session::{Bit, Reading},
 };
 
@@ -183,36 +183,51 @@ impl Shard {
     }
 
     /// A session that is behind reads on, as far as its window goes.
-    pub(super) fn read_on(&mut self, slot: u32) {
+    pub(super) fn read_on(&mut self, slot: u32, sink: &mut impl Sink) {
+        if self.may_read_on(slot) && !self.ask_log(slot) {
+            self.pass(slot, self.tail_seen, sink);
+            self.go_live(slot);
+        }
+    }
+
+    fn may_read_on(&self, slot: u32) -> bool {
+        let s = self.session(slot);
+        let durable = s.rare.durable.as_ref();
+        let behind = durable.is_some_and(|d| d.reading == Reading::Behind);
+        behind && s.window_left() > 0 && !s.bits.has(Bit::Blocked)
+    }
+
+    /// What is asked for does not have a new filter: it is asked for again.
+    pub(super) fn ask_log_again(&mut self, slot: u32) {
+        let durable = self.session_mut(slot).durable_mut();
+        if let Some(d) = durable.filter(|d| d.reading == Reading::Asked) {
+            d.reading = Reading::Behind;
+            if self.may_read_on(slot) {
+                self.ask_log(slot);
+            }
+        }
+    }
+
+    /// False if no subscription of the session reads the log.
+    fn ask_log(&mut self, slot: u32) -> bool {
         let session = self.reference(slot);
         let s = self.session(slot);
         let max = s.window_left().min(READ_MAX);
-        let Some(d) = &s.rare.durable else { return };
-        if d.reading != Reading::Behind || max == 0 || s.bits.has(Bit::Blocked) {
-            return;
-        }
-        let after = d.cursor;
-        let filters: Vec<String> = s
-            .subs
-            .slice()
-            .iter()
-            .filter(|n| {
-                let sub = self.router.sub(**n, slot);
-                sub.is_some_and(|s| s.flags.reads_log())
-            })
-            .map(|n| self.router.filter(*n))
-            .collect();
-        let tail = self.tail_seen;
-        let Some(d) = self.session_mut(slot).durable_mut() else {
-            return;
+        let reads = |node: &&NodeId| {
+            let sub = self.router.sub(**node, slot);
+            sub.is_some_and(|sub| sub.flags.reads_log())
         };
+        let nodes = s.subs.slice().iter().filter(reads);
+        let filters: Vec<String> = nodes.map(|node| self.router.filter(*node)).collect();
         if filters.is_empty() {
-            d.cursor = d.cursor.max(tail);
-            return self.go_live(slot);
+            return false;
         }
+        let Some(d) = self.session_mut(slot).durable_mut() else {
+            return false;
+        };
         d.reading = Reading::Asked;
         d.number = d.number.wrapping_add(1);
-        let number = d.number;
+        let (after, number) = (d.cursor, d.number);
         self.requests.push(Request::Read {
             reader: Reader::Session(session),
             number,
@@ -220,6 +235,18 @@ impl Shard {
             filters,
             max,
         });
+        true
+    }
+
+    /// A session has seen the log up to here: what it held back until then leaves.
+    fn pass(&mut self, slot: u32, position: u64, sink: &mut impl Sink) {
+        let s = self.session_mut(slot);
+        let Some(d) = s.durable_mut() else { return };
+        d.cursor = d.cursor.max(position);
+        let cursor = d.cursor;
+        if s.out.as_mut().is_some_and(|out| out.let_through(cursor)) {
+            self.send_unsent(slot, sink);
+        }
     }
 
     /// The log's answer, which may come late.
@@ -243,6 +270,8 @@ impl Shard {
         }
         d.reading = Reading::Behind;
         for entry in entries {
+            // What was held back is before it, and needs the window first.
+            self.pass(slot, entry.position - 1, sink);
             let s = self.session(slot);
             if s.window_left() == 0 || s.has_queue() {
                 return; // The next acknowledgement reads on from the cursor.
@@ -251,9 +280,7 @@ impl Shard {
                 self.session_mut(slot).bits.set(Bit::Blocked);
                 return;
             }
-            if let Some(d) = self.session_mut(slot).durable_mut() {
-                d.cursor = entry.position;
-            }
+            self.pass(slot, entry.position, sink);
             if let Some(target) = self.terms_of(slot, entry)
                 && (!target.flags.is_checked()
                     || self.may_receive(slot, entry.message.topic(), target.flags.qos()))
@@ -263,13 +290,11 @@ impl Shard {
                 self.send_logged(slot, entry, qos, as_published, &target.ids, sink);
             }
         }
-        if let Some(d) = self.session_mut(slot).durable_mut() {
-            d.cursor = d.cursor.max(upto);
-            if upto >= tail {
-                return self.go_live(slot);
-            }
+        self.pass(slot, upto, sink);
+        if upto >= tail {
+            return self.go_live(slot);
         }
-        self.read_on(slot);
+        self.read_on(slot, sink);
     }
 
     /// The session has caught up: what is finished is behind its cursor now.

@@ -24,7 +24,7 @@ use crate::{
     record::Group,
     retained::Cursor,
     router::{Change, Flags, Sub},
-    session::{Reading, Scan},
+    session::Scan,
 };
 
 /// One SUBSCRIBE while its filters are gone through.
@@ -259,11 +259,7 @@ impl Shard {
         let tail = self.tail_seen;
         if !read_log && let Some(d) = self.session_mut(slot).durable_mut() {
             d.begins(node, tail);
-            if d.reading == Reading::Asked {
-                // What is asked for does not have this filter: it is asked for again.
-                d.reading = Reading::Behind;
-                self.read_on(slot);
-            }
+            self.ask_log_again(slot);
         }
         let send = match options.retain_handling {
             RetainHandling::SendAlways => true, // [MQTT-3.3.1-9], [MQTT-3.8.4-4]
