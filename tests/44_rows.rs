@@ -315,7 +315,7 @@ fn x11_many_wills_at_once() {
 /// their number, and each costs little while its client is away.
 #[test]
 fn x12_sessions_without_end() {
-    let sessions: u32 = if in_full() { 20_000 } else { 1_500 };
+    let sessions: u32 = if in_full() { 200_000 } else { 1_500 };
     let broker = Broker::with(&[&format!("mqtt.max_sessions={sessions}"), "durability=os"]);
     let before = broker.settled_memory();
     let lasting = |n: u32| Connect::new(V5, &format!("lasting-{n:06}")).persistent(u32::MAX);
