@@ -92,7 +92,7 @@ pub const SURPLUS_MAX: usize = 8192;
 pub const UNDER_WAY_MAX: u64 = 32 << 20;
 /// How far sessions have come is saved after this time.
 pub const PROGRESS_MILLIS: u64 = 1000;
-/// What the store had no room for is tried again after this time.
+/// What the store had no room for, or could not read, is tried again after this time.
 pub const RETRY_MILLIS: u64 = 500;
 /// The window in which `slow_grace_millis` is counted.
 pub const GRACE_WINDOW_MILLIS: u64 = 10_000;

@@ -99,3 +99,49 @@ fn losses_are_counted_for_who_has_them() {
     shard.shed(&entries[2..]);
     assert_eq!(shard.metrics().dropped(Drop::Trimmed), 2);
 }
+
+/// Where the log cannot be read, nobody asks for it all the time: a session waits for a while and asks for
+/// the same again.
+#[test]
+fn a_log_that_cannot_be_read_is_left_alone_for_a_while() {
+    let mut shard = Shard::new(0, 1, Arc::new(Settings::default()), 1);
+    let mut outs = Outs::default();
+    let reader = open(&mut shard, &mut outs, 1, "reader");
+    let speaker = open(&mut shard, &mut outs, 2, "speaker");
+    shard.receive(NOW, reader, &[0x82, 6, 0, 1, 0, 1, b'a', 1], &mut outs);
+    shard.gone(NOW, reader, ConnId(1), &mut outs);
+    shard.receive(NOW, speaker, &[0x32, 6, 0, 1, b'a', 0, 1, b'x'], &mut outs);
+    let entries = appended(&mut shard, 1);
+    shard.tail(NOW, &entries, &mut outs);
+    open(&mut shard, &mut outs, 3, "reader");
+    let reads = |shard: &mut Shard| {
+        let requests = shard.requests().drain(..);
+        let reads = requests.filter_map(|request| match request {
+            Request::Read {
+                reader,
+                number,
+                after,
+                ..
+            } => Some((reader, number, after)),
+            _ => None,
+        });
+        reads.collect::<Vec<_>>()
+    };
+    let mut found = |shard: &mut Shard, now, entries: &[Entry]| {
+        let (reader, number, after) = reads(shard).pop().expect("it asks");
+        let found = Found {
+            reader,
+            number,
+            entries: entries.to_vec(),
+            upto: after.max(entries.len() as u64),
+        };
+        shard.found_in_log(now, &found, &mut outs);
+    };
+    found(&mut shard, NOW, &[]);
+    assert_eq!(reads(&mut shard), []);
+    let later = NOW.plus_millis(1_000);
+    shard.tick(later, &mut Outs::default());
+    found(&mut shard, later, &entries);
+    assert_eq!(reads(&mut shard), []);
+    assert!(outs.0[&3].ends_with(b"x"));
+}

@@ -6,6 +6,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
     mpsc,
 };
+use std::time::{Duration, Instant};
 
 use backbone::{
     Backend, Blob, Change, Error, Guard, Kv, Record, TailSink,
@@ -22,6 +23,7 @@ use crate::{
 
 /// The one shard of the log, for now. Sessions keep one cursor.
 const SHARD: u16 = 0;
+const UNREADABLE: &str = "the log could not be read";
 
 /// A message as the backbone stores it: with the name of who published it, for No Local.
 #[derive(Debug)]
@@ -78,6 +80,34 @@ pub(crate) struct Store {
     recovery: Recovery,
     following: Mutex<Vec<Guard>>,
     closing: AtomicBool,
+    complaints: Arc<Complaints>,
+}
+
+/// What fails goes on failing, for everybody who asks: one line a second says so, and how often.
+#[derive(Default)]
+struct Complaints(Mutex<Untold>);
+
+#[derive(Default)]
+struct Untold {
+    told: Option<Instant>,
+    count: u64,
+}
+
+impl Complaints {
+    const PAUSE: Duration = Duration::from_secs(1);
+
+    fn tell(&self, what: &str, error: &Error) {
+        let mut untold = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if untold.told.is_some_and(|told| told.elapsed() < Self::PAUSE) {
+            untold.count += 1;
+            return;
+        }
+        untold.told = Some(Instant::now());
+        match std::mem::take(&mut untold.count) {
+            0 => tracing::error!("{what}: {error}"),
+            more => tracing::error!("{what}: {error}; {more} times more since it was said last"),
+        }
+    }
 }
 
 /// Opens the store that the configuration names. `progress` is told how far that has come, `ending` called
@@ -99,6 +129,7 @@ pub(crate) fn open(
         disk: RwLock::new(Some(disk)),
         following: Mutex::default(),
         closing: AtomicBool::new(false),
+        complaints: Arc::default(),
     })
 }
 
@@ -322,10 +353,10 @@ impl Door {
 
     /// Tells the shard what became of these tokens.
     fn answer<T>(&self, shard: u16, what: &'static str, tokens: Vec<u64>) -> backbone::Done<T> {
-        let post = self.post.clone();
+        let (post, complaints) = (self.post.clone(), self.store.complaints.clone());
         Box::new(move |result: Result<T, Error>| {
             if let Err(error) = &result {
-                tracing::error!("the store could not take {what}: {error}");
+                complaints.tell(&format!("the store could not take {what}"), error);
             }
             if !tokens.is_empty() {
                 post.send(shard, Letter::Stored(tokens, result.is_ok()));
@@ -342,14 +373,14 @@ impl Door {
     /// Reads on from `found.upto` and sends `found`, filled in, to the shard.
     fn read(&self, shard: u16, mut found: Found, filters: Vec<String>, max: usize) {
         let after = found.upto;
-        let post = self.post.clone();
+        let (post, complaints) = (self.post.clone(), self.store.complaints.clone());
         let answer = move |replay: Result<backbone::Replay<Stored>, Error>| {
             match replay {
                 Ok(replay) => {
                     found.upto = replay.upto;
                     found.entries = replay.entries.iter().map(entry).collect();
                 }
-                Err(error) => tracing::error!("the log could not be read: {error}"),
+                Err(error) => complaints.tell(UNREADABLE, &error),
             }
             post.send(shard, Letter::FoundInLog(found));
         };
@@ -370,11 +401,12 @@ impl Store {
         max: usize,
         answer: tokio::sync::oneshot::Sender<Replayed>,
     ) {
+        let complaints = self.complaints.clone();
         let done = move |replay: Result<backbone::Replay<Stored>, Error>| {
             let found = match replay {
                 Ok(replay) => (replay.entries.iter().map(entry).collect(), replay.upto),
                 Err(error) => {
-                    tracing::error!("the log could not be read: {error}");
+                    complaints.tell(UNREADABLE, &error);
                     (Vec::new(), after)
                 }
             };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use protocol::{Filter, QoS};
 
-use super::{Shard, Sink};
+use super::{Shard, Sink, park::Parked};
 use crate::{
     Drop, Message, SessionRef, Time,
     limits::READ_MAX,
@@ -197,7 +197,7 @@ impl Shard {
         behind && s.window_left() > 0 && !s.bits.has(Bit::Blocked)
     }
 
-    /// What is asked for does not have a new filter: it is asked for again.
+    /// What is asked for does not have a new filter, or could not be read: it is asked for again.
     pub(super) fn ask_log_again(&mut self, slot: u32) {
         let durable = self.session_mut(slot).durable_mut();
         if let Some(d) = durable.filter(|d| d.reading == Reading::Asked) {
@@ -267,6 +267,12 @@ impl Shard {
         };
         if d.reading != Reading::Asked || d.number != found.number {
             return; // The client went away meanwhile, or asks with other filters now.
+        }
+        if entries.is_empty() && upto <= d.cursor && upto < tail {
+            // The log cannot be read there: not asked at once again, or it would be asked all the time.
+            return self
+                .parked
+                .push_back(Parked::Reading(session, found.number));
         }
         d.reading = Reading::Behind;
         for entry in entries {

@@ -1,4 +1,5 @@
-//! What the store had no room for is tried again, until there is: the client cannot be told, or needs it.
+//! What the store had no room for, or could not read, is tried again, until it can: the client cannot be
+//! told, or needs it.
 
 use std::sync::Arc;
 
@@ -40,6 +41,8 @@ pub(super) enum Parked {
     },
     /// The record of a QoS 2 delivery.
     Delivery(SessionRef, PacketId),
+    /// The log could not be read: the session, and the number of what it asked.
+    Reading(SessionRef, u32),
 }
 
 impl Shard {
@@ -128,6 +131,16 @@ impl Shard {
                 Parked::Delivery(session, id) => {
                     if let Some(slot) = self.resolve(session) {
                         self.retry_delivery(slot, id);
+                    }
+                }
+                Parked::Reading(session, number) => {
+                    let slot = self.resolve(session);
+                    let asked = |slot: &u32| {
+                        let d = self.session(*slot).rare.durable.as_ref();
+                        d.is_some_and(|d| d.number == number)
+                    };
+                    if let Some(slot) = slot.filter(asked) {
+                        self.ask_log_again(slot);
                     }
                 }
             }

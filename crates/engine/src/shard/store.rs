@@ -124,10 +124,11 @@ impl Shard {
         self.waits.insert(at, wait);
     }
 
-    /// Whether an answer of the store is waited for, or something is to be tried again.
+    /// Whether an answer of the store is waited for, or something is to be written again.
     #[must_use]
     pub fn waits(&self) -> bool {
-        !self.waits.is_empty() || !self.parked.is_empty()
+        let reads = |parked: &Parked| matches!(parked, Parked::Reading(..));
+        !self.waits.is_empty() || !self.parked.iter().all(reads)
     }
 
     /// The store has (or has not) what it was given under a token: what waited for that may go.
