@@ -13,12 +13,12 @@ use crate::wire::{
 const MB: u64 = 1 << 20;
 
 /// Opens a socket and says nothing.
-fn silent(broker: &Broker) -> TcpStream {
+pub(crate) fn silent(broker: &Broker) -> TcpStream {
     TcpStream::connect(broker.tcp).unwrap()
 }
 
 /// Whether the broker has closed this socket; nothing was sent to it.
-fn is_closed(stream: &mut TcpStream) -> bool {
+pub(crate) fn is_closed(stream: &mut TcpStream) -> bool {
     stream.set_nonblocking(true).unwrap();
     match stream.read(&mut [0; 64]) {
         Ok(n) => n == 0,
@@ -28,7 +28,7 @@ fn is_closed(stream: &mut TcpStream) -> bool {
 
 /// Waits for a condition that nobody announces.
 #[track_caller]
-fn until(what: &str, patience: Duration, mut holds: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, patience: Duration, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + patience;
     while !holds() {
         assert!(Instant::now() < deadline, "{what} after {patience:?}");
@@ -98,79 +98,6 @@ fn x02_dripping_connect() {
         "figure: closed within {:.1} s, 1 s allowed",
         began.elapsed().as_secs_f64()
     );
-    broker.v5("canary").ping();
-}
-
-/// X03: the bound of those who have not said who they are is one for all listeners and threads, of which one takes
-/// those without TLS: the oldest go, whichever has them.
-#[test]
-fn x03_one_bound_for_all_who_say_nothing() {
-    let broker = Broker::with(&[
-        "shards=2",
-        "mqtt.max_pending=16",
-        "mqtt.connect_timeout=60s",
-        "listeners.ssl.default.ssl_options.handshake_timeout=60s",
-    ]);
-    let secure = broker.listens("ssl:default");
-    let with_tls = |_| TcpStream::connect(secure).unwrap();
-    let mut crowd: Vec<TcpStream> = (0..16).map(|_| silent(&broker)).collect();
-    let open = |crowd: &mut [TcpStream]| {
-        crowd
-            .iter_mut()
-            .filter_map(|s| (!is_closed(s)).then_some(()))
-            .count()
-    };
-    for more in 1..=3 {
-        crowd.extend((0..16).map(with_tls));
-        until("too many are kept", Duration::from_secs(8), || {
-            open(&mut crowd) <= 16
-        });
-        let newest = open(&mut crowd[16 * more..]);
-        assert!(newest >= 12, "{newest} of those that came last are kept");
-    }
-    crowd.extend((0..16).map(|_| silent(&broker)));
-    until("too many are kept", Duration::from_secs(8), || {
-        open(&mut crowd) <= 16
-    });
-    assert!(open(&mut crowd) >= 12);
-    broker.v5("canary").ping();
-}
-
-/// X03: many announce a large CONNECT, send most of it and stop: what they all have sent is
-/// bounded, and the oldest make room.
-#[test]
-fn x03_half_a_large_connect() {
-    let broker = Broker::with(&["mqtt.connect_timeout=60s", "mqtt.max_pending_bytes=4MB"]);
-    broker.v5("canary").ping();
-    let before = broker.settled_memory();
-    let part = [&[0x10][..], &varint(250_000), &vec![0; 200 << 10]].concat();
-    let mut crowd: Vec<TcpStream> = Vec::new();
-    for _ in 0..100 {
-        let mut stream = silent(&broker);
-        let _ = stream.write_all(&part);
-        crowd.push(stream);
-    }
-    // Twenty of them are within 4 MB.
-    until("too many are kept", Duration::from_secs(8), || {
-        crowd
-            .iter_mut()
-            .filter_map(|s| (!is_closed(s)).then_some(()))
-            .count()
-            <= 20
-    });
-    let open: Vec<usize> = (0..100).filter(|n| !is_closed(&mut crowd[*n])).collect();
-    assert!(open.len() >= 15, "only {open:?} are kept");
-    assert!(
-        open.windows(2).all(|w| w[0] + 1 == w[1]) && open.contains(&99),
-        "not the oldest: {open:?}"
-    );
-    let grown = broker.memory().saturating_sub(before);
-    println!(
-        "figure: {} KB for {} that are kept, 4 MB allowed",
-        grown >> 10,
-        open.len()
-    );
-    assert!(grown < 16 * MB, "{grown} bytes");
     broker.v5("canary").ping();
 }
 

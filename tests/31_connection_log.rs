@@ -138,13 +138,19 @@ fn strangers_are_told_apart() {
 }
 
 /// Too many at once that have not said who they are, or too much of what they have not finished saying:
-/// the oldest go.
+/// the oldest go. Too many of one address: no more come.
 #[test]
 fn crowds_of_strangers() {
     let none = "closed without an answer";
     let (broker, mut api) = Broker::signed_in(&["mqtt.max_pending=16"]);
     let crowd: Vec<_> = (0..17).map(|_| broker.open(V5)).collect();
     told(&mut api, "max_pending", none);
+    drop(crowd);
+    let (broker, mut api) = Broker::signed_in(&["mqtt.max_pending_per_address=4"]);
+    let crowd: Vec<_> = (0..5).map(|_| broker.open(V5)).collect();
+    let row = told(&mut api, "max_pending_per_address", none);
+    let remedy = row["remedy"].as_str().unwrap();
+    assert!(remedy.contains("mqtt.max_pending_per_address"), "{remedy}");
     drop(crowd);
     let (broker, mut api) = Broker::signed_in(&["mqtt.max_pending_bytes=256KB"]);
     let part = [&[0x10][..], &varint(250_000), &vec![0; 200 << 10]].concat();

@@ -111,6 +111,8 @@ mod sources;
 mod state;
 #[path = "21_store_cli.rs"]
 mod store_cli;
+#[path = "17_strangers.rs"]
+mod strangers;
 #[path = "06_subscribe.rs"]
 mod subscribe;
 #[path = "12_sys.rs"]

@@ -27,6 +27,8 @@ pub(crate) struct Limits {
     pub(crate) authentication_timeout: Duration,
     /// Sockets that have not yet sent their CONNECT, and as many whose client is not known yet.
     pub(crate) pending_max: usize,
+    /// Of the former, those from one address; 0 if there is no such bound.
+    pub(crate) pending_per_address_max: u32,
     /// Bytes of all of those together.
     pub(crate) pending_bytes_max: usize,
     /// Clients of one shard that have still to answer what they were asked.
@@ -93,6 +95,7 @@ impl Limits {
             connect_timeout: mqtt.connect_timeout,
             authentication_timeout: mqtt.authentication_timeout,
             pending_max: mqtt.max_pending,
+            pending_per_address_max: mqtt.max_pending_per_address,
             pending_bytes_max: mqtt.max_pending_bytes,
             challenged_max: mqtt.max_pending.div_ceil(usize::from(shards)),
             incomplete_bytes_max: mqtt.max_incomplete_bytes.div_ceil(usize::from(shards)),

@@ -95,6 +95,8 @@ causes! {
     ConnectTimeout = "connect_timeout", PROTOCOL_ERROR, "no CONNECT in time (mqtt.connect_timeout)";
     ClosedEarly = "closed_before_connect", PROTOCOL_ERROR, "closed before a CONNECT came";
     PendingMax = "max_pending", SERVER_BUSY, "too many connections without CONNECT (mqtt.max_pending)";
+    PendingPerAddressMax = "max_pending_per_address", SERVER_BUSY,
+        "too many connections without CONNECT from this address (mqtt.max_pending_per_address)";
     PendingBytesMax = "max_pending_bytes", SERVER_BUSY,
         "too many bytes before CONNECT (mqtt.max_pending_bytes)";
     ConnectionsMax = "max_connections", QUOTA_EXCEEDED, "the listener's max_connections is reached";

@@ -386,6 +386,9 @@ section! {
     max_pending: Count<usize> = "10000" ["16", "10000000"] Reload
         "Connections that have not sent CONNECT, at one time."
         "尚未发来 CONNECT 的连接总数上限。";
+    max_pending_per_address: Count<u32> = "5000" ["0", "10000000"] Reload
+        "Such connections from one address (one /64 network of IPv6); further ones from there are refused. 0 is no bound."
+        "同一来源地址（IPv6 按 /64 网段）的此类连接数上限；超出的新连接被拒绝。0 表示不限。";
     max_pending_bytes: Bytes<usize> = "32MB" ["256KB", "64GB"] Reload
         "Memory for what such connections have sent, all together."
         "这些连接已发来的数据占用的内存总上限。";

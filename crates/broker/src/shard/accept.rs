@@ -348,6 +348,9 @@ impl Worker {
         };
         let timeout = moving.timeout.unwrap_or(self.limits.connect_timeout);
         self.accepting.expect_until(slot, Instant::now() + timeout);
+        if !self.speaks_for_another(slot) && !self.counts_address(slot) {
+            return self.abandon(slot, Cause::PendingPerAddressMax);
+        }
         // What a page sent behind its handshake.
         let mut bytes = moving.bytes;
         if !bytes.is_empty()

@@ -89,6 +89,8 @@ pub(super) enum Flag {
     Withheld = 1 << 9,
     /// What it sends and gets is told to traces.
     Traced = 1 << 10,
+    /// Counts against the bound on those of its address.
+    Counted = 1 << 11,
 }
 
 impl Flags {

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use super::{
     Question, WAKE,
     conn::Moving,
-    stranger::{self, Strangers},
+    stranger::{self, Addresses, Strangers},
 };
 use crate::{access::authenticate::Verdict, control::listeners::Bound, settings::Limits};
 
@@ -68,6 +68,7 @@ pub(crate) struct Post {
     peaks: Mutex<Gauges>,
     /// Memory is: shards take less.
     is_short: AtomicBool,
+    addresses: Addresses,
 }
 
 struct Mailbox {
@@ -108,6 +109,7 @@ impl Post {
             open,
             peaks,
             is_short: AtomicBool::new(false),
+            addresses: Addresses::default(),
         };
         Ok((post, polls))
     }
@@ -238,6 +240,11 @@ impl Post {
     /// What a shard has of connections that have still to say who they are.
     pub(super) fn strangers(&self, shard: u16) -> &Strangers {
         &self.boxes[usize::from(shard)].strangers
+    }
+
+    /// Where those of all shards come from.
+    pub(super) fn addresses(&self) -> &Addresses {
+        &self.addresses
     }
 
     pub(super) fn set_floor(&self, shard: u16, floor: u64) {

@@ -31,12 +31,12 @@ impl Worker {
                 return Left::drained_unless(more);
             }
         };
+        if let Some(source) = header.source {
+            self.comes_from(slot, Peer::new(source));
+        }
         let Some(conn) = self.conns.get_mut(slot) else {
             return Left::Drained;
         };
-        if let Some(source) = header.source {
-            conn.peer = Peer::new(source);
-        }
         if !self.limits.takes(conn.listener, conn.peer.ip()) {
             self.refuse(slot, Cause::ListenerAccess);
             return Left::drained_unless(more);
@@ -46,6 +46,11 @@ impl Worker {
             if wrap.tls.is_none() && wrap.web.is_none() && wrap.mount.is_none() {
                 conn.wrap = None;
             }
+        }
+        // A page behind it may have a proxy of its own.
+        if !self.speaks_for_another(slot) && !self.counts_address(slot) {
+            self.refuse(slot, Cause::PendingPerAddressMax);
+            return Left::drained_unless(more);
         }
         // The header was not whole before, so what follows it was read last and fits.
         let rest = &whole[header.consumed..];

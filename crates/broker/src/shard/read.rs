@@ -399,6 +399,10 @@ impl Worker {
                 if let Some(said) = upgrade.forwarded {
                     self.forwarded(slot, listener, said);
                 }
+                if !self.counts_address(slot) {
+                    self.refuse(slot, Cause::PendingPerAddressMax);
+                    return None;
+                }
                 let conn = self.conns.get_mut(slot)?;
                 if !self.limits.takes(listener, conn.peer.ip()) {
                     self.refuse(slot, Cause::ListenerAccess);
@@ -436,8 +440,7 @@ impl Worker {
         let is_proxy = proxies.is_some_and(|proxies| lan::is_near(conn.peer.ip(), proxies));
         if let Some(source) = said.filter(|_| is_proxy) {
             let port = conn.peer.address().port();
-            conn.peer = Peer::new((source, port).into());
-            return;
+            return self.comes_from(slot, Peer::new((source, port).into()));
         }
         let is_far = !said.is_some_and(|source| lan::is_near(source, &self.limits.trusted));
         if let Some(web) = conn.web_mut() {

@@ -1,15 +1,24 @@
 //! Strangers: connections that have still to say who they are. What is bounded is what all shards have of them
 //! together: one shard takes all that speak without TLS, and a share each would leave most of the bound unused.
+//! How many come from one address is bounded besides, so that one cannot take the place of all others.
 
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
+    collections::{HashMap, hash_map::Entry},
+    net::IpAddr,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Instant,
 };
 
 use engine::Cause;
 
-use super::{Letter, Post, Worker, conn::Flag};
-use crate::{settings::Limits, tls::Channel};
+use super::{
+    Letter, Post, Worker,
+    conn::{Flag, Peer},
+};
+use crate::{lan, settings::Limits, tls::Channel};
 
 /// What is bounded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,6 +39,45 @@ impl Strangers {
 
     pub(super) fn of(&self, bound: Bound) -> usize {
         self.0[bound as usize].load(Ordering::Relaxed)
+    }
+}
+
+/// How many come from each address, over all shards: those alone that are among the strangers, so that it is no
+/// larger than they are. It is asked twice for a connection, as it comes and as its CONNECT does.
+#[derive(Default)]
+pub(super) struct Addresses(Mutex<HashMap<u128, u32>>);
+
+/// What counts as one address: whoever has one of IPv6 has the 2^64 of its network.
+fn place(address: IpAddr) -> u128 {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(v6) => v6.to_bits() >> 64 << 64,
+    }
+}
+
+impl Addresses {
+    /// Counts another, unless there are as many as may be.
+    fn enter(&self, address: IpAddr, most: u32) -> bool {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(place(address)).or_default();
+        let is_room = *count < most;
+        *count += u32::from(is_room);
+        is_room
+    }
+
+    fn leave(&self, address: IpAddr) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Entry::Occupied(mut count) = counts.entry(place(address)) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+                // What a crowd needed is given back once it has gone.
+                if counts.len() < counts.capacity() / 8 {
+                    let room = counts.len() * 2;
+                    counts.shrink_to(room.max(64));
+                }
+            }
+        }
     }
 }
 
@@ -82,10 +130,49 @@ impl Worker {
         }
     }
 
+    /// Whether a connection may still come from its address. The one that comes is refused, and none that is there:
+    /// those are on their way already, and to end them for others that have it all before them would make a
+    /// rush of clients begin over and over.
+    pub(super) fn counts_address(&mut self, slot: u32) -> bool {
+        let most = self.limits.pending_per_address_max;
+        let Some(conn) = self.conns.get_mut(slot) else {
+            return true;
+        };
+        if most == 0 || !conn.flags.has(Flag::Pending) || conn.flags.has(Flag::Counted) {
+            return true;
+        }
+        let is_room = self.post.addresses().enter(conn.peer.ip(), most);
+        conn.flags.set_to(Flag::Counted, is_room);
+        is_room
+    }
+
+    /// Whether a connection's address is a proxy's, which has still to say where it comes from.
+    pub(super) fn speaks_for_another(&self, slot: u32) -> bool {
+        let Some(conn) = self.conns.get(slot) else {
+            return false;
+        };
+        let proxies = self.accepting.forwarders(conn.listener, &self.limits);
+        conn.wrap.as_ref().is_some_and(|wrap| wrap.proxied)
+            || proxies.is_some_and(|proxies| lan::is_near(conn.peer.ip(), proxies))
+    }
+
+    /// Where a connection really comes from.
+    pub(super) fn comes_from(&mut self, slot: u32, peer: Peer) {
+        if let Some(conn) = self.conns.get_mut(slot) {
+            if conn.flags.take(Flag::Counted) {
+                self.post.addresses().leave(conn.peer.ip());
+            }
+            conn.peer = peer;
+        }
+    }
+
     pub(super) fn no_longer_pending(&mut self, slot: u32) {
         let Some(conn) = self.conns.get_mut(slot) else {
             return;
         };
+        if conn.flags.take(Flag::Counted) {
+            self.post.addresses().leave(conn.peer.ip());
+        }
         if conn.flags.has(Flag::Pending) {
             conn.flags.clear(Flag::Pending);
             self.accepting.pending.cancel(slot);
@@ -128,6 +215,36 @@ impl Worker {
 mod tests {
     use super::*;
     use crate::{config::Config, transport::http::Ports};
+
+    #[test]
+    fn addresses_are_counted_while_there_is_somebody() {
+        let addresses = Addresses::default();
+        let at = |text: &str| -> IpAddr { text.parse().unwrap() };
+        let table = [
+            ("192.0.2.1", true),
+            ("192.0.2.1", true),
+            ("192.0.2.1", false),
+            ("::ffff:192.0.2.1", false),
+            ("192.0.2.2", true),
+            ("2001:db8:1:2::1", true),
+            ("2001:db8:1:2:3::4", true),
+            ("2001:db8:1:2:ffff::", false),
+            ("2001:db8:1:3::1", true),
+            ("::1", true),
+        ];
+        for (address, due) in table {
+            assert_eq!(addresses.enter(at(address), 2), due, "{address}");
+        }
+        addresses.leave(at("192.0.2.1"));
+        assert!(addresses.enter(at("192.0.2.1"), 2));
+        for (address, _) in table.iter().filter(|(_, entered)| *entered) {
+            addresses.leave(at(address));
+        }
+        assert!(addresses.0.lock().unwrap().is_empty());
+        // One that was never counted harms nobody.
+        addresses.leave(at("192.0.2.1"));
+        assert!(addresses.enter(at("192.0.2.1"), 1) && !addresses.enter(at("192.0.2.1"), 1));
+    }
 
     #[test]
     fn who_has_the_most_makes_room() {

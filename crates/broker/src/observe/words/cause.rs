@@ -2,7 +2,7 @@
 
 use engine::Cause;
 
-use super::{Words, words};
+use super::{Words, stranger, words};
 use crate::config::Lang;
 
 pub(in crate::observe) const fn of(cause: Cause, lang: Lang) -> Words {
@@ -264,36 +264,10 @@ pub(in crate::observe) const fn of(cause: Cause, lang: Lang) -> Words {
                 "检查端口和客户端的传输方式；网络很慢时增大 mqtt.connect_timeout。",
             ],
         ),
-        Cause::ClosedEarly => (
-            [
-                "The connection was closed before a CONNECT came.",
-                "Mostly a port scan or a health check; if it is your client, look at its own log.",
-            ],
-            [
-                "在发来 CONNECT 之前连接就关闭了。",
-                "多为端口扫描或健康检查；如果是您的客户端，请查看其日志。",
-            ],
-        ),
-        Cause::PendingMax => (
-            [
-                "Too many connections have not yet sent their CONNECT.",
-                "Look who opens so many; raise mqtt.max_pending if they are yours.",
-            ],
-            [
-                "尚未发送 CONNECT 的连接过多。",
-                "查看是谁打开了这么多连接；如果是您的客户端，增大 mqtt.max_pending。",
-            ],
-        ),
-        Cause::PendingBytesMax => (
-            [
-                "Too many bytes came from connections without a whole CONNECT.",
-                "Look who sends so much; raise mqtt.max_pending_bytes if it is yours.",
-            ],
-            [
-                "尚未完成 CONNECT 的连接发来的数据过多。",
-                "查看是谁发送；如果是您的客户端，增大 mqtt.max_pending_bytes。",
-            ],
-        ),
+        Cause::ClosedEarly => stranger::CLOSED_EARLY,
+        Cause::PendingMax => stranger::PENDING_MAX,
+        Cause::PendingPerAddressMax => stranger::PENDING_PER_ADDRESS_MAX,
+        Cause::PendingBytesMax => stranger::PENDING_BYTES_MAX,
         Cause::ConnectionsMax => (
             [
                 "The listener has as many connections as it may.",
@@ -484,26 +458,8 @@ pub(in crate::observe) const fn of(cause: Cause, lang: Lang) -> Words {
                 "换一个客户端 ID，或以该用户的身份连接；ternmq ctl clients release CLIENTID 可将会话交给下一个用户。",
             ],
         ),
-        Cause::AnonymousOff => (
-            [
-                "The client came without user name and password, and anonymous access is off.",
-                "Enter a user name and password in the client, or allow anonymous access (mqtt.allow_anonymous).",
-            ],
-            [
-                "客户端没有提供用户名和密码，而匿名访问已关闭。",
-                "在客户端填写用户名和密码，或允许匿名访问（mqtt.allow_anonymous）。",
-            ],
-        ),
-        Cause::LanGuard => (
-            [
-                "The client came from a public address without valid credentials.",
-                "If the address is yours (campus network, VPN): ternmq ctl trust ADDRESS, or add it to lan_guard.trusted. If it is the listener's reverse proxy: forwarded_for shows the client's own.",
-            ],
-            [
-                "客户端来自公网地址，且没有有效的用户名和密码。",
-                "如果该地址属于您（校园网、VPN）：运行 ternmq ctl trust 地址，或把它加入 lan_guard.trusted。如果它是监听器前的反向代理：开启 forwarded_for 可显示客户端自己的地址。",
-            ],
-        ),
+        Cause::AnonymousOff => stranger::ANONYMOUS_OFF,
+        Cause::LanGuard => stranger::LAN_GUARD,
         Cause::Banned => (
             [
                 "The client, user or address is banned.",

@@ -2,6 +2,7 @@
 //! and what the client's library shows. All of it stands in this room and nowhere else.
 
 mod cause;
+mod stranger;
 
 use engine::{Cause, Deed, Ending};
 use protocol::{Reason, Version};
