@@ -48,6 +48,39 @@ fn appended(shard: &mut Shard, from: u64) -> Vec<Entry> {
         .collect()
 }
 
+/// Carries out what a shard asks of the store, but for reads, until it asks for no more.
+fn settle(shard: &mut Shard, outs: &mut Outs) {
+    loop {
+        let mail = std::mem::take(&mut shard.outbox()[0]);
+        let requests = shard.requests().drain(..);
+        let tokens: Vec<u64> = requests
+            .filter_map(|request| match request {
+                Request::Append { token, .. } => Some(token),
+                Request::Save { token, .. } | Request::Release { token, .. } => token,
+                Request::Read { .. } => None,
+            })
+            .collect();
+        if mail.is_empty() && tokens.is_empty() {
+            return;
+        }
+        for token in tokens {
+            shard.stored(NOW, token, true, outs);
+        }
+        shard.inbox(NOW, 0, mail, outs);
+    }
+}
+
+/// A PUBLISH with one byte to say.
+fn publish(first: u8, topic: &str, id: &[u8]) -> Vec<u8> {
+    let short = |n: usize| u8::try_from(n).expect("short");
+    let len = short(2 + topic.len() + id.len() + 1);
+    let mut bytes = vec![first, len, 0, short(topic.len())];
+    bytes.extend(topic.as_bytes());
+    bytes.extend(id);
+    bytes.push(b'x');
+    bytes
+}
+
 /// What the log drops for want of room counts for each session that wanted it and had not read it,
 /// and once: not for others, nor for who was there when it came.
 #[test]
@@ -144,4 +177,79 @@ fn a_log_that_cannot_be_read_is_left_alone_for_a_while() {
     found(&mut shard, later, &entries);
     assert_eq!(reads(&mut shard), []);
     assert!(outs.0[&3].ends_with(b"x"));
+}
+
+/// A retained message of QoS 2 has all of the window, and is withdrawn before it leaves, as it is outdated and
+/// too many topics have changed to know them all. The client has nothing to acknowledge then: what waits
+/// in the log comes all the same.
+#[test]
+fn what_is_withdrawn_leaves_its_room() {
+    let settings = Settings {
+        inflight_max: 1,
+        ..Settings::default()
+    };
+    let mut shard = Shard::new(0, 1, Arc::new(settings), 1);
+    let mut outs = Outs::default();
+    let reader = open(&mut shard, &mut outs, 1, "reader");
+    let writer = open(&mut shard, &mut outs, 2, "writer");
+    let speaker = open(&mut shard, &mut outs, 3, "speaker");
+    let retained = publish(0x35, "r/x", &[0, 1]);
+    shard.receive(NOW, writer, &retained, &mut outs);
+    settle(&mut shard, &mut outs);
+    let subscribe = [0x82, 8, 0, 1, 0, 3, b'r', b'/', b'+', 2];
+    shard.receive(NOW, reader, &subscribe, &mut outs);
+    // The SUBACK waits for the session's record; the retained message comes behind it.
+    let asked: Vec<_> = shard.requests().drain(..).collect();
+    for request in asked {
+        if let Request::Save {
+            token: Some(token), ..
+        } = request
+        {
+            shard.stored(NOW, token, true, &mut outs);
+        }
+    }
+    for _ in 0..2 {
+        let mail = std::mem::take(&mut shard.outbox()[0]);
+        assert!(!mail.is_empty());
+        shard.inbox(NOW, 0, mail, &mut outs);
+    }
+    let bind = match &shard.requests()[..] {
+        [
+            Request::Save {
+                token: Some(token), ..
+            },
+        ] => *token,
+        other => panic!("{other:?}"),
+    };
+    let logged = publish(0x32, "r/y", &[0, 1]);
+    shard.receive(NOW, speaker, &logged, &mut outs);
+    let entries = appended(&mut shard, 2);
+    shard.tail(NOW, &entries, &mut outs);
+    let before = outs.0[&1].len();
+    let topics = (0..1100).map(|n| format!("r/{n}"));
+    for topic in std::iter::once("r/x".to_owned()).chain(topics) {
+        let change = publish(0x31, &topic, &[]);
+        shard.receive(NOW, writer, &change, &mut outs);
+    }
+    shard.stored(NOW, bind, true, &mut outs);
+    let mut read = None;
+    for _ in 0..10 {
+        let mail = std::mem::take(&mut shard.outbox()[0]);
+        shard.inbox(NOW, 0, mail, &mut outs);
+        for request in shard.requests().drain(..) {
+            if let Request::Read { reader, number, .. } = request {
+                read = Some((reader, number));
+            }
+        }
+    }
+    let (reader, number) = read.expect("it reads on");
+    let found = Found {
+        reader,
+        number,
+        entries,
+        upto: 2,
+    };
+    shard.found_in_log(NOW, &found, &mut outs);
+    let logged = publish(0x32, "r/y", &[0, 2]);
+    assert!(outs.0[&1][before..].ends_with(&logged));
 }

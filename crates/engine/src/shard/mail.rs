@@ -189,7 +189,7 @@ impl Shard {
                 Mail::Post { session, number } => {
                     self.mail(session.shard, Mail::Fenced { session, number });
                 }
-                Mail::Fenced { session, number } => self.on_fenced(session, number),
+                Mail::Fenced { session, number } => self.on_fenced(session, number, sink),
                 Mail::Followed { number } => self.on_followed(from, number, sink),
                 Mail::Retain(message, token) => self.on_retain(from, &message, token, sink),
                 Mail::RetainAgain(message, token) => {

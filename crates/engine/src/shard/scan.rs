@@ -133,6 +133,7 @@ impl Shard {
             }
         }
         self.scan_on(slot);
+        self.pump(slot, sink); // one that was withdrawn for a newer may have left room
     }
 
     /// Whether a topic's retained message changed while older ones are being sent.
@@ -172,12 +173,13 @@ impl Shard {
     }
 
     /// One shard has heard from another.
-    pub(super) fn on_fenced(&mut self, session: SessionRef, number: u64) {
+    pub(super) fn on_fenced(&mut self, session: SessionRef, number: u64, sink: &mut impl Sink) {
         if let Some(slot) = self.resolve(session)
             && let Some(scanning) = self.session_mut(slot).scanning_mut()
             && scanning.fenced(number)
         {
             self.scan_on(slot);
+            self.pump(slot, sink); // those that were withdrawn have left room
         }
     }
 }
