@@ -236,3 +236,50 @@ fn a_delivery_whose_record_was_refused_is_not_overtaken() {
         shard.gone(NOW, session, ConnId(1), &mut outs);
     }
 }
+
+/// A message of a shared group was sent to a member, whose record of that stays until its group is done
+/// with it. The client begins a new session meanwhile, and the broker ends: the new one has nothing of the
+/// old one [MQTT-3.1.2-4].
+#[test]
+fn a_new_session_has_no_delivery_of_the_one_before() {
+    let settings = Arc::new(Settings::default());
+    let (mut kept, mut outs) = (Kept::default(), Outs::default());
+    let mut shard = Shard::new(0, 1, settings.clone(), 1);
+    let session = open_lasting(&mut shard, &mut outs, b's');
+    let subscribe = b"\x82\x0f\x00\x01\x00\x0a$share/g/a\x02";
+    shard.receive(NOW, session, subscribe, &mut outs);
+    let publish = [0x34, 6, 0, 1, b'a', 0, 1, b'1'];
+    let mut came = Vec::new();
+    for round in 0..20 {
+        if round == 10 {
+            shard.receive(NOW, session, &publish, &mut outs);
+        }
+        let mail = std::mem::take(&mut shard.outbox()[0]);
+        shard.inbox(NOW, 0, mail, &mut outs);
+        let seen = kept.log.len();
+        for (reader, number) in kept.serve(&mut shard, &mut outs, || false) {
+            let found = Found {
+                reader,
+                number,
+                entries: kept.log.clone(),
+                upto: kept.log.len() as u64,
+            };
+            shard.found_in_log(NOW, &found, &mut outs);
+        }
+        shard.tail(NOW, &kept.log[seen..], &mut outs);
+        came.extend(delivered(&mut outs));
+    }
+    assert_eq!(came, [(b'1', false)]);
+    shard.gone(NOW, session, ConnId(1), &mut outs);
+    let connect = b"\x10\x13\x00\x04MQTT\x05\x02\x00\x3c\x05\x11\x00\x00\x00\x3c\x00\x01s";
+    let opened = shard.open(NOW, ConnId(1), connect, &mut outs);
+    assert!(matches!(opened, Opened::Session(..)), "{opened:?}");
+    kept.serve(&mut shard, &mut outs, || false);
+
+    let mut shard = Shard::new(0, 1, settings, 1);
+    restore(&mut kept, &mut [&mut shard], NOW).expect("the store can be read");
+    open_lasting(&mut shard, &mut outs, b's');
+    kept.serve(&mut shard, &mut outs, || false);
+    assert_eq!(shard.metrics().gauges.sessions, 1);
+    assert_eq!(delivered(&mut outs), []);
+}

@@ -128,7 +128,12 @@ impl Shard {
         if number >= record::INLINE {
             self.serial = self.serial.max(number - record::INLINE);
         }
-        let slot = self.find(client_id);
+        // The number is a serial, as is that of the session's birth: which of the client's sessions had it?
+        // That of a shared group may stay longer than its session.
+        let slot = self.find(client_id).filter(|slot| {
+            let d = self.session(*slot).rare.durable.as_ref();
+            number < record::INLINE || d.is_some_and(|d| number - record::INLINE > d.born)
+        });
         if let Some(lease) = &delivery.lease {
             // Also where the session is no more: nobody else gets the message [MQTT-4.8.2-5].
             self.mail_bound(lease.clone(), client_id.into(), number);
