@@ -135,7 +135,7 @@ pub(crate) struct Session {
     pub(crate) ended_at: u64,
     pub(crate) will: Option<Will>,
     pub(crate) subs: Vec<Sub>,
-    /// The log refused a message of it while it spoke 3.x.
+    /// The store refused a message of it while it spoke 3.x.
     pub(crate) shaky: bool,
     /// Incoming QoS 2: ids that the broker must know.
     pub(crate) known: BTreeMap<u16, usize>,
@@ -286,6 +286,14 @@ impl Ledger {
         m.accepted = Some(event);
     }
 
+    /// The store refused a message of a client that cannot be told so.
+    pub(crate) fn shake(&mut self, client: usize) {
+        self.sessions[client].shaky = true;
+        let under_way = |m: &&mut Msg| m.publisher == client && m.appends_kept == 0;
+        let msgs = self.msgs.iter_mut().filter(under_way);
+        msgs.for_each(|m| m.shaky = true);
+    }
+
     /// What a member of shared groups was given may go to another now.
     fn step_aside(&mut self, client: usize) {
         let names: Vec<String> = self.sessions[client]
@@ -323,6 +331,17 @@ impl Ledger {
                 left.extend(sub.group.clone());
             }
         }
+        for group in left {
+            self.count_members(&group);
+        }
+    }
+
+    /// Time has passed: with the sessions that are over groups may have lost their last member.
+    pub(crate) fn miss_members(&mut self) {
+        let over =
+            |s: &&Session| s.alive && !s.online && s.ends.is_some_and(|ends| ends <= self.now);
+        let subs = self.sessions.iter().filter(over).flat_map(|s| &s.subs);
+        let left: Vec<String> = subs.filter_map(|sub| sub.group.clone()).collect();
         for group in left {
             self.count_members(&group);
         }

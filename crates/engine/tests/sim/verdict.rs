@@ -55,13 +55,17 @@ impl World {
         if m.will != WillState::NotAWill || m.routed > 1 {
             return;
         }
-        // What a connection did not take for its size may come after a restart.
+        // What a connection did not take for its size may come after a restart, and so may what expired before
+        // it left: its record is deleted later, and does not say whether it had left.
         let too_large = self.plan.small_packets > 0 && m.bytes + 60 >= 90;
+        let expires = m.expiry_secs.zip(m.taken_at);
+        let over = |(secs, at)| at + u64::from(secs) * 1000 <= self.ledger.now;
+        let dropped = too_large || expires.is_some_and(over);
         let key = (m.line, m.topic.clone(), m.qos, d.qos);
         let last = self.ledger.sessions[c].order.insert(key, msg);
         if let Some(last) = last
             && last > msg
-            && !(self.ledger.restarts > 0 && too_large)
+            && !(self.ledger.restarts > 0 && dropped)
         {
             self.ledger
                 .fault(format!("client {c} got message {msg} after {last}"));

@@ -13,7 +13,7 @@ use protocol::Reason;
 use crate::{
     client::Client,
     faults::{Counts, Kind},
-    ledger::{Announced, Debts, Ledger, Msg},
+    ledger::{Announced, Debts, Ledger, WillState},
     log::Log,
     net::{Conn, Conns, Line, Parcel, Stamped, Wire, orderly},
     plan::Plan,
@@ -152,6 +152,7 @@ impl World {
 
     /// One turn of a shard's event loop.
     pub(crate) fn pass(&mut self, shard: usize) {
+        self.ledger.miss_members();
         self.read_sockets(shard);
         self.take_letters(shard);
         self.release_held(shard);
@@ -380,11 +381,8 @@ impl World {
                             m.shaky |= m.retain;
                         } else if !kept {
                             // It is not told; the message stays known and is tried again.
-                            publisher.shaky = true;
                             let by = m.publisher;
-                            let msgs = self.ledger.msgs.iter_mut();
-                            let under_way = |m: &&mut Msg| m.publisher == by && m.appends_kept == 0;
-                            msgs.filter(under_way).for_each(|m| m.shaky = true);
+                            self.ledger.shake(by);
                         }
                     }
                     place.shard.stored(now, token, kept, &mut place.conns);
@@ -725,7 +723,13 @@ impl World {
     pub(crate) fn note_failures(&mut self) {
         for msg in std::mem::take(&mut self.log.keys.unretained) {
             // Its publisher is told, or sends it again.
-            self.ledger.msgs[msg].appends_failed += 1;
+            let m = &mut self.ledger.msgs[msg];
+            m.appends_failed += 1;
+            if !m.v5 && m.qos > 0 && m.will == WillState::NotAWill {
+                // What it sends behind that waits with it.
+                let by = m.publisher;
+                self.ledger.shake(by);
+            }
         }
     }
 
