@@ -260,9 +260,11 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// What is counted one by one does not overflow: no look at that on the way of a message.
     #[inline]
     pub fn add(&mut self, what: Counter, n: u64) {
-        self.counters[what as usize] += n;
+        let counter = &mut self.counters[what as usize];
+        *counter = counter.wrapping_add(n);
     }
 
     #[inline]

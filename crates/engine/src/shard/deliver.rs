@@ -197,8 +197,9 @@ impl Shard {
             }
             return;
         }
-        let put = s.put(&shot.view, terms, held, self.now, out);
-        self.note_put(slot, (&shot.view, shot.now), terms.qos, put);
+        let mut held = held;
+        let put = s.put(&shot.view, terms, &mut held, self.now, out);
+        self.note_put(slot, (&shot.view, shot.now), terms.qos, put, held);
     }
 
     /// What becomes of a PUBLISH that was put; it came at `received`.
@@ -208,21 +209,22 @@ impl Shard {
         slot: u32,
         (view, received): (&View<'_>, Time),
         qos: QoS,
-        put: Result<Put, Held>,
+        put: Put,
+        held: Held,
     ) {
         match put {
-            Ok(Put::Written) => {
+            Put::Written => {
                 self.metrics.sent(qos, 1);
                 self.note_sent(slot, view.topic, qos, received);
             }
-            Ok(Put::Recorded(id)) => {
+            Put::Recorded(id) => {
                 self.metrics.sent(qos, 1);
                 self.note_sent(slot, view.topic, qos, received);
                 self.save_delivery(slot, id, None);
             }
-            Ok(Put::Waits(id)) if qos == QoS::ExactlyOnce => self.ask_bind(slot, id),
-            Ok(Put::Waits(id)) => self.save_unlogged(slot, id),
-            Err(held) => self.cannot_send(slot, view, held),
+            Put::Waits(id) if qos == QoS::ExactlyOnce => self.ask_bind(slot, id),
+            Put::Waits(id) => self.save_unlogged(slot, id),
+            Put::TooLarge => self.cannot_send(slot, view, held),
         }
     }
 
@@ -269,8 +271,9 @@ impl Shard {
         let Some(s) = self.sessions.get_mut(slot) else {
             return;
         };
-        let put = s.put(view, terms, held, now, sink.out(s.conn));
-        self.note_put(slot, (view, received), terms.qos, put);
+        let mut held = held;
+        let put = s.put(view, terms, &mut held, now, sink.out(s.conn));
+        self.note_put(slot, (view, received), terms.qos, put, held);
     }
 
     /// Sends what the last connection left unfinished, or what had to wait for the store, as far as
@@ -472,8 +475,9 @@ impl Shard {
         let Some(s) = self.sessions.get_mut(slot) else {
             return false;
         };
-        let put = s.put(&shot.view, terms, held, now, sink.out(s.conn));
-        self.note_put(slot, (&shot.view, shot.now), hand.qos, put);
+        let mut held = held;
+        let put = s.put(&shot.view, terms, &mut held, now, sink.out(s.conn));
+        self.note_put(slot, (&shot.view, shot.now), hand.qos, put, held);
         true
     }
 
@@ -659,6 +663,8 @@ enum Put {
     Recorded(PacketId),
     /// It leaves when the store has its id, or that of one before it.
     Waits(PacketId),
+    /// Larger than the client takes: nothing was written, nothing taken.
+    TooLarge,
 }
 
 impl Session {
@@ -675,17 +681,16 @@ impl Session {
         self.rare.queue.as_ref().is_some_and(|q| !q.is_empty())
     }
 
-    /// Writes the PUBLISH as this client gets it. Gives `held` back if the packet is larger than the
-    /// client takes; then nothing was written.
+    /// Writes the PUBLISH as this client gets it, and takes `held` for it.
     #[inline]
     fn put(
         &mut self,
         view: &View<'_>,
         terms: Terms<'_>,
-        held: Held,
+        held: &mut Held,
         now: Time,
         out: &mut Vec<u8>,
-    ) -> Result<Put, Held> {
+    ) -> Put {
         let Terms { qos, retain, ids } = terms;
         let mut packet = view.packet(now, self.version, qos, retain, ids);
         let alias = match &self.rare.aliases {
@@ -704,14 +709,14 @@ impl Session {
             }
             if packet.len(self.version) > self.rare.packet_max as usize {
                 // [MQTT-3.1.2-24], [MQTT-3.1.2-25]
-                return Err(held);
+                return Put::TooLarge;
             }
         }
         let mut put = Put::Written;
         if qos > QoS::AtMostOnce {
             let hasty = plant::on(Fault::PublishBeforeBound);
             let out = self.out.get_or_insert_default();
-            let (recorded, binds, waits) = match &held {
+            let (recorded, binds, waits) = match held {
                 Held::Message(kept) => {
                     let binds = qos == QoS::ExactlyOnce && !hasty;
                     (
@@ -727,13 +732,13 @@ impl Session {
                 QoS::ExactlyOnce => State::PubRec,
                 _ => State::PubAck,
             };
-            let Some(id) = out.start(state, held) else {
-                return Ok(put); // The window is at most 65,535, so an id is free.
+            let Some(id) = out.start(state, std::mem::take(held)) else {
+                return put; // The window is at most 65,535, so an id is free.
             };
             if waits {
                 // Behind what waits before it: a topic is ordered [MQTT-4.6.0-5], [MQTT-4.6.0-6].
                 out.send_later(id);
-                return Ok(Put::Waits(id));
+                return Put::Waits(id);
             }
             if recorded {
                 put = Put::Recorded(id);
@@ -746,7 +751,7 @@ impl Session {
         let before = out.len();
         packet.encode(self.version, out);
         self.tally.sent(qos, 1, out.len() - before);
-        Ok(put)
+        put
     }
 
     /// QoS 0 messages wait, and another must not overtake them.

@@ -69,8 +69,9 @@ impl Shard {
         if let Some(route) = lifted {
             self.routes.put(hint, route);
         }
-        self.metrics
-            .add(Counter::PublishErrors, u64::from(result.is_err()));
+        if result.is_err() {
+            self.metrics.add(Counter::PublishErrors, 1);
+        }
         result
     }
 
