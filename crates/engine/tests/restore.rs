@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, convert::Infallible, ops::RangeInclusive, sync::Arc};
 
 use engine::{
-    ConnId, Ending, Entry, Found, Opened, Reader, Request, SessionId, Settings, Shard, Sink, Time,
+    ConnId, Counter, Ending, Entry, Found, Opened, Reader, Request, SessionId, Settings, Shard,
+    Sink, Time,
     record::Bucket,
     restore::{Source, restore},
 };
@@ -175,7 +176,11 @@ fn as_many_retained_as_the_bound() {
 fn open_lasting(shard: &mut Shard, outs: &mut Outs, id: u8) -> SessionId {
     let mut connect = b"\x10\x0d\x00\x04MQTT\x04\x00\x00\x3c\x00\x01".to_vec();
     connect.push(id);
-    match shard.open(NOW, ConnId(1), &connect, outs) {
+    open_as(shard, outs, &connect)
+}
+
+fn open_as(shard: &mut Shard, outs: &mut Outs, connect: &[u8]) -> SessionId {
+    match shard.open(NOW, ConnId(1), connect, outs) {
         Opened::Session(session, _) => session,
         other => panic!("{other:?}"),
     }
@@ -272,8 +277,7 @@ fn a_new_session_has_no_delivery_of_the_one_before() {
     assert_eq!(came, [(b'1', false)]);
     shard.gone(NOW, session, ConnId(1), &mut outs);
     let connect = b"\x10\x13\x00\x04MQTT\x05\x02\x00\x3c\x05\x11\x00\x00\x00\x3c\x00\x01s";
-    let opened = shard.open(NOW, ConnId(1), connect, &mut outs);
-    assert!(matches!(opened, Opened::Session(..)), "{opened:?}");
+    open_as(&mut shard, &mut outs, connect);
     kept.serve(&mut shard, &mut outs, || false);
 
     let mut shard = Shard::new(0, 1, settings, 1);
@@ -282,4 +286,27 @@ fn a_new_session_has_no_delivery_of_the_one_before() {
     kept.serve(&mut shard, &mut outs, || false);
     assert_eq!(shard.metrics().gauges.sessions, 1);
     assert_eq!(delivered(&mut outs), []);
+}
+
+/// The broker ends while a client is connected, and again while it publishes that one's will. The client has
+/// begun a new session in between: that it comes back once more takes back no will of a session before.
+#[test]
+fn a_new_session_has_no_will_of_the_one_before() {
+    let settings = Arc::new(Settings::default());
+    let (mut kept, mut outs) = (Kept::default(), Outs::default());
+    let mut shard = Shard::new(0, 1, settings.clone(), 1);
+    // A session that ends with its connection; the will would wait for a minute.
+    let connect = b"\x10\x1a\x00\x04MQTT\x05\x06\x00\x3c\x00\x00\x01s\x05\x18\x00\x00\x00\x3c\x00\x01w\x00\x01m";
+    open_as(&mut shard, &mut outs, connect);
+    kept.serve(&mut shard, &mut outs, || false);
+    for life in 0..3 {
+        let mut shard = Shard::new(0, 1, settings.clone(), 1);
+        restore(&mut kept, &mut [&mut shard], NOW).expect("the store can be read");
+        let published = shard.metrics().get(Counter::WillPublished);
+        assert_eq!(published, 1, "life {life}");
+        // The broker ends before it has written what became of the will.
+        shard.requests().clear();
+        open_lasting(&mut shard, &mut outs, b's');
+        kept.serve(&mut shard, &mut outs, || false);
+    }
 }

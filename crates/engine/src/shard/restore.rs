@@ -128,12 +128,11 @@ impl Shard {
         if number >= record::INLINE {
             self.serial = self.serial.max(number - record::INLINE);
         }
-        // The number is a serial, as is that of the session's birth: which of the client's sessions had it?
         // That of a shared group may stay longer than its session.
-        let slot = self.find(client_id).filter(|slot| {
-            let d = self.session(*slot).rare.durable.as_ref();
-            number < record::INLINE || d.is_some_and(|d| number - record::INLINE > d.born)
-        });
+        let slot = match number.checked_sub(record::INLINE) {
+            Some(serial) => self.find_since(client_id, serial),
+            None => self.find(client_id),
+        };
         if let Some(lease) = &delivery.lease {
             // Also where the session is no more: nobody else gets the message [MQTT-4.8.2-5].
             self.mail_bound(lease.clone(), client_id.into(), number);
@@ -192,6 +191,15 @@ impl Shard {
         true
     }
 
+    /// The session of a client, if it is the one that had this serial: its birth has an earlier one, and a
+    /// later session of its client a later one.
+    fn find_since(&self, client_id: &str, serial: u64) -> Option<u32> {
+        self.find(client_id).filter(|slot| {
+            let durable = self.session(*slot).rare.durable.as_ref();
+            durable.is_some_and(|d| d.born < serial)
+        })
+    }
+
     /// A QoS 2 message whose identity the log has, so that its PUBREL is still to come. False if there
     /// is no such session, or one that was born at another time.
     pub fn restore_received(&mut self, client_id: &str, born: u64, id: PacketId) -> bool {
@@ -240,7 +248,8 @@ impl Shard {
         };
         self.serial = self.serial.max(serial);
         let now = self.now;
-        let slot = self.find(client_id).filter(|slot| {
+        // One that was being published when the broker ended may be of a session before.
+        let slot = self.find_since(client_id, serial).filter(|slot| {
             let s = self.session(*slot);
             s.expiry_secs() > 0 && s.rare.will.as_ref().is_none_or(|w| w.serial < serial)
         });
