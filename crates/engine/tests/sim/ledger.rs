@@ -286,6 +286,12 @@ impl Ledger {
         m.accepted = Some(event);
     }
 
+    /// The store refused a message: it is told so, or, if it does not hear that, may send it anew.
+    pub(crate) fn forget(&mut self, msg: usize) {
+        let known = &mut self.sessions[self.msgs[msg].publisher].known;
+        known.retain(|_, known| *known != msg);
+    }
+
     /// The store refused a message of a client that cannot be told so.
     pub(crate) fn shake(&mut self, client: usize) {
         self.sessions[client].shaky = true;

@@ -201,8 +201,10 @@ impl Ledger {
 
     /// A session that was thought to have ended is there after all.
     pub(crate) fn revive(&mut self, c: usize) {
+        let mut given_up = self.sessions[c].era;
         if let Some(former) = self.former[c].take_if(|_| !self.sessions[c].lasting) {
-            let era = self.sessions[c].era + 1;
+            let era = given_up + 1;
+            given_up = former.era;
             // What the broker knows of its deliveries may be older than what its client does.
             let flight = Default::default();
             self.sessions[c] = Session {
@@ -215,7 +217,7 @@ impl Ledger {
         s.alive = true;
         for m in &mut self.msgs {
             // Its client had given it up: nothing of it is promised.
-            m.appends_failed += u32::from(m.publisher == c && m.era == s.era);
+            m.appends_failed += u32::from(m.publisher == c && m.era == given_up);
         }
         for sub in &mut s.subs {
             if sub.until == Some(s.ended_at) {

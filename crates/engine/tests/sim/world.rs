@@ -374,11 +374,10 @@ impl World {
                         m.appends_open -= 1;
                         m.appends_kept += u32::from(kept);
                         m.appends_failed += u32::from(!kept);
-                        let publisher = &mut self.ledger.sessions[m.publisher];
                         if !kept && m.v5 {
-                            publisher.known.retain(|_, known| *known != msg);
                             // What is retained waits for a second answer before it is told.
                             m.shaky |= m.retain;
+                            self.ledger.forget(msg);
                         } else if !kept {
                             // It is not told; the message stays known and is tried again.
                             let by = m.publisher;
@@ -725,9 +724,11 @@ impl World {
             // Its publisher is told, or sends it again.
             let m = &mut self.ledger.msgs[msg];
             m.appends_failed += 1;
-            if !m.v5 && m.qos > 0 && m.will == WillState::NotAWill {
+            let by = m.publisher;
+            if m.v5 {
+                self.ledger.forget(msg);
+            } else if m.qos > 0 && m.will == WillState::NotAWill {
                 // What it sends behind that waits with it.
-                let by = m.publisher;
                 self.ledger.shake(by);
             }
         }
