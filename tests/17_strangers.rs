@@ -11,7 +11,7 @@ use crate::wire::{Broker, Conn, Connect, V5, varint};
 const MB: u64 = 1 << 20;
 
 /// A socket from an address of this machine.
-fn from_here(last: u8, to: SocketAddr) -> TcpStream {
+pub(crate) fn from_here(last: u8, to: SocketAddr) -> TcpStream {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     let from = SocketAddr::from(([127, 0, 0, last], 0));
     socket.bind(&from.into()).unwrap();

@@ -590,7 +590,7 @@ fn every_cause_is_provoked() {
         let first = calls.filter_map(|call| call.split('"').nth(1));
         first.filter(|word| known.contains(word)).collect()
     };
-    let provoked: BTreeSet<&str> = ["told(&mut api", "told_of(Street::THERE"]
+    let provoked: BTreeSet<&str> = ["told(&mut api", "told_of(Street::THERE", "told_of(GATEWAY"]
         .into_iter()
         .flat_map(looked_up)
         .collect();

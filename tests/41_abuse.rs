@@ -1,13 +1,17 @@
 //! Chapter 41: clients that ask for too much: they come and go, or send faster than they may. The first are
 //! banned for a while, the others wait in their sockets and lose nothing.
 
-use std::net::SocketAddr;
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::connection_log::{told, told_of, until};
-use crate::wire::{Api, Broker, Conn, Connect, Kind, Outcome, Publish, V5, V311, http};
+use crate::strangers::from_here;
+use crate::wire::{
+    Api, Broker, Conn, Connect, Kind, Outcome, PASSWORD, Publish, V5, V311, fresh_dir, http,
+};
 
 fn counted(api: &mut Api, name: &str) -> u64 {
     let all = api.get("/metrics?aggregate=true").expect(200).json();
@@ -254,4 +258,71 @@ fn upgrade(address: SocketAddr, more: &str) -> String {
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
          Sec-WebSocket-Protocol: mqtt\r\n{more}\r\n"
     )
+}
+
+/// In a container whose ports a program beside it serves, everybody has its gateway's address: from there nobody is
+/// let in without credentials, near as it looks, nor believed about where others come from, nor signed in with the
+/// password that everybody knows. The log, the first lines and the dashboard say what to do about it.
+#[test]
+fn nobody_is_near_behind_a_gateway() {
+    const GATEWAY: &str = "127.0.0.9";
+    let settings = [
+        "listeners.tcp.behind.bind=127.0.0.1:0",
+        "listeners.tcp.behind.proxy_protocol=true",
+    ];
+    let named = format!("TERNMQ__LAN_GUARD__GATEWAY={GATEWAY}");
+    let password = format!("TERNMQ_ADMIN_PASSWORD={PASSWORD}");
+    let dir = fresh_dir();
+    let env = vec!["env".to_owned(), named, password];
+    let broker = Broker::under(env, &dir, &settings);
+    let mut api = broker.api();
+    api.sign_in("admin", PASSWORD);
+    let code = |broker: &Broker, last: u8| {
+        let mut conn = Conn::over(from_here(last, broker.tcp), V5);
+        conn.send(&Connect::new(V5, "c").bytes());
+        conn.read_kind(Kind::ConnAck).code
+    };
+    assert_eq!(code(&broker, 9), 0x87);
+    let row = told_of(GATEWAY, &mut api, "lan_guard_gateway", "0x87");
+    let remedy = row["remedy"].as_str().unwrap();
+    assert!(
+        remedy.contains("TERNMQ__LAN_GUARD__GATEWAY=trust"),
+        "{remedy}"
+    );
+    broker.hears("lan_guard.gateway", Duration::from_secs(8));
+    assert_eq!(code(&broker, 8), 0, "a neighbour");
+    let mut stream = from_here(9, broker.listens("tcp:behind"));
+    let line = b"PROXY TCP4 127.0.0.1 127.0.0.1 4711 1883\r\n";
+    let _ = stream.write_all(&[&line[..], &Connect::new(V311, "c").bytes()].concat());
+    told_of(GATEWAY, &mut api, "proxy_not_trusted", "closed");
+    let doors = api.get("/security").expect(200).text();
+    assert!(doors.contains(GATEWAY), "{doors}");
+    // Whoever knows better says so, and it holds at once.
+    api.put("/settings/lan_guard.trusted", &json!({"value": [GATEWAY]}))
+        .expect(200);
+    assert_eq!(code(&broker, 9), 0, "it is trusted by name");
+    drop(broker);
+    std::fs::remove_dir_all(&dir).unwrap();
+
+    let address = Ipv4Addr::new(127, 0, 0, 9);
+    let default = json!({"username": "admin", "password": "public"});
+    let broker = Broker::with(&["lan_guard.gateway=127.0.0.9"]);
+    let refused = Api::from(broker.http, address)
+        .post("/login", &default)
+        .expect(403);
+    assert_eq!(refused.code(), "ADDRESS_NOT_ALLOWED");
+    let words = refused.text();
+    for word in [
+        GATEWAY,
+        "TERNMQ__LAN_GUARD__GATEWAY=trust",
+        "ternmq reset-password",
+    ] {
+        assert!(words.contains(word), "{words}");
+    }
+    let metrics = Api::from(broker.http, address).get("/prometheus/stats");
+    assert_ne!(metrics.status, 200);
+    broker.api().sign_in("admin", "public");
+    let broker = Broker::with(&["lan_guard.gateway=trust"]);
+    assert_eq!(code(&broker, 9), 0);
+    Api::from(broker.http, address).sign_in("admin", "public");
 }

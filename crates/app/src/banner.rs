@@ -72,6 +72,8 @@ pub(crate) struct Told<'a> {
     pub(crate) authority: Option<&'a str>,
     /// Networks that are near by setting.
     pub(crate) trusted: &'a [Network],
+    /// Addresses behind which anybody may be, if nobody who comes from there needs a password.
+    pub(crate) gateways: &'a [String],
 }
 
 /// All lines.
@@ -111,6 +113,9 @@ fn describe(told: &Told<'_>, lan: IpAddr, text: Text) -> String {
     let is_open = told.listeners.iter().any(|(_, at)| !at.ip().is_loopback());
     if is_open && !is_near(lan, told.trusted) {
         lines.push(text.no_private_address(&lan.to_string(), &around(lan)));
+    }
+    if is_open && !told.gateways.is_empty() {
+        lines.push(text.gateway(&told.gateways.join(", ")));
     }
     if let Some(path) = told.authority {
         lines.push(text.authority(path));
@@ -231,6 +236,7 @@ mod tests {
             set_up: None,
             authority: None,
             trusted: &[],
+            gateways: &[],
         }
     }
 
@@ -329,6 +335,24 @@ mod tests {
         assert!(!describe(&trusting, campus, text).contains("trust"));
         let v6 = describe(&told(&open, 1), "2001:db8:1:2:3::4".parse().unwrap(), text);
         assert!(v6.contains("trust 2001:db8:1:2::/64"), "{v6}");
+    }
+
+    #[test]
+    fn gateways_are_told() {
+        let open = listeners(&[("tcp:default", "0.0.0.0:1883")]);
+        let gateways = ["172.17.0.1".to_owned()];
+        let contained = Told {
+            gateways: &gateways,
+            ..told(&open, 1)
+        };
+        let lan = "172.17.0.2".parse().unwrap();
+        for language in [None, Some("zh_CN".to_owned())] {
+            let text = Text::from_env(|_| language.clone());
+            let lines = describe(&contained, lan, text);
+            let line = lines.lines().find(|line| line.contains("172.17.0.1"));
+            assert!(line.unwrap().contains("lan_guard.gateway"), "{lines}");
+            assert!(!describe(&told(&open, 1), lan, text).contains("lan_guard"));
+        }
     }
 
     #[test]

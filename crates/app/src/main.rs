@@ -190,6 +190,9 @@ fn run(
     let authority = handle.own_authority();
     let authority = authority.map(|path| path.display().to_string());
     let set_up = api.set_up();
+    let lets_in = handle.config().mqtt.allow_anonymous || api.has_default_password();
+    let mut gateways = handle.config().lan_guard.gateway.hiding();
+    gateways.retain(|_| lets_in);
     let told = banner::Told {
         set_up: set_up.as_ref().map(api::Secret::show),
         authority: authority.as_deref(),
@@ -198,6 +201,7 @@ fn run(
         connections,
         default_password: api.has_default_password(),
         trusted: &handle.config().lan_guard.trusted,
+        gateways: &gateways,
     };
     for door in handle.admin().doors(Lang::En) {
         tracing::info!("who comes in by {door}");

@@ -290,6 +290,12 @@ impl Text {
             format!("注意       {address} 不是私有地址，因此同一网络的其他机器视为外部来源；如需视为局域网：ternmq ctl trust {network}"),
         )
     }
+    pub(crate) fn gateway(self, addresses: &str) -> String {
+        self.pick(
+            format!("Note       in this container anybody may seem to come from {addresses}, so nobody is let in from there without a password that is one's own; to trust it: lan_guard.gateway = \"trust\" (TERNMQ__LAN_GUARD__GATEWAY=trust)"),
+            format!("注意       在本容器中，任何来源都可能显示为 {addresses}，因此来自该地址的访问须有自设的密码；如需信任：lan_guard.gateway = \"trust\"（TERNMQ__LAN_GUARD__GATEWAY=trust）"),
+        )
+    }
     pub(crate) fn connections(self, limit: u64) -> String {
         self.pick(
             format!("Limit      {limit} connections (open files of this process)"),

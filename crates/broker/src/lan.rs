@@ -7,6 +7,8 @@ use std::{
     str::FromStr,
 };
 
+use crate::config::LanGuard;
+
 /// A network as in `10.0.0.0/8`; a single address is one of full length.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Network {
@@ -167,6 +169,52 @@ pub fn is_near(address: IpAddr, trusted: &[Network]) -> bool {
         .any(|network| network.contains(address))
 }
 
+/// How near an address is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Distance {
+    /// This machine or the local network.
+    Near,
+    /// A network that is trusted by setting.
+    Trusted,
+    /// It looks near, and anybody may be behind it.
+    Gateway,
+    Far,
+}
+
+impl Distance {
+    /// Whether who comes from there is one of us.
+    #[must_use]
+    pub fn is_near(self) -> bool {
+        matches!(self, Self::Near | Self::Trusted)
+    }
+}
+
+/// How near an address is by what an operator says.
+#[must_use]
+pub fn distance(address: IpAddr, guard: &LanGuard) -> Distance {
+    let looks_near = is_near(address, &[]);
+    if looks_near && !guard.gateway.hides(address) {
+        Distance::Near
+    } else if guard
+        .trusted
+        .iter()
+        .any(|network| network.contains(address))
+    {
+        Distance::Trusted
+    } else if looks_near {
+        Distance::Gateway
+    } else {
+        Distance::Far
+    }
+}
+
+/// Whether a listener believes this address for whom it speaks: it is one of those proxies, or one of us.
+#[must_use]
+pub fn is_proxy(address: IpAddr, proxies: &[Network], guard: &LanGuard) -> bool {
+    proxies.iter().any(|network| network.contains(address))
+        || distance(address, guard) == Distance::Near
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,6 +259,44 @@ mod tests {
                 "{address}"
             );
         }
+    }
+
+    #[test]
+    fn gateways_are_no_neighbours() {
+        use crate::gateway::Gateway;
+        let guard = |gateway: Gateway, trusted: &[&str]| LanGuard {
+            gateway,
+            trusted: trusted.iter().map(|text| text.parse().unwrap()).collect(),
+        };
+        let named = Gateway::Named("172.17.0.1".parse().unwrap());
+        let table = [
+            (named, &[][..], "172.17.0.1", Distance::Gateway),
+            (named, &[], "::ffff:172.17.0.1", Distance::Gateway),
+            (named, &[], "172.17.0.2", Distance::Near),
+            (named, &[], "127.0.0.1", Distance::Near),
+            (named, &[], "203.0.113.1", Distance::Far),
+            (named, &["172.17.0.1"], "172.17.0.1", Distance::Trusted),
+            (named, &["203.0.113.1"], "203.0.113.1", Distance::Trusted),
+            (Gateway::Trust, &[], "172.17.0.1", Distance::Near),
+        ];
+        for (gateway, trusted, address, due) in table {
+            let address = address.parse().unwrap();
+            let guard = guard(gateway, trusted);
+            assert_eq!(
+                distance(address, &guard),
+                due,
+                "{gateway:?} {trusted:?} {address}"
+            );
+        }
+        // Nor is it taken at its word about others, unless it is named as a proxy.
+        let at = "172.17.0.1".parse().unwrap();
+        assert!(!is_proxy(at, &[], &guard(named, &[])));
+        assert!(is_proxy(
+            at,
+            &["172.17.0.0/16".parse().unwrap()],
+            &guard(named, &[])
+        ));
+        assert!(is_proxy(at, &[], &guard(Gateway::Trust, &[])));
     }
 
     #[test]

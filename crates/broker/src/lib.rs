@@ -7,6 +7,7 @@ mod asn1;
 pub mod config;
 mod control;
 pub mod files;
+pub mod gateway;
 pub mod lan;
 mod machine;
 mod observe;

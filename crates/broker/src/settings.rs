@@ -7,7 +7,7 @@ use engine::Settings;
 use protocol::QoS;
 
 use crate::{
-    config::{Config, Durability, FlappingDetect, ListenerId, NamedBy},
+    config::{Config, Durability, FlappingDetect, LanGuard, ListenerId, NamedBy},
     lan::{self, AccessRule, Network},
     shard::{Rated, Rates},
     transport::http::Ports,
@@ -65,7 +65,7 @@ pub(crate) struct Limits {
     /// Whether clients come in without credentials.
     pub(crate) allow_anonymous: bool,
     /// Networks besides the private ones from which they do.
-    pub(crate) trusted: Vec<Network>,
+    pub(crate) lan_guard: LanGuard,
 }
 
 impl Limits {
@@ -132,7 +132,7 @@ impl Limits {
                 .map(|(id, l)| (id.clone(), l.proxy_networks.clone()))
                 .collect(),
             allow_anonymous: mqtt.allow_anonymous,
-            trusted: config.lan_guard.trusted.clone(),
+            lan_guard: config.lan_guard.clone(),
         }
     }
 }

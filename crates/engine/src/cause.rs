@@ -133,6 +133,8 @@ causes! {
         "the session of this client id is another user's";
     AnonymousOff = "anonymous_off", NOT_AUTHORIZED,
         "a user name and password are needed (mqtt.allow_anonymous is off)";
+    Gateway = "lan_guard_gateway", NOT_AUTHORIZED,
+        "the address of the container's gateway, behind which anybody may be, without credentials (lan_guard.gateway)";
     LanGuard = "lan_guard", NOT_AUTHORIZED,
         "a public address without credentials (lan_guard.trusted)";
     Banned = "banned", BANNED, "banned";

@@ -12,7 +12,7 @@ use super::{
     notice::{Notice, Turned, code},
     rule::{Rule, Who},
 };
-use broker::lan::is_near;
+use broker::lan::{Distance, distance};
 
 use crate::{App, error::Refusal};
 
@@ -21,6 +21,8 @@ use crate::{App, error::Refusal};
 pub(crate) struct Visitor {
     pub(crate) address: IpAddr,
     pub(crate) is_near: bool,
+    /// It looks so, and anybody may be behind it.
+    pub(crate) is_gateway: bool,
 }
 
 impl Visitor {
@@ -28,11 +30,17 @@ impl Visitor {
         let address = peer.to_canonical();
         // A proxy here makes everybody look near. What it says of them can only make them farther.
         let behind = forwarded(headers);
-        let is_near = app.admin.look(|config| {
-            let near = |address| is_near(address, &config.lan_guard.trusted);
-            near(address) && behind.is_none_or(|behind| behind.is_some_and(near))
+        let (is_near, is_gateway) = app.admin.look(|config| {
+            let from = distance(address, &config.lan_guard);
+            let near = |address| distance(address, &config.lan_guard).is_near();
+            let is_near = from.is_near() && behind.is_none_or(|behind| behind.is_some_and(near));
+            (is_near, from == Distance::Gateway)
         });
-        Self { address, is_near }
+        Self {
+            address,
+            is_near,
+            is_gateway,
+        }
     }
 }
 
@@ -127,18 +135,31 @@ pub(super) fn must_be_reachable(
     if visitor.is_near || is_free || !app.accounts.is_password_known() {
         return Ok(());
     }
-    let refusal = far(visitor.address);
+    let refusal = far(visitor);
     let address = code(&visitor.address.to_string());
     let trust = code(&format!("ternmq ctl trust {}", visitor.address));
     let reset = code("ternmq reset-password");
+    let (here, place) = if visitor.is_gateway {
+        (
+            format!("您的地址显示为 {address}，即本容器的网关；任何来源都可能显示为该地址。"),
+            format!(
+                "You seem to come from {address}, the gateway of this container, as everybody may."
+            ),
+        )
+    } else {
+        (
+            format!("您的地址是 {address}，它不是本机或局域网地址。"),
+            format!("Your address is {address}, which is neither local nor private."),
+        )
+    };
     let notice = Notice {
         zh: vec![
-            format!("您的地址是 {address}，它不是本机或局域网地址。"),
+            here,
             "管理员密码尚未设置，因此控制台只接受本机与局域网的访问。".to_owned(),
             format!("请在服务器上运行 {trust} 以信任该地址，或运行 {reset} 设置密码。"),
         ],
         en: vec![
-            format!("Your address is {address}, which is neither local nor private."),
+            place,
             "No administrator password was set yet, so the dashboard is open to local and private \
              addresses only."
                 .to_owned(),
@@ -151,14 +172,24 @@ pub(super) fn must_be_reachable(
 }
 
 /// What somebody from a public address is told while no password was set.
-pub(crate) fn far(address: IpAddr) -> Refusal {
+pub(crate) fn far(visitor: Visitor) -> Refusal {
+    let address = visitor.address;
+    let place = if visitor.is_gateway {
+        "the gateway of this container, behind which anybody may be"
+    } else {
+        "neither local nor private"
+    };
+    let trust = if visitor.is_gateway {
+        "set lan_guard.gateway = \"trust\" (TERNMQ__LAN_GUARD__GATEWAY=trust), or: "
+    } else {
+        ""
+    };
     Refusal::new(
         StatusCode::FORBIDDEN,
         "ADDRESS_NOT_ALLOWED",
         format!(
-            "no administrator password was set yet, so {address} is refused, which is neither local nor \
-             private; on the server, run: ternmq ctl trust {address} (to trust it), or: ternmq \
-             reset-password (to set a password)"
+            "no administrator password was set yet, so {address} is refused, which is {place}; on the server, \
+             {trust}run: ternmq ctl trust {address} (to trust it), or: ternmq reset-password (to set a password)"
         ),
     )
 }

@@ -84,7 +84,7 @@ async fn login(
             ));
         }
         SignIn::Wait(secs) => return Ok(wait(secs)),
-        SignIn::Far => return Err(far(visitor.address)),
+        SignIn::Far => return Err(far(visitor)),
     };
     let cookie = format!(
         "{COOKIE}={}; Path=/; HttpOnly; SameSite=Strict",

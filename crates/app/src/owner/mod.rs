@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use api::control::{self, CallError};
 use api::{Secret, pass_phrase};
 use broker::config::Config;
-use broker::lan::{Network, is_near};
+use broker::lan::{Distance, Network, distance};
 use broker::store::{OpenError, edit};
 
 use crate::cli::Options;
@@ -133,7 +133,7 @@ fn trust(config: &Config, networks: &[String], text: Text) -> Result<String, Str
     let mut lines = String::new();
     for network in &parsed {
         lines += &text.trusted(&network.to_string());
-        if is_near(network.address(), &[]) {
+        if distance(network.address(), &config.lan_guard) == Distance::Near {
             lines += text.was_near();
         }
     }

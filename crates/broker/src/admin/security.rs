@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     config::Lang,
+    gateway,
     lan::is_near,
     security::{self, Access, Authenticator, Certificate, Seen},
     tls,
@@ -63,6 +64,7 @@ impl Admin {
             listening: listeners.addresses(),
             own_addresses: security::own_addresses(),
             strangers: self.strangers(),
+            gateways: gateway::detected().to_vec(),
             access: Some(Access {
                 rules,
                 denies_unmatched: settings.denies_unmatched,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::Lang;
 use super::raw::Raw;
 use crate::access::authenticate::Method;
+use crate::gateway::Gateway;
 use crate::lan::{AccessRule, Network};
 use crate::security::Id;
 
@@ -458,6 +459,35 @@ impl Kind for Networks {
             lang,
             "an address or a network such as \"203.0.113.0/24\", or a list of these",
             "地址或网络（例如 \"203.0.113.0/24\"），或它们的列表",
+        )
+    }
+}
+
+/// Behind which address anybody may be.
+pub struct Gateways;
+
+impl Kind for Gateways {
+    type Out = Gateway;
+    fn read(raw: &Raw) -> Option<Gateway> {
+        let Raw::Text(text) = raw else { return None };
+        match text.as_str() {
+            "auto" => Some(Gateway::Auto),
+            "trust" => Some(Gateway::Trust),
+            _ => text.parse().ok().map(Gateway::Named),
+        }
+    }
+    fn show(value: &Gateway) -> String {
+        match value {
+            Gateway::Auto => quoted("auto"),
+            Gateway::Trust => quoted("trust"),
+            Gateway::Named(network) => quoted(&network.to_string()),
+        }
+    }
+    fn form(lang: Lang) -> String {
+        say(
+            lang,
+            "auto, trust, or an address or network such as \"172.17.0.1\"",
+            "auto、trust，或地址或网络（例如 \"172.17.0.1\"）",
         )
     }
 }

@@ -6,9 +6,9 @@
 use engine::{QueueFull, Strategy};
 
 use super::kind::{
-    AccessRules, Authenticators, Binds, ByteRate, Bytes, Choice, Count, Hosts, Kind, Maybe,
-    Mountpoint, Networks, Origins, Place, Range, Rate, Ratio, Risks, Switch, Text, Time, Versions,
-    Words, allowed, built_in, checked,
+    AccessRules, Authenticators, Binds, ByteRate, Bytes, Choice, Count, Gateways, Hosts, Kind,
+    Maybe, Mountpoint, Networks, Origins, Place, Range, Rate, Ratio, Risks, Switch, Text, Time,
+    Versions, Words, allowed, built_in, checked,
 };
 use super::raw::Raw;
 use super::{Config, Lang};
@@ -283,6 +283,9 @@ section! {
     trusted: Networks = "[]" Reload
         "Networks that count as near, besides loopback and private addresses: a campus network, a VPN. Who comes from there need not sign in where the local network need not."
         "除本机与私有地址外视为局域网的网络（例如校园网、VPN）；局域网无需登录之处，来自这些网络者同样无需登录。";
+    gateway: Gateways = "auto" Reload
+        "In a container whose ports a program beside it serves, everybody comes from its gateway's address. auto: from there nobody counts as near; trust: everybody does; or the address or network that such a program has where it is not found."
+        "容器端口由宿主上的程序转发时，所有来源看起来都是容器网关的地址。auto：来自该地址者不视为局域网；trust：视为局域网；自动识别不到时可写明该地址或网络。";
 }
 
 section! {

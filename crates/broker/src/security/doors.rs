@@ -105,6 +105,14 @@ impl Words<'_> {
                 "私有地址可不带凭据",
             )
             .to_owned();
+        let gateways = self.config.lan_guard.gateway.hiding();
+        if !gateways.is_empty() {
+            let gateways = self.list(&gateways);
+            words += &self.pick(
+                format!(" except {gateways}, behind which anybody may be"),
+                format!("（{gateways} 除外，任何来源都可能显示为该地址）"),
+            );
+        }
         if !trusted.is_empty() {
             let trusted = self.list(trusted);
             words += &self.pick(format!(" and {trusted}"), format!("，{trusted} 亦可"));
@@ -164,7 +172,12 @@ mod tests {
 
     fn told(sets: &[&str], asked: Option<&[&str]>, lang: Lang) -> Vec<String> {
         let sources = Sources {
-            sets: sets.iter().map(|set| (*set).to_owned()).collect(),
+            // Where this runs may be a container.
+            sets: ["lan_guard.gateway=trust"]
+                .iter()
+                .chain(sets)
+                .map(|set| (*set).to_owned())
+                .collect(),
             ..Sources::default()
         };
         doors(&Config::load(&sources).unwrap().config, asked, lang)

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::{Fact, Id, Point, Seen, Severity, files};
 use crate::config::{Config, Durability, Profile};
+use crate::gateway::Gateway;
 use crate::lan::is_near;
 
 /// The dashboard's name among what listens.
@@ -77,6 +78,13 @@ impl View<'_> {
             .map(ToString::to_string)
             .collect();
         let reachable = self.is_reachable(|id| id != DASHBOARD, |at| !at.is_loopback());
+        // From where everybody comes, and whether they are let in.
+        let mut gateways = self.config.lan_guard.gateway.hiding();
+        let mut trusts = false;
+        if self.config.lan_guard.gateway == Gateway::Trust {
+            gateways = self.seen.gateways.iter().map(ToString::to_string).collect();
+            trusts = !gateways.is_empty();
+        }
         let severity = match allowed {
             true if !wide.is_empty() => Severity::Danger,
             true if reachable && self.is_production() => Severity::Danger,
@@ -87,6 +95,8 @@ impl View<'_> {
             ("allowed", Fact::Flag(allowed)),
             ("reachable", Fact::Flag(reachable)),
             ("public_networks", Fact::Texts(wide)),
+            ("gateways", Fact::Texts(gateways)),
+            ("gateway_trusted", Fact::Flag(trusts)),
         ];
         point(Id::Anonymous, severity, facts)
     }
@@ -439,6 +449,28 @@ mod tests {
 
     fn public(seen: &mut Seen) {
         seen.own_addresses.push("203.0.113.7".parse().unwrap());
+    }
+
+    #[test]
+    fn a_trusted_gateway_is_told() {
+        for (gateway, trusts) in [("trust", true), ("172.17.0.1", false)] {
+            let sources = Sources {
+                sets: vec![format!("lan_guard.gateway={gateway}")],
+                ..Sources::default()
+            };
+            let config = Config::load(&sources).unwrap().config;
+            let seen = Seen {
+                gateways: vec!["172.17.0.1".parse().unwrap()],
+                ..before_start(&config)
+            };
+            let points = judge(&config, &seen);
+            let point = points.iter().find(|point| point.id == Id::Anonymous);
+            let point = point.unwrap();
+            assert_eq!(point.fact("gateway_trusted"), Some(&Fact::Flag(trusts)));
+            use crate::config::Lang;
+            let told = |lang| point.words(lang).what.contains("172.17.0.1");
+            assert_eq!((told(Lang::En), told(Lang::Zh)), (trusts, trusts));
+        }
     }
 
     #[test]

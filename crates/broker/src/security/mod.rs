@@ -140,6 +140,8 @@ pub struct Seen {
     pub own_addresses: Vec<IpAddr>,
     /// Public addresses from which somebody came lately.
     pub strangers: Vec<IpAddr>,
+    /// Of this container, behind which anybody may be.
+    pub gateways: Vec<IpAddr>,
     pub access: Option<Access>,
     /// In use by listeners.
     pub certificates: Vec<Certificate>,
@@ -193,6 +195,7 @@ pub fn before_start(config: &crate::config::Config) -> Seen {
     Seen {
         listening,
         own_addresses: own_addresses(),
+        gateways: crate::gateway::detected().to_vec(),
         ..Seen::default()
     }
 }

@@ -146,6 +146,10 @@ impl Point {
                 "The dashboard has its default password, which everybody knows.".to_owned()
             }
             Id::Anonymous => match self.list("public_networks").as_str() {
+                "" if self.is("gateway_trusted") => format!(
+                    "Clients connect without credentials from {}, the address that everybody has in this container (lan_guard.gateway).",
+                    self.list("gateways")
+                ),
                 "" => "Everybody on the local network connects without credentials.".to_owned(),
                 networks => format!(
                     "Clients connect without credentials from {networks}, which has public addresses."
@@ -228,6 +232,10 @@ impl Point {
         match self.id {
             Id::DefaultPassword => "控制台仍在使用人人皆知的默认密码。".to_owned(),
             Id::Anonymous => match self.list("public_networks").as_str() {
+                "" if self.is("gateway_trusted") => format!(
+                    "来自 {} 的客户端无需用户名和密码即可连接，而在本容器中任何来源都可能显示为该地址（lan_guard.gateway）。",
+                    self.list("gateways")
+                ),
                 "" => "局域网中的任何人无需用户名和密码即可连接。".to_owned(),
                 networks => {
                     format!("来自 {networks}（含公网地址）的客户端无需用户名和密码即可连接。")
@@ -306,7 +314,7 @@ const fn remedy_in_english(id: Id) -> &'static str {
     match id {
         Id::DefaultPassword => "Set one in the dashboard, or run: ternmq reset-password",
         Id::Anonymous => {
-            "Make users in the dashboard, and set mqtt.allow_anonymous = false; name only your own network in lan_guard.trusted."
+            "Make users in the dashboard, and set mqtt.allow_anonymous = false; name only your own network in lan_guard.trusted, and trust a container's gateway (lan_guard.gateway) only where nobody else reaches its ports."
         }
         Id::PublicAddress => {
             "Let clients use the TLS listeners, and bind the plain ones to a private address (listeners.tcp.default.bind) or close their ports in the firewall."
@@ -345,7 +353,7 @@ const fn remedy_in_chinese(id: Id) -> &'static str {
     match id {
         Id::DefaultPassword => "请在控制台设置密码，或运行：ternmq reset-password",
         Id::Anonymous => {
-            "请在控制台创建用户，并设置 mqtt.allow_anonymous = false；lan_guard.trusted 只填写自己的网络。"
+            "请在控制台创建用户，并设置 mqtt.allow_anonymous = false；lan_guard.trusted 只填写自己的网络，只有外人无法访问容器端口时才信任其网关（lan_guard.gateway）。"
         }
         Id::PublicAddress => {
             "请让客户端使用 TLS 监听器，并将不加密的监听器绑定到私有地址（listeners.tcp.default.bind），或在防火墙中关闭其端口。"

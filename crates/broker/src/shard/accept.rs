@@ -240,7 +240,8 @@ impl Worker {
         }
         let proxies = self.limits.proxies.get(&listener.id);
         let proxied = proxies.is_some();
-        if proxies.is_some_and(|proxies| !lan::is_near(peer.ip(), proxies)) {
+        if proxies.is_some_and(|proxies| !lan::is_proxy(peer.ip(), proxies, &self.limits.lan_guard))
+        {
             return self.turn_away(peer, number, Cause::ProxyStranger);
         }
         // Behind a proxy, clients are looked at once it has said where they come from.

@@ -10,7 +10,7 @@ use engine::{
 
 use crate::{
     config::NamedBy,
-    lan,
+    lan::{self, Distance},
     settings::Limits,
     tls::{Channel, Facts},
 };
@@ -33,12 +33,11 @@ pub(super) fn judge(
         });
     }
     // Whoever is anonymous has to be near.
-    if lan::is_near(address, &[]) {
-        Ok(Admission::Anonymous)
-    } else if lan::is_near(address, &limits.trusted) {
-        Ok(Admission::Afar)
-    } else {
-        Err(Cause::LanGuard)
+    match lan::distance(address, &limits.lan_guard) {
+        Distance::Near => Ok(Admission::Anonymous),
+        Distance::Trusted => Ok(Admission::Afar),
+        Distance::Gateway => Err(Cause::Gateway),
+        Distance::Far => Err(Cause::LanGuard),
     }
 }
 
@@ -95,6 +94,24 @@ mod tests {
                 "203.0.113.9",
                 None,
                 Ok(Admission::Afar),
+            ),
+            (
+                &["lan_guard.gateway=172.17.0.1"],
+                "172.17.0.1",
+                Some("u"),
+                Err(Cause::Gateway),
+            ),
+            (
+                &["lan_guard.gateway=172.17.0.1"],
+                "172.17.0.2",
+                None,
+                Ok(Admission::Anonymous),
+            ),
+            (
+                &["lan_guard.gateway=trust"],
+                "172.17.0.1",
+                None,
+                Ok(Admission::Anonymous),
             ),
             (
                 &["mqtt.allow_anonymous=false"],

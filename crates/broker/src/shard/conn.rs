@@ -35,6 +35,7 @@ use super::{
 use crate::{
     access::authenticate::{Challenge, Judged},
     control::listeners::DASHBOARD_NUMBER,
+    lan::{self, Distance},
     observe::connection::Entry,
     settings::Limits,
     tls::Channel,
@@ -572,7 +573,11 @@ impl Conns {
         }
         // The address here may be a proxy's.
         if entry.web().is_some_and(|web| web.far) && self.limits.allow_anonymous {
-            return Err(Cause::LanGuard);
+            let distance = lan::distance(entry.peer.ip(), &self.limits.lan_guard);
+            return Err(match distance {
+                Distance::Gateway => Cause::Gateway,
+                _ => Cause::LanGuard,
+            });
         }
         admit::judge(entry.peer.ip(), guest, &self.limits)
     }

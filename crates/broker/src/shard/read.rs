@@ -437,12 +437,14 @@ impl Worker {
         let Some(conn) = self.conns.get_mut(slot) else {
             return;
         };
-        let is_proxy = proxies.is_some_and(|proxies| lan::is_near(conn.peer.ip(), proxies));
+        let is_proxy = proxies
+            .is_some_and(|proxies| lan::is_proxy(conn.peer.ip(), proxies, &self.limits.lan_guard));
         if let Some(source) = said.filter(|_| is_proxy) {
             let port = conn.peer.address().port();
             return self.comes_from(slot, Peer::new((source, port).into()));
         }
-        let is_far = !said.is_some_and(|source| lan::is_near(source, &self.limits.trusted));
+        let guard = &self.limits.lan_guard;
+        let is_far = !said.is_some_and(|source| lan::distance(source, guard).is_near());
         if let Some(web) = conn.web_mut() {
             web.far = is_far;
         }

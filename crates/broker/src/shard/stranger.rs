@@ -153,7 +153,9 @@ impl Worker {
         };
         let proxies = self.accepting.forwarders(conn.listener, &self.limits);
         conn.wrap.as_ref().is_some_and(|wrap| wrap.proxied)
-            || proxies.is_some_and(|proxies| lan::is_near(conn.peer.ip(), proxies))
+            || proxies.is_some_and(|proxies| {
+                lan::is_proxy(conn.peer.ip(), proxies, &self.limits.lan_guard)
+            })
     }
 
     /// Where a connection really comes from.

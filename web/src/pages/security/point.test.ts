@@ -21,6 +21,7 @@ it('has words for every point that the broker looks at', () => {
 
 it('says what is so, with what was found', () => {
   expect(told(point('anonymous', 'danger', { public_networks: ['0.0.0.0/0'] })).what).toContain('0.0.0.0/0')
+  expect(told(point('anonymous', 'warning', { public_networks: [], gateways: ['172.17.0.1'], gateway_trusted: true })).what).toContain('172.17.0.1')
   expect(told(point('certificate_ends', 'warning', { listener: 'ssl:default', days: 12 })).what).toBe('The certificate of ssl:default expires in 12 days.')
   expect(told(point('certificate_ends', 'danger', { listener: 'ssl:default', days: -1 })).what).toContain('has expired')
   expect(told(point('revocation_list_ends', 'warning', { listener: 'ssl:default', days: 0 })).what).toContain('has expired')

@@ -59,7 +59,8 @@ function variantOf(point: Point): string {
   if (severityOf(point) === 'fine') return 'fine'
   switch (point.id) {
     case 'anonymous':
-      return textsOf(point, 'public_networks').length > 0 ? 'weakWide' : 'weak'
+      if (textsOf(point, 'public_networks').length > 0) return 'weakWide'
+      return isSo(point, 'gateway_trusted') ? 'weakGateway' : 'weak'
     case 'public_address':
       return textsOf(point, 'listeners').length === 0 ? 'weakCame' : 'weak'
     case 'dashboard':

@@ -39,6 +39,7 @@ export default {
     anonymous: {
       title: 'Anonymous clients',
       weak: 'Anybody in the local network connects without user name and password.',
+      weakGateway: 'Clients from {gateways}, the address that everybody has in this container, connect without user name and password (lan_guard.gateway).',
       weakWide: 'Clients from {networks}, which has public addresses, connect without user name and password.',
       why: 'Programs of others can read your data, and publish as if they were your devices.',
       fine: 'Clients need a user name and password, or connect from this machine only.',

@@ -36,6 +36,7 @@ export default {
     anonymous: {
       title: '匿名客户端',
       weak: '局域网中的任何人不用用户名和密码就能连接。',
+      weakGateway: '来自 {gateways} 的客户端不用用户名和密码就能连接，而在本容器中任何来源都可能显示为该地址（lan_guard.gateway）。',
       weakWide: '来自 {networks}（含公网地址）的客户端不用用户名和密码就能连接。',
       why: '别人的程序可以读取您的数据，也可以冒充您的设备发布消息。',
       fine: '客户端需要用户名和密码，或只能从本机连接。',

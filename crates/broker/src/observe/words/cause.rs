@@ -459,6 +459,7 @@ pub(in crate::observe) const fn of(cause: Cause, lang: Lang) -> Words {
             ],
         ),
         Cause::AnonymousOff => stranger::ANONYMOUS_OFF,
+        Cause::Gateway => stranger::GATEWAY,
         Cause::LanGuard => stranger::LAN_GUARD,
         Cause::Banned => (
             [

@@ -69,3 +69,14 @@ pub(super) const LAN_GUARD: Both = (
         "如果该地址属于您（校园网、VPN）：运行 ternmq ctl trust 地址，或把它加入 lan_guard.trusted。如果它是监听器前的反向代理：开启 forwarded_for 可显示客户端自己的地址。",
     ],
 );
+
+pub(super) const GATEWAY: Both = (
+    [
+        "The client came without valid credentials from the address of this container's gateway, which all may seem to have, wherever they come from.",
+        "Give the client a user name and password. If only your own network reaches the published ports: lan_guard.gateway = \"trust\" (TERNMQ__LAN_GUARD__GATEWAY=trust). With the host's network (--network host) clients show their own addresses.",
+    ],
+    [
+        "客户端没有有效的用户名和密码，且来自本容器网关的地址；任何来源经端口转发后都可能显示为该地址。",
+        "为客户端设置用户名和密码。如果只有您自己的网络能访问所发布的端口：设置 lan_guard.gateway = \"trust\"（TERNMQ__LAN_GUARD__GATEWAY=trust）。使用宿主网络（--network host）时可看到客户端的真实地址。",
+    ],
+);
