@@ -529,3 +529,97 @@ fn remembered_and_written_otherwise() {
         api.put(HTTP, &odd).expect(400);
     }
 }
+
+/// Row H15. Where a back end is can be said over the API, so the broker does not go everywhere: at home not where
+/// clouds give away keys, nor to an address that is none; in production only to this machine, or to networks that the
+/// settings name, which the API cannot change. What counts is the address behind a name, and nobody is sent elsewhere
+/// by an answer. Whoever depends on a back end that is not asked does not come in, and the log says what to do.
+#[test]
+fn h15_back_ends_are_not_everywhere() {
+    const PRODUCTION: &str = "profile=production";
+    let service = Service::start(|asked| match asked.target.as_str() {
+        "/moved" => {
+            Said::Bytes("HTTP/1.1 302 Found\r\nlocation: /allows\r\ncontent-length: 0\r\n\r\n")
+        }
+        _ => Said::json(&json!({"result": "allow"})),
+    });
+    let port = service.address().port();
+    let at = |host: &str| {
+        json!({"mechanism": "password_based", "backend": "http", "method": "post",
+               "url": format!("http://{host}:{port}/allows"), "request_timeout": "2s",
+               "headers": {"content-type": "application/json"},
+               "body": {"username": "${username}", "password": "${password}"}})
+    };
+    let anna = as_user("c", "anna", "x");
+    // Which hosts let a client in.
+    let table: [(&[&str], &str, u8); 9] = [
+        (&[], "127.0.0.1", 0),
+        (&[], "localhost", 0),
+        (&[], "0.0.0.0", 0x88),
+        (&[], "169.254.169.254", 0x88),
+        (&[], "[::ffff:169.254.169.254]", 0x88),
+        (&[PRODUCTION], "127.0.0.1", 0),
+        (&[PRODUCTION], "192.0.2.77", 0x88),
+        (
+            &[PRODUCTION, "outbound.networks=10.0.0.0/8"],
+            "127.0.0.1",
+            0x88,
+        ),
+        (&["outbound.networks=10.0.0.0/8"], "localhost", 0x88),
+    ];
+    for (settings, host, due) in table {
+        let (broker, mut api) = Broker::signed_in(settings);
+        api.post("/authentication", &at(host)).expect(200);
+        let before = service.asked().len();
+        assert_eq!(code(&broker, &anna), due, "{settings:?} {host}");
+        let asked = service.asked().len() - before;
+        assert_eq!(asked, usize::from(due == 0), "{settings:?} {host}");
+        if due != 0 {
+            let line = broker.hears("outbound.networks", PATIENCE);
+            assert!(line.contains("TERNMQ__OUTBOUND__NETWORKS"), "{line}");
+        }
+    }
+    let (broker, mut api) = Broker::signed_in(&["outbound.networks=[\"10.0.0.0/8\"]"]);
+    let wide = json!({"value": ["0.0.0.0/0"]});
+    api.put("/settings/outbound.networks", &wide).expect(400);
+    // The same for keys of tokens, rules, databases and directories.
+    let before = service.connections();
+    let jwks = json!({"mechanism": "jwt", "use_jwks": true,
+                      "endpoint": format!("http://127.0.0.1:{port}/keys.json")});
+    let redis = json!({"mechanism": "password_based", "backend": "redis", "redis_type": "single",
+                       "server": format!("127.0.0.1:{port}"),
+                       "database": 0,
+                       "cmd": "HMGET u:${username} password_hash",
+                       "password_hash_algorithm": {"name": "bcrypt"}});
+    let ldap = json!({"mechanism": "password_based", "backend": "ldap",
+                      "server": format!("127.0.0.1:{port}"), "username": "cn=x", "password": "y",
+                      "base_dn": "dc=x", "filter": "(uid=${username})",
+                      "method": {"type": "bind"}});
+    for (id, setup) in [
+        ("jwt", jwks),
+        ("password_based:redis", redis),
+        ("password_based:ldap", ldap),
+    ] {
+        api.post("/authentication", &setup).expect(200);
+        let shown = token(&json!({"sub": "anna", "exp": now() + 60}));
+        let refused = code(&broker, &as_user("c", "anna", &shown));
+        assert!(refused >= 0x80, "{id} {refused}");
+        api.delete(&format!("/authentication/{id}")).expect(204);
+    }
+    let (broker, mut api) = Broker::signed_in(&["outbound.networks=10.0.0.0/8"]);
+    let rules = json!({"type": "http", "method": "get", "url": format!("http://127.0.0.1:{port}/?t=${{topic}}")});
+    api.post(SOURCES, &rules).expect(204);
+    let mut conn = broker.client(V5, "asks");
+    assert!(!publishes(&mut conn, "a"));
+    assert_eq!(service.connections(), before);
+
+    let (broker, mut api) = Broker::signed_in(&[]);
+    let mut moved = at("127.0.0.1");
+    moved["url"] = json!(service.url("/moved"));
+    api.post("/authentication", &moved).expect(200);
+    let before = service.asked().len();
+    assert_eq!(code(&broker, &anna), 0x88);
+    let asked = service.asked();
+    let targets: Vec<_> = asked[before..].iter().map(|asked| &*asked.target).collect();
+    assert_eq!(targets, ["/moved"]);
+}

@@ -29,6 +29,7 @@ use std::{
 };
 
 use access::authenticate::{Desk, Office};
+use access::remote::Reach;
 use admin::policy::Decisions;
 use config::Layers;
 pub use control::configuration::{Applied, ChangeError, Outside};
@@ -147,7 +148,9 @@ fn start_on(
 ) -> Result<Handle, StartError> {
     let desk = Arc::new(Desk::new());
     let clock = Clock::new();
-    let office = Office::load(store, desk.clone(), clock)?;
+    // It cannot be saved, so it is known before the store is.
+    let reach = Reach::new(layers.load()?.config.outbound.networks);
+    let office = Office::load(store, desk.clone(), clock, reach)?;
     let layers = configuration::with_saved(layers, store)?;
     let layers = office.begin(layers, store)?;
     let loaded = layers.load()?;

@@ -23,7 +23,7 @@ pub use raw::Raw;
 use raw::leaves;
 pub use schema::{
     Dashboard, Durability, FlappingDetect, Format, Key, LanGuard, Level, Listener, Log, Mqtt,
-    NamedBy, Node, Profile, SslOptions, Store, Verify, When,
+    NamedBy, Node, Outbound, Profile, SslOptions, Store, Verify, When,
 };
 use schema::{TABLE, find, is_section, nearest};
 
@@ -37,6 +37,7 @@ pub struct Config {
     pub listeners: BTreeMap<ListenerId, Listener>,
     pub dashboard: Dashboard,
     pub lan_guard: LanGuard,
+    pub outbound: Outbound,
     pub flapping_detect: FlappingDetect,
     pub mqtt: Mqtt,
 }
@@ -118,6 +119,10 @@ impl Config {
         config.node.profile = profile;
         if profile == Profile::Production {
             config.mqtt.allow_anonymous = false;
+            // Databases stand beside the broker more often than not, and their address can be no stranger's.
+            let here = ["127.0.0.0/8", "::1/128"];
+            let here = here.iter().filter_map(|text| text.parse().ok());
+            config.outbound.networks = Some(here.collect());
             let port = 18083;
             config.dashboard.bind = vec![
                 SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
@@ -158,6 +163,7 @@ impl Config {
                 ..Dashboard::default()
             },
             lan_guard: LanGuard::default(),
+            outbound: Outbound::default(),
             flapping_detect: FlappingDetect::default(),
             mqtt: Mqtt::default(),
         }
@@ -304,6 +310,12 @@ impl Config {
     }
     fn lan_guard_at(&self, _: &[String]) -> Option<&LanGuard> {
         Some(&self.lan_guard)
+    }
+    fn outbound_mut(&mut self, _: &[String]) -> Option<&mut Outbound> {
+        Some(&mut self.outbound)
+    }
+    fn outbound_at(&self, _: &[String]) -> Option<&Outbound> {
+        Some(&self.outbound)
     }
     fn flapping_detect_mut(&mut self, _: &[String]) -> Option<&mut FlappingDetect> {
         Some(&mut self.flapping_detect)

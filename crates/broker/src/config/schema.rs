@@ -119,8 +119,8 @@ section! {
     /// Keys of no section.
     Node, &[""], NODE, Config::node_mut, Config::node_at;
     profile: Choice<Profile> = "home" Early
-        "For whom the defaults are: home, where the local network is trusted; or production, where clients need credentials (mqtt.allow_anonymous), may do what a rule allows and nothing else (no_match), the dashboard is reached from this machine only (dashboard.bind), figures for Prometheus need a key, and a start that strangers could make use of is refused. `ternmq ctl config show` tells which defaults come from the profile."
-        "默认值适用的场景：home，信任局域网；production，客户端必须提供用户名和密码（mqtt.allow_anonymous），只能做规则允许的事（no_match），控制台只能从本机访问（dashboard.bind），Prometheus 指标需要密钥，存在危险的薄弱点时拒绝启动。`ternmq ctl config show` 标出哪些默认值来自 profile。";
+        "For whom the defaults are: home, where the local network is trusted; or production, where clients need credentials (mqtt.allow_anonymous), may do what a rule allows and nothing else (no_match), the dashboard is reached from this machine only (dashboard.bind), back ends are those of this machine (outbound.networks), figures for Prometheus need a key, and a start that strangers could make use of is refused. `ternmq ctl config show` tells which defaults come from the profile."
+        "默认值适用的场景：home，信任局域网；production，客户端必须提供用户名和密码（mqtt.allow_anonymous），只能做规则允许的事（no_match），控制台只能从本机访问（dashboard.bind），后端只限本机（outbound.networks），Prometheus 指标需要密钥，存在危险的薄弱点时拒绝启动。`ternmq ctl config show` 标出哪些默认值来自 profile。";
     accepted_risks: Risks = "[]" Restart
         "Weak points with which the broker starts all the same in the profile production, by the names that `ternmq check` has for them."
         "production 下仍允许启动的危险薄弱点，名称同 `ternmq check`。";
@@ -286,6 +286,14 @@ section! {
     gateway: Gateways = "auto" Reload
         "In a container whose ports a program beside it serves, everybody comes from its gateway's address. auto: from there nobody counts as near; trust: everybody does; or the address or network that such a program has where it is not found."
         "容器端口由宿主上的程序转发时，所有来源看起来都是容器网关的地址。auto：来自该地址者不视为局域网；trust：视为局域网；自动识别不到时可写明该地址或网络。";
+}
+
+section! {
+    /// `[outbound]`
+    Outbound, &["outbound"], OUTBOUND, Config::outbound_mut, Config::outbound_at;
+    networks: Maybe<Networks> = "none" Early
+        "Networks that authenticators, sources of rules and keys of tokens may be fetched from; none for all. Link-local addresses and the metadata services of clouds have to be named by themselves. In the profile production it is this machine."
+        "认证器、规则来源与令牌密钥可以访问的网络；none 表示不限。链路本地地址与云的元数据服务须单独写明。production 下默认只有本机。";
 }
 
 section! {
@@ -458,7 +466,7 @@ section! {
 }
 
 /// All keys, in the order in which they are documented. A static, so that a key is one place.
-pub(super) static TABLE: [&[Key]; 9] = [
+pub(super) static TABLE: [&[Key]; 10] = [
     NODE,
     LOG,
     STORE,
@@ -466,6 +474,7 @@ pub(super) static TABLE: [&[Key]; 9] = [
     SSL_OPTIONS,
     DASHBOARD,
     LAN_GUARD,
+    OUTBOUND,
     FLAPPING_DETECT,
     MQTT,
 ];

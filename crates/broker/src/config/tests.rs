@@ -514,13 +514,18 @@ fn profiles_differ_in_their_defaults() {
     let production = layers("profile = \"production\"\n", &[], &[], &[]);
     assert_eq!(
         differing(&production),
-        ["profile", "dashboard.bind", "mqtt.allow_anonymous"]
+        [
+            "profile",
+            "dashboard.bind",
+            "outbound.networks",
+            "mqtt.allow_anonymous"
+        ]
     );
     assert!(!production.origins.contains_key("dashboard.bind"));
     let text = "profile = \"production\"\n[dashboard]\nbind = 18083\n";
     assert_eq!(
         differing(&layers(text, &[("mqtt.allow_anonymous", "true")], &[], &[])),
-        ["profile"]
+        ["profile", "outbound.networks"]
     );
     assert!(differing(&layers(text, &[], &[], &["profile=home"])).is_empty());
     assert!(Layers::savable("profile", &Raw::Text("home".to_owned())).is_err());

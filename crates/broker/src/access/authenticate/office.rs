@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     StartError,
-    access::remote::Errands,
+    access::remote::{Errands, Reach},
     admin::{Bucket, Change, Keep, KeepError},
     config::Layers,
     control::{configuration, store::Store},
@@ -93,13 +93,14 @@ impl Office {
         store: &Store,
         desk: Arc<Desk>,
         clock: Clock,
+        reach: Reach,
     ) -> Result<Self, backbone::Error> {
         let refused = |error: io::Error| backbone::Error::Fatal(error.to_string().into());
         let verifier = Verifier::new().map_err(refused)?;
         let office = Self {
             desk,
             clock,
-            errands: Arc::default(),
+            errands: Arc::new(Errands::new(reach)),
             verifier: Arc::new(verifier),
             users: Arc::default(),
             scram_users: Arc::default(),

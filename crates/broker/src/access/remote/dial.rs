@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::Failure;
+use super::{Failure, reach::reachable};
 
 /// Bytes of one message of an answer at most.
 pub(super) const ANSWER_BYTES_MAX: usize = 1 << 20;
@@ -124,7 +124,16 @@ pub(super) async fn connect(
     port: u16,
     timeout: Duration,
 ) -> Result<TcpStream, Failure> {
-    let connected = tokio::time::timeout(timeout, TcpStream::connect((host, port))).await;
+    let connecting = async {
+        let found = tokio::net::lookup_host((host, port)).await;
+        let found = found.map_err(|error| lost(&error))?;
+        // What was judged is what is connected to: a name could say something else the next time.
+        let found = reachable(found)?;
+        TcpStream::connect(&found[..])
+            .await
+            .map_err(|error| lost(&error))
+    };
+    let connected = tokio::time::timeout(timeout, connecting).await;
     let stream = match connected {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Err(Failure::Down(format!("{host}:{port}: {error}"))),

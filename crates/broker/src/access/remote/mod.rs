@@ -9,6 +9,7 @@ mod guard;
 pub(crate) mod http;
 pub(crate) mod ldap;
 mod memory;
+mod reach;
 mod request;
 pub(crate) mod service;
 mod template;
@@ -24,6 +25,7 @@ use tokio::{runtime, sync::oneshot};
 pub use dial::TlsSetup;
 pub(crate) use guard::Guard;
 pub(crate) use memory::Memory;
+pub(crate) use reach::Reach;
 pub(crate) use template::{Deed, Facts, Place, Scope, Template};
 
 /// A text that nobody is shown.
@@ -62,15 +64,26 @@ struct Running {
 
 /// The thread that waits. It begins with the first back end.
 #[derive(Default)]
-pub(crate) struct Errands(Mutex<Option<Running>>);
+pub(crate) struct Errands {
+    running: Mutex<Option<Running>>,
+    reach: Reach,
+}
 
 impl Errands {
+    /// To these places only.
+    pub(crate) fn new(reach: Reach) -> Self {
+        Self {
+            running: Mutex::default(),
+            reach,
+        }
+    }
+
     /// Where to put what has to wait.
     ///
     /// # Errors
     /// If the system refuses a thread or an event queue.
     pub(crate) fn handle(&self) -> io::Result<runtime::Handle> {
-        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(running) = &*running {
             return Ok(running.handle.clone());
         }
@@ -80,7 +93,9 @@ impl Errands {
         let handle = runtime.handle().clone();
         let (end, ended) = oneshot::channel();
         let thread = std::thread::Builder::new().name("back-ends".to_owned());
+        let reach = self.reach.clone();
         thread.spawn(move || {
+            reach.begin();
             // An error is the end, too: nobody is left who might ask.
             let _ = runtime.block_on(ended);
             // A name that is being looked up is not waited for.
