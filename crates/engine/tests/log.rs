@@ -253,3 +253,28 @@ fn what_is_withdrawn_leaves_its_room() {
     let logged = publish(0x32, "r/y", &[0, 2]);
     assert!(outs.0[&1][before..].ends_with(&logged));
 }
+
+/// A session that has ended is there again after a restart if the store did not come to delete its record:
+/// the log keeps what it had not read for that long.
+#[test]
+fn the_log_keeps_what_a_session_had_until_its_end_is_stored() {
+    let mut shard = Shard::new(0, 1, Arc::new(Settings::default()), 1);
+    let mut outs = Outs::default();
+    let reader = open(&mut shard, &mut outs, 1, "reader");
+    let speaker = open(&mut shard, &mut outs, 2, "speaker");
+    shard.receive(NOW, reader, &[0x82, 6, 0, 1, 0, 1, b'a', 1], &mut outs);
+    settle(&mut shard, &mut outs);
+    shard.gone(NOW, reader, ConnId(1), &mut outs);
+    let publish = publish(0x32, "a", &[0, 1]);
+    shard.receive(NOW, speaker, &publish, &mut outs);
+    let entries = appended(&mut shard, 1);
+    shard.tail(NOW, &entries, &mut outs);
+    assert_eq!(shard.floor(), 0);
+    // Clean Session.
+    let connect = b"\x10\x12\x00\x04MQTT\x04\x02\x00\x3c\x00\x06reader";
+    let opened = shard.open(NOW, ConnId(3), connect, &mut outs);
+    assert!(matches!(opened, Opened::Session(..)), "{opened:?}");
+    assert_eq!(shard.floor(), 0);
+    settle(&mut shard, &mut outs);
+    assert_eq!(shard.floor(), 1);
+}

@@ -351,7 +351,12 @@ impl Shard {
     pub fn floor(&self) -> u64 {
         let needs = self.sessions.keys().map(|slot| self.needs_from(slot));
         let sessions = needs.min().unwrap_or(u64::MAX);
+        let ended = match self.ending {
+            0 => u64::MAX,
+            _ => self.ended_need_from(),
+        };
         sessions
+            .min(ended)
             .min(self.groups.needs_from(self.tail_seen))
             .min(self.tail_seen)
     }

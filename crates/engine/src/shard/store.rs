@@ -62,8 +62,9 @@ pub(super) enum Then {
     Release(SessionRef, PacketId),
     /// The client may be told that it is connected.
     Greet(SessionRef),
-    /// The record of a session that ended is deleted.
-    Ended,
+    /// The record of a session that ended is deleted: until then it may be there again after a restart, and
+    /// needs what the log has from here on.
+    Ended(u64),
     /// A will was published: its record is deleted.
     ForgetWill(Box<[u8]>, Option<Again>),
     /// What a client, or somebody without a session, wants published later is acknowledged.
@@ -167,7 +168,7 @@ impl Shard {
                 self.acknowledge_stored(session, token, wait.outcome, sink);
             }
             Then::Greet(session) => self.greet(session, kept, sink),
-            Then::Ended => self.ending -= 1,
+            Then::Ended(_) => self.ending -= 1,
             Then::Answer => self.answers.push((token, kept)),
             Then::Administered(session) if kept => self.on_joined(session, token, sink),
             Then::Administered(_) => self.not_administered(token),
@@ -525,6 +526,15 @@ impl Shard {
         lowest.map_or(handed, |lowest| handed.min(lowest - 1))
     }
 
+    /// As much of sessions that have ended, and whose records the store still has.
+    pub(super) fn ended_need_from(&self) -> u64 {
+        let ended = self.waits.iter().filter_map(|wait| match wait.then {
+            Then::Ended(from) => Some(from),
+            _ => None,
+        });
+        ended.min().unwrap_or(u64::MAX)
+    }
+
     /// The record of a delivery that has just begun, or come further.
     pub(super) fn save_delivery(&mut self, slot: u32, id: PacketId, token: Option<u64>) {
         let s = self.session_mut(slot);
@@ -679,6 +689,7 @@ impl Shard {
         if s.rare.durable.is_none() {
             return;
         }
+        let from = self.needs_from(slot);
         let name: Box<[u8]> = s.client_id.as_bytes().into();
         let mut numbers = Vec::new();
         for wait in &self.waits {
@@ -709,7 +720,7 @@ impl Shard {
         // The session first: what is left of it without it is nobody's.
         let token = self.next_token();
         self.ending += 1;
-        self.wait_for_store(token, 1, 0, Then::Ended);
+        self.wait_for_store(token, 1, 0, Then::Ended(from));
         self.save(Bucket::Session, name.clone(), None, Some(token));
         self.save(Bucket::Cursor, name, None, None);
         self.delete_deliveries(slot, &numbers);
