@@ -124,24 +124,24 @@ impl World {
     }
 
     /// A will that was being published is in the log, or still has its record. If its client was not told
-    /// that it was connected, the store need not have been given that either: then nobody is owed it.
+    /// that it was connected, the store need not have been given, or have taken, that either: then nobody is
+    /// owed it.
     fn check_wills_under_way(&mut self) {
         let mut lost = Vec::new();
         for (id, msg) in self.ledger.msgs.iter_mut().enumerate() {
-            let under_way = msg.will != WillState::NotAWill
-                && msg.appends_open > 0
-                && msg.appends_failed == 0
-                && !self.log.written.contains(&id);
             let name = &self.clients[msg.publisher].name;
-            if !under_way || self.log.keys.wills(name).contains(&id) {
+            if msg.will == WillState::NotAWill
+                || self.log.written.contains(&id)
+                || self.log.keys.wills(name).contains(&id)
+            {
                 continue;
             }
-            if msg.promised {
+            if !msg.promised {
+                msg.accepted = None;
+            } else if msg.appends_open > 0 && msg.appends_failed == 0 {
                 lost.push(format!(
                     "the will {id} was not published, and has no record"
                 ));
-            } else {
-                msg.accepted = None;
             }
         }
         for text in lost {
