@@ -1,5 +1,7 @@
 //! What a client's application got, and the reckoning at the end of a run.
 
+use std::collections::BTreeSet;
+
 use engine::{Counter, Drop, record::Bucket};
 use protocol::{Options, QoS, RetainHandling};
 
@@ -353,6 +355,9 @@ impl World {
 
     /// A living session has a record, and its deliveries are tidied up.
     fn check_living(&mut self) {
+        // One that begins now, with a will that is due now, waits for a client that answers no more.
+        let begun = self.log.keys.all(Bucket::Delivery).keys();
+        let begun: BTreeSet<Box<[u8]>> = begun.cloned().collect();
         for _ in 0..4 {
             self.ledger.now += 500;
             for shard in 0..self.places.len() {
@@ -367,7 +372,9 @@ impl World {
             let has = keys.of(Bucket::Session, name).next().is_some();
             // What is done may wait for the next acknowledgement.
             let deliveries = keys.of(Bucket::Delivery, name);
-            let deliveries: Vec<_> = deliveries.filter(|(_, value)| value[0] < 4).collect();
+            let deliveries: Vec<_> = deliveries
+                .filter(|(key, value)| value[0] < 4 && begun.contains(*key))
+                .collect();
             if !s.online {
                 continue; // It may end at any time.
             }
