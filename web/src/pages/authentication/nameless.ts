@@ -1,10 +1,11 @@
 // Clients without a user name: whether they may connect, and which of them are here.
 import { api, body } from '@/api'
+import { address } from '@/pages/clients/client'
 import { changeSetting } from '@/pages/settings/setting'
 
 const KEY = 'mqtt.allow_anonymous'
 /** Of those who are connected, so many are named. */
-const NAMED = 5
+const NAMED = 100
 
 export interface Nameless {
   readonly allowed: boolean
@@ -12,7 +13,13 @@ export interface Nameless {
   readonly locked: boolean
   /** Connected now, who have not proven who they are. */
   readonly here: number
-  readonly some: readonly string[]
+  readonly some: readonly Here[]
+}
+
+export interface Here {
+  readonly id: string
+  /** Where it comes from. */
+  readonly address: string
 }
 
 export type Fate = 'refuse' | 'keep'
@@ -27,7 +34,7 @@ export async function loadNameless(signal?: AbortSignal): Promise<Nameless> {
     allowed: setting.value === true,
     locked: Boolean(setting.read_only),
     here: page.meta.count ?? page.data.length,
-    some: page.data.map((client) => client.clientid),
+    some: page.data.map((client) => ({ id: client.clientid, address: address(client) })),
   }
 }
 

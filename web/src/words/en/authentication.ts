@@ -158,6 +158,7 @@ export default {
     here: '{n} anonymous clients are connected now:',
     hereNone: 'No anonymous client is connected now.',
     others: '{n} more…',
+    list: 'Anonymous clients that are connected now',
     refuse: 'Refuse anonymous',
     allow: 'Allow anonymous',
     refuseWhat: 'From their next connect on, clients without user name and password are refused. Those connected stay.',

@@ -155,6 +155,7 @@ export default {
     here: '现在有 {n} 个匿名客户端连接着：',
     hereNone: '现在没有匿名客户端连接着。',
     others: '还有 {n} 个…',
+    list: '现在连接着的匿名客户端',
     refuse: '拒绝匿名',
     allow: '允许匿名',
     refuseWhat: '从下次连接起，没有用户名和密码的客户端会被拒绝。已连接的不会断开。',
