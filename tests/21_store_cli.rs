@@ -238,10 +238,12 @@ fn a_backup_is_a_data_directory() {
     let done = scratch.run(&["backup", &scratch.name("copy")]);
     assert_eq!((done.code, done.err.as_str()), (0, ""), "{done:?}");
     assert!(done.told().contains("and read them again"), "{done:?}");
-    assert_eq!(scratch.run_on("copy", &["export", "-"], EN).out, export());
     let names = fs::read_dir(scratch.path("copy")).unwrap();
     let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["store"]);
+    // That one was made is remembered beside the store, for the security page.
+    assert!(scratch.path("data").join("last-backup").is_file());
+    assert_eq!(scratch.run_on("copy", &["export", "-"], EN).out, export());
     scratch
         .run(&["backup", &scratch.name("copy")])
         .refused(&[&scratch.name("copy/store"), "nothing is overwritten"]);

@@ -151,7 +151,8 @@ impl Handle {
     /// What strangers could do now, whether they can or not. Looks at files.
     #[must_use]
     pub fn security(&self) -> Vec<Point> {
-        self.app.admin.security(self.has_default_password())
+        // Nobody reads anything yet.
+        self.app.admin.security(self.has_default_password(), None)
     }
 
     /// Whether the start was given a password and another one is set.

@@ -10,6 +10,7 @@ pub mod files;
 pub mod gateway;
 pub mod lan;
 mod machine;
+pub mod marks;
 mod observe;
 pub mod security;
 mod settings;

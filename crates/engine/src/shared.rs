@@ -111,6 +111,10 @@ impl Groups {
         key
     }
 
+    pub(crate) fn get(&self, key: u32) -> Option<&Group> {
+        self.groups.get(&key)
+    }
+
     pub(crate) fn get_mut(&mut self, key: u32) -> Option<&mut Group> {
         self.groups.get_mut(&key)
     }

@@ -95,6 +95,9 @@ pub struct Checked {
     pub what: String,
     /// Empty where nothing is to be done.
     pub remedy: String,
+    /// Somebody has put it aside.
+    #[serde(default)]
+    pub aside: bool,
 }
 
 /// What `ternmq check` is told.
@@ -115,6 +118,7 @@ async fn check(State(app): State<App>, Json(asked): Json<Asked>) -> Json<Finding
             id: point.id.name().to_owned(),
             what: words.what,
             remedy: words.remedy,
+            aside: point.aside.is_some(),
         }
     });
     Json(Findings {

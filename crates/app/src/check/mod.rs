@@ -40,7 +40,9 @@ pub(crate) fn run(all: bool, options: &Options, text: Text) -> Result<ExitCode, 
     lines += &told(&points, all, text);
     lines += &text.doors(&doors);
     let _ = io::stdout().write_all(lines.as_bytes());
-    Ok(if points.iter().any(|point| point.severity == DANGER) {
+    // What is dangerous cannot be put aside, and what is put aside fails nothing.
+    let fails = |point: &Checked| point.severity == DANGER && !point.aside;
+    Ok(if points.iter().any(fails) {
         DANGEROUS.into()
     } else {
         ExitCode::SUCCESS
@@ -76,6 +78,7 @@ fn by_settings(config: &Config, text: Text) -> Findings {
             id: point.id.name().to_owned(),
             what: words.what,
             remedy: words.remedy,
+            aside: false,
         }
     });
     Findings {
@@ -84,12 +87,19 @@ fn by_settings(config: &Config, text: Text) -> Findings {
     }
 }
 
-/// The worst first.
+/// The worst first; what was put aside in one line each, before what is fine.
 fn told(points: &[Checked], all: bool, text: Text) -> String {
     let mut lines = String::new();
     let mut fine = 0;
+    let aside: Vec<_> = points.iter().filter(|point| point.aside).collect();
     for severity in [DANGER, "warning", FINE] {
-        for point in points.iter().filter(|point| point.severity == severity) {
+        if severity == FINE {
+            for point in &aside {
+                lines += &text.point_aside(&point.id, &point.what);
+            }
+        }
+        let counted = points.iter().filter(|point| !point.aside);
+        for point in counted.filter(|point| point.severity == severity) {
             if severity == FINE {
                 fine += 1;
                 if !all {
@@ -102,7 +112,7 @@ fn told(points: &[Checked], all: bool, text: Text) -> String {
             }
         }
     }
-    lines + &text.checked_points(points.len(), fine)
+    lines + &text.checked_points(points.len(), fine, aside.len())
 }
 
 #[cfg(test)]
@@ -118,6 +128,7 @@ mod tests {
             id,
             severity,
             facts: vec![],
+            aside: None,
         };
         let points = [
             point(Id::Rules, Severity::Warning),
@@ -154,6 +165,7 @@ mod tests {
             id: id.to_owned(),
             what: format!("What {id} is."),
             remedy: remedy.to_owned(),
+            aside: false,
         };
         let points = [
             point(FINE, "durability", ""),
@@ -168,6 +180,17 @@ mod tests {
         assert_eq!(lines, expected);
         let lines = told(&points, true, text);
         assert!(lines.contains("fine     durability: What"), "{lines}");
+        let aside = points.clone().map(|point| Checked {
+            aside: point.id == "rules",
+            ..point
+        });
+        let lines = told(&aside, false, text);
+        assert!(
+            lines.ends_with(
+                "aside    rules: What rules is.\n3 points looked at, 1 of them fine, 1 put aside\n"
+            ),
+            "{lines}"
+        );
         let zh = told(&points, true, Text::from_env(|_| Some("zh_CN".to_owned())));
         assert!(
             zh.contains("危险     anonymous") && zh.contains("其中 1 项正常"),

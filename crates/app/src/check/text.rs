@@ -64,13 +64,22 @@ impl Text {
         };
         format!("{word}  {id}: {what}\n")
     }
+    /// One that somebody has put aside.
+    pub(super) fn point_aside(self, id: &str, what: &str) -> String {
+        let word = self.pick("aside  ", "已搁置 ");
+        format!("{word}  {id}: {what}\n")
+    }
     pub(super) fn remedy(self, remedy: &str) -> String {
         format!("         {remedy}\n")
     }
-    pub(super) fn checked_points(self, all: usize, fine: usize) -> String {
+    pub(super) fn checked_points(self, all: usize, fine: usize, aside: usize) -> String {
+        let (en, zh) = match aside {
+            0 => (String::new(), String::new()),
+            n => (format!(", {n} put aside"), format!("，{n} 项已搁置")),
+        };
         self.pick(
-            format!("{all} points looked at, {fine} of them fine\n"),
-            format!("共检查 {all} 项，其中 {fine} 项正常\n"),
+            format!("{all} points looked at, {fine} of them fine{en}\n"),
+            format!("共检查 {all} 项，其中 {fine} 项正常{zh}\n"),
         )
     }
 }

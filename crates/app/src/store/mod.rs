@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use broker::config::Config;
+use broker::marks::Mark;
 use broker::store::{Harm, Offline, StoreError};
 
 use crate::cli::Options;
@@ -37,6 +38,7 @@ pub(crate) fn run(command: &Command, options: &Options, text: Text) -> Result<Ex
     let _log =
         log::to_standard_error(&loaded.config.log).map_err(|error| text.no_log(None, &error))?;
     let store = Offline::new(&loaded.config, report::progress(text));
+    let makes_one = matches!(command, Command::Export(_) | Command::Backup(_));
     let done = match command {
         Command::Check => check(&store, text),
         Command::Repair => repair(&store, text),
@@ -45,6 +47,10 @@ pub(crate) fn run(command: &Command, options: &Options, text: Text) -> Result<Ex
         Command::Backup(to) => backup(&store, to, text),
     };
     let (lines, whole) = done?;
+    if makes_one && let Err(error) = Mark::LastBackup.set(&loaded.config.node.data_dir) {
+        // The backup is there; that its age is told wrongly is no failure.
+        tracing::warn!("that a backup was made is not remembered: {error}");
+    }
     // Standard output may be the export itself.
     if *command == Command::Export("-".into()) {
         let _ = io::stderr().write_all(lines.as_bytes());

@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Admin, Gone};
 use crate::{
     machine,
+    marks::Mark,
     store::{self, StoreError},
 };
 
@@ -447,9 +448,25 @@ impl Admin {
             // What is left of it is removed by the next.
             let _ = fs::remove_dir_all(&work);
             made?;
-            draft.keep()
+            let kept = draft.keep()?;
+            admin.note_backup();
+            Ok(kept)
         })
         .await
+    }
+
+    /// Remembers that one was made now.
+    fn note_backup(&self) {
+        if let Err(error) = Mark::LastBackup.set(&self.data_dir()) {
+            tracing::warn!("that a backup was made is not remembered: {error}");
+        }
+    }
+
+    /// When the newest of those was made that were made here and not brought.
+    pub(super) fn last_backup(&self) -> Option<u64> {
+        let all = self.backups().ok()?.into_iter();
+        let made = all.filter(|backup| backup.name.starts_with(MADE_HERE));
+        made.map(|backup| backup.created_millis).max()
     }
 
     /// Copies the store as it is at one instant, if there is room for that and for what is made of it.

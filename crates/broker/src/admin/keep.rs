@@ -30,6 +30,8 @@ pub enum Bucket {
     Monitor,
     /// Alarms that ended.
     Alarm,
+    /// Weak points that were put aside.
+    Aside,
     /// How MQTT clients are authenticated.
     Authenticator,
     /// MQTT users of the broker's own.
@@ -51,6 +53,7 @@ impl Bucket {
             Self::Audit => "audit",
             Self::Monitor => "monitor",
             Self::Alarm => "alarm",
+            Self::Aside => "security_aside",
             Self::Authenticator => "authenticator",
             Self::MqttUser => "mqtt_user",
             Self::ScramUser => "scram_user",

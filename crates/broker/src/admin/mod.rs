@@ -20,6 +20,7 @@ pub mod observe;
 pub mod picture;
 pub(crate) mod policy;
 mod publish;
+mod readers;
 mod retained;
 pub mod rewrite;
 pub mod security;

@@ -22,6 +22,7 @@ use crate::{
         Admin, Bucket, Change, Keep,
         ban::{Ban, BanError, BanKind},
     },
+    marks::Mark,
     observe::{
         Observed,
         alarm::Alarm,
@@ -164,6 +165,18 @@ impl Work {
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks.is_multiple_of(KEEP_EVERY) {
             self.keep_history();
+            self.mark_data();
+        }
+    }
+
+    /// Remembers since when there has been what a backup would keep.
+    fn mark_data(&self) {
+        let dir = self.admin.data_dir();
+        match (self.admin.has_data(), Mark::DataSince.read(&dir)) {
+            // Where the disk refuses, the next minute tries again; that it does is told elsewhere.
+            (true, None) => drop(Mark::DataSince.set(&dir)),
+            (false, Some(_)) => Mark::DataSince.clear(&dir),
+            _ => {}
         }
     }
 

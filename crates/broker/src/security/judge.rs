@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Fact, Id, Point, Seen, Severity, files};
+use super::{Backups, Fact, Id, Point, Readers, Seen, Severity, age, files};
 use crate::config::{Config, Durability, Profile};
 use crate::gateway::Gateway;
 use crate::lan::is_near;
@@ -30,6 +30,7 @@ pub fn judge(config: &Config, seen: &Seen) -> Vec<Point> {
         view.dashboard(),
         Some(view.unencrypted()),
         view.rules(),
+        seen.readers.as_ref().map(Readers::point),
         view.plain_passwords(),
         view.plain_back_ends(),
         view.certificate_ends(),
@@ -42,6 +43,8 @@ pub fn judge(config: &Config, seen: &Seen) -> Vec<Point> {
         Some(view.unlimited()),
         Some(view.durability()),
         view.runs_as_root(),
+        seen.today.map(age::release),
+        seen.backups.map(Backups::point),
     ]
     .into_iter()
     .flatten()
@@ -368,11 +371,7 @@ impl View<'_> {
     }
 
     fn is_public(&self, at: SocketAddr) -> bool {
-        if at.ip().is_unspecified() {
-            let same_family = |ip: IpAddr| ip.is_ipv4() == at.is_ipv4();
-            return self.public_addresses().any(same_family);
-        }
-        !is_near(at.ip(), &[])
+        super::is_public_on(at, &self.seen.own_addresses)
     }
 
     /// Whether one of these listens at an address of which that is true.
@@ -392,10 +391,11 @@ fn point(id: Id, severity: Severity, facts: Vec<(&'static str, Fact)>) -> Point 
         id,
         severity,
         facts,
+        aside: None,
     }
 }
 
-fn warning_unless(is_fine: bool) -> Severity {
+pub(super) fn warning_unless(is_fine: bool) -> Severity {
     if is_fine {
         Severity::Fine
     } else {
@@ -590,12 +590,14 @@ mod tests {
         for id in [
             Id::DefaultPassword,
             Id::Rules,
+            Id::Readers,
             Id::PlainPasswords,
             Id::PlainBackEnds,
             Id::CertificateEnds,
             Id::CertificateUnusable,
             Id::RevocationListEnds,
             Id::RunsAsRoot,
+            Id::BackupAge,
         ] {
             assert_eq!(of(&[], nothing, id), None, "{id:?} is not known");
         }

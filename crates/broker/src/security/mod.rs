@@ -2,16 +2,27 @@
 //! facts that somebody else has gathered, so that a broker that runs and a configuration that waits are
 //! judged alike.
 
+mod age;
+mod aside;
 mod doors;
 mod files;
 mod judge;
+mod readers;
 mod words;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use crate::lan::is_near;
+pub use age::{Backups, RELEASED};
+pub(crate) use age::{days_between, today};
+
+pub use aside::Aside;
+pub(crate) use aside::may_be_put_aside;
 pub use doors::doors;
 pub use judge::judge;
+pub(crate) use readers::READERS_NAMED;
+pub use readers::{Reader, Readers};
 pub use words::Words;
 
 /// What may be weak: a word that stays.
@@ -23,6 +34,7 @@ pub enum Id {
     Dashboard,
     Unencrypted,
     Rules,
+    Readers,
     PlainPasswords,
     PlainBackEnds,
     CertificateEnds,
@@ -35,16 +47,19 @@ pub enum Id {
     Unlimited,
     Durability,
     RunsAsRoot,
+    OldVersion,
+    BackupAge,
 }
 
 impl Id {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::DefaultPassword,
         Self::Anonymous,
         Self::PublicAddress,
         Self::Dashboard,
         Self::Unencrypted,
         Self::Rules,
+        Self::Readers,
         Self::PlainPasswords,
         Self::PlainBackEnds,
         Self::CertificateEnds,
@@ -57,6 +72,8 @@ impl Id {
         Self::Unlimited,
         Self::Durability,
         Self::RunsAsRoot,
+        Self::OldVersion,
+        Self::BackupAge,
     ];
 
     #[must_use]
@@ -68,6 +85,7 @@ impl Id {
             Self::Dashboard => "dashboard",
             Self::Unencrypted => "unencrypted",
             Self::Rules => "rules",
+            Self::Readers => "readers",
             Self::PlainPasswords => "plain_passwords",
             Self::PlainBackEnds => "plain_back_ends",
             Self::CertificateEnds => "certificate_ends",
@@ -80,6 +98,8 @@ impl Id {
             Self::Unlimited => "unlimited",
             Self::Durability => "durability",
             Self::RunsAsRoot => "runs_as_root",
+            Self::OldVersion => "old_version",
+            Self::BackupAge => "backup_age",
         }
     }
 }
@@ -119,6 +139,8 @@ pub struct Point {
     pub severity: Severity,
     /// By name, in an order that stays.
     pub facts: Vec<(&'static str, Fact)>,
+    /// Somebody has put it aside, and that still holds.
+    pub aside: Option<Aside>,
 }
 
 impl Point {
@@ -143,11 +165,15 @@ pub struct Seen {
     /// Of this container, behind which anybody may be.
     pub gateways: Vec<IpAddr>,
     pub access: Option<Access>,
+    pub readers: Option<Readers>,
     /// In use by listeners.
     pub certificates: Vec<Certificate>,
     pub authenticators: Vec<Authenticator>,
     /// The process has all rights of the system.
     pub is_root: Option<bool>,
+    /// The day, since 1970.
+    pub today: Option<i64>,
+    pub backups: Option<Backups>,
 }
 
 /// The rules of access.
@@ -196,6 +222,7 @@ pub fn before_start(config: &crate::config::Config) -> Seen {
         listening,
         own_addresses: own_addresses(),
         gateways: crate::gateway::detected().to_vec(),
+        today: Some(today()),
         ..Seen::default()
     }
 }
@@ -204,6 +231,22 @@ pub fn before_start(config: &crate::config::Config) -> Seen {
 pub(crate) fn own_addresses() -> Vec<IpAddr> {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
     interfaces.iter().map(if_addrs::Interface::ip).collect()
+}
+
+/// Whether something that listens there is reached by a public address of this machine.
+#[must_use]
+pub fn is_public(at: SocketAddr) -> bool {
+    is_public_on(at, &own_addresses())
+}
+
+/// The same of a machine with these addresses. One that stands for all is of one family.
+fn is_public_on(at: SocketAddr, own: &[IpAddr]) -> bool {
+    let is_far = |ip: IpAddr| !is_near(ip, &[]);
+    if at.ip().is_unspecified() {
+        let mut own = own.iter().filter(|ip| ip.is_ipv4() == at.is_ipv4());
+        return own.any(|ip| is_far(*ip));
+    }
+    is_far(at.ip())
 }
 
 /// Whether this process has all rights; `None` where the system has no such thing.

@@ -69,6 +69,7 @@ impl Point {
                 self.list("rules"),
                 self.list("no_match")
             ),
+            Id::Readers => self.readers_in_english(),
             Id::PlainPasswords => "Passwords of clients are kept as hashes.".to_owned(),
             Id::PlainBackEnds => {
                 "No back end is shown clients' passwords over the network without TLS.".to_owned()
@@ -96,6 +97,18 @@ impl Point {
             },
             Id::Durability => "What is acknowledged survives a power cut.".to_owned(),
             Id::RunsAsRoot => "The broker runs with a user's rights.".to_owned(),
+            Id::OldVersion => format!(
+                "Version {} is of {}.",
+                self.list("version"),
+                self.list("released")
+            ),
+            Id::BackupAge if self.is("made") => {
+                format!("The last backup is {} days old.", self.list("days"))
+            }
+            Id::BackupAge if self.is("has_data") => {
+                "There is no backup yet, and no data that is older than a week.".to_owned()
+            }
+            Id::BackupAge => "There is nothing yet that a backup would keep.".to_owned(),
         }
     }
 
@@ -114,6 +127,7 @@ impl Point {
                 self.list("rules"),
                 self.list("no_match")
             ),
+            Id::Readers => self.readers_in_chinese(),
             Id::PlainPasswords => "客户端密码以哈希保存。".to_owned(),
             Id::PlainBackEnds => "没有后端经网络不加密地接收客户端密码。".to_owned(),
             Id::CertificateEnds => format!(
@@ -137,6 +151,16 @@ impl Point {
             },
             Id::Durability => "已确认的消息能经受断电。".to_owned(),
             Id::RunsAsRoot => "服务器以普通用户权限运行。".to_owned(),
+            Id::OldVersion => format!(
+                "版本 {} 发布于 {}。",
+                self.list("version"),
+                self.list("released")
+            ),
+            Id::BackupAge if self.is("made") => {
+                format!("最近一次备份是 {} 天前。", self.list("days"))
+            }
+            Id::BackupAge if self.is("has_data") => "还没有备份，数据保存也还不到一周。".to_owned(),
+            Id::BackupAge => "还没有需要备份的数据。".to_owned(),
         }
     }
 
@@ -177,6 +201,11 @@ impl Point {
             }
             Id::Unencrypted => format!("No listener speaks TLS: {}.", self.list("plain")),
             Id::Rules => "Whoever is let in may read and publish everything.".to_owned(),
+            Id::Readers => format!(
+                "Clients without a name, on other hosts, receive everything (#): {}. {}",
+                self.some("anonymous", "anonymous_count", Lang::En),
+                self.readers_in_english()
+            ),
             Id::PlainPasswords => format!(
                 "{} keeps passwords so that whoever reads them can use them.",
                 self.list("authenticators")
@@ -225,6 +254,18 @@ impl Point {
                 self.list("durability")
             ),
             Id::RunsAsRoot => "The broker runs as root.".to_owned(),
+            Id::OldVersion => format!(
+                "Version {} is of {}, {} days ago: what was mended since is missing.",
+                self.list("version"),
+                self.list("released"),
+                self.list("days")
+            ),
+            Id::BackupAge if self.is("made") => {
+                format!("The last backup is {} days old.", self.list("days"))
+            }
+            Id::BackupAge => {
+                "There is no backup of sessions, retained messages and users.".to_owned()
+            }
         }
     }
 
@@ -258,6 +299,12 @@ impl Point {
             }
             Id::Unencrypted => format!("没有监听器使用 TLS：{}。", self.list("plain")),
             Id::Rules => "任何接入的客户端都可以读取和发布一切内容。".to_owned(),
+            Id::Readers => format!(
+                "其他主机上有 {} 个匿名客户端在接收全部消息（#）：{}。{}",
+                self.list("anonymous_count"),
+                self.some("anonymous", "anonymous_count", Lang::Zh),
+                self.readers_in_chinese()
+            ),
             Id::PlainPasswords => format!(
                 "{} 以可直接使用的形式保存密码。",
                 self.list("authenticators")
@@ -306,6 +353,80 @@ impl Point {
                 self.list("durability")
             ),
             Id::RunsAsRoot => "服务器以 root 身份运行。".to_owned(),
+            Id::OldVersion => format!(
+                "版本 {} 发布于 {}，已有 {} 天：此后修复的问题它都没有。",
+                self.list("version"),
+                self.list("released"),
+                self.list("days")
+            ),
+            Id::BackupAge if self.is("made") => {
+                format!("最近一次备份是 {} 天前。", self.list("days"))
+            }
+            Id::BackupAge => "会话、保留消息与用户还没有备份。".to_owned(),
+        }
+    }
+}
+
+/// Who reads everything.
+impl Point {
+    fn readers_in_english(&self) -> String {
+        let may = if self.is("anonymous_may") {
+            "clients without a name may do that"
+        } else {
+            "clients without a name may not do that"
+        };
+        match self.list("count").as_str() {
+            "0" | "" => format!("Nobody is subscribed to everything (#); {may}."),
+            count => format!(
+                "Subscribed to everything (#), {count} in all: {}; {may}.",
+                self.some("clients", "count", Lang::En)
+            ),
+        }
+    }
+
+    fn readers_in_chinese(&self) -> String {
+        let may = if self.is("anonymous_may") {
+            "匿名客户端可以这样订阅"
+        } else {
+            "匿名客户端不能这样订阅"
+        };
+        match self.list("count").as_str() {
+            "0" | "" => format!("没有客户端订阅全部主题（#）；{may}。"),
+            count => format!(
+                "共有 {count} 个客户端订阅全部主题：{}；{may}。",
+                self.some("clients", "count", Lang::Zh)
+            ),
+        }
+    }
+
+    /// Clients with their users where these are known, and how many more there are.
+    fn some(&self, names: &str, count: &str, lang: Lang) -> String {
+        let texts = |name| match self.fact(name) {
+            Some(Fact::Texts(texts)) => texts.as_slice(),
+            _ => &[],
+        };
+        let users = if names == "clients" {
+            texts("users")
+        } else {
+            &[]
+        };
+        let named = texts(names).iter().enumerate().map(|(at, name)| {
+            match (users.get(at).filter(|user| !user.is_empty()), lang) {
+                (Some(user), Lang::En) => format!("{name} ({user})"),
+                (Some(user), Lang::Zh) => format!("{name}（{user}）"),
+                (None, _) => name.clone(),
+            }
+        });
+        let named: Vec<String> = named.collect();
+        let all = match self.fact(count) {
+            Some(Fact::Number(all)) => usize::try_from(*all).unwrap_or(0),
+            _ => 0,
+        };
+        match (all.saturating_sub(named.len()), lang) {
+            (0, Lang::En) => named.join(", "),
+            (0, Lang::Zh) => named.join("、"),
+            (more, Lang::En) => format!("{} and {more} more", named.join(", ")),
+            (more, Lang::Zh) => format!("{} 等，另有 {more} 个", named.join("、")),
         }
     }
 }
@@ -326,6 +447,9 @@ const fn remedy_in_english(id: Id) -> &'static str {
             "Set listeners.ssl.default.enabled = true; the broker makes a certificate itself."
         }
         Id::Rules => "Write rules of access in the dashboard, and set no_match to deny.",
+        Id::Readers => {
+            "Write rules of access that say who may subscribe to # (dashboard: Authorization), or end the client's connection."
+        }
         Id::PlainPasswords => {
             "Choose argon2id (password_hash_algorithm) and let users set their passwords anew."
         }
@@ -346,6 +470,12 @@ const fn remedy_in_english(id: Id) -> &'static str {
         Id::Unlimited => "Give these settings a value that your devices do not reach.",
         Id::Durability => "Set durability = \"sync\".",
         Id::RunsAsRoot => "Start it as a user of its own, as the packages do.",
+        Id::OldVersion => {
+            "Look for a newer release where this one came from, and install it; the broker itself asks nobody."
+        }
+        Id::BackupAge => {
+            "Make one now (dashboard: Backups), or with the broker stopped: ternmq store export FILE"
+        }
     }
 }
 
@@ -363,6 +493,7 @@ const fn remedy_in_chinese(id: Id) -> &'static str {
         }
         Id::Unencrypted => "请设置 listeners.ssl.default.enabled = true；服务器会自动生成证书。",
         Id::Rules => "请在控制台编写访问规则，并将 no_match 设为 deny。",
+        Id::Readers => "请编写访问规则，限定谁可以订阅 #（控制台“客户端授权”页），或断开该客户端。",
         Id::PlainPasswords => "请选用 argon2id（password_hash_algorithm），并让用户重新设置密码。",
         Id::PlainBackEnds => {
             "请为该认证器开启 ssl.enable，或改用 https 地址（控制台“客户端认证”页）。"
@@ -377,6 +508,10 @@ const fn remedy_in_chinese(id: Id) -> &'static str {
         Id::Unlimited => "请为这些配置项设置设备不会达到的上限。",
         Id::Durability => "请设置 durability = \"sync\"。",
         Id::RunsAsRoot => "请像安装包那样用专用用户启动。",
+        Id::OldVersion => "请到获得此版本的地方查看并安装更新的版本；服务器自己不会联网查询。",
+        Id::BackupAge => {
+            "请现在做一次备份（控制台“备份”页），或停止服务器后运行：ternmq store export 文件"
+        }
     }
 }
 
@@ -392,6 +527,7 @@ mod tests {
                     id,
                     severity,
                     facts: vec![],
+                    aside: None,
                 };
                 for lang in [Lang::En, Lang::Zh] {
                     let words = point.words(lang);

@@ -351,6 +351,11 @@ impl Router {
         self.find(filter).map_or(&[], |n| self.subs(n).slice())
     }
 
+    /// The shared groups of this shard at one filter.
+    pub(crate) fn groups(&self, filter: Filter<'_>) -> &[(u32, bool)] {
+        self.find(filter).map_or(&[], |n| self.subs(n).groups())
+    }
+
     /// The first filter without wildcards, of `max` from a place on, that somebody looks for; and where
     /// to go on.
     pub(crate) fn find_exact(

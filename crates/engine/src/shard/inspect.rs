@@ -165,6 +165,14 @@ impl<'a> Client<'a> {
         plain.chain(shared.iter().skip(behind).map(super::Membership::told))
     }
 
+    /// Whether it is subscribed to exactly this filter, which is not shared.
+    #[must_use]
+    pub fn is_subscribed(&self, filter: Filter<'_>) -> bool {
+        let router = &self.shard.router;
+        let node = router.find(filter);
+        node.is_some_and(|node| router.sub(node, self.slot).is_some())
+    }
+
     /// Messages of QoS 1 and 2 that were sent and are not acknowledged.
     #[must_use]
     pub fn in_flight_len(&self) -> usize {
@@ -319,6 +327,14 @@ impl Shard {
                 .get(sub.session)
                 .map(|_| self.look_at(sub.session))
         })
+    }
+
+    /// Members of the shared groups that live on this shard and have exactly this filter, on whatever shard
+    /// their sessions are.
+    pub fn members(&self, filter: Filter<'_>) -> impl Iterator<Item = SessionRef> {
+        let groups = self.router.groups(filter).iter();
+        let groups = groups.filter_map(|(key, _)| self.groups.get(*key));
+        groups.flat_map(|group| group.members.iter().map(|member| member.session))
     }
 
     /// The retained message of a topic, if this shard owns it.

@@ -13,14 +13,27 @@ export function listPoints(signal?: AbortSignal): Promise<readonly Point[]> {
   return body(api.GET('/api/v5/security', { signal: signal ?? null }))
 }
 
+export async function putAside(id: string): Promise<void> {
+  await api.PUT('/api/v5/security/{id}/aside', { params: { path: { id } } })
+}
+
+export async function takeBack(id: string): Promise<void> {
+  await api.DELETE('/api/v5/security/{id}/aside', { params: { path: { id } } })
+}
+
 /** What is not known is worth a look. */
 export function severityOf({ severity }: Point): Severity {
   return SEVERITIES.find((one) => one === severity) ?? 'warning'
 }
 
-/** Those of one kind, in the order in which they came. */
+/** Those of one kind that were not put aside, in the order in which they came. */
 export function ofSeverity(points: readonly Point[], severity: Severity): readonly Point[] {
-  return points.filter((point) => severityOf(point) === severity)
+  return points.filter((point) => severityOf(point) === severity && !point.aside)
+}
+
+/** Those that somebody has put aside: they count nowhere. */
+export function asideOf(points: readonly Point[]): readonly Point[] {
+  return points.filter((point) => point.aside)
 }
 
 export function textsOf(point: Point, name: string): readonly string[] {
@@ -48,15 +61,34 @@ export interface Told {
 export function told(point: Point): Told {
   const { id, facts } = point
   const values = Object.fromEntries(Object.entries(facts).map(([name, fact]) => [name, written(fact)]))
+  if (id === 'readers') Object.assign(values, readersOf(point))
   const noMatch = maybe(`authz.${written(facts.no_match)}`) ?? ''
   const what = maybe(`security.${id}.${variantOf(point)}`, { ...values, noMatch, networks: written(facts.public_networks) })
   if (what === undefined) return { title: id, what: `${t('security.unknown')}: ${JSON.stringify(facts)}`, why: '' }
   return { title: maybe(`security.${id}.title`) ?? id, what, why: severityOf(point) === 'fine' ? '' : (maybe(`security.${id}.why`) ?? '') }
 }
 
+/** Clients with their users where these are known, and how many more there are. */
+function readersOf(point: Point): Record<string, string> {
+  const users = textsOf(point, 'users')
+  const some = (names: readonly string[], all: unknown) => {
+    const joined = names.join(', ')
+    const more = Number(all) - names.length
+    return more > 0 ? t('security.readers.more', { names: joined, n: count(more) }) : joined
+  }
+  return {
+    clients: some(
+      textsOf(point, 'clients').map((name, at) => (users[at] ? `${name} (${users[at]})` : name)),
+      point.facts.count,
+    ),
+    anonymous: some(textsOf(point, 'anonymous'), point.facts.anonymous_count),
+    may: t(isSo(point, 'anonymous_may') ? 'security.readers.may' : 'security.readers.mayNot'),
+  }
+}
+
 /** Which of the sentences about a point is true. */
 function variantOf(point: Point): string {
-  if (severityOf(point) === 'fine') return 'fine'
+  if (severityOf(point) === 'fine') return fineOf(point)
   switch (point.id) {
     case 'anonymous':
       if (textsOf(point, 'public_networks').length > 0) return 'weakWide'
@@ -68,7 +100,21 @@ function variantOf(point: Point): string {
     case 'certificate_ends':
     case 'revocation_list_ends':
       return Number(point.facts.days) <= 0 ? 'weakOver' : 'weak'
+    case 'backup_age':
+      return isSo(point, 'made') ? 'weak' : 'weakNone'
     default:
       return 'weak'
+  }
+}
+
+function fineOf(point: Point): string {
+  switch (point.id) {
+    case 'readers':
+      return Number(point.facts.count) > 0 ? 'fine' : 'fineNone'
+    case 'backup_age':
+      if (isSo(point, 'made')) return 'fine'
+      return isSo(point, 'has_data') ? 'fineSoon' : 'fineNone'
+    default:
+      return 'fine'
   }
 }

@@ -16,6 +16,8 @@ export type Remedy =
   | { readonly kind: 'ask'; readonly title: Key; readonly what: Key; readonly names: boolean; act(): Promise<unknown> }
   | { readonly kind: 'go'; readonly title: Key; readonly to: RouteLocationRaw }
   | { readonly kind: 'run'; readonly command: string }
+  /** Nothing that a button or one command does. */
+  | { readonly kind: 'say'; readonly what: Key }
 
 /** `guarded`: somebody can come in with a password. */
 export function remedyOf(point: Point, guarded: boolean): Remedy | null {
@@ -40,6 +42,8 @@ export function remedyOf(point: Point, guarded: boolean): Remedy | null {
       return { kind: 'do', title: 'security.remedy.tls', act: () => changeSetting('listeners.ssl.default.enabled', true) }
     case 'rules':
       return { kind: 'go', title: 'security.remedy.rules', to: '/authorization' }
+    case 'readers':
+      return { kind: 'go', title: 'security.remedy.rules', to: '/authorization' }
     case 'plain_passwords':
       return { kind: 'do', title: 'security.remedy.argon', act: useArgon }
     case 'plain_back_ends':
@@ -56,6 +60,12 @@ export function remedyOf(point: Point, guarded: boolean): Remedy | null {
       return setting('security.remedy.setting', textsOf(point, 'settings')[0] ?? '')
     case 'durability':
       return { kind: 'do', title: 'security.remedy.sync', act: () => changeSetting('durability', 'sync') }
+    case 'runs_as_root':
+      return { kind: 'say', what: 'security.remedy.user' }
+    case 'old_version':
+      return { kind: 'say', what: 'security.remedy.newer' }
+    case 'backup_age':
+      return { kind: 'go', title: 'security.remedy.backup', to: { path: '/backups', query: { do: 'make' } } }
     default:
       return null
   }

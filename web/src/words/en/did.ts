@@ -76,6 +76,8 @@ export default {
     put_prometheus: 'Changed Prometheus',
     post_publish: 'Published',
     post_publish_bulk: 'Published several messages',
+    put_security_id_aside: 'Put a point of security aside',
+    delete_security_id_aside: 'Took a point of security back',
     put_settings: 'Changed settings',
     put_settings_key: 'Changed a setting',
     delete_settings_key: 'Reset a setting',

@@ -192,6 +192,7 @@ export default {
       api_key: 'API keys',
       audit: 'audit log',
       monitor: 'history',
+      security_aside: 'points of security put aside',
       alarm: 'alarms',
       retained: 'retained messages',
       session: 'sessions',

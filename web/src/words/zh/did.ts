@@ -73,6 +73,8 @@ export default {
     put_prometheus: '修改 Prometheus 设置',
     post_publish: '发布消息',
     post_publish_bulk: '批量发布消息',
+    put_security_id_aside: '搁置安全检查项',
+    delete_security_id_aside: '恢复安全检查项',
     put_settings: '修改设置',
     put_settings_key: '修改设置',
     delete_settings_key: '重置设置',

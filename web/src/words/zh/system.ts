@@ -189,6 +189,7 @@ export default {
       api_key: 'API 密钥',
       audit: '审计日志',
       monitor: '走势数据',
+      security_aside: '已搁置的安全检查项',
       alarm: '告警',
       retained: '保留消息',
       session: '会话',

@@ -316,6 +316,12 @@ impl Office {
         (wanted.count(), page.collect())
     }
 
+    /// Whether there are users of either kind.
+    pub(crate) fn has_users(&self) -> bool {
+        let all = [&self.users, &self.scram_users];
+        all.iter().any(|users| !users.read().is_empty())
+    }
+
     /// Whether as many more users fit.
     pub(crate) fn has_room(&self, of: &Register, more: usize) -> bool {
         self.users(of).read().len().saturating_add(more) <= USERS_MAX
