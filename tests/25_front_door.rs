@@ -551,6 +551,69 @@ fn h20_streams_of_one_user() {
     }
 }
 
+/// Where the dashboard listens at a public address, the log has a link, in `home`, too: whoever has it sets the
+/// password from afar, once. What everybody knows is refused there as ever, and works from near.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_link_where_the_address_is_public() {
+    use crate::wire::{Machines, fresh_dir};
+
+    let Some(machines) = Machines::new() else {
+        return;
+    };
+    let dir = fresh_dir();
+    let mut broker = Broker::under(machines.on_server(), &dir, &["dashboard.bind=0.0.0.0:0"]);
+    let link = |broker: &Broker| {
+        let line = broker.finds(|line| line.contains("#setup="), Duration::from_secs(5));
+        let line = line.expect("a link");
+        assert!(line.contains("http://203.0.113.1:"), "{line}");
+        let (_, rest) = line.split_once("#setup=").unwrap();
+        rest.split(' ').next().unwrap().to_owned()
+    };
+    let earlier = link(&broker);
+    assert!(broker.said().any(|line| line.contains("admin / public")));
+    broker.kill_and_restart();
+    let secret = link(&broker);
+    let port = broker.http.port();
+    let far = (Machines::FAR, port).into();
+    let near = (Machines::NEAR, port).into();
+    let from = Ipv4Addr::new(203, 0, 113, 2);
+    machines.as_client(|| {
+        let sign_in = |password: &str| {
+            let asked = json!({"username": "admin", "password": password});
+            Api::from(far, from).post("/login", &asked)
+        };
+        for wrong in ["public", earlier.as_str()] {
+            assert_eq!(sign_in(wrong).expect(403).code(), "ADDRESS_NOT_ALLOWED");
+        }
+        // Whoever comes from near signs in as before; that session is nothing from afar.
+        let mut home = Api::new(near);
+        let token = home.sign_in("admin", "public")["token"].clone();
+        home.get("/clients").expect(200);
+        let mut api = Api::from(far, from);
+        api.bear(token.as_str().unwrap());
+        api.get("/clients").expect(403);
+
+        let mut api = Api::from(far, from);
+        assert_eq!(api.raw("GET", "/", None, b"").status, 200);
+        api.get("/clients").expect(403);
+        let told = api.sign_in("admin", &secret);
+        assert_eq!(told["must_set_password"], true);
+        api.get("/clients").expect(200);
+        let setting = json!({"value": 7});
+        api.put("/settings/mqtt.max_queue", &setting).expect(403);
+        let change = json!({"old_pwd": secret, "new_pwd": PASSWORD});
+        api.post("/users/admin/change_pwd", &change).expect(204);
+        sign_in(&secret).expect(401);
+        sign_in("public").expect(401);
+        sign_in(PASSWORD).expect(200);
+    });
+    broker.kill_and_restart();
+    assert!(!broker.said().any(|line| line.contains("#setup=")));
+    drop(broker);
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
 /// Row H02. From a public address nobody gets in while everybody knows the password: neither page
 /// nor call, and both say what to run on the server. Once the address is trusted it is like a local
 /// one, also after a restart; once a password is set, others sign in with that one.
@@ -566,8 +629,9 @@ fn h02_public_addresses() {
     let mut broker = Broker::under(
         machines.on_server(),
         &dir,
-        &["dashboard.bind=203.0.113.1:0"],
+        &["dashboard.bind=192.168.77.1:0"],
     );
+    assert!(!broker.said().any(|line| line.contains("#setup=")));
     let note = broker.finds(
         |line| line.contains("is no private address"),
         Duration::from_secs(5),

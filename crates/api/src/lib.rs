@@ -70,16 +70,7 @@ pub fn start(
     admin: Admin,
     password: Option<Secret>,
 ) -> io::Result<Handle> {
-    // In the profile `production` nobody knows it, unless somebody has accepted that.
-    let first = admin.look(|config| {
-        let mut accepted = config.node.accepted_risks.iter();
-        let is_closed = config.node.profile == Profile::Production;
-        if is_closed && !accepted.any(|risk| risk.name() == "default_password") {
-            First::drawn()
-        } else {
-            First::Known
-        }
-    });
+    let first = first_password(&listeners, &admin)?;
     let accounts = account::Accounts::load(admin.keep(), first)?;
     let audit = audit::Audit::load(admin.keep())?;
     let owner = Secret::random();
@@ -135,6 +126,25 @@ pub fn start(
     })
 }
 
+/// In the profile `production` nobody knows it, unless somebody has accepted that. Elsewhere everybody does, and
+/// from public addresses it is refused: where the dashboard listens at one, whoever reads the log sets another.
+fn first_password(listeners: &[TcpListener], admin: &Admin) -> io::Result<First> {
+    let is_closed = admin.look(|config| {
+        let mut accepted = config.node.accepted_risks.iter();
+        config.node.profile == Profile::Production
+            && !accepted.any(|risk| risk.name() == "default_password")
+    });
+    if is_closed {
+        return Ok(First::drawn());
+    }
+    for listener in listeners {
+        if broker::security::is_public(listener.local_addr()?) {
+            return Ok(First::known_and_drawn());
+        }
+    }
+    Ok(First::known())
+}
+
 impl Handle {
     /// Whether `admin` signs in with the default password, from near addresses.
     #[must_use]
@@ -142,7 +152,8 @@ impl Handle {
         self.app.accounts.is_password_known()
     }
 
-    /// With what `admin` signs in to set a password, for an hour, where none was set and there is no default.
+    /// With what `admin` signs in to set a password, for an hour, where none was set and the default is none, or is
+    /// refused from public addresses at which the dashboard listens.
     #[must_use]
     pub fn set_up(&self) -> Option<Secret> {
         self.app.accounts.set_up().cloned()

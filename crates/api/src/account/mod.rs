@@ -56,6 +56,8 @@ struct Table {
     keys: BTreeMap<String, Key>,
     /// While it is not, `admin` signs in with the first one.
     password_set: bool,
+    /// Those of the link in the log, the newest first.
+    linked: Vec<Digest>,
 }
 
 /// Who was found behind a token or a key.
@@ -213,6 +215,16 @@ impl Accounts {
     /// With what `admin` sets a password, where none was set and that is not known to everybody.
     pub(crate) fn set_up(&self) -> Option<&Secret> {
         self.first.secret().filter(|_| !self.is_password_set())
+    }
+
+    /// Whether the log's link still lets somebody in.
+    pub(crate) fn has_link(&self) -> bool {
+        self.first.has_drawn() && !self.is_password_set()
+    }
+
+    /// Whether a token was given for the link, while that is good.
+    pub(crate) fn is_of_link(&self, token: &Secret) -> bool {
+        self.has_link() && self.table().linked.contains(&token.digest())
     }
 
     // Users.

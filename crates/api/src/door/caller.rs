@@ -131,6 +131,14 @@ fn recognise(app: &App, request: &Request, visitor: Visitor, rule: Rule) -> Resu
     })
 }
 
+/// The token that a request shows, if it is one.
+pub(super) fn shown_token(request: &Request) -> Option<Secret> {
+    match shown(request.headers(), request.method()) {
+        Ok(Shown::Token(token)) => Some(token),
+        _ => None,
+    }
+}
+
 /// What the headers show; the cookie only if there is no `Authorization`.
 fn shown(headers: &HeaderMap, method: &Method) -> Result<Shown, Turned> {
     let refused = |message: &str| {

@@ -8,7 +8,7 @@ use axum::{
 };
 
 use super::{
-    host,
+    caller, host,
     notice::{Notice, Turned, code},
     rule::{Rule, Who},
 };
@@ -133,6 +133,17 @@ pub(super) fn must_be_reachable(
     // Probes learn no more than that it runs; and who owns the data directory may come from anywhere.
     let is_free = request.uri().path().ends_with("/status") || rule.who == Who::Owner;
     if visitor.is_near || is_free || !app.accounts.is_password_known() {
+        return Ok(());
+    }
+    // The link of the log is followed from anywhere: the page and the way to sign in are there for it, and
+    // signing in takes nothing else from afar.
+    let follows_link = || {
+        rule.who == Who::Anybody || {
+            let token = caller::shown_token(request);
+            token.is_some_and(|token| app.accounts.is_of_link(&token))
+        }
+    };
+    if app.accounts.has_link() && follows_link() {
         return Ok(());
     }
     let refusal = far(visitor);
