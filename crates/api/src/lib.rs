@@ -111,6 +111,7 @@ pub fn start(
     let theirs = app.clone();
     let thread = thread.spawn(move || {
         runtime.block_on(async {
+            tokio::spawn(theirs.audit.watch(theirs.admin.clone()));
             serve::serve(listeners, theirs.clone(), stopped).await;
             theirs.audit.close(theirs.admin.now_millis()).await;
         });

@@ -35,8 +35,8 @@ pub use session::Traffic;
 pub use shard::{
     Admission, Answer, Batch, Behind, Client, Close, ConnId, Deed, Ending, Entry, Exchange, Found,
     Guest, Imported, Join, Loss, Mail, Opened, Origin, Place, Presence, Publication, Published,
-    QuestionId, Reader, Received, Receiver, Receivers, Request, Samples, SessionId, Shard, Sink,
-    Stored, Subscribed, Underway, home,
+    QuestionId, Reader, Received, Receiver, Receivers, Request, Revoked, Samples, SessionId, Shard,
+    Sink, Stored, Subscribed, Underway, home,
 };
 pub use slab::Slab;
 pub use slow::SlowSubscription;

@@ -131,6 +131,9 @@ pub const REJUDGE_SLICE: usize = 2000;
 pub const DENIALS_MAX: usize = 1024;
 pub const DENIAL_MILLIS: u64 = 60_000;
 pub const DENIALS_TOLD_MAX: u32 = 20;
+/// Revoked subscriptions of one shard that are remembered by name, and how much of a name.
+pub const REVOKED_NAMED_MAX: usize = 8;
+pub const REVOKED_TEXT_MAX: usize = 128;
 /// Room that a compiled regular expression may take, in bytes.
 pub const PATTERN_BYTES_MAX: usize = 32 * 1024;
 /// A longer text is not given to a regular expression.

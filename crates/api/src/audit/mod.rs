@@ -2,6 +2,7 @@
 //! result. The last of each kind are kept apart, so that neither guessing passwords nor publishing pushes
 //! a change out of it. Secrets never get into it.
 
+mod revoked;
 mod sent;
 
 use std::{
@@ -16,11 +17,12 @@ use axum::{
     http::{Method, StatusCode},
     response::Response,
 };
-use broker::admin::{Bucket, Change, Keep};
+use broker::admin::{Admin, Bucket, Change, Keep};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{door::Kind, error::Said};
+pub(crate) use revoked::Call;
 pub(crate) use sent::Sent;
 
 /// Changes that are kept.
@@ -29,6 +31,8 @@ const CHANGES_MAX: usize = 10_000;
 const SIGN_INS_MAX: usize = 2_000;
 /// Entries on messages that are kept: of one program that never stops, three days.
 const SENDINGS_MAX: usize = 5_000;
+/// Entries on revoked subscriptions that are kept: clients that come and go with other rights make some.
+const REVOKED_MAX: usize = 1_000;
 /// Calls with messages of one actor that end alike are one entry for so long.
 const SENDING: Duration = Duration::from_mins(1);
 /// Of a user's name as somebody gave it who is not signed in.
@@ -49,6 +53,8 @@ pub(crate) enum From {
     Dashboard,
     RestApi,
     Cli,
+    /// Nobody called: the broker itself did it.
+    Event,
 }
 
 /// One change.
@@ -83,11 +89,13 @@ enum Shelf {
     Change,
     SignIn,
     Sending,
+    Revoked,
 }
 
 impl Record {
     fn shelf(&self) -> Shelf {
         match self.sent {
+            None if self.operation_id == revoked::REVOKED => Shelf::Revoked,
             Some(_) => Shelf::Sending,
             None if self.operation_id == SIGN_IN => Shelf::SignIn,
             None => Shelf::Change,
@@ -107,6 +115,7 @@ impl Record {
 pub(crate) struct Audit {
     keep: Keep,
     log: Mutex<Log>,
+    revocations: revoked::Revocations,
 }
 
 /// All kinds are numbered as one, in the order in which they ended: times may be equal, and clocks go back.
@@ -116,6 +125,7 @@ struct Log {
     changes: VecDeque<Numbered>,
     sign_ins: VecDeque<Numbered>,
     sendings: VecDeque<Numbered>,
+    revoked: VecDeque<Numbered>,
 }
 
 type Numbered = (u64, Record);
@@ -152,6 +162,7 @@ impl Log {
             Shelf::Change => (&mut self.changes, CHANGES_MAX),
             Shelf::SignIn => (&mut self.sign_ins, SIGN_INS_MAX),
             Shelf::Sending => (&mut self.sendings, SENDINGS_MAX),
+            Shelf::Revoked => (&mut self.revoked, REVOKED_MAX),
         }
     }
 
@@ -212,6 +223,7 @@ fn key(number: u64, shelf: Shelf) -> Vec<u8> {
         Shelf::Change => None,
         Shelf::SignIn => Some(0),
         Shelf::Sending => Some(1),
+        Shelf::Revoked => Some(2),
     });
     key
 }
@@ -234,7 +246,13 @@ impl Audit {
         Ok(Self {
             keep,
             log: Mutex::new(log),
+            revocations: revoked::Revocations::default(),
         })
+    }
+
+    /// Tells what is revoked without a call, from now on.
+    pub(crate) fn watch(self: &Arc<Self>, admin: Admin) -> impl Future<Output = ()> + use<> {
+        revoked::watch(Arc::downgrade(self), admin)
     }
 
     fn log(&self) -> MutexGuard<'_, Log> {
@@ -288,7 +306,7 @@ impl Audit {
     ) -> (Vec<Record>, usize) {
         let log = self.log();
         let all = log.changes.iter().chain(&log.sign_ins);
-        let all = all.chain(&log.sendings);
+        let all = all.chain(&log.sendings).chain(&log.revoked);
         let mut found: Vec<_> = all.filter(|(_, record)| fits(record)).collect();
         found.sort_unstable_by_key(|(number, _)| *number);
         let page = found.iter().rev().skip(skip).take(limit);

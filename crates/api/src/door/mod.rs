@@ -81,6 +81,9 @@ pub(crate) async fn enter(
     }
     request = Request::from_parts(parts, body);
     let handled = async move {
+        let changing = rule
+            .audited
+            .then(|| audit::Call::begin(&app.audit, &app.admin));
         let response = shape::as_json(next.run(request).await, asked.is_api).await;
         let answer = audit::Answer::of(&response);
         let actor = match (caller, &bytes) {
@@ -101,7 +104,10 @@ pub(crate) async fn enter(
         if let Some(actor) = actor {
             let at = app.admin.now_millis();
             let record = entry.end(&actor, at, bytes.as_deref(), &answer);
-            app.audit.add(record).await;
+            app.audit.add(record.clone()).await;
+            if let Some(changing) = changing {
+                changing.end(&app.admin, &record);
+            }
         }
         response
     };

@@ -26,7 +26,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[into_params(parameter_in = Query)]
 struct Filter {
     node: Option<String>,
-    /// `dashboard`, `rest_api` or `cli`.
+    /// `dashboard`, `rest_api`, `cli`, or `event` for what the broker did unasked.
     from: Option<String>,
     /// User or API key.
     source: Option<String>,
@@ -109,6 +109,7 @@ fn name(from: From) -> &'static str {
         From::Dashboard => "dashboard",
         From::RestApi => "rest_api",
         From::Cli => "cli",
+        From::Event => "event",
     }
 }
 
@@ -133,6 +134,11 @@ fn result(record: &Record) -> &'static str {
 /// Every change by a user, an API key or the command line, the last 10,000; and sign-ins, those refused for
 /// a wrong user or password too, the last 2,000. Messages published through the API are counted: those of
 /// one user or key that end alike within a minute are one entry, of which there are the last 5,000.
+///
+/// Subscriptions that end because rights were changed are one entry for a change, under its actor, with
+/// `operation_id` `/authorization/revoked`, no `http_method` and `http_status_code` 0: `body` says how many
+/// (`subscriptions`, and those of them that were `shared`), the first eight by `clientid` and `topic`, and the
+/// `changes` that led to it. There are the last 1,000.
 #[utoipa::path(
     get,
     path = "/audit",

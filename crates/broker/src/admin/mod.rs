@@ -22,6 +22,7 @@ pub(crate) mod policy;
 mod publish;
 mod readers;
 mod retained;
+mod revoked;
 pub mod rewrite;
 pub mod security;
 pub mod settings;
@@ -46,6 +47,7 @@ pub use messages::{Mark, Part, Pile, Waiting};
 pub use policy::DecideError;
 pub use publish::{Properties, Publish, PublishError, Published};
 pub use retained::DeleteError;
+pub use revoked::Revoked;
 pub use subscriptions::{
     Options, SubscribeError, Subscription, SubscriptionFilter, UnsubscribeError,
 };

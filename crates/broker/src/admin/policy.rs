@@ -7,7 +7,7 @@ use std::{
 };
 
 use backbone::Blob;
-use engine::{Shard, policy::Policy};
+use engine::{Shard, acl::Rules, policy::Policy};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
@@ -75,6 +75,8 @@ pub(crate) struct Decisions {
     errands: Arc<Errands>,
     /// Held by who changes something, until all shards know.
     changing: tokio::sync::Mutex<()>,
+    /// Rules that shards were told last, and how often others were.
+    rules_told: Mutex<(Option<Arc<Rules>>, u64)>,
 }
 
 impl Decisions {
@@ -96,6 +98,7 @@ impl Decisions {
             elsewhere: Mutex::default(),
             errands,
             changing: tokio::sync::Mutex::default(),
+            rules_told: Mutex::default(),
         })
     }
 
@@ -126,9 +129,33 @@ impl Decisions {
     /// Gives it to shards that do not run yet.
     pub(crate) fn give_to<'a>(&self, shards: impl Iterator<Item = &'a mut Shard>) {
         let policy = Arc::new(self.lock().policy.clone());
+        self.note_rules(&policy);
         for shard in shards {
             shard.set_policy(policy.clone());
         }
+    }
+
+    /// Counts it if what clients may do has changed.
+    fn note_rules(&self, policy: &Policy) {
+        let mut told = self.rules_told();
+        let same = match (&told.0, &policy.access) {
+            (None, None) => true,
+            (Some(old), Some(new)) => Arc::ptr_eq(old, new),
+            _ => false,
+        };
+        if !same {
+            *told = (policy.access.clone(), told.1 + 1);
+        }
+    }
+
+    /// Counts changes of what clients may do.
+    pub(super) fn rule_changes(&self) -> u64 {
+        self.rules_told().1
+    }
+
+    fn rules_told(&self) -> MutexGuard<'_, (Option<Arc<Rules>>, u64)> {
+        let told = self.rules_told.lock();
+        told.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Who is asked elsewhere now; the same as before, with its connections, where nothing has changed.
@@ -254,6 +281,7 @@ impl Admin {
     pub(super) async fn tell(&self) -> Result<(), Gone> {
         let policy = Arc::new(self.decided().policy.clone());
         let elsewhere = self.0.decisions.elsewhere();
+        self.0.decisions.note_rules(&policy);
         let told = self.ask_all(move |visit| {
             visit.conns.gate.set_elsewhere(elsewhere);
             visit.engine.set_policy(policy);

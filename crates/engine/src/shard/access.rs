@@ -382,8 +382,7 @@ impl Shard {
             Err(ground) => {
                 let text = self.router.filter(node);
                 self.drop_sub(slot, node);
-                self.metrics.add(Counter::SubscriptionRevoked, 1);
-                self.note_denied(slot, Deed::Subscribed, &text, ground, sink);
+                self.note_revoked(slot, &text, false, ground, sink);
                 true
             }
         }
@@ -415,12 +414,27 @@ impl Shard {
             }
             Err(ground) => {
                 self.leave_group(slot, group, Filter::trusted(filter));
-                self.metrics.add(Counter::SubscriptionRevoked, 1);
                 let told = membership.told().filter;
-                self.note_denied(slot, Deed::Subscribed, &told, ground, sink);
+                self.note_revoked(slot, &told, true, ground, sink);
                 true
             }
         }
+    }
+
+    /// Counts and tells of a subscription that has ended.
+    fn note_revoked(
+        &mut self,
+        slot: u32,
+        filter: &str,
+        is_shared: bool,
+        ground: Ground,
+        sink: &mut impl Sink,
+    ) {
+        self.metrics.add(Counter::SubscriptionRevoked, 1);
+        if let Some(s) = self.sessions.get(slot) {
+            self.revoked.add(&s.client_id, filter, is_shared);
+        }
+        self.note_denied(slot, Deed::Subscribed, filter, ground, sink);
     }
 
     /// What was said of a subscription that had been granted, if it still waits for that.
@@ -476,10 +490,16 @@ impl Shard {
 
     /// Whether who retained a message may still do that. Counted if not.
     pub(super) fn is_still_written(&mut self, message: &Message) -> bool {
-        let writer = message.writer.as_deref();
-        let may = writer.is_none_or(|writer| self.acl.may_retain(writer, &message.view()));
+        let may = !self.is_held_back(message);
         self.metrics.add(Counter::DeliveryDenied, u64::from(!may));
         may
+    }
+
+    /// Whether a retained message is sent to nobody, because who retained it may not do that any more.
+    #[must_use]
+    pub fn is_held_back(&self, message: &Message) -> bool {
+        let writer = message.writer.as_deref();
+        writer.is_some_and(|writer| !self.acl.may_retain(writer, &message.view()))
     }
 
     /// Names who retains something, so that it can be asked again.

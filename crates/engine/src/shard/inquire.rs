@@ -83,6 +83,12 @@ impl Inquiries {
         self.waiting.len() >= INQUIRIES_UNDER_WAY_MAX
     }
 
+    /// Whether somebody is still asked of a subscription that had been granted.
+    pub(super) fn has_granted(&self) -> bool {
+        let mut questions = self.questions.values();
+        questions.any(|question| matches!(question.purpose, Purpose::Granted(..)))
+    }
+
     fn has_room(&self, count: usize) -> bool {
         self.waiting.len() + count <= INQUIRIES_MAX
     }

@@ -24,6 +24,7 @@ mod prove;
 mod publish;
 mod restore;
 mod retain;
+mod revoked;
 mod run;
 mod samples;
 mod scan;
@@ -52,6 +53,7 @@ pub use inquire::QuestionId;
 pub use inspect::{Client, Place, Subscribed, Underway};
 pub use log::{Entry, Found, Origin, Reader, Request};
 pub use mail::{Join, Mail};
+pub use revoked::Revoked;
 pub use samples::{Behind, Loss, Samples};
 pub use store::Stored;
 pub(crate) use subscribe::Membership;
@@ -302,6 +304,7 @@ pub struct Shard {
     /// The slot at which the look goes on at who may do less than before.
     rejudging: Option<u32>,
     denials: access::Denials,
+    revoked: Revoked,
     writers: Writers,
     inquiries: inquire::Inquiries,
     anonymous: Arc<Principal>,
@@ -392,6 +395,7 @@ impl Shard {
             settings,
             acl: Acl::default(),
             rejudging: None,
+            revoked: Revoked::default(),
             denials: access::Denials::default(),
             writers: Writers::default(),
             inquiries: inquire::Inquiries::default(),

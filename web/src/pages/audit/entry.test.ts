@@ -25,6 +25,9 @@ it('says whom it was done to', () => {
   const sent = { calls: 3, messages: 3, payload_bytes: 9, topics: [{ topic: 'a/1' }, { topic: 'b' }], other_messages: 0 }
   expect(of('/publish', '/api/v5/publish', sent)).toBe('a/1, b')
   expect(of('/publish/bulk', '/api/v5/publish/bulk', { ...sent, other_messages: 4 })).toBe('a/1, b, …')
+  const first = [{ clientid: 'c1', topic: 'a/#' }]
+  expect(of('/authorization/revoked', '', { subscriptions: 1, first })).toBe('1 in all: c1 a/#')
+  expect(of('/authorization/revoked', '', { subscriptions: 9000, first })).toBe('9,000 in all: c1 a/#, …')
   expect(of('/alarms', '/api/v5/alarms')).toBe('')
 })
 

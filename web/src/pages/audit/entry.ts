@@ -3,7 +3,7 @@ import { api, body, Failure, tell, type Answer } from '@/api'
 import type { Page } from '@/design/list'
 import type { Column } from '@/design/table'
 import { maybe, t } from '@/words'
-import { moment } from '@/words/format'
+import { count, moment } from '@/words/format'
 
 type Given = Answer<'/api/v5/audit'>['data'][number]
 
@@ -17,7 +17,7 @@ export type Entry = Omit<Given, 'http_request'> & { readonly http_request: Reque
 export interface Search {
   readonly text: string
   readonly by: 'source' | 'source_ip'
-  readonly from: 'all' | 'dashboard' | 'rest_api' | 'cli'
+  readonly from: 'all' | 'dashboard' | 'rest_api' | 'cli' | 'event'
   readonly result: 'all' | 'success' | 'failure'
   /** The first part of the path. */
   readonly kind: string
@@ -62,6 +62,12 @@ export function what(entry: Pick<Entry, 'http_method' | 'operation_id'>): string
   return maybe(key) ?? `${method.toUpperCase()} ${entry.operation_id}`
 }
 
+/** What stands in the place of a path where rights were changed and subscriptions ended by that. */
+const REVOKED = '/authorization/revoked'
+
+/** Code of the answer, where there was a call. */
+export const status = (entry: Pick<Entry, 'http_method' | 'http_status_code'>): string => (entry.http_method === '' ? '' : String(entry.http_status_code))
+
 /** Fields of a body that say whom or what it was about. */
 const NAMING = ['who', 'username', 'user_id', 'name', 'id', 'filename', 'topic']
 
@@ -76,6 +82,12 @@ export function target(entry: Pick<Entry, 'operation_id' | 'http_request'>): str
   if (Array.isArray(sent)) return sent.filter((one) => typeof one === 'string').join(', ')
   if (typeof sent !== 'object' || sent === null) return ''
   const fields = new Map<string, unknown>(Object.entries(sent))
+  const first = fields.get('first')
+  if (entry.operation_id === REVOKED && Array.isArray(first)) {
+    const names = first.map((one: { clientid?: unknown; topic?: unknown }) => `${String(one.clientid)} ${String(one.topic)}`)
+    const all = Number(fields.get('subscriptions'))
+    return t('audit.revoked', { n: count(all), first: (all > names.length ? [...names, '…'] : names).join(', ') })
+  }
   const topics = fields.get('topics')
   if (entry.operation_id.startsWith('/publish') && Array.isArray(topics)) {
     const names = topics.map((one: { topic?: unknown }) => String(one.topic))
@@ -108,7 +120,7 @@ export function columns(): Column<Entry>[] {
     { key: 'address', title: t('audit.address'), text: (e) => e.source_ip },
     { key: 'what', title: t('audit.what'), text: what },
     { key: 'target', title: t('audit.target'), long: true, text: target },
-    { key: 'result', title: t('audit.result'), text: (e) => `${t(e.operation_result === 'success' ? 'audit.success' : 'audit.failure')} ${e.http_status_code}` },
+    { key: 'result', title: t('audit.result'), text: (e) => `${t(e.operation_result === 'success' ? 'audit.success' : 'audit.failure')} ${status(e)}`.trim() },
     { key: 'why', title: t('audit.why'), extra: true, long: true, text: (e) => (e.failure === '' ? '' : failed(e)) },
     { key: 'took', title: t('audit.took'), extra: true, numeric: true, text: (e) => `${e.duration_ms} ms` },
   ]

@@ -119,6 +119,8 @@ export default {
     dashboard: 'Dashboard',
     rest_api: 'API key',
     cli: 'Command line',
+    event: 'The broker itself',
+    revoked: '{n} in all: {first}',
     allResults: 'All results',
     success: 'Done',
     failure: 'Refused',

@@ -116,6 +116,8 @@ export default {
     dashboard: '控制台',
     rest_api: 'API 密钥',
     cli: '命令行',
+    event: '服务器自身',
+    revoked: '共 {n} 个：{first}',
     allResults: '全部结果',
     success: '成功',
     failure: '失败',
