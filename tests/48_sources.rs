@@ -383,6 +383,11 @@ fn what_was_said_is_forgotten() {
     assert_eq!(api.get(path).expect(200).json(), json!([]));
     assert!(publishes(&mut one, "yes/1") && publishes(&mut two, "yes/1"));
     more(1, "what the other was told is kept with it");
+    let mut two = broker.v5("c2");
+    assert!(publishes(&mut two, "yes/1") && !publishes(&mut two, "no/1"));
+    more(0, "and is not forgotten by the source");
+    assert!(!publishes(&mut one, "no/1"));
+    more(1, "of whom it was forgotten, each is asked again");
     api.delete("/authorization/cache").expect(204);
     for conn in [&mut one, &mut two] {
         assert!(publishes(conn, "yes/1"));

@@ -450,8 +450,8 @@ async fn cache(
 
 /// Forget what sources elsewhere have said of a client
 ///
-/// Whatever it does from then on is asked again. Sources that remember answers (`cache_ttl`) forget those about others,
-/// too.
+/// Whatever it does from then on is asked again, also of sources that remember answers (`cache_ttl`). What these
+/// remember of other clients stays.
 #[utoipa::path(
     delete,
     path = "/clients/{clientid}/authorization/cache",

@@ -410,16 +410,12 @@ impl Admin {
     /// # Errors
     /// If the broker is shutting down.
     pub async fn forget_words(&self) -> Result<(), Gone> {
-        self.forget_sources();
-        for shard in 0..self.shards() {
-            let mut from = Some(0);
-            while let Some(place) = from {
-                let forget =
-                    move |visit: &mut Visit<'_>| visit.engine.forget_words(place, VISIT_MAX);
-                from = self.ask(shard, forget).await?;
-            }
+        // Before the clients do, or these would be given it once more.
+        if let Some(elsewhere) = self.0.decisions.elsewhere() {
+            elsewhere.forget();
         }
-        Ok(())
+        let forget = |visit: &mut Visit<'_>, from| ((), visit.engine.forget_words(from, VISIT_MAX));
+        self.each_slice(forget, |()| {}).await
     }
 
     /// The same of one client. False if there is no such session.
@@ -427,17 +423,12 @@ impl Admin {
     /// # Errors
     /// As above.
     pub async fn forget_words_of(&self, client_id: &str) -> Result<bool, Gone> {
-        self.forget_sources();
+        if let Some(elsewhere) = self.0.decisions.elsewhere() {
+            elsewhere.forget_of(client_id);
+        }
         let name = client_id.to_owned();
         let forget = move |visit: &mut Visit<'_>| visit.engine.forget_words_of(&name);
         self.ask(self.home(client_id), forget).await
-    }
-
-    /// Before the clients do, or these would be given it once more.
-    fn forget_sources(&self) {
-        if let Some(elsewhere) = self.0.decisions.elsewhere() {
-            elsewhere.forget();
-        }
     }
 
     /// What a client may and may not do because sources elsewhere have said so, as far as that is remembered.

@@ -1,7 +1,7 @@
 //! What the process's memory is used for, as far as it grows with what clients do.
 
 use super::{Admin, Gone};
-use crate::shard::VISIT_MAX;
+use crate::shard::{VISIT_MAX, Visit};
 
 /// Bytes of memory by use. They are counted from what there is, not from what the allocator says: its
 /// own needs, and tables that are not full, come on top.
@@ -26,33 +26,23 @@ impl Admin {
             retained: self.0.post.metrics().gauges.retained_bytes,
             ..MemoryUse::default()
         };
-        for shard in 0..self.shards() {
-            let mut from = Some(0);
-            while let Some(place) = from {
-                let (bytes, next) = self
-                    .ask(shard, move |visit| visit.conns.bytes(place, VISIT_MAX))
-                    .await?;
-                used.connections += bytes as u64;
-                from = next;
+        let bytes = |visit: &mut Visit<'_>, from| visit.conns.bytes(from, VISIT_MAX);
+        let add = |bytes| used.connections += bytes as u64;
+        self.each_slice(bytes, add).await?;
+        let bytes = |visit: &mut Visit<'_>, from| {
+            let (mut sessions, mut queues, mut next) = (0, 0, None);
+            for (behind, client) in visit.engine.clients(from).take(VISIT_MAX) {
+                sessions += client.bytes() as u64;
+                queues += client.waiting_bytes() as u64;
+                next = Some(behind);
             }
-            let mut from = Some(0);
-            while let Some(place) = from {
-                let (sessions, queues, next) = self
-                    .ask(shard, move |visit| {
-                        let (mut sessions, mut queues, mut next) = (0, 0, None);
-                        for (behind, client) in visit.engine.clients(place).take(VISIT_MAX) {
-                            sessions += client.bytes() as u64;
-                            queues += client.waiting_bytes() as u64;
-                            next = Some(behind);
-                        }
-                        (sessions, queues, next)
-                    })
-                    .await?;
-                used.sessions += sessions;
-                used.queues += queues;
-                from = next;
-            }
-        }
+            ((sessions, queues), next)
+        };
+        let add = |(sessions, queues)| {
+            used.sessions += sessions;
+            used.queues += queues;
+        };
+        self.each_slice(bytes, add).await?;
         Ok(used)
     }
 }

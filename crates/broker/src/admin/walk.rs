@@ -1,4 +1,4 @@
-//! Lists: all shards are gone through, one after the other and in slices, so that none is held. What is
+//! Lists, and whatever else looks at all there is: all shards are gone through, one after the other and in slices, so that none is held. What is
 //! not on the page is counted at most, never copied; what is on it goes out slice by slice, and the next
 //! slice is looked at when whoever asked has taken the last one.
 
@@ -132,6 +132,29 @@ impl Admin {
             count: window.is_counted.then_some(gather.found),
             has_next: gather.has_more,
         })
+    }
+
+    /// Goes through everything where there are no rows: `slice` looks at a part as above, and `add` takes what is
+    /// to be said of it.
+    pub(super) async fn each_slice<T, C>(
+        &self,
+        slice: impl Fn(&mut Visit<'_>, C) -> (T, Option<C>) + Clone + Send + 'static,
+        mut add: impl FnMut(T),
+    ) -> Result<(), Gone>
+    where
+        T: Send + 'static,
+        C: Default + Send + 'static,
+    {
+        for (shard, from) in self.everywhere() {
+            let mut from = Some(from);
+            while let Some(place) = from {
+                let slice = slice.clone();
+                let (part, next) = self.ask(shard, move |visit| slice(visit, place)).await?;
+                add(part);
+                from = next;
+            }
+        }
+        Ok(())
     }
 
     /// The whole of every shard, from the beginning.

@@ -57,7 +57,9 @@ impl Asker {
 
     async fn say(&self, question: &Question, asked: &Asked) -> Result<Word, Failure> {
         match (self, question) {
-            (Self::Http(service), Question::Http(ask)) => service.say(ask).await,
+            (Self::Http(service), Question::Http(ask)) => {
+                service.say_of(&asked.client_id, ask).await
+            }
             (Self::Table(table), Question::Table(values)) => table.say(values, asked).await,
             _ => Err(Failure::Odd("a question for another".to_owned())),
         }
@@ -67,6 +69,13 @@ impl Asker {
         match self {
             Self::Http(service) => service.forget(),
             Self::Table(table) => table.forget(),
+        }
+    }
+
+    fn forget_of(&self, client_id: &str) {
+        match self {
+            Self::Http(service) => service.forget_of(client_id),
+            Self::Table(table) => table.forget_of(client_id),
         }
     }
 
@@ -135,10 +144,17 @@ impl Elsewhere {
         });
     }
 
-    /// Forgets what was said, of whomever: what is remembered does not tell of whom it is.
+    /// Forgets what was said, of whomever.
     pub(crate) fn forget(&self) {
         for asker in &self.askers {
             asker.forget();
+        }
+    }
+
+    /// The same of one client.
+    pub(crate) fn forget_of(&self, client_id: &str) {
+        for asker in &self.askers {
+            asker.forget_of(client_id);
         }
     }
 

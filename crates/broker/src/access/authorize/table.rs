@@ -31,7 +31,7 @@ pub(super) struct Table {
 
 /// What is asked, as long as the answer takes.
 pub(super) struct Asked {
-    client_id: Box<str>,
+    pub(super) client_id: Box<str>,
     who: Principal,
     publishes: bool,
     qos: QoS,
@@ -111,7 +111,7 @@ impl Table {
 
     pub(super) async fn say(&self, values: &[String], asked: &Asked) -> Result<Word, Failure> {
         let parts: Vec<&[u8]> = values.iter().map(|value| value.as_bytes()).collect();
-        let mark = self.memory.mark(&parts);
+        let mark = self.memory.mark_of(&asked.client_id, &parts);
         if let Some(rules) = self.memory.recall(mark) {
             return Ok(asked.judged_by(rules));
         }
@@ -128,6 +128,10 @@ impl Table {
 
     pub(super) fn forget(&self) {
         self.memory.forget();
+    }
+
+    pub(super) fn forget_of(&self, client_id: &str) {
+        self.memory.forget_of(client_id);
     }
 
     pub(super) fn trouble(&self) -> Option<String> {

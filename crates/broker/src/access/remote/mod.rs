@@ -24,7 +24,7 @@ use tokio::{runtime, sync::oneshot};
 
 pub use dial::TlsSetup;
 pub(crate) use guard::Guard;
-pub(crate) use memory::Memory;
+pub(crate) use memory::{Mark, Memory};
 pub(crate) use reach::Reach;
 pub(crate) use template::{Deed, Facts, Place, Scope, Template};
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    Facts, Failure, Guard, Masked, Memory, Place, Scope, TlsSetup, dial,
+    Facts, Failure, Guard, Mark, Masked, Memory, Place, Scope, TlsSetup, dial,
     http::{Ask, Pool, Reply, Url},
     request::{Form, Writing},
 };
@@ -108,7 +108,20 @@ impl<T: Clone> Service<T> {
     /// # Errors
     /// Why there is no answer.
     pub(crate) async fn say(&self, ask: &Ask) -> Result<T, Failure> {
-        let mark = self.memory.mark(&[ask.target.as_bytes(), &ask.body]);
+        let mark = self.memory.mark(&parts(ask));
+        self.answer(mark, ask).await
+    }
+
+    /// The same about a client, of which it can be forgotten.
+    ///
+    /// # Errors
+    /// As above.
+    pub(crate) async fn say_of(&self, client_id: &str, ask: &Ask) -> Result<T, Failure> {
+        let mark = self.memory.mark_of(client_id, &parts(ask));
+        self.answer(mark, ask).await
+    }
+
+    async fn answer(&self, mark: Option<Mark>, ask: &Ask) -> Result<T, Failure> {
         if let Some(said) = self.memory.recall(mark) {
             return Ok(said);
         }
@@ -122,9 +135,18 @@ impl<T: Clone> Service<T> {
         self.memory.forget();
     }
 
+    pub(crate) fn forget_of(&self, client_id: &str) {
+        self.memory.forget_of(client_id);
+    }
+
     pub(crate) fn trouble(&self) -> Option<String> {
         self.guard.trouble()
     }
+}
+
+/// What makes a question another.
+fn parts(ask: &Ask) -> [&[u8]; 2] {
+    [ask.target.as_bytes(), &ask.body]
 }
 
 fn is_content_type(name: &str) -> bool {
