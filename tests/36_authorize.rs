@@ -183,6 +183,72 @@ fn a04_writer_of_a_retained_message_loses_the_right() {
     reader.receive_this("keep/a", "x");
 }
 
+/// A04: what is held back because its writer may not publish it any more is told and counted, and is gone for good
+/// once it is purged: the writer's right does not bring it back, nor a start of the broker. The rest stays.
+#[test]
+fn a04_held_back_messages_are_purged() {
+    const MANY: usize = 700;
+    const HELD: &str = "/mqtt/retainer/held_back";
+    let (mut broker, mut api) = Broker::signed_in(&["shards=2"]);
+    let mut one = broker.v5("one");
+    for n in 0..MANY {
+        let topic = format!("keep/{n}");
+        one.publish(&Publish::new(&topic, "x").qos1(1).retained());
+    }
+    for (id, topic) in [("one", "free/one"), ("two", "keep/two")] {
+        let mut writer = broker.v5(id);
+        writer.publish(&Publish::new(topic, "x").qos1(1).retained());
+    }
+    let count = |api: &mut Api| api.get(HELD).expect(200).json()["count"].as_u64().unwrap();
+    let listed = |api: &mut Api, query: &str| {
+        let list = api.get(&format!("/mqtt/retainer/messages?limit=10000{query}"));
+        list.expect(200).json()["data"].as_array().unwrap().clone()
+    };
+    let is_held = |api: &mut Api, topic: &str| {
+        let path = format!("/mqtt/retainer/message/{}", topic.replace('/', "%2F"));
+        api.get(&path).expect(200).json()["held_back"]
+            .as_bool()
+            .unwrap()
+    };
+    assert_eq!(count(&mut api), 0);
+    allow_only(&mut api, "one", &["deny publish keep/#"]);
+    assert_eq!(count(&mut api), MANY as u64);
+    assert!(is_held(&mut api, "keep/1") && !is_held(&mut api, "keep/two"));
+    let held = listed(&mut api, "&held_back=true");
+    assert_eq!(held.len(), MANY);
+    let of_one = |row: &Value| row["topic"].as_str().unwrap().starts_with("keep/");
+    assert!(held.iter().all(of_one), "{held:?}");
+    let all = listed(&mut api, "");
+    let marked = all.iter().filter(|row| row["held_back"] == json!(true));
+    assert_eq!((all.len(), marked.count()), (MANY + 2, MANY));
+    api.get("/mqtt/retainer/messages?held_back=perhaps")
+        .expect(400);
+
+    assert_eq!(api.delete(HELD).expect(200).json(), json!({"count": MANY}));
+    assert_eq!(api.delete(HELD).expect(200).json(), json!({"count": 0}));
+    let audit = api
+        .get("/audit?operation_id=/mqtt/retainer/held_back")
+        .expect(200)
+        .json();
+    assert_eq!(audit["meta"]["count"], json!(2));
+    api.delete(&format!("{BUILT_IN}/clients/one")).expect(204);
+    for _ in 0..2 {
+        let mut api = again(&broker);
+        let left = listed(&mut api, "");
+        let mut left: Vec<_> = left
+            .iter()
+            .map(|row| row["topic"].as_str().unwrap())
+            .collect();
+        left.sort_unstable();
+        assert_eq!(left, ["free/one", "keep/two"]);
+        let mut reader = broker.v5("reader");
+        reader.subscribe("keep/#", 1);
+        reader.receive_this("keep/two", "x");
+        reader.nothing_from_itself();
+        broker.kill_and_restart();
+    }
+}
+
 /// A05: a subscription whose right is taken away ends within a second: of who is connected, of who is
 /// away, and in a shared group. It does not come back with the right.
 #[test]
@@ -219,6 +285,89 @@ fn a05_subscription_revoked() {
     let mut speaker = broker.v5("speaker");
     assert_eq!(speaker.publish(&Publish::new("a/1", "x").qos1(1)), 0x10);
     away.nothing_from(&mut speaker, 1);
+}
+
+/// What the audit log has of subscriptions that were revoked, newest first, when it has so many entries.
+fn revoked(api: &mut Api, due: usize) -> Vec<Value> {
+    let since = Instant::now();
+    loop {
+        let told = api.get("/audit?operation_id=/authorization/revoked");
+        let told = told.expect(200).json()["data"].as_array().unwrap().clone();
+        if told.len() >= due {
+            assert_eq!(told.len(), due, "{told:?}");
+            return told;
+        }
+        assert!(since.elapsed() < 20 * SOON, "still {told:?}");
+    }
+}
+
+/// A05: what a change of rules takes away is one entry in the audit log, under who changed them, with how many
+/// and the first by name; what a client loses because it comes back as somebody else is told of the broker.
+#[test]
+fn a05_revoked_subscriptions_in_the_audit_log() {
+    const CLIENTS: usize = 40;
+    let (mut broker, mut api) = Broker::signed_in(&[]);
+    let mut crowd: Vec<Conn> = (0..CLIENTS).map(|n| broker.v5(&format!("c{n}"))).collect();
+    for (n, conn) in crowd.iter_mut().enumerate() {
+        for filter in ["a/1", "a/+", "b", "$share/g/a/#"] {
+            assert_eq!(asks(conn, filter, 1), 1, "{n}");
+        }
+    }
+    // A change that takes nothing away has no entry but its own.
+    let all = |rules: &[&str]| {
+        let rules: Vec<Value> = rules.iter().map(|rule| rule_of(rule)).collect();
+        json!({"rules": rules})
+    };
+    let path = format!("{BUILT_IN}/all");
+    api.post(&path, &all(&["deny subscribe x"])).expect(204);
+    api.post(&path, &all(&["deny subscribe a/#"])).expect(204);
+    let told = revoked(&mut api, 1);
+    let entry = &told[0];
+    let body = &entry["http_request"]["body"];
+    assert_eq!(body["subscriptions"], json!(3 * CLIENTS), "{entry}");
+    assert_eq!(body["shared"], json!(CLIENTS), "{entry}");
+    let first = body["first"].as_array().unwrap();
+    assert_eq!(first.len(), 8, "{entry}");
+    for one in first {
+        assert!(one["clientid"].as_str().unwrap().starts_with('c'), "{one}");
+        assert!(one["topic"].as_str().unwrap().contains("a/"), "{one}");
+    }
+    let change = json!({"source": "admin", "http_method": "post",
+                        "operation_id": "/authorization/sources/built_in_database/rules/all"});
+    let changes = body["changes"].as_array().unwrap();
+    assert!(changes.contains(&change), "{entry}");
+    assert_eq!(
+        (&entry["source"], &entry["from"]),
+        (&json!("admin"), &json!("rest_api"))
+    );
+    assert_eq!(entry["operation_result"], json!("success"));
+    api.delete(&path).expect(204);
+
+    // Nobody calls anything when a client comes back with fewer rights.
+    let setup = json!({"mechanism": "password_based", "backend": "built_in_database",
+                       "password_hash_algorithm": {"name": "sha256", "salt_position": "prefix"}});
+    api.post("/authentication", &setup).expect(200);
+    let users = "/authentication/password_based:built_in_database/users";
+    let mut anna = json!({"user_id": "anna", "password": "secret", "is_superuser": true});
+    api.post(users, &anna).expect(201);
+    allow_only(&mut api, "lasting", &["deny subscribe a/#"]);
+    let lasting = || {
+        let connect = Connect::new(V5, "lasting").persistent(600).keep();
+        connect.user("anna").password(b"secret")
+    };
+    let mut conn = broker.connect(&lasting());
+    assert_eq!(asks(&mut conn, "a/1", 1), 1);
+    conn.bye();
+    anna["is_superuser"] = json!(false);
+    api.put(&format!("{users}/anna"), &anna).expect(200);
+    let _conn = broker.connect(&lasting());
+    let told = revoked(&mut api, 2);
+    let by = |entry: &Value| (entry["source"].clone(), entry["from"].clone());
+    assert_eq!(by(&told[0]), (json!("ternmq"), json!("event")));
+    let first = &told[0]["http_request"]["body"]["first"];
+    assert_eq!(first, &json!([{"clientid": "lasting", "topic": "a/1"}]));
+    broker.kill_and_restart();
+    assert_eq!(revoked(&mut again(&broker), 2), told);
 }
 
 /// A06: what waits for a client that is away is not delivered once it is denied, and what is in flight

@@ -89,6 +89,9 @@ fn clients_topics_and_retained_messages() {
         "lab/a/state: done\n"
     );
     assert_eq!(told(dir, &["retained", "list"])["data"], json!([]));
+    let purged = told(dir, &["retained", "purge"]);
+    assert_eq!(purged, json!({"count": 0}), "nobody has lost a right");
+    assert!(done(dir, &["retained", "purge"]).contains("count"));
 
     assert_eq!(
         done(dir, &["clients", "kick", "odd/温度 #1"]),

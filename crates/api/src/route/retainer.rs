@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use broker::admin::{DeleteError, Waiting, is_filter, settings::Raw};
+use broker::admin::{DeleteError, Retained, RetainedFilter, is_filter, settings::Raw};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -26,6 +26,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(settings, change))
         .routes(routes!(list, clear))
         .routes(routes!(one, delete))
+        .routes(routes!(held_back, purge))
 }
 
 /// A longer payload is left out.
@@ -160,14 +161,18 @@ struct Row {
     /// Empty where it is not known any more.
     from_clientid: String,
     from_username: String,
+    /// It is sent to nobody: its publisher may not publish it any more.
+    held_back: bool,
     /// In base64; only where one message is asked for, and left out above 1 MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     payload: Option<String>,
 }
 
-impl From<Waiting> for Row {
-    fn from(message: Waiting) -> Self {
+impl From<Retained> for Row {
+    fn from(retained: Retained) -> Self {
+        let message = retained.message;
         Self {
+            held_back: retained.is_held_back,
             msgid: message.id,
             topic: message.topic,
             qos: message.qos,
@@ -185,6 +190,8 @@ impl From<Waiting> for Row {
 struct Asked {
     /// A topic or a filter.
     topic: Option<String>,
+    /// Only those that are sent to nobody, because their publishers may not publish them any more.
+    held_back: Option<bool>,
     #[param(minimum = 1)]
     page: Option<u64>,
     #[param(minimum = 1, maximum = 10000)]
@@ -198,7 +205,7 @@ struct Asked {
     tag = "Retained messages",
     params(Asked),
     responses(
-        (status = 200, description = "A page of them, without payloads; counted if no topic is given.", body = Page<Row>),
+        (status = 200, description = "A page of them, without payloads; counted if neither topic nor `held_back` is given.", body = Page<Row>),
         (status = 400, description = "A parameter is of the wrong kind.", body = ErrorBody),
     )
 )]
@@ -208,10 +215,12 @@ async fn list(State(app): State<App>, query: Query) -> Result<Response, Refusal>
     if topic.as_ref().is_some_and(|topic| !is_filter(topic)) {
         return Err(Refusal::invalid_parameter("topic: this is no topic filter"));
     }
+    let held_back = query.flag("held_back")?.unwrap_or(false);
+    let filter = RetainedFilter { topic, held_back };
     let admin = app.admin.clone();
     page::streamed(window, Row::from, async move |to| {
         admin
-            .retained(topic, window.offset(), window.limit, &to)
+            .retained(filter, window.offset(), window.limit, &to)
             .await
     })
     .await
@@ -260,8 +269,8 @@ fn nothing() -> Refusal {
 async fn one(State(app): State<App>, Path(topic): Path<String>) -> Result<Json<Row>, Refusal> {
     let message = app.admin.retained_message(&topic).await?;
     let message = message.ok_or_else(nothing)?;
-    let payload =
-        (message.payload.len() <= PAYLOAD_MAX).then(|| BASE64_STANDARD.encode(&message.payload));
+    let bytes = &message.message.payload;
+    let payload = (bytes.len() <= PAYLOAD_MAX).then(|| BASE64_STANDARD.encode(bytes));
     Ok(Json(Row {
         payload,
         ..Row::from(message)
@@ -285,6 +294,49 @@ async fn delete(State(app): State<App>, Path(topic): Path<String>) -> Result<Sta
         return Err(nothing());
     }
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Retained messages that are sent to nobody.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RetainedHeldBack)]
+struct HeldBack {
+    count: u64,
+}
+
+/// Count retained messages that are held back
+///
+/// Whoever retained a message may have lost the right to publish it: then it is kept, in case they get it back, and
+/// sent to nobody. All retained messages are looked at for this. Where an answer of a source of rules elsewhere
+/// decided, the message counts as allowed.
+#[utoipa::path(
+    get,
+    path = "/mqtt/retainer/held_back",
+    tag = "Retained messages",
+    responses(
+        (status = 200, description = "How many there are.", body = HeldBack),
+        (status = 503, description = "The broker is shutting down.", body = ErrorBody),
+    )
+)]
+async fn held_back(State(app): State<App>) -> Result<Json<HeldBack>, Refusal> {
+    let count = app.admin.held_back().await?;
+    Ok(Json(HeldBack { count }))
+}
+
+/// Delete retained messages that are held back
+///
+/// They are gone for good, also for publishers who get their right back. Subscribers are not told.
+#[utoipa::path(
+    delete,
+    path = "/mqtt/retainer/held_back",
+    tag = "Retained messages",
+    responses(
+        (status = 200, description = "How many are gone.", body = HeldBack),
+        (status = 503, description = "The store has no room, or the broker is shutting down.", body = ErrorBody),
+    )
+)]
+async fn purge(State(app): State<App>) -> Result<Json<HeldBack>, Refusal> {
+    let count = app.admin.purge_held_back().await?;
+    Ok(Json(HeldBack { count }))
 }
 
 #[cfg(test)]

@@ -35,7 +35,12 @@ pub(crate) fn arguments(ctl: Clap, text: Text) -> Clap {
     let retained = group("retained", text.help_ctl_retained())
         .subcommand(list(text).arg(option("topic", "TOPIC", text)))
         .subcommand(one("show", text.help_ctl_show(), "TOPIC", text))
-        .subcommand(many("delete", text.help_ctl_delete(), "TOPIC"));
+        .subcommand(many("delete", text.help_ctl_delete(), "TOPIC"))
+        .subcommand(
+            Clap::new("purge")
+                .about(text.help_ctl_retained_purge())
+                .arg(json_flag(text)),
+        );
     let users = group("users", text.help_ctl_users())
         .subcommand(list(text).arg(option("like", "PART", text)))
         .subcommand(
@@ -269,6 +274,10 @@ fn retained(command: &str, it: &str, said: &mut Said<'_>) -> Vec<Call> {
     match command {
         "show" => vec![Call::get(format!("{ONE}/{}", part(it)), Show::Fields)],
         "delete" => delete_each(ONE, said),
+        "purge" => vec![Call {
+            show: Show::Fields,
+            ..Call::act("DELETE", "/mqtt/retainer/held_back".to_owned(), "")
+        }],
         _ => {
             let more = vec![("topic", said.text("topic"))];
             let path = format!("/mqtt/retainer/messages{}", said.paged(more));

@@ -42,6 +42,12 @@ impl Text {
     pub(super) fn help_ctl_retained(self) -> &'static str {
         self.pick("Retained messages", "保留消息")
     }
+    pub(super) fn help_ctl_retained_purge(self) -> &'static str {
+        self.pick(
+            "Delete those that are sent to nobody, because their publishers may not publish them any more",
+            "删除不再发送给任何人的保留消息（发布者已无权发布）",
+        )
+    }
     pub(super) fn help_ctl_users(self) -> &'static str {
         self.pick(
             "MQTT users that the broker keeps itself",

@@ -46,7 +46,7 @@ pub use memory::MemoryUse;
 pub use messages::{Mark, Part, Pile, Waiting};
 pub use policy::DecideError;
 pub use publish::{Properties, Publish, PublishError, Published};
-pub use retained::DeleteError;
+pub use retained::{DeleteError, Retained, RetainedFilter};
 pub use revoked::Revoked;
 pub use subscriptions::{
     Options, SubscribeError, Subscription, SubscriptionFilter, UnsubscribeError,

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest'
 import { batches, lineOf, parsed, written, type Line } from './file'
 import type { Retained } from './retained'
 
-const message = (topic: string, qos = 1): Retained => ({ topic, qos, msgid: '', publish_at: '', from_clientid: '', from_username: '' })
+const message = (topic: string, qos = 1): Retained => ({ topic, qos, msgid: '', publish_at: '', from_clientid: '', from_username: '', held_back: false })
 const whole = (topic: string, payload: Uint8Array | null) => ({ message: message(topic), payload })
 
 it('is read back as it was written', () => {

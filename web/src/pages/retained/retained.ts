@@ -12,8 +12,28 @@ export type Retainer = Answer<'/api/v5/mqtt/retainer'>
 
 /** `filter` may be a topic; empty for all. */
 export function listRetained(filter: string, page: number, limit: number, signal?: AbortSignal): Promise<Page<Retained>> {
-  const query = { page, limit, ...(filter === '' ? {} : { topic: filter }) }
+  return findRetained({ filter, held: false }, page, limit, signal)
+}
+
+export interface Search {
+  readonly filter: string
+  /** Only those that are sent to nobody. */
+  readonly held: boolean
+}
+
+export function findRetained({ filter, held }: Search, page: number, limit: number, signal?: AbortSignal): Promise<Page<Retained>> {
+  const query = { page, limit, ...(filter === '' ? {} : { topic: filter }), ...(held ? { held_back: true } : {}) }
   return body(api.GET('/api/v5/mqtt/retainer/messages', { params: { query }, signal: signal ?? null }))
+}
+
+/** How many are sent to nobody, because their publishers may not publish them any more. */
+export async function heldBack(signal?: AbortSignal): Promise<number> {
+  return (await body(api.GET('/api/v5/mqtt/retainer/held_back', { signal: signal ?? null }))).count
+}
+
+/** Deletes those. */
+export async function purgeHeldBack(): Promise<void> {
+  await api.DELETE('/api/v5/mqtt/retainer/held_back')
 }
 
 export interface Whole {
@@ -98,6 +118,7 @@ export function columns(): Column<Retained>[] {
     { key: 'qos', title: 'QoS', numeric: true, by: (m) => m.qos, text: (m) => String(m.qos) },
     { key: 'at', title: t('retained.at'), by: (m) => Date.parse(m.publish_at), text: (m) => moment(Date.parse(m.publish_at)) },
     { key: 'from', title: t('retained.from'), by: (m) => m.from_clientid, text: (m) => m.from_clientid },
+    { key: 'held', title: t('retained.heldBack'), extra: true, by: (m) => Number(m.held_back), text: (m) => (m.held_back ? t('retained.heldWhy') : '') },
     { key: 'user', title: t('client.user'), extra: true, by: (m) => m.from_username, text: (m) => m.from_username },
   ]
 }

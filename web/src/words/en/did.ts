@@ -4,6 +4,8 @@ import type { Same } from '..'
 
 export default {
   did: {
+    delete_mqtt_retainer_held_back: 'Purged retained messages that were held back',
+    _authorization_revoked: 'Revoked subscriptions after a change of rights',
     delete_alarms: 'Forgot past alarms',
     post_api_key: 'Made an API key',
     put_api_key_name: 'Changed an API key',

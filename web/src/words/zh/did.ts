@@ -1,6 +1,8 @@
 // What an entry of the audit log says was done, by method and path.
 export default {
   did: {
+    delete_mqtt_retainer_held_back: '清除停止发送的保留消息',
+    _authorization_revoked: '权限变化后撤销了订阅',
     delete_alarms: '清除已结束的告警',
     post_api_key: '创建 API 密钥',
     put_api_key_name: '修改 API 密钥',
