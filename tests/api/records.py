@@ -79,7 +79,7 @@ RETAINER = {
                 "max_retained_messages": int, "index_specs": [[int, ...], ...], "enable": bool},
 }
 RETAINED = {"msgid": hexes, "topic": str, "qos": QOS, "publish_at": time, "from_clientid": str,
-            "from_username": str}
+            "from_username": str, "held_back?": bool}
 DELAYED = {"msgid": hexes, "node": str, "publish_at": time, "delayed_interval": int,
            "delayed_remaining": int, "expected_at": time, "topic": str, "qos": QOS,
            "from_clientid": str, "from_username": str}
@@ -121,7 +121,8 @@ LISTENER = {"id": str, "type": str, "name": str, "enable": bool, "bind": str, "a
             "number": int, "status": LISTENING, "node_status": [{"node": str, "status": LISTENING}]}
 # What is told of one alone is how it is set.
 LISTENER_CONFIG = {"id": str, "type": str, "name": str, "enable": bool, "bind": str,
-                   "max_connections": COUNT}
+                   "max_connections": COUNT, "proxy_protocol?": bool, "proxy_networks?": [str, ...],
+                   "forwarded_for?": bool}
 LISTENERS_STATUS = {"type": str, "enable": bool, "ids": [str], "status": LISTENING,
                     "node_status": [{"node": str, "status": LISTENING}]}
 

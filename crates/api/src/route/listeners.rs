@@ -117,7 +117,14 @@ struct Full {
     /// Prefix of all topics; empty for none.
     mountpoint: String,
     zone: &'static str,
+    /// Whether a proxy in front tells with a PROXY header where connections come from.
     proxy_protocol: bool,
+    /// Whether it tells with `X-Forwarded-For`; WebSocket only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forwarded_for: Option<bool>,
+    /// With either: where proxies are, besides this machine and private addresses.
+    #[schema(example = json!(["203.0.113.0/24"]))]
+    proxy_networks: Vec<String>,
     /// Whom it takes by address; the first that is about it decides.
     #[schema(example = json!(["allow 192.168.0.0/16", "deny all"]))]
     access_rules: Vec<String>,
@@ -306,6 +313,8 @@ impl From<Listener> for Full {
             mountpoint: listener.mountpoint.unwrap_or_default(),
             zone: "default",
             proxy_protocol: listener.proxy_protocol,
+            forwarded_for: is_web.then_some(listener.forwarded_for),
+            proxy_networks: listener.proxy_networks,
             access_rules: listener.access_rules,
             allowed_origins: is_web.then_some(listener.allowed_origins),
         }
@@ -335,7 +344,13 @@ struct Body {
     /// Such as `allow 192.168.0.0/16` and `deny all`.
     #[schema(value_type = Option<Vec<String>>)]
     access_rules: Option<Value>,
+    /// Whether a proxy in front tells with a PROXY header where connections come from.
     proxy_protocol: Option<bool>,
+    /// Whether it tells with `X-Forwarded-For`; WebSocket only.
+    forwarded_for: Option<bool>,
+    /// With either: where proxies are, besides this machine and private addresses, such as `203.0.113.0/24`.
+    #[schema(value_type = Option<Vec<String>>)]
+    proxy_networks: Option<Value>,
     /// False for none.
     #[schema(value_type = Option<bool>)]
     enable_authn: Option<Value>,
@@ -421,6 +436,8 @@ impl Body {
             mountpoint,
             access_rules: self.access_rules.as_ref().map(raw).transpose()?,
             proxy_protocol: self.proxy_protocol,
+            forwarded_for: self.forwarded_for,
+            proxy_networks: self.proxy_networks.as_ref().map(raw).transpose()?,
             rates: rates?,
             bind: self.bind.as_ref().map(raw).transpose()?,
             enabled: self.enable.or(self.enabled),

@@ -31,6 +31,10 @@ pub struct Listener {
     pub access_rules: Vec<String>,
     /// A proxy in front tells where connections come from.
     pub proxy_protocol: bool,
+    /// A proxy in front of a WebSocket listener tells it with X-Forwarded-For.
+    pub forwarded_for: bool,
+    /// Where proxies are, besides this machine and private addresses.
+    pub proxy_networks: Vec<String>,
     pub mountpoint: Option<String>,
     /// Those that are asked, if these are not all.
     pub authenticators: Option<Vec<String>>,
@@ -92,6 +96,8 @@ pub struct Wanted {
     pub allowed_origins: Option<Raw>,
     pub access_rules: Option<Raw>,
     pub proxy_protocol: Option<bool>,
+    pub forwarded_for: Option<bool>,
+    pub proxy_networks: Option<Raw>,
     pub mountpoint: Option<Raw>,
     pub authenticators: Option<Raw>,
     /// By their key, such as `messages_rate`.
@@ -183,6 +189,12 @@ impl Admin {
                 .map(ToString::to_string)
                 .collect(),
             proxy_protocol: listener.proxy_protocol,
+            forwarded_for: listener.forwarded_for,
+            proxy_networks: listener
+                .proxy_networks
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
             mountpoint: listener.mountpoint,
             authenticators: listener.authenticators,
             addresses: open.addresses_of(&id),
@@ -329,6 +341,8 @@ fn savable(id: &ListenerId, wanted: Wanted) -> Result<Changes, ListenerError> {
         ("allowed_origins", wanted.allowed_origins),
         ("access_rules", wanted.access_rules),
         ("proxy_protocol", wanted.proxy_protocol.map(Raw::Bool)),
+        ("forwarded_for", wanted.forwarded_for.map(Raw::Bool)),
+        ("proxy_networks", wanted.proxy_networks),
         ("mountpoint", wanted.mountpoint),
         ("authenticators", wanted.authenticators),
     ];

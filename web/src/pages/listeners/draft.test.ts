@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 
 import { speak } from '@/words'
 
-import { BLANK, draftOf, faultsOf, hasRare, othersOf, settingsOf, tryCommand, type Draft, type Known } from './draft'
+import { BLANK, draftOf, faultsOf, hasRare, settingsOf, tryCommand, type Draft, type Known } from './draft'
 import type { Full } from './listener'
 
 beforeAll(() => speak('en'))
@@ -30,6 +30,8 @@ const FULL: Full = {
   mountpoint: 'lab/',
   zone: 'default',
   proxy_protocol: false,
+  forwarded_for: true,
+  proxy_networks: ['203.0.113.7/32'],
   access_rules: ['allow 192.168.0.0/16', 'deny all'],
   allowed_origins: ['https://tool.example'],
   ssl_options: {
@@ -44,8 +46,8 @@ const FULL: Full = {
     handshake_timeout: '10s',
   },
 }
-const KNOWN: Known = { full: FULL, type: 'wss', name: 'lab', bind: '8084, [::1]:8084', forwarded: true, networks: ['203.0.113.7/32'] }
-const OPEN: Known = { ...KNOWN, full: { ...FULL, access_rules: ['allow all'], authenticators: null, mountpoint: '', max_conn_rate: 'infinity', total_bytes_rate: 'infinity', max_connections: 'infinity' }, forwarded: false, networks: [] }
+const KNOWN: Known = { full: FULL, type: 'wss', name: 'lab', bind: '8084, [::1]:8084' }
+const OPEN: Known = { ...KNOWN, full: { ...FULL, access_rules: ['allow all'], authenticators: null, mountpoint: '', max_conn_rate: 'infinity', total_bytes_rate: 'infinity', max_connections: 'infinity', forwarded_for: false, proxy_networks: [] } }
 
 function wrong(draft: Draft): string[] {
   return Object.entries(faultsOf(draft)).flatMap(([field, fault]) => (fault === undefined ? [] : [field]))
@@ -53,10 +55,9 @@ function wrong(draft: Draft): string[] {
 
 describe('a listener as it is typed', () => {
   it('is sent as it came where nothing was changed', () => {
-    const { enable, max_connections, max_conn_rate, messages_rate, bytes_rate, total_messages_rate, total_bytes_rate, enable_authn, authenticators, mountpoint, proxy_protocol, access_rules, allowed_origins, ssl_options } = FULL
-    const set = { enable, max_connections, max_conn_rate, messages_rate, bytes_rate, total_messages_rate, total_bytes_rate, enable_authn, authenticators, mountpoint, proxy_protocol, access_rules, allowed_origins, ssl_options }
+    const { enable, max_connections, max_conn_rate, messages_rate, bytes_rate, total_messages_rate, total_bytes_rate, enable_authn, authenticators, mountpoint, proxy_protocol, forwarded_for, proxy_networks, access_rules, allowed_origins, ssl_options } = FULL
+    const set = { enable, max_connections, max_conn_rate, messages_rate, bytes_rate, total_messages_rate, total_bytes_rate, enable_authn, authenticators, mountpoint, proxy_protocol, forwarded_for, proxy_networks, access_rules, allowed_origins, ssl_options }
     expect(settingsOf(draftOf(KNOWN))).toEqual({ ...set, bind: [8084, '[::1]:8084'] })
-    expect(othersOf(draftOf(KNOWN), draftOf(KNOWN))).toEqual({})
     expect(settingsOf(draftOf(OPEN))).toMatchObject({ access_rules: ['allow all'], authenticators: null, enable_authn: true, mountpoint: '', max_conn_rate: 'infinity', max_connections: 'infinity' })
   })
 
@@ -83,10 +84,13 @@ describe('a listener as it is typed', () => {
     expect(settingsOf({ ...LAB, type: 'ssl', tls: { ...BLANK.tls, ca: '/etc/ca.pem' } })).toMatchObject({ ssl_options: { cacertfile: '/etc/ca.pem', verify: 'verify_none', fail_if_no_peer_cert: false } })
   })
 
-  it('has settings beside, which are sent only where they change', () => {
+  it('says who proxies are', () => {
     const proxy = { header: true, forwarded: true, networks: '203.0.113.7\n198.51.100.0/24' }
-    expect(othersOf({ ...LAB, proxy }, BLANK)).toEqual({ 'listeners.tcp.lab.proxy_networks': ['203.0.113.7', '198.51.100.0/24'] })
-    expect(othersOf({ ...LAB, type: 'ws', proxy: { ...proxy, networks: '' } }, BLANK)).toEqual({ 'listeners.ws.lab.forwarded_for': true })
+    const networks = ['203.0.113.7', '198.51.100.0/24']
+    expect(settingsOf({ ...LAB, proxy })).toMatchObject({ proxy_protocol: true, proxy_networks: networks })
+    expect(settingsOf({ ...LAB, proxy })).not.toHaveProperty('forwarded_for')
+    expect(settingsOf({ ...LAB, type: 'ws', proxy })).toMatchObject({ forwarded_for: true, proxy_networks: networks })
+    expect(settingsOf(LAB)).toMatchObject({ proxy_protocol: false, proxy_networks: [] })
   })
 
   it('is unfolded where something rare is set', () => {

@@ -81,26 +81,19 @@ export interface Known {
   readonly name: string
   /** Every address that is asked for, as it is typed. */
   readonly bind: string
-  readonly forwarded: boolean
-  readonly networks: readonly string[]
 }
-
-const keyOf = (draft: { type: Type; name: string }, setting: string) => `listeners.${draft.type}.${draft.name}.${setting}`
 
 export async function loadListener(id: string, signal: AbortSignal | null = null): Promise<Known> {
   const [type, name] = id.split(':') as [Type, string]
-  const setting = async (one: string) => (await body(api.GET('/api/v5/settings/{key}', { params: { path: { key: keyOf({ type, name }, one) } }, signal }))).value
-  const [full, bind, networks, forwarded] = await Promise.all([
+  const [full, bind] = await Promise.all([
     body(api.GET('/api/v5/listeners/{id}', { params: { path: { id } }, signal })),
-    setting('bind'),
-    setting('proxy_networks'),
-    isWeb(type) ? setting('forwarded_for') : false,
+    body(api.GET('/api/v5/settings/{key}', { params: { path: { key: `listeners.${type}.${name}.bind` } }, signal })),
   ])
-  const all = (value: unknown) => (Array.isArray(value) ? value.map(String) : [String(value)])
-  return { full, type, name, bind: all(bind).join(', '), networks: all(networks), forwarded: forwarded === true }
+  const all = Array.isArray(bind.value) ? bind.value.map(String) : [String(bind.value)]
+  return { full, type, name, bind: all.join(', ') }
 }
 
-export function draftOf({ full, type, name, bind, networks, forwarded }: Known): Draft {
+export function draftOf({ full, type, name, bind }: Known): Draft {
   const limit = (value: string | number) => (value === 'infinity' ? '' : String(value))
   const rules = full.access_rules
   return {
@@ -117,7 +110,7 @@ export function draftOf({ full, type, name, bind, networks, forwarded }: Known):
     authenticators: full.authenticators ?? [],
     rates: ofRates((rate) => limit(full[rate])),
     tls: tlsOf(full.ssl_options),
-    proxy: { header: full.proxy_protocol, forwarded, networks: networks.join('\n') },
+    proxy: { header: full.proxy_protocol, forwarded: full.forwarded_for ?? false, networks: full.proxy_networks.join('\n') },
   }
 }
 
@@ -160,8 +153,9 @@ export function settingsOf(draft: Draft) {
     enable_authn: draft.asks !== 'none',
     authenticators: draft.asks === 'some' ? draft.authenticators : null,
     proxy_protocol: draft.proxy.header,
+    proxy_networks: items(draft.proxy.networks),
     ...ofRates((rate) => draft.rates[rate].trim() || 'infinity'),
-    ...(isWeb(draft.type) ? { allowed_origins: items(draft.origins) } : {}),
+    ...(isWeb(draft.type) ? { allowed_origins: items(draft.origins), forwarded_for: draft.proxy.forwarded } : {}),
     // The document says that it is an object, and not of what.
     ...(isTls(draft.type) ? { ssl_options: sslOf(draft.tls) as never } : {}),
   }
@@ -182,29 +176,12 @@ function sslOf(tls: TlsDraft): Record<string, unknown> {
   }
 }
 
-/** What only the path of settings takes, as far as it is to be another. */
-export function othersOf(draft: Draft, before: Draft): Record<string, unknown> {
-  const networks = items(draft.proxy.networks)
-  return {
-    ...(networks.join() === items(before.proxy.networks).join() ? {} : { [keyOf(draft, 'proxy_networks')]: networks }),
-    ...(!isWeb(draft.type) || draft.proxy.forwarded === before.proxy.forwarded ? {} : { [keyOf(draft, 'forwarded_for')]: draft.proxy.forwarded }),
-  }
-}
-
-async function settle(draft: Draft, before: Draft): Promise<void> {
-  const others = othersOf(draft, before)
-  if (Object.keys(others).length > 0) await api.PUT('/api/v5/settings', { body: others })
-}
-
 export async function addListener(draft: Draft): Promise<void> {
   await api.POST('/api/v5/listeners', { body: { type: draft.type, name: draft.name, ...settingsOf(draft) } })
-  await settle(draft, BLANK)
 }
 
-export async function changeListener(draft: Draft, before: Draft): Promise<void> {
+export async function changeListener(draft: Draft): Promise<void> {
   const id = `${draft.type}:${draft.name}`
-  // Who proxies are comes before what they say is believed.
-  await settle(draft, before)
   await api.PUT('/api/v5/listeners/{id}', { params: { path: { id } }, body: settingsOf(draft) })
 }
 

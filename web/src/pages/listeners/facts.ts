@@ -42,12 +42,12 @@ function rateFacts(full: Full): Fact[] {
   return RATES.map((rate) => ({ name: t(`listeners.${rate}`), value: full[rate] === 'infinity' ? t('listeners.unlimited') : full[rate] }))
 }
 
-function proxyFacts({ full, type, forwarded, networks }: Known): Fact[] {
+function proxyFacts({ full, type }: Known): Fact[] {
   const word = (isSo: boolean) => t(isSo ? 'listeners.yes' : 'listeners.no')
   return [
     { name: t('listeners.protocol'), value: word(full.proxy_protocol) },
-    ...(isWeb(type) ? [{ name: 'X-Forwarded-For', value: word(forwarded) }] : []),
-    { name: t('listeners.proxies'), value: networks.join(', ') || t('settings.nothing') },
+    ...(isWeb(type) ? [{ name: 'X-Forwarded-For', value: word(full.forwarded_for ?? false) }] : []),
+    { name: t('listeners.proxies'), value: full.proxy_networks.join(', ') || t('settings.nothing') },
   ]
 }
 
