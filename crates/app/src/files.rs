@@ -1,17 +1,18 @@
 //! The limit of open files, which is the limit of connections.
 
-/// Files of a broker that are not connections: listeners, log, store, what is opened for a moment.
-const RESERVED: u64 = 512;
-
-/// Raises the soft limit of open files to the hard one. Gives the connections that this allows, or
-/// `None` where there is no such limit.
+/// Raises the soft limit of open files to the hard one. Gives the connections that this allows to the clients of a
+/// broker, or `None` where there is no such limit.
 pub(crate) fn raise() -> Option<u64> {
-    raise_for(RESERVED)
+    raise_limit().map(broker::files::of_clients)
 }
 
 /// The same for a program that has `others` open.
-#[cfg(unix)]
 pub(crate) fn raise_for(others: u64) -> Option<u64> {
+    raise_limit().map(|files| files.saturating_sub(others))
+}
+
+#[cfg(unix)]
+fn raise_limit() -> Option<u64> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
@@ -21,13 +22,11 @@ pub(crate) fn raise_for(others: u64) -> Option<u64> {
             break;
         }
     }
-    getrlimit(Resource::Nofile)
-        .current
-        .map(|files| files.saturating_sub(others))
+    getrlimit(Resource::Nofile).current
 }
 
 /// Windows counts handles and has no limit that matters here.
 #[cfg(not(unix))]
-pub(crate) fn raise_for(_: u64) -> Option<u64> {
+fn raise_limit() -> Option<u64> {
     None
 }

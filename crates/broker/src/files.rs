@@ -12,11 +12,23 @@ struct Reserve {
 }
 
 impl Reserve {
+    /// The first number that belongs to it, which is how many are before it.
+    fn first(&self, allowed: u64) -> u64 {
+        allowed - self.most.min(allowed / self.part)
+    }
+
     /// Whether a descriptor of this number belongs to it. The system gives the lowest number that is free: a
     /// high one says that those below are taken, whatever for, without anybody having counted.
     fn has(&self, number: u64, allowed: u64) -> bool {
-        number >= allowed - self.most.min(allowed / self.part)
+        number >= self.first(allowed)
     }
+}
+
+/// How many files clients have, where the system allows the process so many: the number at which their connections
+/// are refused.
+#[must_use]
+pub fn of_clients(allowed: u64) -> u64 {
+    OF_DASHBOARD.first(allowed)
 }
 
 /// Whether a client's connection that was accepted takes what the dashboard and the store need.
@@ -60,6 +72,7 @@ mod tests {
             (1_024, 896, 992),
             (256, 224, 248),
         ] {
+            assert_eq!(of_clients(allowed), clients);
             for (reserve, first) in [(&OF_DASHBOARD, clients), (&OF_STORE, dashboard)] {
                 assert!(!reserve.has(first - 1, allowed), "{allowed}");
                 assert!(reserve.has(first, allowed), "{allowed}");
