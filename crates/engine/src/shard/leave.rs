@@ -5,8 +5,8 @@ use std::hash::BuildHasher;
 use protocol::{PacketId, Property, Reason, packet::disconnect};
 
 use super::{
-    Close, ConnId, Deed, Ending, Mail, Presence, SessionId, Shard, Sink, Verdict, connect::ends_at,
-    protocol_error, store::Then,
+    Close, ConnId, Deed, Ending, Mail, Presence, SessionId, Shard, Sink, Verdict, protocol_error,
+    seat::ends_at, store::Then,
 };
 use crate::{
     Cause, Counter, Drop, Time,

@@ -28,6 +28,7 @@ mod revoked;
 mod run;
 mod samples;
 mod scan;
+mod seat;
 mod store;
 mod subscribe;
 mod timer;

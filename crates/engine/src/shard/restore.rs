@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use protocol::{Filter, PacketId, Topic};
 
-use super::{Mail, Membership, Shard, Sink, connect::ends_at};
+use super::{Mail, Membership, Shard, Sink, seat::ends_at};
 use crate::{
     Message, Time,
     acl::{Principal, Subject},

@@ -3,6 +3,7 @@
 
 mod cause;
 mod stranger;
+mod tls;
 
 use engine::{Cause, Deed, Ending};
 use protocol::{Reason, Version};
@@ -18,6 +19,9 @@ pub struct Words {
     pub cause: &'static str,
     pub remedy: &'static str,
 }
+
+/// Cause and remedy in English, then in Chinese.
+type Both = ([&'static str; 2], [&'static str; 2]);
 
 pub(super) const fn words(lang: Lang, en: [&'static str; 2], zh: [&'static str; 2]) -> Words {
     let [cause, remedy] = match lang {

@@ -1,8 +1,7 @@
 //! Cause and remedy where those are turned away of whom nobody knows who they are, for what they bring along or for
 //! being so many.
 
-/// Each in English, then in Chinese.
-pub(super) type Both = ([&'static str; 2], [&'static str; 2]);
+use super::Both;
 
 pub(super) const CLOSED_EARLY: Both = (
     [
