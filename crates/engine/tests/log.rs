@@ -160,21 +160,25 @@ fn a_log_that_cannot_be_read_is_left_alone_for_a_while() {
         });
         reads.collect::<Vec<_>>()
     };
-    let mut found = |shard: &mut Shard, now, entries: &[Entry]| {
+    let found = |shard: &mut Shard, entries: &[Entry]| {
         let (reader, number, after) = reads(shard).pop().expect("it asks");
-        let found = Found {
+        Found {
             reader,
             number,
             entries: entries.to_vec(),
             upto: after.max(entries.len() as u64),
-        };
-        shard.found_in_log(now, &found, &mut outs);
+        }
     };
-    found(&mut shard, NOW, &[]);
+    let nothing = found(&mut shard, &[]);
+    shard.log_unreadable(NOW, &nothing, &mut outs);
     assert_eq!(reads(&mut shard), []);
     let later = NOW.plus_millis(1_000);
-    shard.tick(later, &mut Outs::default());
-    found(&mut shard, later, &entries);
+    shard.tick(later, &mut outs);
+    // One that was read while more came is no such answer: it is asked for the rest at once.
+    let before = found(&mut shard, &[]);
+    shard.found_in_log(later, &before, &mut outs);
+    let all = found(&mut shard, &entries);
+    shard.found_in_log(later, &all, &mut outs);
     assert_eq!(reads(&mut shard), []);
     assert!(outs.0[&3].ends_with(b"x"));
 }

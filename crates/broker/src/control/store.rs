@@ -375,14 +375,18 @@ impl Door {
         let after = found.upto;
         let (post, complaints) = (self.post.clone(), self.store.complaints.clone());
         let answer = move |replay: Result<backbone::Replay<Stored>, Error>| {
-            match replay {
+            let letter = match replay {
                 Ok(replay) => {
                     found.upto = replay.upto;
                     found.entries = replay.entries.iter().map(entry).collect();
+                    Letter::FoundInLog(found)
                 }
-                Err(error) => complaints.tell(UNREADABLE, &error),
-            }
-            post.send(shard, Letter::FoundInLog(found));
+                Err(error) => {
+                    complaints.tell(UNREADABLE, &error);
+                    Letter::LogUnreadable(found)
+                }
+            };
+            post.send(shard, letter);
         };
         let log = &self.store.backend.log;
         log.replay(SHARD, filters, after, u64::MAX, max, Box::new(answer));

@@ -368,6 +368,7 @@ impl Worker {
             Letter::Word(slot, number, heard) => self.take_word(slot, number, heard),
             Letter::Heard(id, heard) => self.take_answer(id, heard),
             Letter::FoundInLog(found) => self.engine.found_in_log(now, &found, conns),
+            Letter::LogUnreadable(found) => self.engine.log_unreadable(now, &found, conns),
             Letter::Publish(topics) => {
                 for (topic, payload) in topics {
                     self.engine

@@ -42,6 +42,8 @@ pub(crate) enum Letter {
     /// The log had no room for these any more.
     Shed(Arc<[Entry]>),
     FoundInLog(Found),
+    /// The log could not be read there.
+    LogUnreadable(Found),
     /// Topics and payloads of the broker itself, retained.
     Publish(Vec<(String, String)>),
     Configure(Arc<Settings>, Arc<Limits>),

@@ -268,12 +268,6 @@ impl Shard {
         if d.reading != Reading::Asked || d.number != found.number {
             return; // The client went away meanwhile, or asks with other filters now.
         }
-        if entries.is_empty() && upto <= d.cursor && upto < tail {
-            // The log cannot be read there: not asked at once again, or it would be asked all the time.
-            return self
-                .parked
-                .push_back(Parked::Reading(session, found.number));
-        }
         d.reading = Reading::Behind;
         for entry in entries {
             // What was held back is before it, and needs the window first.
@@ -301,6 +295,19 @@ impl Shard {
             return self.go_live(slot);
         }
         self.read_on(slot, sink);
+    }
+
+    /// The log could not be read there; `found` has nothing. Not asked at once again, or it would be asked all
+    /// the time.
+    pub fn log_unreadable(&mut self, now: Time, found: &Found, sink: &mut impl Sink) {
+        self.now = now;
+        match found.reader {
+            Reader::Session(session) => {
+                let reading = Parked::Reading(session, found.number);
+                self.parked.push_back(reading);
+            }
+            Reader::Group(key) => self.found_for_group(key, found, sink), // which waits, too
+        }
     }
 
     /// The session has caught up: what is finished is behind its cursor now.
