@@ -6,7 +6,8 @@ use protocol::{PacketId, Property, Reason, packet::disconnect};
 
 use super::{
     Close, ConnId, Deed, Ending, Mail, Presence, SessionId, Shard, Sink, Verdict, protocol_error,
-    seat::ends_at, store::Then,
+    seat::ends_at,
+    store::{Ended, Then},
 };
 use crate::{
     Cause, Counter, Drop, Time,
@@ -357,6 +358,65 @@ impl Shard {
         });
         self.metrics.add(Counter::SessionEnded, 1);
         self.forget_the_gone();
+    }
+
+    /// Deletes everything that the store has of a session, which ends.
+    pub(super) fn forget_session(&mut self, slot: u32) {
+        self.drop_will(slot);
+        let session = self.reference(slot);
+        let s = self.session(slot);
+        if s.rare.durable.is_none() {
+            return;
+        }
+        let needs_from = self.needs_from(slot);
+        let name: Box<[u8]> = s.client_id.as_bytes().into();
+        let mut numbers = Vec::new();
+        for wait in &self.waits {
+            if let Then::Passed(passed) = &wait.then
+                && passed.session == session
+            {
+                numbers.extend(&passed.behind);
+            }
+        }
+        let s = self.session_mut(slot);
+        let progress = s.durable_mut().and_then(|d| d.progress.take());
+        let progress = progress.unwrap_or_default();
+        numbers.extend(&progress.finished);
+        numbers.extend(&progress.done);
+        for entry in s.out.iter().flat_map(|o| o.entries()) {
+            match &entry.held {
+                Held::Message(kept) if entry.is_recorded(kept) => numbers.push(kept.number),
+                Held::Number(number) => numbers.push(*number),
+                _ => {}
+            }
+        }
+        // These go when the store knows that their group is done with them.
+        numbers.retain(|number| !progress.is_leased(*number));
+        let ids = s.inflow.as_ref().map_or_else(Vec::new, |i| i.known_ids());
+        let s = self.session(slot);
+        let identities = ids.iter().filter_map(|id| s.identity(*id)).collect();
+        let ended = Ended {
+            needs_from,
+            identities,
+        };
+        // The session first: what is left of it without it is nobody's.
+        let token = self.next_token();
+        self.ending += 1;
+        self.wait_for_store(token, 1, 0, Then::Ended(Box::new(ended)));
+        self.save(Bucket::Session, name.clone(), None, Some(token));
+        self.save(Bucket::Cursor, name, None, None);
+        self.delete_deliveries(slot, &numbers);
+    }
+
+    /// The store has nothing of a session any more: what it needed may go. Not before, as a client that sends
+    /// again what is under way would have it delivered again if the session came back without that.
+    pub(super) fn end_stored(&mut self, ended: &Ended) {
+        self.ending -= 1;
+        if !plant::on(Fault::IdentityKept) {
+            for identity in &ended.identities {
+                self.release_identity(identity.clone());
+            }
+        }
     }
 
     /// There are as many sessions as may be, and a user comes who has none: of those looked at, the one makes

@@ -62,9 +62,8 @@ pub(super) enum Then {
     Release(SessionRef, PacketId),
     /// The client may be told that it is connected.
     Greet(SessionRef),
-    /// The record of a session that ended is deleted: until then it may be there again after a restart, and
-    /// needs what the log has from here on.
-    Ended(u64),
+    /// The record of a session that ended is deleted: until then it may be there again after a restart.
+    Ended(Box<Ended>),
     /// A will was published: its record is deleted.
     ForgetWill(Box<[u8]>, Option<Again>),
     /// What a client, or somebody without a session, wants published later is acknowledged.
@@ -85,10 +84,19 @@ pub(super) enum Then {
 
 #[derive(Debug)]
 pub(super) struct Passed {
-    session: SessionRef,
+    pub(super) session: SessionRef,
     cursor: u64,
     /// Numbers of deliveries.
-    behind: Vec<u64>,
+    pub(super) behind: Vec<u64>,
+}
+
+/// What a session that ended has needed, should it be there again.
+#[derive(Debug)]
+pub(super) struct Ended {
+    /// From here on it has not read the log.
+    pub(super) needs_from: u64,
+    /// Under which the log knows QoS 2 messages of its client.
+    pub(super) identities: Vec<Box<[u8]>>,
 }
 
 impl Shard {
@@ -168,7 +176,7 @@ impl Shard {
                 self.acknowledge_stored(session, token, wait.outcome, sink);
             }
             Then::Greet(session) => self.greet(session, kept, sink),
-            Then::Ended(_) => self.ending -= 1,
+            Then::Ended(ended) => self.end_stored(&ended),
             Then::Answer => self.answers.push((token, kept)),
             Then::Administered(session) if kept => self.on_joined(session, token, sink),
             Then::Administered(_) => self.not_administered(token),
@@ -528,8 +536,8 @@ impl Shard {
 
     /// As much of sessions that have ended, and whose records the store still has.
     pub(super) fn ended_need_from(&self) -> u64 {
-        let ended = self.waits.iter().filter_map(|wait| match wait.then {
-            Then::Ended(from) => Some(from),
+        let ended = self.waits.iter().filter_map(|wait| match &wait.then {
+            Then::Ended(ended) => Some(ended.needs_from),
             _ => None,
         });
         ended.min().unwrap_or(u64::MAX)
@@ -675,66 +683,25 @@ impl Shard {
         self.delete_deliveries(slot, &passed.behind);
     }
 
-    fn delete_deliveries(&mut self, slot: u32, numbers: &[u64]) {
+    pub(super) fn delete_deliveries(&mut self, slot: u32, numbers: &[u64]) {
         for number in numbers {
             self.save_of(slot, Bucket::Delivery, *number, None);
         }
-    }
-
-    /// Deletes everything that the store has of a session, which ends.
-    pub(super) fn forget_session(&mut self, slot: u32) {
-        self.drop_will(slot);
-        let session = self.reference(slot);
-        let s = self.session(slot);
-        if s.rare.durable.is_none() {
-            return;
-        }
-        let from = self.needs_from(slot);
-        let name: Box<[u8]> = s.client_id.as_bytes().into();
-        let mut numbers = Vec::new();
-        for wait in &self.waits {
-            if let Then::Passed(passed) = &wait.then
-                && passed.session == session
-            {
-                numbers.extend(&passed.behind);
-            }
-        }
-        let s = self.session_mut(slot);
-        let progress = s.durable_mut().and_then(|d| d.progress.take());
-        let progress = progress.unwrap_or_default();
-        numbers.extend(&progress.finished);
-        numbers.extend(&progress.done);
-        for entry in s.out.iter().flat_map(|o| o.entries()) {
-            match &entry.held {
-                Held::Message(kept) if entry.is_recorded(kept) => numbers.push(kept.number),
-                Held::Number(number) => numbers.push(*number),
-                _ => {}
-            }
-        }
-        // These go when the store knows that their group is done with them.
-        numbers.retain(|number| !progress.is_leased(*number));
-        let ids = s.inflow.as_ref().map_or_else(Vec::new, |i| i.known_ids());
-        if !plant::on(Fault::IdentityKept) {
-            self.release_ids(slot, &ids);
-        }
-        // The session first: what is left of it without it is nobody's.
-        let token = self.next_token();
-        self.ending += 1;
-        self.wait_for_store(token, 1, 0, Then::Ended(from));
-        self.save(Bucket::Session, name.clone(), None, Some(token));
-        self.save(Bucket::Cursor, name, None, None);
-        self.delete_deliveries(slot, &numbers);
     }
 
     /// The log may forget these QoS 2 ids of a session's client.
     pub(super) fn release_ids(&mut self, slot: u32, ids: &[PacketId]) {
         for id in ids {
             if let Some(identity) = self.session(slot).identity(*id) {
-                let token = None;
-                self.end_exchange(&identity, token);
-                self.requests.push(Request::Release { token, identity });
+                self.release_identity(identity);
             }
         }
+    }
+
+    pub(super) fn release_identity(&mut self, identity: Box<[u8]>) {
+        let token = None;
+        self.end_exchange(&identity, token);
+        self.requests.push(Request::Release { token, identity });
     }
 
     /// Saves a will: when it is made, and when its connection has ended and it waits.
