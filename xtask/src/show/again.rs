@@ -19,6 +19,8 @@ const MICROS_MORE_MAX: f64 = 50.0;
 /// Which clients meet on one shard is drawn anew with each start, and costs or spares more than what is
 /// looked for: so many short runs of each.
 const RUNS_MIN: usize = 9;
+/// What seems lost is judged by so many times as many: single starts are up to a third apart.
+const AGAIN: usize = 2;
 const SECONDS_MAX: u32 = 4;
 /// Memory is the same each time, and thousands that connect are many measurements in one.
 const CROWD_RUNS: usize = 3;
@@ -59,8 +61,13 @@ pub(super) fn show(tree: &Tree, options: &Options) -> Result<()> {
         let (before, now) = pair.compare(options.repeat, per_cpu)?;
         let name = format!("{}, per CPU-s", scenario.name);
         tell(&name, before, now);
-        if now < before * (1.0 - LOSS_MAX) {
-            lost.push(name);
+        let is_lost = |before, now| now < before * (1.0 - LOSS_MAX);
+        if is_lost(before, now) {
+            let (before, now) = pair.compare(options.repeat * AGAIN, per_cpu)?;
+            tell("  once more, of twice as many starts", before, now);
+            if is_lost(before, now) {
+                lost.push(name);
+            }
         }
     }
     let loadgen = load::loadgen(options)?;
@@ -112,7 +119,8 @@ fn tell(name: &str, before: f64, now: f64) {
 
 /// How long all take to connect, and what each holds then.
 fn storm(broker: &Broker) -> Result<[f64; 2]> {
-    let base = broker.memory()?;
+    // Signing in to write the rules has taken memory that is given back.
+    let base = broker.least(SETTLE)?;
     let begun = Instant::now();
     let mut drivers = storm::crowd(broker.address, 1)?;
     let connected = begun.elapsed().as_secs_f64();
