@@ -160,7 +160,7 @@ impl Shard {
         slot: u32,
         shot: &mut Shot<'_>,
         terms: Terms<'_>,
-        held: Held,
+        mut held: Held,
         many: bool,
         sink: &mut impl Sink,
     ) {
@@ -197,7 +197,6 @@ impl Shard {
             }
             return;
         }
-        let mut held = held;
         let put = s.put(&shot.view, terms, &mut held, self.now, out);
         self.note_put(slot, (&shot.view, shot.now), terms.qos, put, held);
     }
@@ -264,14 +263,13 @@ impl Shard {
         slot: u32,
         (view, received): (&View<'_>, Time),
         terms: Terms<'_>,
-        held: Held,
+        mut held: Held,
         sink: &mut impl Sink,
     ) {
         let now = self.now;
         let Some(s) = self.sessions.get_mut(slot) else {
             return;
         };
-        let mut held = held;
         let put = s.put(view, terms, &mut held, now, sink.out(s.conn));
         self.note_put(slot, (view, received), terms.qos, put, held);
     }
@@ -458,7 +456,7 @@ impl Shard {
             ids: if hand.id == 0 { &[] } else { &ids },
         };
         let durable = s.rare.durable.is_some();
-        let held = match hand.qos {
+        let mut held = match hand.qos {
             QoS::AtMostOnce => Held::Nothing,
             // Bound to this member before it leaves [MQTT-4.8.2-4], [MQTT-4.8.2-5].
             QoS::ExactlyOnce if durable && hand.position > 0 => {
@@ -475,7 +473,6 @@ impl Shard {
         let Some(s) = self.sessions.get_mut(slot) else {
             return false;
         };
-        let mut held = held;
         let put = s.put(&shot.view, terms, &mut held, now, sink.out(s.conn));
         self.note_put(slot, (&shot.view, shot.now), hand.qos, put, held);
         true

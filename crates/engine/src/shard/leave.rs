@@ -410,11 +410,11 @@ impl Shard {
 
     /// The store has nothing of a session any more: what it needed may go. Not before, as a client that sends
     /// again what is under way would have it delivered again if the session came back without that.
-    pub(super) fn end_stored(&mut self, ended: &Ended) {
+    pub(super) fn end_stored(&mut self, ended: Ended) {
         self.ending -= 1;
         if !plant::on(Fault::IdentityKept) {
-            for identity in &ended.identities {
-                self.release_identity(identity.clone());
+            for identity in ended.identities {
+                self.release_identity(identity);
             }
         }
     }

@@ -176,7 +176,7 @@ impl Shard {
                 self.acknowledge_stored(session, token, wait.outcome, sink);
             }
             Then::Greet(session) => self.greet(session, kept, sink),
-            Then::Ended(ended) => self.end_stored(&ended),
+            Then::Ended(ended) => self.end_stored(*ended),
             Then::Answer => self.answers.push((token, kept)),
             Then::Administered(session) if kept => self.on_joined(session, token, sink),
             Then::Administered(_) => self.not_administered(token),
